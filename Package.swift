@@ -1,0 +1,148 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The torch that set-up found (`make setup` makes the link); LIBTORCH overrides it for one build.
+let torch = Context.environment["LIBTORCH"] ?? "\(Context.packageDirectory)/.libtorch"
+
+/// A C or C++ door in `Sources/Native`, linked with system libraries.
+func door(_ name: String, libraries: [String] = [], cxx: [CXXSetting] = []) -> Target {
+    .target(
+        name: name, path: "Sources/Native/\(name)", cxxSettings: cxx,
+        linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+/// A Swift library in `Sources`.
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies)
+}
+
+/// A plug-in in `Plugins`: an ordinary target, not a SwiftPM build plug-in.
+func plugIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name,
+        dependencies: ["AdapterKit", "Cascade", "Layers", "Torch", "Weights", "Settings", "Failures"] + dependencies,
+        path: "Plugins/\(name)")
+}
+
+/// A test target in `Tests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "cascade-adapt",
+    products: [
+        .executable(name: "cascade-adapt", targets: ["cascade-adapt"]),
+        .library(name: "CascadeAdapt", targets: ["CascadeAdapt"]),
+        .library(name: "AdapterKit", targets: ["AdapterKit"]),
+        .library(name: "CTorchEngine", type: .dynamic, targets: ["CTorchEngine"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    ],
+    targets: [
+        // Native doors
+        door("CTorch"),
+        .target(
+            name: "CTorchEngine", path: "Sources/Native/CTorchEngine",
+            cxxSettings: [
+                .headerSearchPath("../CTorch/include"),
+                .unsafeFlags([
+                    "-isystem", "\(torch)/include", "-isystem", "\(torch)/include/torch/csrc/api/include",
+                    "-O3", "-fno-math-errno", "-DNDEBUG",
+                ]),
+            ],
+            linkerSettings: [
+                .unsafeFlags([
+                    "-L\(torch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(torch)/lib",
+                    "-ltorch_cpu", "-lc10",
+                ])
+            ]),
+        door("CArchive", libraries: ["archive"]),
+        door("CYAML", libraries: [":libyaml.a"]),
+        door("CPNG", libraries: ["png16"]),
+        door("CJPEG", libraries: ["jpeg"]),
+        door("CWebP", libraries: ["webp"]),
+        door(
+            "COpenCV", libraries: ["opencv_core", "opencv_imgproc"],
+            cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
+        door("COpenBLAS", libraries: ["dl"]),
+
+        // Underneath everything
+        library("Failures", []),
+        library("JSON", ["Failures"]),
+        library("Torch", ["CTorch", "Failures"]),
+
+        // Files, pictures, data, configuration, logs
+        library("Weights", ["Torch", "JSON", "Failures"]),
+        library("Settings", ["CYAML", "Failures"]),
+        library("Shards", ["CArchive", "JSON", "Failures"]),
+        library("Images", ["CPNG", "CJPEG", "CWebP", "Failures"]),
+        library("Telemetry", ["JSON", "Failures"]),
+
+        // The network and the process that trains it
+        library("Layers", ["Torch", "Failures"]),
+        library("Cascade", ["Layers", "Weights", "Torch", "JSON", "Failures"]),
+        library("Diffusion", ["Torch", "Failures"]),
+        library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
+        library(
+            "Generation", ["AdapterKit", "Diffusion", "Cascade", "Images", "Weights", "Torch", "Failures"]),
+        library(
+            "Training",
+            [
+                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards", "Images",
+                "Settings", "Telemetry", "Torch", "JSON", "Failures",
+            ]),
+
+        // Plug-ins
+        plugIn("CannyFilter", ["COpenCV"]),
+        plugIn("LoRA"),
+        plugIn("LearnedTokens"),
+
+        // Commands
+        library(
+            "CascadeAdapt",
+            [
+                "Training", "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards",
+                "Images", "Settings", "Telemetry", "Torch", "JSON", "Failures", "COpenBLAS", "CannyFilter", "LoRA",
+                "LearnedTokens", argumentParser,
+            ]),
+        .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
+        .executableTarget(
+            name: "cascade-bench",
+            dependencies: ["LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Torch", "Failures"]),
+
+        // Tests
+        .target(name: "TestSupport", dependencies: ["Torch", "Weights", "JSON", "Failures"], path: "Tests/Support"),
+        tests("JSON", ["JSON", "Failures", "TestSupport"]),
+        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "Failures", "TestSupport"]),
+        tests("Layers", ["Layers", "Torch", "Failures", "TestSupport"]),
+        tests("Weights", ["Weights", "Torch", "JSON", "Failures", "TestSupport"]),
+        tests("Settings", ["Settings", "Failures", "TestSupport"]),
+        tests("Shards", ["Shards", "CArchive", "Failures", "TestSupport"]),
+        tests("Images", ["Images", "Failures", "TestSupport"]),
+        tests("Telemetry", ["Telemetry", "JSON", "Failures", "TestSupport"]),
+        tests("Cascade", ["Cascade", "Layers", "Weights", "Torch", "JSON", "Failures", "TestSupport"]),
+        tests("Diffusion", ["Diffusion", "Weights", "Torch", "Failures", "TestSupport"]),
+        tests(
+            "Plugin",
+            [
+                "CannyFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings",
+                "Torch", "Images", "Failures", "TestSupport",
+            ]),
+        tests(
+            "Training",
+            [
+                "Training", "Generation", "LoRA", "LearnedTokens", "CannyFilter", "AdapterKit", "Diffusion", "Cascade",
+                "Layers", "Weights", "Shards", "Images", "Settings", "Telemetry", "Torch", "JSON", "Failures",
+                "TestSupport",
+            ]),
+        tests("Command", ["CascadeAdapt", "Weights", "JSON", "Torch", "Shards", "Images", "Failures", "TestSupport"]),
+        tests("House", []),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11,
+    cxxLanguageStandard: .cxx17
+)

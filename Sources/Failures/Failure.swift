@@ -1,0 +1,59 @@
+/// What went wrong, told so that a person can mend it: what, where, what was expected, what came, what to do next.
+///
+/// Every library throws this one type. The command prints it as one line, `error: FILE:LINE:COLUMN: what,
+/// expected …, got …`, with at most one line of advice, and exits 2 where the input is at fault, 1 where the run is.
+public struct Failure: Error, Equatable, Sendable {
+    /// Who has to act: whoever gave the input, or whoever runs the machine.
+    public enum Blame: Sendable { case input, run }
+
+    /// A place in a file; line and column count from 1.
+    public struct Place: Equatable, Sendable {
+        public var file: String
+        public var line: Int?
+        public var column: Int?
+
+        public init(_ file: String, line: Int? = nil, column: Int? = nil) {
+            self.file = file
+            self.line = line
+            self.column = column
+        }
+    }
+
+    public var blame: Blame
+    public var what: String
+    public var place: Place?
+    public var expected: String?
+    public var got: String?
+    public var advice: String?
+
+    /// The input (arguments, configuration, data, a file's content) is at fault: exit status 2.
+    public static func input(
+        _ what: String, at place: Place? = nil, expected: String? = nil, got: String? = nil, advice: String? = nil
+    ) -> Failure {
+        Failure(blame: .input, what: what, place: place, expected: expected, got: got, advice: advice)
+    }
+
+    /// The run failed otherwise: exit status 1.
+    public static func run(
+        _ what: String, at place: Place? = nil, expected: String? = nil, got: String? = nil, advice: String? = nil
+    ) -> Failure {
+        Failure(blame: .run, what: what, place: place, expected: expected, got: got, advice: advice)
+    }
+}
+
+extension Failure.Place: CustomStringConvertible {
+    public var description: String {
+        [file, line.map(String.init), column.map(String.init)].compactMap(\.self).joined(separator: ":")
+    }
+}
+
+extension Failure: CustomStringConvertible {
+    /// The failure without its advice, on one line.
+    public var description: String {
+        var text = place.map { "\($0): " } ?? ""
+        text += what
+        if let expected { text += ", expected \(expected)" }
+        if let got { text += ", got \(got)" }
+        return String(text.map { $0.isNewline ? " " : $0 })
+    }
+}
