@@ -51,7 +51,7 @@ let package = Package(
                 .headerSearchPath("../CTorch/include"),
                 .unsafeFlags([
                     "-isystem", "\(torch)/include", "-isystem", "\(torch)/include/torch/csrc/api/include",
-                    "-O3", "-fno-math-errno", "-DNDEBUG",
+                    "-std=c++20", "-O3", "-fno-math-errno", "-DNDEBUG",
                 ]),
             ],
             linkerSettings: [

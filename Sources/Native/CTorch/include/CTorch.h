@@ -1,1 +1,152 @@
+// The door to libtorch: one table of functions behind a loadable library.
+//
+// `ctorch_open` loads the engine (libCTorchEngine.so, which alone links libtorch) and hands out its table. Every
+// function that can fail returns 0 for success and another value for failure; the message is then in `last_error`
+// of the same thread. No C++ exception crosses this header.
+//
+// Ownership: a handle that a function writes through an out-parameter belongs to the caller, who gives it back once
+// with the matching `release`. Handles passed in are borrowed for the call.
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CTORCH_ABI 1
+#define CTORCH_MAX_RESULTS 64
+
+typedef struct CTorchTensor CTorchTensor;
+typedef struct CTorchGenerator CTorchGenerator;
+typedef struct CTorchOperator CTorchOperator;
+
+/// What a `CTorchValue` holds.
+typedef enum CTorchTag {
+    CTORCH_NONE = 0,
+    CTORCH_TENSOR = 1,
+    CTORCH_INT = 2,
+    CTORCH_DOUBLE = 3,
+    CTORCH_BOOL = 4,
+    CTORCH_INTS = 5,
+    CTORCH_DOUBLES = 6,
+    CTORCH_TENSORS = 7,
+    CTORCH_STRING = 8,
+    CTORCH_GENERATOR = 9,
+    CTORCH_DEVICE = 10,
+    /// Optional tensors, as `index` takes them: a null handle is "all of this dimension".
+    CTORCH_OPTIONAL_TENSORS = 11,
+} CTorchTag;
+
+/// One argument or result of an operator. Lists are borrowed: `count` elements from the pointer.
+typedef struct CTorchValue {
+    int32_t tag;
+    int32_t count;
+    union {
+        int64_t integer;
+        double number;
+        CTorchTensor *tensor;
+        CTorchGenerator *generator;
+        const int64_t *integers;
+        const double *numbers;
+        CTorchTensor *const *tensors;
+        const char *text;
+    };
+} CTorchValue;
+
+/// A device: type 0 is the CPU, 1 is CUDA; index is -1 for the CPU.
+typedef struct CTorchDevice {
+    int32_t type;
+    int32_t index;
+} CTorchDevice;
+
+/// Facts of a tensor; `sizes` and `strides` live as long as the tensor does.
+typedef struct CTorchDescription {
+    int32_t dtype;
+    int32_t rank;
+    const int64_t *sizes;
+    const int64_t *strides;
+    int64_t elements;
+    int32_t element_size;
+    CTorchDevice device;
+    bool requires_grad;
+    bool is_contiguous;
+} CTorchDescription;
+
+/// The backward pass of a recorded node. Fills `input_gradients` with owned handles or nulls; on failure writes a
+/// message and returns another value than 0. `output_gradients` are borrowed and may be null.
+typedef int (*CTorchBackward)(
+    void *context, CTorchTensor *const *output_gradients, int32_t output_count, CTorchTensor **input_gradients,
+    int32_t input_count, char *message, size_t message_capacity);
+
+/// Frees a context handed to the engine.
+typedef void (*CTorchReleaseContext)(void *context);
+
+typedef struct CTorchTable {
+    int32_t abi;
+    /// The version of the libtorch the engine was compiled with, "2.13.0"; and of the one it runs on.
+    const char *built_with;
+    const char *(*version)(void);
+    /// The file the libtorch in use was loaded from.
+    const char *(*library_path)(const char *symbol);
+    const char *(*last_error)(void);
+
+    // Operators, through the boxed dispatcher. Arguments left out take the schema's defaults.
+    int (*resolve)(const char *name, const char *overload, CTorchOperator **out);
+    int (*call)(
+        const CTorchOperator *op, const CTorchValue *arguments, int32_t argument_count, CTorchValue *results,
+        int32_t *result_count);
+
+    // Tensors
+    void (*retain)(CTorchTensor *tensor);
+    void (*release)(CTorchTensor *tensor);
+    int (*describe)(const CTorchTensor *tensor, CTorchDescription *out);
+    void *(*data)(const CTorchTensor *tensor);
+    int (*copy_in)(const void *bytes, const int64_t *sizes, int32_t rank, int32_t dtype, CTorchTensor **out);
+    /// A tensor over memory of the caller's; `release_context` runs when the last view of it dies.
+    int (*borrow)(
+        void *bytes, const int64_t *sizes, int32_t rank, int32_t dtype, CTorchReleaseContext release_context,
+        void *context, CTorchTensor **out);
+    /// Tensor handles in the hands of callers.
+    int64_t (*live_tensors)(void);
+
+    // Autograd
+    int (*set_requires_grad)(CTorchTensor *tensor, bool value);
+    int (*gradient)(const CTorchTensor *tensor, CTorchTensor **out);  // null where there is none
+    int (*set_gradient)(CTorchTensor *tensor, CTorchTensor *gradient);  // null clears it
+    int (*backward)(CTorchTensor *const *roots, CTorchTensor *const *gradients, int32_t count);
+    bool (*grad_enabled)(void);
+    void (*set_grad_enabled)(bool value);
+    /// Makes `outputs`, computed without a graph, depend on `inputs` through `backward`. The context is released
+    /// with the node, also when recording fails.
+    int (*record)(
+        CTorchTensor *const *inputs, int32_t input_count, CTorchTensor *const *outputs, int32_t output_count,
+        CTorchBackward backward, CTorchReleaseContext release_context, void *context);
+
+    // Random numbers, always drawn on the CPU so that a seed means the same on every device
+    int (*make_generator)(uint64_t seed, CTorchGenerator **out);
+    int (*generator_state)(CTorchGenerator *generator, CTorchTensor **out);
+    int (*set_generator_state)(CTorchGenerator *generator, const CTorchTensor *state);
+    void (*release_generator)(CTorchGenerator *generator);
+
+    // The machine
+    int32_t (*threads)(void);
+    int (*set_threads)(int32_t count);
+    int32_t (*cuda_devices)(void);
+    int (*synchronize)(CTorchDevice device);
+    /// Bytes allocated at the highest since `reset_peak_memory`, by the caching allocator of a CUDA device.
+    int (*peak_memory)(CTorchDevice device, int64_t *out);
+    int (*reset_peak_memory)(CTorchDevice device);
+} CTorchTable;
+
+/// Opens the engine library at `path`. On failure returns another value than 0 and writes a message.
+int ctorch_open(const char *path, const CTorchTable **out, char *message, size_t message_capacity);
+
+/// The folder of the running executable, without a slash at its end; empty where it can't be told.
+void ctorch_executable_folder(char *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,42 @@
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "CTorch.h"
+
+int ctorch_open(const char *path, const CTorchTable **out, char *message, size_t message_capacity) {
+    // DEEPBIND keeps libtorch's BLAS symbols and those of OpenBLAS from catching each other's calls.
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    if (handle == NULL) {
+        snprintf(message, message_capacity, "%s", dlerror());
+        return 1;
+    }
+    const CTorchTable *(*table)(void) = (const CTorchTable *(*)(void))dlsym(handle, "ctorch_engine_table");
+    if (table == NULL) {
+        snprintf(message, message_capacity, "%s is not an engine library: it has no ctorch_engine_table", path);
+        return 1;
+    }
+    const CTorchTable *found = table();
+    if (found == NULL || found->abi != CTORCH_ABI) {
+        snprintf(
+            message, message_capacity, "%s has engine interface %d, this program wants %d", path,
+            found == NULL ? 0 : (int)found->abi, CTORCH_ABI);
+        return 1;
+    }
+    *out = found;
+    return 0;
+}
+
+void ctorch_executable_folder(char *out, size_t capacity) {
+    out[0] = 0;
+    ssize_t length = readlink("/proc/self/exe", out, capacity - 1);
+    if (length <= 0) {
+        out[0] = 0;
+        return;
+    }
+    out[length] = 0;
+    char *slash = strrchr(out, '/');
+    if (slash != NULL) *slash = 0;
+}

@@ -1,0 +1,50 @@
+// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp.
+#pragma once
+
+#include "CTorch.h"
+
+namespace engine {
+
+// operators.cpp
+int resolve(const char *name, const char *overload, CTorchOperator **out);
+int call(
+    const CTorchOperator *op, const CTorchValue *arguments, int32_t argument_count, CTorchValue *results,
+    int32_t *result_count);
+
+// tensors.cpp
+void retain(CTorchTensor *tensor);
+void release(CTorchTensor *tensor);
+int describe(const CTorchTensor *tensor, CTorchDescription *out);
+void *data(const CTorchTensor *tensor);
+int copy_in(const void *bytes, const int64_t *sizes, int32_t rank, int32_t dtype, CTorchTensor **out);
+int borrow_memory(
+    void *bytes, const int64_t *sizes, int32_t rank, int32_t dtype, CTorchReleaseContext release_context,
+    void *context, CTorchTensor **out);
+int64_t live_tensors();
+
+// autograd.cpp
+int set_requires_grad(CTorchTensor *tensor, bool value);
+int gradient(const CTorchTensor *tensor, CTorchTensor **out);
+int set_gradient(CTorchTensor *tensor, CTorchTensor *gradient);
+int backward(CTorchTensor *const *roots, CTorchTensor *const *gradients, int32_t count);
+bool grad_enabled();
+void set_grad_enabled(bool value);
+int record(
+    CTorchTensor *const *inputs, int32_t input_count, CTorchTensor *const *outputs, int32_t output_count,
+    CTorchBackward backward, CTorchReleaseContext release_context, void *context);
+
+// machine.cpp
+const char *version();
+const char *library_path(const char *symbol);
+int make_generator(uint64_t seed, CTorchGenerator **out);
+int generator_state(CTorchGenerator *generator, CTorchTensor **out);
+int set_generator_state(CTorchGenerator *generator, const CTorchTensor *state);
+void release_generator(CTorchGenerator *generator);
+int32_t threads();
+int set_threads(int32_t count);
+int32_t cuda_devices();
+int synchronize(CTorchDevice device);
+int peak_memory(CTorchDevice device, int64_t *out);
+int reset_peak_memory(CTorchDevice device);
+
+}  // namespace engine

@@ -1,0 +1,100 @@
+// What the engine runs on: versions, threads, devices, random generators.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/core/CachingHostAllocator.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <dlfcn.h>
+#include <torch/version.h>
+
+#include "functions.h"
+#include "handles.h"
+
+namespace engine {
+namespace {
+
+at::Generator &generator_of(CTorchGenerator *handle) { return *reinterpret_cast<at::Generator *>(handle); }
+
+c10::DeviceAllocator *cuda_allocator() {
+    auto *allocator = dynamic_cast<c10::DeviceAllocator *>(c10::GetAllocator(c10::DeviceType::CUDA));
+    TORCH_CHECK(allocator != nullptr, "this libtorch does not report CUDA memory");
+    return allocator;
+}
+
+}  // namespace
+
+const char *version() {
+    // Taken from the library in use, not from the headers the engine was compiled with.
+    static const std::string text = [] {
+        std::string config = at::show_config();
+        auto from = config.find("TORCH_VERSION=");
+        if (from == std::string::npos) return std::string(TORCH_VERSION);
+        from += 14;
+        return config.substr(from, config.find_first_of(", \n", from) - from);
+    }();
+    return text.c_str();
+}
+
+const char *library_path(const char *symbol) {
+    static thread_local std::string path;
+    // RTLD_DEFAULT would search the program first; the engine's own scope is what its calls see.
+    void *address = nullptr;
+    Dl_info self, info;
+    if (dladdr(reinterpret_cast<void *>(&library_path), &self) != 0) {
+        if (void *handle = dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD)) {
+            address = dlsym(handle, symbol);
+            dlclose(handle);
+        }
+    }
+    path = address != nullptr && dladdr(address, &info) != 0 ? info.dli_fname : "";
+    return path.c_str();
+}
+
+int make_generator(uint64_t seed, CTorchGenerator **out) {
+    return guarded([&] {
+        *out = reinterpret_cast<CTorchGenerator *>(new at::Generator(at::detail::createCPUGenerator(seed)));
+    });
+}
+
+int generator_state(CTorchGenerator *generator, CTorchTensor **out) {
+    return guarded([&] { *out = give(generator_of(generator).get_state()); });
+}
+
+int set_generator_state(CTorchGenerator *generator, const CTorchTensor *state) {
+    return guarded([&] { generator_of(generator).set_state(borrow(state)); });
+}
+
+void release_generator(CTorchGenerator *generator) { delete &generator_of(generator); }
+
+int32_t threads() { return at::get_num_threads(); }
+
+int set_threads(int32_t count) {
+    return guarded([&] { at::set_num_threads(count); });
+}
+
+int32_t cuda_devices() {
+    int32_t count = 0;
+    guarded([&] { count = at::detail::getCUDAHooks().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0; });
+    return count;
+}
+
+int synchronize(CTorchDevice device) {
+    return guarded([&] {
+        if (device.type == 1) at::detail::getCUDAHooks().deviceSynchronize(static_cast<c10::DeviceIndex>(device.index));
+    });
+}
+
+int peak_memory(CTorchDevice device, int64_t *out) {
+    return guarded([&] {
+        auto stats = cuda_allocator()->getDeviceStats(static_cast<c10::DeviceIndex>(device.index));
+        *out = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+    });
+}
+
+int reset_peak_memory(CTorchDevice device) {
+    return guarded([&] { cuda_allocator()->resetPeakStats(static_cast<c10::DeviceIndex>(device.index)); });
+}
+
+}  // namespace engine

@@ -1,0 +1,49 @@
+// The table that `ctorch_open` finds.
+#include <dlfcn.h>
+#include <torch/version.h>
+
+#include "CTorchEngine.h"
+#include "functions.h"
+#include "handles.h"
+
+const CTorchTable *ctorch_engine_table(void) {
+    // CUDA's operators register themselves when their library is loaded; without it torch works on the CPU alone.
+    static void *const cuda = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_LOCAL);
+    (void)cuda;
+    static const CTorchTable table = [] {
+        CTorchTable t{};
+        t.abi = CTORCH_ABI;
+        t.built_with = TORCH_VERSION;
+        t.version = engine::version;
+        t.library_path = engine::library_path;
+        t.last_error = [] { return engine::error_message.c_str(); };
+        t.resolve = engine::resolve;
+        t.call = engine::call;
+        t.retain = engine::retain;
+        t.release = engine::release;
+        t.describe = engine::describe;
+        t.data = engine::data;
+        t.copy_in = engine::copy_in;
+        t.borrow = engine::borrow_memory;
+        t.live_tensors = engine::live_tensors;
+        t.set_requires_grad = engine::set_requires_grad;
+        t.gradient = engine::gradient;
+        t.set_gradient = engine::set_gradient;
+        t.backward = engine::backward;
+        t.grad_enabled = engine::grad_enabled;
+        t.set_grad_enabled = engine::set_grad_enabled;
+        t.record = engine::record;
+        t.make_generator = engine::make_generator;
+        t.generator_state = engine::generator_state;
+        t.set_generator_state = engine::set_generator_state;
+        t.release_generator = engine::release_generator;
+        t.threads = engine::threads;
+        t.set_threads = engine::set_threads;
+        t.cuda_devices = engine::cuda_devices;
+        t.synchronize = engine::synchronize;
+        t.peak_memory = engine::peak_memory;
+        t.reset_peak_memory = engine::reset_peak_memory;
+        return t;
+    }();
+    return &table;
+}

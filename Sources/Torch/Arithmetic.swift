@@ -1,0 +1,98 @@
+/// Elementwise arithmetic and reductions. Shapes broadcast as in PyTorch.
+extension Tensor {
+    public static func + (a: Tensor, b: Tensor) throws -> Tensor { try Operators.add(.tensor(a), .tensor(b)) }
+    public static func + (a: Tensor, b: Double) throws -> Tensor { try Operators.addScalar(.tensor(a), .double(b)) }
+    public static func + (a: Double, b: Tensor) throws -> Tensor { try b + a }
+    public static func - (a: Tensor, b: Tensor) throws -> Tensor { try Operators.subtract(.tensor(a), .tensor(b)) }
+    public static func - (a: Tensor, b: Double) throws -> Tensor { try a + (-b) }
+    public static func - (a: Double, b: Tensor) throws -> Tensor {
+        try Operators.reverseSubtract(.tensor(b), .double(a))
+    }
+    public static func * (a: Tensor, b: Tensor) throws -> Tensor { try Operators.multiply(.tensor(a), .tensor(b)) }
+    public static func * (a: Tensor, b: Double) throws -> Tensor {
+        try Operators.multiplyScalar(.tensor(a), .double(b))
+    }
+    public static func * (a: Double, b: Tensor) throws -> Tensor { try b * a }
+    public static func / (a: Tensor, b: Tensor) throws -> Tensor { try Operators.divide(.tensor(a), .tensor(b)) }
+    public static func / (a: Tensor, b: Double) throws -> Tensor { try Operators.divideScalar(.tensor(a), .double(b)) }
+    public static func / (a: Double, b: Tensor) throws -> Tensor { try b.reciprocal() * a }
+
+    public func reciprocal() throws -> Tensor { try Operators.reciprocal(.tensor(self)) }
+    public func pow(_ exponent: Double) throws -> Tensor { try Operators.powScalar(.tensor(self), .double(exponent)) }
+    public func squared() throws -> Tensor { try self * self }
+    public func sqrt() throws -> Tensor { try Operators.sqrt(.tensor(self)) }
+    public func exp() throws -> Tensor { try Operators.exp(.tensor(self)) }
+    public func log() throws -> Tensor { try Operators.log(.tensor(self)) }
+    public func sin() throws -> Tensor { try Operators.sin(.tensor(self)) }
+    public func cos() throws -> Tensor { try Operators.cos(.tensor(self)) }
+    public func acos() throws -> Tensor { try Operators.acos(.tensor(self)) }
+    public func tanh() throws -> Tensor { try Operators.tanh(.tensor(self)) }
+    public func abs() throws -> Tensor { try Operators.abs(.tensor(self)) }
+    public func floor() throws -> Tensor { try Operators.floor(.tensor(self)) }
+    public func maximum(_ other: Tensor) throws -> Tensor { try Operators.maximum(.tensor(self), .tensor(other)) }
+    public func minimum(_ other: Tensor) throws -> Tensor { try Operators.minimum(.tensor(self), .tensor(other)) }
+
+    /// Limits every element; a limit left out does not bound.
+    public func clamped(min: Double? = nil, max: Double? = nil) throws -> Tensor {
+        try Operators.clamp(
+            .tensor(self), min.map(Operator.Argument.double) ?? .none, max.map(Operator.Argument.double) ?? .none)
+    }
+
+    /// Elements of a bool tensor that equal `value`.
+    public func equals(_ value: Double) throws -> Tensor { try Operators.equal(.tensor(self), .double(value)) }
+
+    /// Elements below `value`, as a bool tensor.
+    public func isBelow(_ value: Double) throws -> Tensor { try Operators.less(.tensor(self), .double(value)) }
+
+    /// Elements of `a` where this bool tensor is true, of `b` elsewhere.
+    public func choose(_ a: Tensor, _ b: Tensor) throws -> Tensor {
+        try Operators.whereTensor(.tensor(self), .tensor(a), .tensor(b))
+    }
+
+    /// Whether no element is infinite or not a number.
+    public func isAllFinite() throws -> Bool {
+        try Operators.all(.tensor(Operators.isFinite(.tensor(self)))).item() != 0
+    }
+
+    /// Sum over the given dimensions, or over all.
+    public func sum(_ dimensions: [Int]? = nil, keepingDimensions: Bool = false) throws -> Tensor {
+        try Operators.sum(
+            .tensor(self), dimensions.map(Operator.Argument.ints) ?? .none, .bool(keepingDimensions))
+    }
+
+    /// Mean over the given dimensions, or over all.
+    public func mean(_ dimensions: [Int]? = nil, keepingDimensions: Bool = false) throws -> Tensor {
+        try Operators.mean(
+            .tensor(self), dimensions.map(Operator.Argument.ints) ?? .none, .bool(keepingDimensions))
+    }
+
+    /// Variance over the given dimensions, or over all; `correction` 1 is the unbiased one.
+    public func variance(
+        _ dimensions: [Int]? = nil, correction: Int = 1, keepingDimensions: Bool = false
+    ) throws -> Tensor {
+        try Operators.variance(
+            .tensor(self), dimensions.map(Operator.Argument.ints) ?? .none, .int(correction), .bool(keepingDimensions))
+    }
+
+    /// Euclidean norm over the given dimensions, or over all.
+    public func norm(_ dimensions: [Int]? = nil, keepingDimensions: Bool = false) throws -> Tensor {
+        try Operators.norm(
+            .tensor(self), .double(2), dimensions.map(Operator.Argument.ints) ?? .none, .bool(keepingDimensions))
+    }
+
+    public func cumulativeSum(_ dimension: Int) throws -> Tensor {
+        try Operators.cumsum(.tensor(self), .int(dimension))
+    }
+
+    public func argmax(_ dimension: Int) throws -> Tensor { try Operators.argmax(.tensor(self), .int(dimension)) }
+
+    /// The index of the bucket each element falls in, between sorted `edges` [n]: 0...n, int64.
+    public func bucketed(edges: Tensor) throws -> Tensor {
+        try Operators.bucketize(.tensor(self), .tensor(edges))
+    }
+
+    /// Mean of squared differences over all elements.
+    public func meanSquaredError(to target: Tensor) throws -> Tensor {
+        try Operators.meanSquaredError(.tensor(self), .tensor(target))
+    }
+}

@@ -1,0 +1,115 @@
+import CTorch
+import Failures
+import Glibc
+
+/// The engine library and what was tried to find it.
+///
+/// libtorch is loaded on first use and never linked: help screens and `doctor` work where it is missing.
+public struct Engine: @unchecked Sendable {
+    /// A place that was tried and what came of it.
+    public struct Attempt: Sendable {
+        public let path: String
+        /// Nil where the engine was opened.
+        public let problem: String?
+    }
+
+    let table: UnsafePointer<CTorchTable>
+    public let path: String
+    public let attempts: [Attempt]
+
+    /// The engine of this process, opened once.
+    static let opened: Result<Engine, Failure> = open(from: candidates())
+
+    /// The engine of this process.
+    /// - Throws: a `Failure` of the run that lists every place tried.
+    public static func shared() throws -> Engine { try opened.get() }
+
+    /// Where the engine is looked for, in order: `CASCADE_ENGINE`, beside the program, and `lib` beside its folder.
+    public static func candidates() -> [String] {
+        var folder = [CChar](repeating: 0, count: 4096)
+        ctorch_executable_folder(&folder, folder.count)
+        let home = String(decoding: folder.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let name = "libCTorchEngine.so"
+        let named = getenv("CASCADE_ENGINE").map { [String(cString: $0)] } ?? []
+        return named + ["\(home)/\(name)", "\(home)/../lib/\(name)"]
+    }
+
+    /// Opens the first of `paths` that works.
+    public static func open(from paths: [String]) -> Result<Engine, Failure> {
+        var attempts: [Attempt] = []
+        for path in paths {
+            if access(path, R_OK) != 0 {
+                attempts.append(Attempt(path: path, problem: "no such file"))
+                continue
+            }
+            var found: UnsafePointer<CTorchTable>?
+            var message = [CChar](repeating: 0, count: 1024)
+            if ctorch_open(path, &found, &message, message.count) == 0, let found {
+                attempts.append(Attempt(path: path, problem: nil))
+                return .success(Engine(table: found, path: path, attempts: attempts))
+            }
+            let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            attempts.append(Attempt(path: path, problem: text))
+        }
+        let tried = attempts.map { "\($0.path) (\($0.problem ?? "opened"))" }.joined(separator: "; ")
+        return .failure(
+            .run(
+                "libtorch could not be loaded: tried \(tried)",
+                advice: "`make setup build` finds or fetches libtorch and builds the engine; see `cascade-adapt doctor`"
+            ))
+    }
+
+    /// The version of the libtorch in use, such as "2.13.0".
+    public var version: String { text(table.pointee.version()) }
+
+    /// The version of the libtorch that the engine was compiled with.
+    public var builtWith: String { text(table.pointee.built_with) }
+
+    /// The file from which the engine's side of the process takes a symbol, such as `sgemm_`.
+    public func library(of symbol: String) -> String { text(table.pointee.library_path(symbol)) }
+
+    /// Threads that one operator may use.
+    public var threads: Int { Int(table.pointee.threads()) }
+
+    /// Sets the number of threads that one operator may use, for the whole process.
+    public func setThreads(_ count: Int) throws { try check(table.pointee.set_threads(Int32(clamping: count))) }
+
+    /// CUDA devices in reach.
+    public var cudaDevices: Int { Int(table.pointee.cuda_devices()) }
+
+    /// Tensor handles alive in this process.
+    public var liveTensors: Int { Int(table.pointee.live_tensors()) }
+
+    /// Waits until the device has done all it was asked.
+    public func synchronize(_ device: Device) throws { try check(table.pointee.synchronize(device.raw)) }
+
+    /// The most bytes that tensors took on a CUDA device since `resetPeakMemory`.
+    public func peakMemory(_ device: Device) throws -> Int {
+        var bytes: Int64 = 0
+        try check(table.pointee.peak_memory(device.raw, &bytes))
+        return Int(bytes)
+    }
+
+    /// Starts a new measurement for `peakMemory`.
+    public func resetPeakMemory(_ device: Device) throws { try check(table.pointee.reset_peak_memory(device.raw)) }
+
+    private func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }
+
+    /// Turns a status of the door into an error that carries the engine's message.
+    func check(_ status: Int32, _ operation: @autoclosure () -> String = "libtorch") throws {
+        guard status != 0 else { return }
+        let message = text(table.pointee.last_error())
+        let firstLine = message.split(separator: "\n").first.map(String.init) ?? "unknown error"
+        throw Failure.run("\(operation()): \(firstLine)")
+    }
+}
+
+/// The table of the engine that every tensor of this process came from.
+///
+/// A tensor exists only after the engine was opened, so this can't fail where it is used.
+var engineTable: UnsafePointer<CTorchTable> {
+    switch Engine.opened {
+    case .success(let engine): engine.table
+    case .failure(let failure): preconditionFailure("a tensor without an engine: \(failure)")
+    }
+}

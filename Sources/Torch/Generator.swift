@@ -1,0 +1,60 @@
+import CTorch
+import Failures
+
+/// A source of random numbers that is always handed in, never global.
+///
+/// Numbers are drawn on the CPU, so a seed means the same on every device.
+public final class Generator {
+    let handle: OpaquePointer
+
+    public init(seed: UInt64) throws {
+        let engine = try Engine.shared()
+        var out: OpaquePointer?
+        try engine.check(engine.table.pointee.make_generator(seed, &out))
+        handle = try out.orMissing("generator")
+    }
+
+    deinit { engineTable.pointee.release_generator(handle) }
+
+    /// A generator for one purpose of one update: the same whatever was drawn before it, so that a run resumed at any
+    /// update draws what the uninterrupted one would have drawn.
+    public convenience init(seed: UInt64, stream: UInt64, update: Int) throws {
+        var state = seed
+        for word in [stream, UInt64(bitPattern: Int64(update))] { state = Self.mixed(state ^ Self.mixed(word)) }
+        try self.init(seed: state)
+    }
+
+    /// One step of splitmix64.
+    private static func mixed(_ value: UInt64) -> UInt64 {
+        var z = value &+ 0x9E37_79B9_7F4A_7C15
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// Standard normal numbers.
+    public func normal(_ shape: [Int], device: Device = .cpu) throws -> Tensor {
+        try Operators.randn(.ints(shape), .generator(self)).to(device: device)
+    }
+
+    /// Numbers uniform in 0..<1.
+    public func uniform(_ shape: [Int], device: Device = .cpu) throws -> Tensor {
+        try Operators.rand(.ints(shape), .generator(self)).to(device: device)
+    }
+
+    /// One number uniform in 0..<1.
+    public func uniform() throws -> Double { try uniform([1]).item() }
+
+    /// The state, [bytes] uint8, for `restore`.
+    public func state() throws -> Tensor {
+        let engine = try Engine.shared()
+        var out: OpaquePointer?
+        try engine.check(engine.table.pointee.generator_state(handle, &out))
+        return Tensor(owning: try out.orMissing("generator state"))
+    }
+
+    public func restore(_ state: Tensor) throws {
+        let engine = try Engine.shared()
+        try engine.check(engine.table.pointee.set_generator_state(handle, state.handle))
+    }
+}

@@ -1,0 +1,76 @@
+/// The operators of neural networks that libtorch brings.
+extension Tensor {
+    public func matmul(_ other: Tensor) throws -> Tensor { try Operators.matmul(.tensor(self), .tensor(other)) }
+
+    /// `x · weightᵀ + bias` over the last dimension; weight [out, in], bias [out].
+    public func linear(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
+        try Operators.linear(.tensor(self), .tensor(weight), .optional(bias))
+    }
+
+    /// A convolution over [B, C, H, W]; weight [out, in / groups, kernel, kernel], or [in, out / groups, …] transposed.
+    public func convolved(
+        _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1,
+        transposed: Bool = false
+    ) throws -> Tensor {
+        try Operators.convolution(
+            .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]), .ints([padding, padding]),
+            .ints([1, 1]), .bool(transposed), .ints([0, 0]), .int(groups))
+    }
+
+    /// softmax(q·kᵀ / √width)·v with q, k, v [B, heads, tokens, width]; `mask` adds to the scores.
+    public static func attention(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor? = nil, causal: Bool = false
+    ) throws -> Tensor {
+        try Operators.attention(
+            .tensor(query), .tensor(key), .tensor(value), .optional(mask), .double(0), .bool(causal))
+    }
+
+    /// Layer norm over the last dimension of `size`.
+    public func layerNorm(
+        size: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double
+    ) throws -> Tensor {
+        try Operators.layerNorm(
+            .tensor(self), .ints([size]), .optional(weight), .optional(bias), .double(epsilon))
+    }
+
+    /// Batch norm with fixed statistics, over dimension 1.
+    public func batchNorm(
+        mean: Tensor, variance: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double
+    ) throws -> Tensor {
+        try Operators.batchNorm(
+            .tensor(self), .optional(weight), .optional(bias), .tensor(mean), .tensor(variance), .bool(false),
+            .double(0), .double(epsilon), .bool(false))
+    }
+
+    public func softmax(_ dimension: Int) throws -> Tensor { try Operators.softmax(.tensor(self), .int(dimension)) }
+
+    /// GELU by the error function.
+    public func gelu() throws -> Tensor { try Operators.gelu(.tensor(self)) }
+    public func sigmoid() throws -> Tensor { try Operators.sigmoid(.tensor(self)) }
+    public func silu() throws -> Tensor { try Operators.silu(.tensor(self)) }
+    public func leakyReLU(_ slope: Double) throws -> Tensor {
+        try Operators.leakyReLU(.tensor(self), .double(slope))
+    }
+
+    /// Rows of a table [n, width] by int64 ids of any shape.
+    public func embedded(_ ids: Tensor) throws -> Tensor { try Operators.embedding(.tensor(self), .tensor(ids)) }
+
+    /// Mean over height and width, [B, C, 1, 1].
+    public func globalAveragePool() throws -> Tensor {
+        try Operators.adaptiveAveragePool(.tensor(self), .ints([1, 1]))
+    }
+
+    /// Bilinear resize of [B, C, H, W].
+    public func resized(height: Int, width: Int, alignCorners: Bool, antialias: Bool = false) throws -> Tensor {
+        let op = antialias ? Operators.bilinearAntialiased : Operators.bilinear
+        return try op(.tensor(self), .ints([height, width]), .bool(alignCorners))
+    }
+
+    public func pixelUnshuffled(_ factor: Int) throws -> Tensor {
+        try Operators.pixelUnshuffle(.tensor(self), .int(factor))
+    }
+
+    public func pixelShuffled(_ factor: Int) throws -> Tensor {
+        try Operators.pixelShuffle(.tensor(self), .int(factor))
+    }
+}

@@ -1,0 +1,111 @@
+/// Views, copies and conversions.
+extension Tensor {
+    /// The same elements in another shape; one size may be -1.
+    public func reshaped(_ shape: [Int]) throws -> Tensor { try Operators.reshape(.tensor(self), .ints(shape)) }
+    public func permuted(_ order: [Int]) throws -> Tensor { try Operators.permute(.tensor(self), .ints(order)) }
+    public func transposed(_ a: Int, _ b: Int) throws -> Tensor {
+        try Operators.transpose(.tensor(self), .int(a), .int(b))
+    }
+    public func unsqueezed(_ dimension: Int) throws -> Tensor {
+        try Operators.unsqueeze(.tensor(self), .int(dimension))
+    }
+    public func squeezed(_ dimension: Int) throws -> Tensor { try Operators.squeeze(.tensor(self), .int(dimension)) }
+    public func expanded(_ shape: [Int]) throws -> Tensor { try Operators.expand(.tensor(self), .ints(shape)) }
+
+    /// Elements `range` of one dimension, as a view.
+    public func sliced(_ dimension: Int, _ range: Range<Int>) throws -> Tensor {
+        try Operators.slice(.tensor(self), .int(dimension), .int(range.lowerBound), .int(range.upperBound))
+    }
+
+    /// One index of one dimension, which goes.
+    public func selected(_ dimension: Int, _ index: Int) throws -> Tensor {
+        try Operators.select(.tensor(self), .int(dimension), .int(index))
+    }
+
+    public func chunked(_ count: Int, dimension: Int) throws -> [Tensor] {
+        try Operators.chunk.call([.tensor(self), .int(count), .int(dimension)])
+    }
+
+    public func split(sizes: [Int], dimension: Int) throws -> [Tensor] {
+        try Operators.split.call([.tensor(self), .ints(sizes), .int(dimension)])
+    }
+
+    public static func concatenated(_ tensors: [Tensor], dimension: Int) throws -> Tensor {
+        try Operators.cat(.tensors(tensors), .int(dimension))
+    }
+
+    public static func stacked(_ tensors: [Tensor], dimension: Int = 0) throws -> Tensor {
+        try Operators.stack(.tensors(tensors), .int(dimension))
+    }
+
+    /// Adds elements around; `sizes` are pairs before and after, the last dimension first.
+    public func padded(_ sizes: [Int], value: Double = 0) throws -> Tensor {
+        try Operators.pad(.tensor(self), .ints(sizes), .double(value))
+    }
+
+    public func flipped(_ dimensions: [Int]) throws -> Tensor { try Operators.flip(.tensor(self), .ints(dimensions)) }
+    public func repeated(_ counts: [Int]) throws -> Tensor { try Operators.repeat(.tensor(self), .ints(counts)) }
+
+    /// Rows of a dimension by an int64 tensor [n] of indices.
+    public func gathered(_ dimension: Int, _ indices: Tensor) throws -> Tensor {
+        try Operators.indexSelect(.tensor(self), .int(dimension), .tensor(indices))
+    }
+
+    public func filled(where mask: Tensor, with value: Double) throws -> Tensor {
+        try Operators.maskedFill(.tensor(self), .tensor(mask), .double(value))
+    }
+
+    public func contiguous() throws -> Tensor { try isContiguous ? self : Operators.contiguous(.tensor(self)) }
+    public func cloned() throws -> Tensor { try Operators.clone(.tensor(self)) }
+
+    /// The same elements outside the graph.
+    public func detached() throws -> Tensor { try Operators.detach(.tensor(self)) }
+
+    public func to(dtype: DType) throws -> Tensor {
+        try dtype == self.dtype ? self : Operators.toDType(.tensor(self), .dtype(dtype))
+    }
+
+    public func to(device: Device) throws -> Tensor {
+        try device == self.device ? self : Operators.copyTo(.tensor(self), .none, .none, .device(device))
+    }
+
+    /// Overwrites the elements, outside the graph.
+    public func assign(_ source: Tensor) throws {
+        try withoutGradients { _ = try Operators.copyInPlace(.tensor(self), .tensor(source)) }
+    }
+
+    /// Sets every element to zero, outside the graph.
+    public func assignZero() throws {
+        try withoutGradients { _ = try Operators.zeroInPlace(.tensor(self)) }
+    }
+
+    /// Adds `scale` times `other` in place, outside the graph.
+    public func accumulate(_ other: Tensor, scale: Double = 1) throws {
+        try withoutGradients { _ = try Operators.addInPlace(.tensor(self), .tensor(other), .double(scale)) }
+    }
+
+    /// Multiplies in place, outside the graph.
+    public func scale(by factor: Double) throws {
+        try withoutGradients { _ = try Operators.multiplyInPlace(.tensor(self), .double(factor)) }
+    }
+
+    /// Moves every element the fraction `weight` of the way to `end`, in place and outside the graph.
+    public func interpolate(to end: Tensor, weight: Double) throws {
+        try withoutGradients { _ = try Operators.lerpInPlace(.tensor(self), .tensor(end), .double(weight)) }
+    }
+
+    public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
+        try Operators.zeros(.ints(shape), .dtype(dtype), .none, .device(device))
+    }
+
+    public static func full(
+        _ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu
+    ) throws -> Tensor {
+        try Operators.full(.ints(shape), .double(value), .dtype(dtype), .none, .device(device))
+    }
+
+    /// `count` numbers 0, 1, 2, …
+    public static func counting(_ count: Int, dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
+        try Operators.arange(.int(0), .int(count), .int(1), .dtype(dtype), .none, .device(device))
+    }
+}

@@ -1,0 +1,134 @@
+import CTorch
+import Failures
+
+/// An array of numbers in libtorch's hands, freed when the last reference goes.
+///
+/// Not `Sendable`: hand tensors to another thread as plain data or with `sending`.
+public final class Tensor {
+    /// Owned.
+    let handle: OpaquePointer
+
+    init(owning handle: OpaquePointer) { self.handle = handle }
+
+    deinit { engineTable.pointee.release(handle) }
+
+    // MARK: Making tensors
+
+    /// A copy of `values` in the given shape.
+    public convenience init<Element: TensorElement>(_ values: [Element], shape: [Int]) throws {
+        guard shape.allSatisfy({ $0 >= 0 }), values.count == shape.reduce(1, *) else {
+            throw Failure.run(
+                "a tensor of shape \(shape)", expected: "\(shape.reduce(1, *)) values", got: "\(values.count)")
+        }
+        try self.init(bytes: values.withUnsafeBytes { UnsafeRawBufferPointer($0) }, shape: shape, dtype: Element.dtype)
+        withExtendedLifetime(values) {}
+    }
+
+    /// A copy of `values` in one dimension.
+    public convenience init<Element: TensorElement>(_ values: [Element]) throws {
+        try self.init(values, shape: [values.count])
+    }
+
+    /// A copy of raw bytes of the machine's byte order.
+    public convenience init(bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType) throws {
+        let engine = try Engine.shared()
+        let expected = shape.reduce(1, *) * dtype.size
+        guard bytes.count == expected else {
+            throw Failure.run("a tensor of shape \(shape)", expected: "\(expected) bytes", got: "\(bytes.count)")
+        }
+        var out: OpaquePointer?
+        let sizes = shape.map(Int64.init)
+        try engine.check(
+            engine.table.pointee.copy_in(bytes.baseAddress, sizes, Int32(sizes.count), dtype.rawValue, &out))
+        self.init(owning: try out.orMissing("copy"))
+    }
+
+    /// A view of memory of the owner's, which is kept alive as long as any view of the tensor is.
+    ///
+    /// The memory must be aligned for `dtype` and must not be written through this tensor where it is read-only.
+    public convenience init(
+        borrowing bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType, owner: AnyObject
+    ) throws {
+        let engine = try Engine.shared()
+        precondition(bytes.count == shape.reduce(1, *) * dtype.size)
+        var out: OpaquePointer?
+        let sizes = shape.map(Int64.init)
+        let context = Unmanaged.passRetained(owner)
+        let status = engine.table.pointee.borrow(
+            UnsafeMutableRawPointer(mutating: bytes.baseAddress), sizes, Int32(sizes.count), dtype.rawValue,
+            { Unmanaged<AnyObject>.fromOpaque($0!).release() }, context.toOpaque(), &out)
+        if status != 0 { context.release() }
+        try engine.check(status)
+        self.init(owning: try out.orMissing("borrow"))
+    }
+
+    // MARK: What it is
+
+    var facts: CTorchDescription {
+        var facts = CTorchDescription()
+        _ = engineTable.pointee.describe(handle, &facts)
+        return facts
+    }
+
+    public var shape: [Int] {
+        let facts = facts
+        return (0..<Int(facts.rank)).map { Int(facts.sizes[$0]) }
+    }
+
+    /// Sizes from the front, or from the back where `index` is negative.
+    public func size(_ index: Int) -> Int {
+        let facts = facts
+        let at = index < 0 ? index + Int(facts.rank) : index
+        precondition(at >= 0 && at < Int(facts.rank))
+        return Int(facts.sizes[at])
+    }
+
+    public var rank: Int { Int(facts.rank) }
+    public var count: Int { Int(facts.elements) }
+    public var byteCount: Int { count * Int(facts.element_size) }
+    public var dtype: DType { DType(rawValue: facts.dtype) ?? .float32 }
+    public var device: Device { Device(raw: facts.device) }
+    public var isContiguous: Bool { facts.is_contiguous }
+
+    // MARK: Reading back
+
+    /// The values as a Swift array, converted to `Element`'s type and copied to the CPU where need be.
+    public func values<Element: TensorElement>(as: Element.Type = Element.self) throws -> [Element] {
+        let plain = try detached().to(dtype: Element.dtype).to(device: .cpu).contiguous()
+        return plain.withBytes { bytes in Array(bytes.bindMemory(to: Element.self)) }
+    }
+
+    /// The one value of a tensor with one element.
+    public func item() throws -> Double {
+        guard let value = try values(as: Double.self).first, count == 1 else {
+            throw Failure.run("a single value", expected: "1 element", got: "shape \(shape)")
+        }
+        return value
+    }
+
+    /// Runs `body` on the bytes of a contiguous tensor on the CPU.
+    public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        precondition(isContiguous && device == .cpu)
+        defer { withExtendedLifetime(self) {} }
+        return try body(UnsafeRawBufferPointer(start: engineTable.pointee.data(handle), count: byteCount))
+    }
+
+    /// Runs `body` on the bytes of a contiguous tensor on the CPU, to write them.
+    public func withMutableBytes<Result>(_ body: (UnsafeMutableRawBufferPointer) throws -> Result) rethrows -> Result {
+        precondition(isContiguous && device == .cpu)
+        defer { withExtendedLifetime(self) {} }
+        return try body(UnsafeMutableRawBufferPointer(start: engineTable.pointee.data(handle), count: byteCount))
+    }
+}
+
+extension Tensor: CustomStringConvertible {
+    public var description: String { "Tensor(\(shape), \(dtype), \(device))" }
+}
+
+extension Optional where Wrapped == OpaquePointer {
+    /// A handle that a successful call of the door must have written.
+    func orMissing(_ operation: String) throws -> OpaquePointer {
+        guard let self else { throw Failure.run("\(operation): libtorch returned nothing") }
+        return self
+    }
+}
