@@ -20,7 +20,9 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func plugIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(
         name: name,
-        dependencies: ["AdapterKit", "Cascade", "Layers", "Torch", "Weights", "Settings", "Failures"] + dependencies,
+        dependencies: [
+            "AdapterKit", "Cascade", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
+        ] + dependencies,
         path: "Plugins/\(name)")
 }
 
@@ -72,28 +74,29 @@ let package = Package(
 
         // Underneath everything
         library("Failures", []),
-        library("JSON", ["Failures"]),
+        library("Files", ["Failures"]),
+        library("JSON", ["Files", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
 
         // Files, pictures, data, configuration, logs
-        library("Weights", ["Torch", "JSON", "Failures"]),
-        library("Settings", ["CYAML", "Failures"]),
-        library("Shards", ["CArchive", "JSON", "Failures"]),
-        library("Images", ["CPNG", "CJPEG", "CWebP", "Failures"]),
-        library("Telemetry", ["JSON", "Failures"]),
+        library("Weights", ["Torch", "JSON", "Files", "Failures"]),
+        library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "JSON", "Files", "Failures"]),
+        library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
+        library("Telemetry", ["JSON", "Files", "Failures"]),
 
         // The network and the process that trains it
-        library("Layers", ["Torch", "Failures"]),
-        library("Cascade", ["Layers", "Weights", "Torch", "JSON", "Failures"]),
+        library("Layers", ["Weights", "Torch", "Failures"]),
+        library("Cascade", ["Layers", "Weights", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Torch", "Failures"]),
-        library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
+        library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
-            "Generation", ["AdapterKit", "Diffusion", "Cascade", "Images", "Weights", "Torch", "Failures"]),
+            "Generation", ["AdapterKit", "Diffusion", "Cascade", "Images", "Weights", "Torch", "Files", "Failures"]),
         library(
             "Training",
             [
                 "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards", "Images",
-                "Settings", "Telemetry", "Torch", "JSON", "Failures",
+                "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
             ]),
 
         // Plug-ins
@@ -106,7 +109,8 @@ let package = Package(
             "CascadeAdapt",
             [
                 "Training", "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards",
-                "Images", "Settings", "Telemetry", "Torch", "JSON", "Failures", "COpenBLAS", "CannyFilter", "LoRA",
+                "Images", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures", "COpenBLAS", "CannyFilter",
+                "LoRA",
                 "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
@@ -116,16 +120,16 @@ let package = Package(
 
         // Tests
         .target(name: "TestSupport", dependencies: ["Torch", "Weights", "JSON", "Failures"], path: "Tests/Support"),
-        tests("JSON", ["JSON", "Failures", "TestSupport"]),
-        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "Failures", "TestSupport"]),
-        tests("Layers", ["Layers", "Torch", "Failures", "TestSupport"]),
-        tests("Weights", ["Weights", "Torch", "JSON", "Failures", "TestSupport"]),
-        tests("Settings", ["Settings", "Failures", "TestSupport"]),
-        tests("Shards", ["Shards", "CArchive", "Failures", "TestSupport"]),
-        tests("Images", ["Images", "Failures", "TestSupport"]),
-        tests("Telemetry", ["Telemetry", "JSON", "Failures", "TestSupport"]),
-        tests("Cascade", ["Cascade", "Layers", "Weights", "Torch", "JSON", "Failures", "TestSupport"]),
-        tests("Diffusion", ["Diffusion", "Weights", "Torch", "Failures", "TestSupport"]),
+        tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
+        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "Files", "Failures", "TestSupport"]),
+        tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
+        tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Settings", ["Settings", "Files", "Failures", "TestSupport"]),
+        tests("Shards", ["Shards", "CArchive", "Files", "Failures", "TestSupport"]),
+        tests("Images", ["Images", "Files", "Failures", "TestSupport"]),
+        tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Cascade", ["Cascade", "Layers", "Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Diffusion", ["Diffusion", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests(
             "Plugin",
             [
@@ -139,7 +143,9 @@ let package = Package(
                 "Layers", "Weights", "Shards", "Images", "Settings", "Telemetry", "Torch", "JSON", "Failures",
                 "TestSupport",
             ]),
-        tests("Command", ["CascadeAdapt", "Weights", "JSON", "Torch", "Shards", "Images", "Failures", "TestSupport"]),
+        tests(
+            "Command",
+            ["CascadeAdapt", "Weights", "JSON", "Torch", "Shards", "Images", "Files", "Failures", "TestSupport"]),
         tests("House", []),
     ],
     swiftLanguageModes: [.v6],

@@ -1,4 +1,5 @@
 import Failures
+import Files
 
 extension JSON {
     /// Reads one JSON document (RFC 8259) from UTF-8 bytes; a byte order mark in front is passed over.

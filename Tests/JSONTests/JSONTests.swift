@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Glibc
 import JSON
 import Testing

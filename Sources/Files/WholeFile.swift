@@ -6,10 +6,10 @@ public enum WholeFile {
     /// The bytes of a file; a failure where it cannot be read, is a folder or holds more than `maximumBytes`.
     public static func read(_ path: String, maximumBytes: Int) throws -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw problem("cannot be opened", path) }
+        guard descriptor >= 0 else { throw FileProblem.failure("cannot be opened", path, blame: .input) }
         defer { close(descriptor) }
         var facts = stat()
-        guard fstat(descriptor, &facts) == 0 else { throw problem("cannot be read", path) }
+        guard fstat(descriptor, &facts) == 0 else { throw FileProblem.failure("cannot be read", path, blame: .input) }
         guard facts.st_mode & S_IFMT != S_IFDIR else {
             throw Failure.input("this is a folder", at: Failure.Place(path), expected: "a file")
         }
@@ -20,7 +20,7 @@ public enum WholeFile {
         while true {
             let count = Glibc.read(descriptor, piece.baseAddress, piece.count)
             if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw problem("cannot be read", path) }
+            guard count >= 0 else { throw FileProblem.failure("cannot be read", path, blame: .input) }
             if count == 0 { return bytes }
             guard bytes.count + count <= maximumBytes else {
                 throw Failure.input(
@@ -32,30 +32,14 @@ public enum WholeFile {
 
     /// Writes a file beside its place, syncs it and renames it over: a reader never sees half a file.
     public static func write(_ bytes: [UInt8], to path: String) throws {
-        let beside = "\(path).\(getpid()).part"
-        let descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw problem("cannot be written", path, blame: Failure.run) }
-        var written = 0
-        var fine = true
-        while fine && written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count >= 0 { written += count } else { fine = errno == EINTR }
-        }
-        fine = fine && fsync(descriptor) == 0
-        let reason = errno
-        close(descriptor)
-        if !fine { errno = reason }
-        guard fine, rename(beside, path) == 0 else {
-            let failure = problem("cannot be written", path, blame: Failure.run)
-            unlink(beside)
-            throw failure
-        }
+        let file = try AtomicFile(path)
+        try file.write(bytes)
+        try file.commit()
     }
 
-    private static func problem(
-        _ what: String, _ path: String,
-        blame: (String, Failure.Place?, String?, String?, String?) -> Failure = Failure.input
-    ) -> Failure {
-        blame(what + " (" + String(cString: strerror(errno)) + ")", Failure.Place(path), nil, nil, nil)
+    /// Whether there is a file (not a folder) at a path.
+    public static func exists(_ path: String) -> Bool {
+        var facts = stat()
+        return stat(path, &facts) == 0 && facts.st_mode & S_IFMT != S_IFDIR
     }
 }

@@ -1,0 +1,67 @@
+import Torch
+
+/// Multi-head attention with fused projections, as `torch.nn.MultiheadAttention` keeps them.
+///
+/// An adapter sees the thirds of the fused projection as `to_q`, `to_k` and `to_v`, and the last one as `out_proj`.
+public final class Attention {
+    /// Fused projection of query, key and value, [3c, c].
+    public let inWeight: Tensor
+    /// Its bias, [3c].
+    public let inBias: Tensor
+    public let output: Linear
+    private let query: Projection
+    private let key: Projection
+    private let value: Projection
+    private let width: Int
+    private let heads: Int
+
+    public init(width: Int, heads: Int, _ scope: Scope) throws {
+        self.width = width
+        self.heads = heads
+        inWeight = try scope.parameter("in_proj_weight", [3 * width, width], .xavierUniform())
+        inBias = try scope.parameter("in_proj_bias", [3 * width], .zeros)
+        let weight = inWeight
+        func third(_ index: Int, _ name: String) throws -> Projection {
+            let projection = Projection(weight: try weight.sliced(0, index * width..<(index + 1) * width))
+            scope.register(projection, as: name)
+            return projection
+        }
+        query = try third(0, "to_q")
+        key = try third(1, "to_k")
+        value = try third(2, "to_v")
+        output = try Linear(.init(width, width), scope("out_proj"))
+    }
+
+    /// Attends from `x` to `context`, and to `x` itself first where `includingSelf` says so.
+    /// - Parameters:
+    ///   - x: [B, N, c].
+    ///   - context: [B, T, c].
+    /// - Returns: [B, N, c].
+    public func callAsFunction(_ x: Tensor, context: Tensor, includingSelf: Bool) throws -> Tensor {
+        let q: Tensor
+        var k = try project(context, key, 1)  // [B, T, c]
+        var v = try project(context, value, 2)
+        if includingSelf {
+            let fused = try x.mixedLinear(inWeight, bias: inBias).chunked(3, dimension: -1)  // 3 x [B, N, c]
+            q = try query.added(to: fused[0], of: x)
+            k = try .concatenated([key.added(to: fused[1], of: x), k], dimension: 1)  // [B, N + T, c]
+            v = try .concatenated([value.added(to: fused[2], of: x), v], dimension: 1)
+        } else {
+            q = try project(x, query, 0)
+        }
+        let attended = try Tensor.attention(split(q), split(k), split(v))  // [B, heads, N, c / heads]
+        return try output(attended.transposed(1, 2).reshaped([x.size(0), x.size(1), width]))
+    }
+
+    private func project(_ x: Tensor, _ projection: Projection, _ third: Int) throws -> Tensor {
+        let rows = third * width..<(third + 1) * width
+        // Sliced from the stored leaf, so that a trained weight gets its gradient.
+        let y = try x.mixedLinear(inWeight.sliced(0, rows), bias: inBias.sliced(0, rows))
+        return try projection.added(to: y, of: x)
+    }
+
+    /// [B, N, c] to [B, heads, N, c / heads].
+    private func split(_ x: Tensor) throws -> Tensor {
+        try x.reshaped([x.size(0), x.size(1), heads, width / heads]).transposed(1, 2)
+    }
+}

@@ -1,0 +1,91 @@
+import Failures
+import Torch
+import Weights
+
+/// Where the values of a network's parameters come from: a file, or a generator.
+public protocol ParameterSource {
+    /// The value of `key`, of exactly `shape`, in any dtype and on any device.
+    func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor
+    /// Called when the network stands.
+    /// - Throws: what did not fit, all of it in one failure.
+    func finish() throws
+}
+
+/// Draws every parameter as its layer says.
+public final class DrawnParameters: ParameterSource {
+    private let generator: Generator
+
+    public init(_ generator: Generator) { self.generator = generator }
+
+    public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
+        try initial.draw(shape, from: generator)
+    }
+
+    public func finish() throws {}
+}
+
+/// Takes every parameter from named tensors, and reports together all that do not fit.
+public final class StoredParameters: ParameterSource {
+    private let name: String
+    private let lookUp: (String) throws -> Tensor?
+    private let available: [String]
+    private let ignored: (String) -> Bool
+    private var used: Set<String> = []
+    private var missing: [String] = []
+    private var misshapen: [String] = []
+
+    /// - Parameters:
+    ///   - file: the file; its tensors are mapped, not read.
+    ///   - prefix: what stands before every key in the file.
+    ///   - ignoring: keys that may be left over.
+    public convenience init(
+        _ file: SafetensorsFile, prefix: String = "", ignoring: @escaping (String) -> Bool = { _ in false }
+    ) {
+        self.init(
+            name: file.path,
+            available: file.entries.map(\.name).filter { $0.hasPrefix(prefix) }
+                .map { String($0.dropFirst(prefix.count)) },
+            ignoring: ignoring, lookUp: { try file.tensor(prefix + $0) })
+    }
+
+    public init(
+        name: String, available: [String], ignoring: @escaping (String) -> Bool = { _ in false },
+        lookUp: @escaping (String) throws -> Tensor?
+    ) {
+        self.name = name
+        self.available = available
+        self.lookUp = lookUp
+        ignored = ignoring
+    }
+
+    public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
+        used.insert(key)
+        guard let tensor = try lookUp(key) else {
+            missing.append(key)
+            return try .zeros(shape)
+        }
+        guard tensor.shape == shape else {
+            misshapen.append("\(key) \(tensor.shape) where \(shape) belongs")
+            return try .zeros(shape)
+        }
+        return tensor
+    }
+
+    public func finish() throws {
+        let unexpected = available.filter { !used.contains($0) && !ignored($0) }
+        var problems: [String] = []
+        if !missing.isEmpty { problems.append(Self.list("missing", missing)) }
+        if !unexpected.isEmpty { problems.append(Self.list("unexpected", unexpected)) }
+        if !misshapen.isEmpty { problems.append(Self.list("of another shape", misshapen)) }
+        guard problems.isEmpty else {
+            throw Failure.input(
+                "the weights do not fit this network: " + problems.joined(separator: "; "), at: Failure.Place(name),
+                advice: "is it the file of another model or size?")
+        }
+    }
+
+    private static func list(_ what: String, _ keys: [String]) -> String {
+        let shown = keys.prefix(8).joined(separator: ", ")
+        return "\(keys.count) \(what) (\(shown)\(keys.count > 8 ? ", …" : ""))"
+    }
+}

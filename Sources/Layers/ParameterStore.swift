@@ -1,0 +1,94 @@
+import Torch
+
+/// The parameters of one network by their checkpoint keys, in the order the network made them.
+///
+/// Loading and initialising are the same code: a layer asks its scope for a parameter, the store takes it from its
+/// source, brings it to its dtype and device and remembers it.
+public final class ParameterStore {
+    /// A named parameter or buffer.
+    public struct Entry {
+        public let key: String
+        public let tensor: Tensor
+        /// Statistics and the like, which no optimizer touches.
+        public let isBuffer: Bool
+    }
+
+    public private(set) var entries: [Entry] = []
+    /// The layers to which an adapter can add something, by path.
+    public private(set) var projections: [(path: String, projection: Projection)] = []
+    public let dtype: DType
+    public let device: Device
+    private let source: any ParameterSource
+    private var positions: [String: Int] = [:]
+
+    /// - Parameter dtype: what every parameter is converted to; buffers stay float32.
+    public init(from source: any ParameterSource, dtype: DType = .float32, device: Device = .cpu) {
+        self.source = source
+        self.dtype = dtype
+        self.device = device
+    }
+
+    /// The scope of the whole network.
+    public var root: Scope { Scope(store: self, path: "") }
+
+    /// Says that the network stands.
+    /// - Throws: what the source could not give, all of it in one failure.
+    public func finish() throws { try source.finish() }
+
+    public subscript(key: String) -> Tensor? { positions[key].map { entries[$0].tensor } }
+
+    /// Everything an optimizer may train, by key.
+    public var parameters: [(name: String, tensor: Tensor)] {
+        entries.filter { !$0.isBuffer }.map { ($0.key, $0.tensor) }
+    }
+
+    /// Every tensor of a checkpoint, by key.
+    public var tensors: [(name: String, tensor: Tensor)] { entries.map { ($0.key, $0.tensor) } }
+
+    /// Makes all parameters leaves that want gradients, or none.
+    public func setTrainable(_ value: Bool) throws {
+        for entry in entries where !entry.isBuffer { try entry.tensor.setRequiresGrad(value) }
+    }
+
+    fileprivate func make(_ key: String, _ shape: [Int], _ initial: Initializer, isBuffer: Bool) throws -> Tensor {
+        let value = try source.value(key, shape: shape, initial: initial)
+        let tensor = try withoutGradients {
+            try value.to(device: device).to(dtype: isBuffer ? .float32 : dtype)
+        }
+        positions[key] = entries.count
+        entries.append(Entry(key: key, tensor: tensor, isBuffer: isBuffer))
+        return tensor
+    }
+
+    fileprivate func register(_ projection: Projection, at path: String) {
+        projections.append((path, projection))
+    }
+}
+
+/// A place in a network: hands out parameters whose keys begin with its path.
+public struct Scope {
+    let store: ParameterStore
+    public let path: String
+
+    /// The scope of a part, by its name or its index.
+    public func callAsFunction(_ name: String) -> Scope {
+        Scope(store: store, path: path.isEmpty ? name : "\(path).\(name)")
+    }
+
+    public func callAsFunction(_ index: Int) -> Scope { self(String(index)) }
+
+    /// A parameter of this part.
+    public func parameter(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {
+        try store.make(self(name).path, shape, initial, isBuffer: false)
+    }
+
+    /// A tensor that is saved with the network and not trained, float32.
+    public func buffer(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {
+        try store.make(self(name).path, shape, initial, isBuffer: true)
+    }
+
+    /// Makes a projection known as a place where an adapter can attach.
+    public func register(_ projection: Projection, as name: String? = nil) {
+        store.register(projection, at: name.map { self($0).path } ?? path)
+    }
+}

@@ -1,0 +1,37 @@
+import Failures
+import Glibc
+
+/// A file mapped read-only into memory, unmapped when the last reference goes.
+///
+/// Its pages belong to the file: the system drops and reads them again as it likes, and they count as nobody's memory.
+public final class MappedFile {
+    public let path: String
+    public let bytes: UnsafeRawBufferPointer
+
+    public init(_ path: String) throws {
+        self.path = path
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw Failure.input("cannot be opened (\(String(cString: strerror(errno))))", at: Failure.Place(path))
+        }
+        defer { close(descriptor) }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+            throw Failure.input("not a regular file", at: Failure.Place(path))
+        }
+        guard facts.st_size > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        // Private and writable: a stray write by an operator copies the page instead of ending the process.
+        guard let start = mmap(nil, Int(facts.st_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0),
+            start != MAP_FAILED
+        else { throw Failure.run("cannot be mapped (\(String(cString: strerror(errno))))", at: Failure.Place(path)) }
+        bytes = UnsafeRawBufferPointer(start: start, count: Int(facts.st_size))
+    }
+
+    deinit {
+        guard let start = bytes.baseAddress else { return }
+        munmap(UnsafeMutableRawPointer(mutating: start), bytes.count)
+    }
+}

@@ -1,0 +1,137 @@
+import Failures
+import JSON
+import Torch
+
+/// A safetensors file: mapped, its header checked, its tensors read when they are asked for.
+///
+/// Source of the format: huggingface/safetensors, README. Eight bytes of header length, a JSON header of
+/// `{"name": {"dtype", "shape", "data_offsets"}}`, then the data.
+public final class SafetensorsFile {
+    /// What the header says of one tensor.
+    public struct Entry: Sendable {
+        public let name: String
+        public let dtype: DType
+        public let shape: [Int]
+        /// Bytes from the start of the file.
+        let range: Range<Int>
+
+        public var byteCount: Int { range.count }
+        public var count: Int { shape.reduce(1, *) }
+    }
+
+    public let path: String
+    /// Entries in the order of the header.
+    public let entries: [Entry]
+    /// The texts under `__metadata__`.
+    public let metadata: [String: String]
+    private let file: MappedFile
+    private let positions: [String: Int]
+
+    /// The longest header that is read, in bytes; the format's own limit.
+    static let headerLimit = 100_000_000
+
+    public init(_ path: String) throws {
+        self.path = path
+        file = try MappedFile(path)
+        let place = Failure.Place(path)
+        func broken(_ what: String) -> Failure {
+            .input("not a readable safetensors file: \(what)", at: place)
+        }
+        guard file.bytes.count >= 8 else { throw broken("it has \(file.bytes.count) bytes, a header takes at least 8") }
+        let declared = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
+        guard declared <= UInt64(min(Self.headerLimit, file.bytes.count - 8)) else {
+            throw broken("its header claims \(declared) bytes, the file has \(file.bytes.count)")
+        }
+        let start = 8 + Int(declared)
+        let header = try JSON.parse(UnsafeRawBufferPointer(rebasing: file.bytes[8..<start]), file: path)
+        guard let object = header.objectValue else { throw broken("its header is no object") }
+
+        var entries: [Entry] = []
+        var metadata: [String: String] = [:]
+        for (name, value) in object {
+            if name == "__metadata__" {
+                for (key, text) in value.objectValue ?? JSON.Object() { metadata[key] = text.stringValue }
+                continue
+            }
+            guard let code = value["dtype"]?.stringValue, let sizes = value["shape"]?.arrayValue,
+                let offsets = value["data_offsets"]?.arrayValue, offsets.count == 2,
+                let from = offsets[0].intValue, let to = offsets[1].intValue
+            else { throw broken("tensor `\(name)` lacks dtype, shape or data_offsets") }
+            guard let dtype = DType(safetensors: code) else {
+                throw broken("tensor `\(name)` has the unknown dtype \(code)")
+            }
+            let shape = sizes.compactMap(\.intValue)
+            guard shape.count == sizes.count, shape.count <= 16, let bytes = Self.byteCount(shape, dtype) else {
+                throw broken("tensor `\(name)` has an impossible shape")
+            }
+            let room = file.bytes.count - start
+            guard from >= 0, from <= to, to <= room, to - from == bytes else {
+                throw broken(
+                    "tensor `\(name)` of \(bytes) bytes lies at \(from)..<\(to), the data has \(room) bytes")
+            }
+            entries.append(Entry(name: name, dtype: dtype, shape: shape, range: (start + from)..<(start + to)))
+        }
+        self.entries = entries
+        self.metadata = metadata
+        positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+    }
+
+    private static func byteCount(_ shape: [Int], _ dtype: DType) -> Int? {
+        var bytes = dtype.size
+        for size in shape {
+            guard size >= 0 else { return nil }
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
+            guard !overflow else { return nil }
+            bytes = product
+        }
+        return bytes
+    }
+
+    public subscript(name: String) -> Entry? { positions[name].map { entries[$0] } }
+
+    /// The tensor of a name, on the CPU, as a view of the mapped file; nil where there is none.
+    ///
+    /// Old files have tensors that are not aligned to their element size: those are copied.
+    public func tensor(_ name: String) throws -> Tensor? {
+        guard let entry = self[name] else { return nil }
+        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
+        guard let base = bytes.baseAddress, !bytes.isEmpty, Int(bitPattern: base) % entry.dtype.size == 0 else {
+            return try Tensor(bytes: bytes, shape: entry.shape, dtype: entry.dtype)
+        }
+        return try Tensor(borrowing: bytes, shape: entry.shape, dtype: entry.dtype, owner: file)
+    }
+
+    /// The tensor of a name.
+    /// - Throws: a failure of the input where the file has none.
+    public func required(_ name: String) throws -> Tensor {
+        guard let tensor = try tensor(name) else {
+            throw Failure.input("there is no tensor `\(name)`", at: Failure.Place(path))
+        }
+        return tensor
+    }
+}
+
+extension DType {
+    /// The dtype of a code in a safetensors header.
+    init?(safetensors code: String) {
+        guard let match = DType.allCases.first(where: { $0.safetensorsCode == code }) else { return nil }
+        self = match
+    }
+
+    var safetensorsCode: String {
+        switch self {
+        case .uint8: "U8"
+        case .int8: "I8"
+        case .int16: "I16"
+        case .int32: "I32"
+        case .int64: "I64"
+        case .float16: "F16"
+        case .float32: "F32"
+        case .float64: "F64"
+        case .bool: "BOOL"
+        case .bfloat16: "BF16"
+        case .float8e5m2: "F8_E5M2"
+        case .float8e4m3: "F8_E4M3"
+        }
+    }
+}
