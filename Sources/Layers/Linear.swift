@@ -56,7 +56,7 @@ extension Tensor {
     public func mixedLinear(_ weight: Tensor, bias: Tensor?) throws -> Tensor {
         let dtype = dtype
         if weight.dtype == dtype { return try linear(weight, bias: bias?.to(dtype: dtype)) }
-        if weight.requiresGrad || !(try gradientsEnabled()) || !requiresGrad {
+        if try weight.requiresGrad || !requiresGrad || !gradientsEnabled() {
             return try linear(weight.to(dtype: dtype), bias: bias?.to(dtype: dtype))
         }
         let output = try withoutGradients { try linear(weight.to(dtype: dtype), bias: bias?.to(dtype: dtype)) }
