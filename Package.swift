@@ -77,7 +77,7 @@ let package = Package(
 
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Failures"]),
-        library("Settings", ["CYAML", "Failures"]),
+        library("Settings", ["CYAML", "JSON", "Failures"]),
         library("Shards", ["CArchive", "JSON", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Failures"]),
         library("Telemetry", ["JSON", "Failures"]),
@@ -120,7 +120,7 @@ let package = Package(
         tests("Torch", ["Torch", "CTorch", "COpenBLAS", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Torch", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Failures", "TestSupport"]),
-        tests("Settings", ["Settings", "Failures", "TestSupport"]),
+        tests("Settings", ["Settings", "JSON", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "CArchive", "Failures", "TestSupport"]),
         tests("Images", ["Images", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Failures", "TestSupport"]),
