@@ -87,7 +87,7 @@ let package = Package(
 
         // The network and the process that trains it
         library("Layers", ["Weights", "Torch", "Failures"]),
-        library("Cascade", ["Layers", "Weights", "Torch", "JSON", "Files", "Failures"]),
+        library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Torch", "Failures"]),
         library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
@@ -124,7 +124,7 @@ let package = Package(
         tests("Torch", ["Torch", "CTorch", "COpenBLAS", "Files", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Settings", ["Settings", "Files", "Failures", "TestSupport"]),
+        tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "CArchive", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),

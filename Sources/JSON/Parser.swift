@@ -22,6 +22,18 @@ extension JSON {
         try parse(Array(text.utf8), file: file, maximumDepth: maximumDepth)
     }
 
+    /// Reads a document and tells where its parts stand: one place for each value and each key, in the order in which
+    /// they begin (a key before its value, an object before its keys).
+    public static func parseWithPlaces(_ bytes: [UInt8], file: String) throws -> (value: JSON, places: [Failure.Place])
+    {
+        try bytes.withUnsafeBytes {
+            var parser = Parser(bytes: $0, file: file, depthLeft: 128)
+            parser.starts = []
+            let value = try parser.document()
+            return (value, parser.places)
+        }
+    }
+
     /// Reads the JSON document in a file of at most `maximumBytes`.
     public static func read(_ path: String, maximumBytes: Int = 256 << 20) throws -> JSON {
         try parse(WholeFile.read(path, maximumBytes: maximumBytes), file: path)
@@ -34,6 +46,8 @@ struct Parser {
     let file: String
     var depthLeft: Int
     var position = 0
+    /// Where values and keys begin; nil where nobody asked.
+    var starts: [Int]?
 
     init(bytes: UnsafeRawBufferPointer, file: String, depthLeft: Int) {
         self.bytes = bytes
@@ -56,6 +70,7 @@ struct Parser {
     }
 
     private mutating func value() throws -> JSON {
+        starts?.append(position)
         switch byte {
         case UInt8(ascii: "{"): return try nested { try $0.object() }
         case UInt8(ascii: "["): return try nested { try $0.array() }
@@ -83,6 +98,7 @@ struct Parser {
         while true {
             let start = position
             guard byte == UInt8(ascii: "\"") else { throw failure("not JSON", expected: "a key in quotes") }
+            starts?.append(position)
             let key = try string()
             skipSpace()
             guard skip(":") else { throw failure("not JSON", expected: "\":\"") }
@@ -135,18 +151,20 @@ extension Parser {
     /// A failure at an offset, by default the position, naming what stands there.
     func failure(_ what: String, at offset: Int? = nil, expected: String? = nil) -> Failure {
         let offset = offset ?? position
-        var line = 1
-        var column = 1
-        for byte in bytes[..<offset] {
-            if byte == 0x0A {
-                (line, column) = (line + 1, 1)
-            } else if byte & 0xC0 != 0x80 {
-                column += 1  // columns count characters, and a continuation byte begins none
-            }
-        }
+        var cursor = Cursor()
+        cursor.advance(to: offset, in: bytes)
         return .input(
-            what, at: Failure.Place(file, line: line, column: column), expected: expected,
+            what, at: Failure.Place(file, line: cursor.line, column: cursor.column), expected: expected,
             got: expected == nil ? nil : found(at: offset))
+    }
+
+    /// The recorded starts as lines and columns.
+    var places: [Failure.Place] {
+        var cursor = Cursor()
+        return (starts ?? []).map {
+            cursor.advance(to: $0, in: bytes)
+            return Failure.Place(file, line: cursor.line, column: cursor.column)
+        }
     }
 
     private func found(at offset: Int) -> String {
@@ -154,5 +172,23 @@ extension Parser {
         let byte = bytes[offset]
         return (0x21...0x7E).contains(byte)
             ? "\"\(Unicode.Scalar(byte))\"" : "the byte 0x" + String(byte, radix: 16, uppercase: true)
+    }
+}
+
+/// Line and column of an offset, both from 1; columns count characters.
+private struct Cursor {
+    var offset = 0
+    var line = 1
+    var column = 1
+
+    mutating func advance(to end: Int, in bytes: UnsafeRawBufferPointer) {
+        for byte in bytes[offset..<end] {
+            if byte == 0x0A {
+                (line, column) = (line + 1, 1)
+            } else if byte & 0xC0 != 0x80 {
+                column += 1  // a continuation byte begins no character
+            }
+        }
+        offset = end
     }
 }

@@ -111,6 +111,16 @@ private func parse(_ text: String) throws -> JSON { try JSON.parse(text, file: "
     }
 }
 
+@Suite struct JSONPlaces {
+    @Test func `every value and key has its place, in the order in which they begin`() throws {
+        let (_, places) = try JSON.parseWithPlaces(Array("{\"é\": [1,\n  {}],\n\t\"b\": true}".utf8), file: "a.json")
+        #expect(
+            places.map(\.description) == [
+                "a.json:1:1", "a.json:1:2", "a.json:1:7", "a.json:1:8", "a.json:2:3", "a.json:3:2", "a.json:3:7",
+            ])
+    }
+}
+
 @Suite struct JSONWriting {
     @Test func `objects are written in their own order, or sorted`() {
         let value: JSON = ["b": 1, "a": [nil, true, "x\u{1}\"\\\n"], "é": 0.1, "Z": 3.0]
