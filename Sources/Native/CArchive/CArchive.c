@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { block_size = 1 << 16 };
 
@@ -19,11 +20,15 @@ static void say(char *error, size_t error_size, const char *message) {
     if (error && error_size) snprintf(error, error_size, "%s", message);
 }
 
-/// libarchive's code as a status, its sentence in `error`.
+/// libarchive's code as a status; its sentence, and the system's where there is one, in `error`.
 static CascadeArchiveStatus judge(struct archive *archive, long code, char *error, size_t error_size) {
     if (code >= ARCHIVE_OK || code == ARCHIVE_WARN) return CASCADE_ARCHIVE_OK;
     const char *message = archive_error_string(archive);
-    say(error, error_size, message ? message : "libarchive gave no reason");
+    int number = archive_errno(archive);
+    if (error && error_size)
+        snprintf(
+            error, error_size, "%s%s%s", message ? message : "libarchive gave no reason", number > 0 ? ": " : "",
+            number > 0 ? strerror(number) : "");
     return code == ARCHIVE_RETRY || code == ARCHIVE_FAILED ? CASCADE_ARCHIVE_DAMAGED : CASCADE_ARCHIVE_BROKEN;
 }
 
@@ -146,6 +151,8 @@ CascadeArchiveStatus cascade_archive_writer_finish(CascadeArchiveWriter *writer,
 
 void cascade_archive_writer_close(CascadeArchiveWriter *writer) {
     if (!writer) return;
+    // An unfinished archive would be flushed here, to a descriptor that may be gone by now.
+    archive_write_fail(writer->archive);
     archive_write_free(writer->archive);
     free(writer);
 }
