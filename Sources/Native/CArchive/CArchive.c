@@ -1,1 +1,158 @@
 #include "CArchive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { block_size = 1 << 16 };
+
+struct CascadeArchiveReader {
+    struct archive *archive;
+};
+
+struct CascadeArchiveWriter {
+    struct archive *archive;
+};
+
+static void say(char *error, size_t error_size, const char *message) {
+    if (error && error_size) snprintf(error, error_size, "%s", message);
+}
+
+/// libarchive's code as a status; its sentence, and the system's where there is one, in `error`.
+static CascadeArchiveStatus judge(struct archive *archive, long code, char *error, size_t error_size) {
+    if (code >= ARCHIVE_OK || code == ARCHIVE_WARN) return CASCADE_ARCHIVE_OK;
+    const char *message = archive_error_string(archive);
+    int number = archive_errno(archive);
+    if (error && error_size)
+        snprintf(
+            error, error_size, "%s%s%s", message ? message : "libarchive gave no reason", number > 0 ? ": " : "",
+            number > 0 ? strerror(number) : "");
+    return code == ARCHIVE_RETRY || code == ARCHIVE_FAILED ? CASCADE_ARCHIVE_DAMAGED : CASCADE_ARCHIVE_BROKEN;
+}
+
+CascadeArchiveStatus cascade_archive_reader_open(
+    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size) {
+    CascadeArchiveReader *opened = calloc(1, sizeof *opened);
+    if (opened) opened->archive = archive_read_new();
+    if (!opened || !opened->archive) {
+        free(opened);
+        say(error, error_size, "no memory for the archive reader");
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    struct archive *archive = opened->archive;
+    // A filter that libarchive lacks would be run as an outside program; its warning keeps it out.
+    if (archive_read_support_format_tar(archive) != ARCHIVE_OK ||
+        archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
+        archive_read_support_filter_bzip2(archive) != ARCHIVE_OK ||
+        archive_read_support_filter_xz(archive) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(archive) != ARCHIVE_OK) {
+        say(error, error_size, "this libarchive lacks tar, gzip, bzip2, xz or zstd");
+        cascade_archive_reader_close(opened);
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    int code = archive_read_open_fd(archive, descriptor, block_size);
+    CascadeArchiveStatus status = judge(archive, code, error, error_size);
+    if (status != CASCADE_ARCHIVE_OK) {
+        cascade_archive_reader_close(opened);
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    *reader = opened;
+    return CASCADE_ARCHIVE_OK;
+}
+
+CascadeArchiveStatus cascade_archive_reader_next(
+    CascadeArchiveReader *reader, const char **name, char *error, size_t error_size) {
+    for (;;) {
+        struct archive_entry *entry = NULL;
+        int code = archive_read_next_header(reader->archive, &entry);
+        if (code == ARCHIVE_EOF) return CASCADE_ARCHIVE_END;
+        CascadeArchiveStatus status = judge(reader->archive, code, error, error_size);
+        if (status != CASCADE_ARCHIVE_OK) return status;
+        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) continue;
+        // In the C locale a pax name beyond ASCII exists as UTF-8 alone.
+        *name = archive_entry_pathname(entry);
+        if (!*name) *name = archive_entry_pathname_utf8(entry);
+        if (*name) return CASCADE_ARCHIVE_OK;
+        say(error, error_size, "a member without a readable name");
+        return CASCADE_ARCHIVE_DAMAGED;
+    }
+}
+
+CascadeArchiveStatus cascade_archive_reader_read(
+    CascadeArchiveReader *reader, uint8_t *buffer, size_t size, size_t *got, char *error, size_t error_size) {
+    *got = 0;
+    la_ssize_t count = archive_read_data(reader->archive, buffer, size);
+    if (count == 0) return CASCADE_ARCHIVE_END;
+    if (count < 0) {
+        CascadeArchiveStatus status = judge(reader->archive, count, error, error_size);
+        // A warning in the midst of data leaves no way to know what was lost.
+        return status == CASCADE_ARCHIVE_OK ? CASCADE_ARCHIVE_DAMAGED : status;
+    }
+    *got = (size_t)count;
+    return CASCADE_ARCHIVE_OK;
+}
+
+void cascade_archive_reader_close(CascadeArchiveReader *reader) {
+    if (!reader) return;
+    archive_read_free(reader->archive);
+    free(reader);
+}
+
+CascadeArchiveStatus cascade_archive_writer_open(
+    int descriptor, CascadeArchiveWriter **writer, char *error, size_t error_size) {
+    CascadeArchiveWriter *opened = calloc(1, sizeof *opened);
+    if (opened) opened->archive = archive_write_new();
+    if (!opened || !opened->archive) {
+        free(opened);
+        say(error, error_size, "no memory for the archive writer");
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    struct archive *archive = opened->archive;
+    if (archive_write_set_format_ustar(archive) != ARCHIVE_OK ||
+        archive_write_open_fd(archive, descriptor) != ARCHIVE_OK) {
+        judge(archive, ARCHIVE_FATAL, error, error_size);
+        cascade_archive_writer_close(opened);
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    *writer = opened;
+    return CASCADE_ARCHIVE_OK;
+}
+
+CascadeArchiveStatus cascade_archive_writer_add(
+    CascadeArchiveWriter *writer, const char *name, const uint8_t *bytes, size_t count, char *error,
+    size_t error_size) {
+    struct archive_entry *entry = archive_entry_new();
+    if (!entry) {
+        say(error, error_size, "no memory for the member");
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_size(entry, (la_int64_t)count);
+    archive_entry_set_mtime(entry, 0, 0);
+    archive_entry_set_uid(entry, 0);
+    archive_entry_set_gid(entry, 0);
+    int code = archive_write_header(writer->archive, entry);
+    archive_entry_free(entry);
+    CascadeArchiveStatus status = judge(writer->archive, code, error, error_size);
+    if (status != CASCADE_ARCHIVE_OK) return status;
+    la_ssize_t written = archive_write_data(writer->archive, bytes, count);
+    if (written == (la_ssize_t)count) return CASCADE_ARCHIVE_OK;
+    judge(writer->archive, ARCHIVE_FATAL, error, error_size);
+    return CASCADE_ARCHIVE_BROKEN;
+}
+
+CascadeArchiveStatus cascade_archive_writer_finish(CascadeArchiveWriter *writer, char *error, size_t error_size) {
+    return judge(writer->archive, archive_write_close(writer->archive), error, error_size);
+}
+
+void cascade_archive_writer_close(CascadeArchiveWriter *writer) {
+    if (!writer) return;
+    // An unfinished archive would be flushed here, to a descriptor that may be gone by now.
+    archive_write_fail(writer->archive);
+    archive_write_free(writer->archive);
+    free(writer);
+}

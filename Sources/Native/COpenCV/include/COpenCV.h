@@ -1,1 +1,27 @@
+/// The door to OpenCV's image processing, one thread, every C++ exception as a value.
+///
+/// Buffers handed in stay the caller's. Functions return a `CascadeCVStatus`; where it is not `CASCADE_CV_OK`, a
+/// sentence stands in `error` (cut to `error_size`, always terminated).
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    CASCADE_CV_OK = 0,
+    CASCADE_CV_BAD_SIZE = 1,  ///< a side of 0, or of more than 32767 pixels
+    CASCADE_CV_FAILED = 2,    ///< OpenCV threw, for want of memory for instance
+} CascadeCVStatus;
+
+/// Canny's edges of an interleaved 8-bit RGB picture, as `cv2.Canny(picture, low, high)` finds them on a colour array:
+/// Sobel aperture 3, L1 gradient, the channel with the steepest gradient. `edges` takes height * width bytes, 0 or 255.
+CascadeCVStatus cascade_canny(
+    const uint8_t *rgb, size_t height, size_t width, double low, double high, uint8_t *edges, char *error,
+    size_t error_size);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,98 @@
+import Glibc
+import Synchronization
+
+/// A file written beside its place, synced and renamed over it, so that a reader never sees half of it.
+///
+/// What was not finished with ``commit()`` leaves no trace: the temporary file goes when this value does. A path that
+/// names a device or a pipe is written directly; a symbolic link stays, and the file it names is replaced.
+public struct AtomicFile: ~Copyable {
+    /// The place the file will have.
+    public let path: String
+    /// The temporary file, for doors that write to descriptors themselves; it stays this value's.
+    public let descriptor: Int32
+    private let temporary: String?
+    private var isCommitted = false
+
+    private static let counter = Atomic<Int>(0)
+
+    /// Opens the temporary file beside `path`.
+    public init(at path: String) throws {
+        let target = realpath(path, nil).map { resolved in
+            defer { free(resolved) }
+            return String(cString: resolved)
+        }
+        let place = target ?? path
+        var status = stat()
+        let kind = stat(place, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
+        if kind == S_IFDIR { throw SystemError(code: EISDIR).failure("can't write the file", path: path) }
+        var opened: Int32
+        var beside: String?
+        if kind == S_IFREG {
+            // A name taken already is the leftover of a killed process that had the same number.
+            repeat {
+                let name = "\(place).\(getpid())-\(AtomicFile.counter.add(1, ordering: .relaxed).newValue).tmp"
+                opened = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+                beside = name
+            } while opened < 0 && errno == EEXIST
+        } else {
+            opened = open(place, O_WRONLY | O_CLOEXEC)
+        }
+        if opened < 0 { throw SystemError.current.failure("can't write the file", path: path) }
+        self.path = place
+        descriptor = opened
+        temporary = beside
+    }
+
+    /// Appends bytes.
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+            if written < 0, errno == EINTR { continue }
+            if written < 0 { throw SystemError.current.failure("can't write the file", path: path) }
+            rest = rest.dropFirst(written)
+        }
+    }
+
+    /// Appends bytes.
+    public func write(_ bytes: [UInt8]) throws {
+        try bytes.withUnsafeBytes { try write($0) }
+    }
+
+    /// Syncs the file and puts it in its place. The last thing done to it.
+    public consuming func commit() throws {
+        if let temporary {
+            guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+                throw SystemError.current.failure("can't finish the file", path: path)
+            }
+            isCommitted = true
+            syncFolder()
+        }
+    }
+
+    /// Makes the new name survive a power cut; a file system that can't is no reason to fail.
+    private func syncFolder() {
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard opened >= 0 else { return }
+        _ = fsync(opened)
+        _ = close(opened)
+    }
+
+    deinit {
+        _ = close(descriptor)
+        if let temporary, !isCommitted { _ = unlink(temporary) }
+    }
+}
+
+/// Writes a file beside its place, syncs it and renames it over; on failure nothing has changed.
+public func writeAtomically(_ bytes: [UInt8], to path: String) throws {
+    let file = try AtomicFile(at: path)
+    try file.write(bytes)
+    try file.commit()
+}
+
+/// Writes text as UTF-8, likewise.
+public func writeAtomically(_ text: String, to path: String) throws {
+    try writeAtomically([UInt8](text.utf8), to: path)
+}

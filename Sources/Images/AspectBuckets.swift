@@ -1,0 +1,113 @@
+import Failures
+
+/// The picture sizes of a training run: one bucket of about the same area for each aspect ratio and its inverse.
+///
+/// A bucket's height is floor(sqrt(area / ratio) / step) * step, its width floor(sqrt(area * ratio) / step) * step, the
+/// ratio being width over height (the reference's Bucketeer). Unlike the reference, which measures the distance of
+/// ratios by their difference and so favours landscape, a picture goes to the bucket whose ratio is nearest as a
+/// quotient; and it is only enlarged as far as it takes to cover the bucket, whatever its orientation.
+public struct AspectBuckets: Equatable, Sendable {
+    public struct Bucket: Hashable, Sendable {
+        public let width: Int
+        public let height: Int
+        /// Width over height, as it was asked for.
+        public let ratio: Double
+    }
+
+    /// How a picture is brought into a bucket: resized to cover it, then cut from the middle.
+    public struct Fit: Equatable, Sendable {
+        public let bucket: Bucket
+        public let resizedWidth: Int
+        public let resizedHeight: Int
+        public let cropX: Int
+        public let cropY: Int
+    }
+
+    /// In the order of the ratios, each followed by its inverse where that is another.
+    public let buckets: [Bucket]
+
+    /// `size` is the side of the square whose area the buckets have; `ratios` are width over height.
+    public init(size: Int, ratios: [Double] = [1], step: Int = 32) throws {
+        let largest = 8192
+        guard step > 0, size >= step, size <= largest else {
+            throw Failure.input(
+                "an image size that makes no buckets", expected: "\(step) to \(largest) pixels", got: "\(size)")
+        }
+        if ratios.isEmpty { throw Failure.input("no aspect ratio", expected: "at least one, such as 1/1") }
+        let area = Double(size * size)
+        var buckets: [Bucket] = []
+        for ratio in ratios {
+            guard ratio.isFinite, ratio > 0 else {
+                throw Failure.input("an aspect ratio that makes no bucket", expected: "above 0", got: "\(ratio)")
+            }
+            let sides = (across: (area * ratio).squareRoot(), down: (area / ratio).squareRoot())
+            guard min(sides.across, sides.down) >= Double(step) else {
+                throw Failure.input(
+                    "an aspect ratio too extreme for the image size", expected: "sides of at least \(step) pixels",
+                    got: "\(ratio)")
+            }
+            let across = floorToStep(sides.across, step)
+            let down = floorToStep(sides.down, step)
+            for bucket in [
+                Bucket(width: across, height: down, ratio: ratio),
+                Bucket(width: down, height: across, ratio: 1 / ratio),
+            ] where !buckets.contains(where: { $0.ratio == bucket.ratio }) {
+                buckets.append(bucket)
+            }
+        }
+        self.buckets = buckets
+    }
+
+    /// An aspect ratio as a configuration writes it: a number, or a fraction such as `9/16`.
+    public static func ratio(parsing text: String) throws -> Double {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { part in
+            Double(String(part.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed()))
+        }
+        let value: Double? =
+            switch parts.count {
+            case 1: parts[0]
+            case 2: parts[0].flatMap { above in parts[1].map { above / $0 } }
+            default: nil
+            }
+        guard let value, value.isFinite, value > 0 else {
+            throw Failure.input(
+                "not an aspect ratio", expected: "a number or a fraction such as 9/16", got: "'\(text)'")
+        }
+        return value
+    }
+
+    /// The nearest bucket for a picture, and the way into it.
+    public func fit(width: Int, height: Int) -> Fit {
+        precondition(width > 0 && height > 0, "a picture has pixels")
+        let ratio = Double(width) / Double(height)
+        func distance(_ bucket: Bucket) -> Double { max(bucket.ratio / ratio, ratio / bucket.ratio) }
+        guard var bucket = buckets.first else { preconditionFailure("there is a bucket for each ratio") }
+        for other in buckets where distance(other) < distance(bucket) { bucket = other }
+
+        // The short side is the smallest whole number that lets the picture cover the bucket; the long side follows
+        // as torchvision's resize has it, cut to a whole number.
+        let isWide = width >= height
+        let (short, long) = isWide ? (height, width) : (width, height)
+        let (bucketShort, bucketLong) = isWide ? (bucket.height, bucket.width) : (bucket.width, bucket.height)
+        let newShort = max(bucketShort, (bucketLong * short + long - 1) / long)
+        let newLong = newShort * long / short
+        let (newWidth, newHeight) = isWide ? (newLong, newShort) : (newShort, newLong)
+        return Fit(
+            bucket: bucket, resizedWidth: newWidth, resizedHeight: newHeight,
+            cropX: centreOffset(of: bucket.width, in: newWidth), cropY: centreOffset(of: bucket.height, in: newHeight))
+    }
+}
+
+private func floorToStep(_ value: Double, _ step: Int) -> Int {
+    Int((value / Double(step)).rounded(.down)) * step
+}
+
+extension Picture {
+    /// The picture resized and cut as `fit` says. Only the part that stays is computed, so that a sliver of a picture
+    /// costs no more than the bucket.
+    public func fitted(_ fit: AspectBuckets.Fit) -> Picture {
+        let columns = Window(fit.cropX, fit.bucket.width, of: fit.resizedWidth)
+        let rows = Window(fit.cropY, fit.bucket.height, of: fit.resizedHeight)
+        return resized(columns: columns, rows: rows)
+    }
+}

@@ -1,0 +1,51 @@
+import CJPEG
+import CPNG
+import Failures
+
+extension Picture {
+    /// The picture as a JPEG file, quality 1...100, chroma halved both ways. A side over 65500 pixels is a failure.
+    public func jpeg(quality: Int = 90) throws -> [UInt8] {
+        guard (1...100).contains(quality) else {
+            throw Failure.input("a JPEG quality out of range", expected: "1 to 100", got: "\(quality)")
+        }
+        return try encoded("JPEG", free: cascade_jpeg_free) { pixels, out, size, error, errorSize in
+            cascade_jpeg_encode(pixels, width, height, Int32(quality), out, size, error, errorSize).rawValue
+        }
+    }
+
+    /// The picture as a PNG file.
+    public func png() throws -> [UInt8] {
+        try encoded("PNG", free: cascade_png_free) { pixels, out, size, error, errorSize in
+            cascade_png_encode(pixels, width, height, out, size, error, errorSize).rawValue
+        }
+    }
+
+    /// Writes the picture in the format that the name's ending asks for: png, jpg or jpeg.
+    public func write(to path: String, quality: Int = 90) throws {
+        let ending = path.split(separator: ".").last.map { $0.lowercased() }
+        switch ending {
+        case "png": try writeAtomically(png(), to: path)
+        case "jpg", "jpeg": try writeAtomically(jpeg(quality: quality), to: path)
+        default:
+            throw Failure.input(
+                "can't tell the picture's format from its name", at: .init(path), expected: "a name in .png or .jpg")
+        }
+    }
+
+    private typealias Encoder = (
+        UnsafePointer<UInt8>?, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, UnsafeMutablePointer<Int>,
+        UnsafeMutablePointer<CChar>, Int
+    ) -> UInt32
+
+    /// Calls an encoder's door and takes over the bytes it allocated.
+    private func encoded(
+        _ format: String, free: (UnsafeMutablePointer<UInt8>?) -> Void, _ encode: Encoder
+    ) throws -> [UInt8] {
+        var out: UnsafeMutablePointer<UInt8>?
+        var size = 0
+        let (status, message) = withErrorMessage { encode(pixels, &out, &size, $0, $1) }
+        defer { free(out) }
+        if status != 0 { throw Failure.run("can't encode the picture as \(format)", got: message) }
+        return [UInt8](UnsafeBufferPointer(start: out, count: size))
+    }
+}

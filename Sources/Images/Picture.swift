@@ -1,0 +1,74 @@
+import Failures
+
+/// A picture of 8-bit RGB, `pixels` [height, width, 3], rows top down.
+public struct Picture: Equatable, Sendable {
+    public let width: Int
+    public let height: Int
+    public internal(set) var pixels: [UInt8]
+
+    /// `pixels` holds height * width * 3 bytes.
+    public init(width: Int, height: Int, pixels: [UInt8]) {
+        precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "pixels are [height, width, 3]")
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+
+    /// A picture of one colour.
+    public init(width: Int, height: Int, colour: (red: UInt8, green: UInt8, blue: UInt8)) {
+        var pixels = [UInt8](repeating: colour.red, count: width * height * 3)
+        for index in stride(from: 0, to: pixels.count, by: 3) {
+            pixels[index + 1] = colour.green
+            pixels[index + 2] = colour.blue
+        }
+        self.init(width: width, height: height, pixels: pixels)
+    }
+
+    /// The samples as planes of 0...1, value / 255 as torchvision's `to_tensor`.
+    public func planar() -> PlanarPicture {
+        let count = width * height
+        let values = [Float](unsafeUninitializedCapacity: count * 3) { values, initialized in
+            for channel in 0..<3 {
+                for index in 0..<count { values[channel * count + index] = Float(pixels[index * 3 + channel]) / 255 }
+            }
+            initialized = count * 3
+        }
+        return PlanarPicture(width: width, height: height, values: values)  // [3, H, W]
+    }
+}
+
+/// A picture of float RGB planes, `values` [3, height, width], 0...1.
+public struct PlanarPicture: Equatable, Sendable {
+    public let width: Int
+    public let height: Int
+    public internal(set) var values: [Float]
+
+    /// `values` holds 3 * height * width numbers.
+    public init(width: Int, height: Int, values: [Float]) {
+        precondition(width > 0 && height > 0 && values.count == width * height * 3, "values are [3, height, width]")
+        self.width = width
+        self.height = height
+        self.values = values
+    }
+
+    /// The picture in 8 bits: clamped to 0...1, times 255, rounded; what is not a number becomes 0.
+    public func picture() -> Picture {
+        let count = width * height
+        let pixels = [UInt8](unsafeUninitializedCapacity: count * 3) { pixels, initialized in
+            for channel in 0..<3 {
+                for index in 0..<count {
+                    pixels[index * 3 + channel] = UInt8(rounding: values[channel * count + index] * 255)
+                }
+            }
+            initialized = count * 3
+        }
+        return Picture(width: width, height: height, pixels: pixels)  // [H, W, 3]
+    }
+}
+
+extension UInt8 {
+    /// The nearest byte (halves to even, as torch rounds); 0 for what is not a number.
+    init(rounding value: Float) {
+        self = value.isNaN ? 0 : UInt8(Swift.min(Swift.max(value, 0), 255).rounded(.toNearestOrEven))
+    }
+}

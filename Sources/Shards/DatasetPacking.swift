@@ -1,0 +1,120 @@
+import Failures
+
+/// What `packDataset` did.
+public struct PackReport: Equatable, Sendable {
+    /// A file that was not packed, and why.
+    public struct Problem: Equatable, Sendable {
+        public var path: String
+        public var reason: String
+    }
+
+    /// How many samples the tar holds.
+    public var samples = 0
+    /// In the order of the paths.
+    public var problems: [Problem] = []
+}
+
+/// Packs the pictures of a folder (jpg, jpeg, png, webp; subfolders too) with the texts of the same name (txt, json)
+/// into a WebDataset tar: ustar, samples sorted by name, equal bytes for equal content, written beside its place and
+/// renamed over it.
+///
+/// `checkPicture` throws for a picture that can't be decoded; this library knows no picture formats. Pictures without
+/// text, texts without picture, broken pictures and texts that are not UTF-8 are left out and reported. A folder
+/// without a single sample is a failure, and no file is written.
+public func packDataset(
+    folder: String, to path: String, checkPicture: (_ bytes: [UInt8], _ path: String) throws -> Void
+) throws -> PackReport {
+    let source = try PictureFolder(folder)
+    var report = PackReport(problems: source.problems)
+    let file = try AtomicFile(at: path)
+    let tar = try TarWriter(descriptor: file.descriptor, path: path)
+    for (key, pair) in keyed(source.pairs) {
+        do {
+            try checkLength(of: key, pair)
+            for (ending, bytes) in try members(of: pair, checkPicture) { try tar.add("\(key).\(ending)", bytes) }
+            report.samples += 1
+        } catch let problem as PackReport.Problem {
+            report.problems.append(problem)
+        }
+    }
+    report.problems.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+    if report.samples == 0 {
+        throw Failure.input(
+            "no picture with a text of the same name", at: .init(folder), expected: "NAME.jpg beside NAME.txt",
+            got: report.problems.isEmpty ? "neither pictures nor texts" : report.reasons)
+    }
+    try tar.finish()
+    try file.commit()
+    return report
+}
+
+extension PackReport {
+    /// The reasons with their counts.
+    public var reasons: String {
+        Dictionary(grouping: problems, by: \.reason).mapValues(\.count)
+            .sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    }
+}
+
+extension PackReport.Problem: Error {}
+
+/// The members of a sample, sorted by ending.
+private func members(
+    of pair: PictureFolder.Pair, _ checkPicture: ([UInt8], String) throws -> Void
+) throws -> [(ending: String, bytes: [UInt8])] {
+    let picture = try content(of: pair.picture)
+    do {
+        try checkPicture(picture, pair.picture)
+    } catch {
+        throw PackReport.Problem(path: pair.picture, reason: "broken picture")
+    }
+    let dot = pair.picture.utf8.lastIndex(of: UInt8(ascii: ".")) ?? pair.picture.startIndex
+    var members = [(ending: pair.picture[dot...].dropFirst().lowercased(), bytes: picture)]
+    for (ending, path) in [("json", pair.json), ("txt", pair.text)] {
+        guard let path else { continue }
+        let text = try content(of: path)
+        if String(validating: text, as: UTF8.self) == nil {
+            throw PackReport.Problem(path: path, reason: "text is not UTF-8")
+        }
+        members.append((ending, text))
+    }
+    return members.sorted { $0.ending < $1.ending }
+}
+
+private func content(of path: String) throws -> [UInt8] {
+    do {
+        return try readFile(path, limit: ShardReader.sampleLimit)
+    } catch let failure as Failure {
+        throw PackReport.Problem(path: path, reason: failure.got ?? failure.what)
+    }
+}
+
+/// The pairs under keys that webdataset reads back as they are (no dots, no control characters, no `__meta__` parts),
+/// sorted as the members' names will be; numbered where two names become one.
+private func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.Pair)] {
+    var taken: Set<String> = []
+    let keyed = pairs.map { pair in
+        var name = String(
+            pair.name.map { character in
+                character == "." || character.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
+                    ? "_" : character
+            })
+        if name.hasPrefix("__") { name = "x" + name }
+        var key = name
+        var number = 2
+        while !taken.insert(key).inserted {
+            key = "\(name)-\(number)"
+            number += 1
+        }
+        return (key: key, pair: pair)
+    }
+    return keyed.sorted { "\($0.key).".utf8.lexicographicallyPrecedes("\($1.key).".utf8) }
+}
+
+/// ustar holds 155 bytes of folders and 100 of file name.
+private func checkLength(of key: String, _ pair: PictureFolder.Pair) throws {
+    let fileName = key.utf8.reversed().prefix { $0 != UInt8(ascii: "/") }.count
+    if fileName + ".jpeg".utf8.count > 100 || key.utf8.count - fileName > 155 {
+        throw PackReport.Problem(path: pair.picture, reason: "name too long for a tar")
+    }
+}
