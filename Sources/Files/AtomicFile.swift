@@ -1,58 +1,99 @@
 import Failures
 import Glibc
+import Synchronization
 
-/// A file that appears at its place whole or not at all: written beside it, synced, and renamed over it.
+/// A file written beside its place, synced and renamed over it, so that a reader never sees half of it.
 ///
-/// A file that is never committed leaves nothing behind.
-public final class AtomicFile {
-    private let path: String
-    private let beside: String
-    private var descriptor: Int32
+/// What was not finished with ``commit()`` leaves no trace: the temporary file goes when this value does. A path that
+/// names a device or a pipe is written directly; a symbolic link stays, and the file it names is replaced.
+public struct AtomicFile: ~Copyable {
+    /// The place the file will have.
+    public let path: String
+    /// The temporary file, for doors that write to descriptors themselves; it stays this value's.
+    public let descriptor: Int32
+    private let temporary: String?
+    private var isCommitted = false
 
-    /// - Throws: a failure of the run where the folder can't be written.
-    public init(_ path: String) throws {
-        self.path = path
-        beside = "\(path).\(getpid()).part"
-        descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw FileProblem.failure("cannot be written", path, blame: .run) }
-    }
+    private static let counter = Atomic<Int>(0)
 
-    deinit {
-        guard descriptor >= 0 else { return }
-        close(descriptor)
-        unlink(beside)
+    /// Opens the temporary file beside `path`.
+    public init(at path: String) throws {
+        let target = realpath(path, nil).map { resolved in
+            defer { free(resolved) }
+            return String(cString: resolved)
+        }
+        let place = target ?? path
+        var status = stat()
+        let kind = stat(place, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
+        if kind == S_IFDIR { throw SystemError(code: EISDIR).failure("can't write the file", path: path) }
+        var opened: Int32
+        var beside: String?
+        if kind == S_IFREG {
+            // A name taken already is the leftover of a killed process that had the same number.
+            repeat {
+                let name = "\(place).\(getpid())-\(AtomicFile.counter.add(1, ordering: .relaxed).newValue).tmp"
+                opened = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+                beside = name
+            } while opened < 0 && errno == EEXIST
+        } else {
+            opened = open(place, O_WRONLY | O_CLOEXEC)
+        }
+        if opened < 0 { throw SystemError.current.failure("can't write the file", path: path) }
+        self.path = place
+        descriptor = opened
+        temporary = beside
     }
 
     /// Appends bytes.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
-        precondition(descriptor >= 0, "written after commit")
-        var written = 0
-        while written < bytes.count {
-            let count = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw FileProblem.failure("cannot be written", path, blame: .run) }
-            written += count
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+            if written < 0, errno == EINTR { continue }
+            if written < 0 { throw SystemError.current.failure("can't write the file", path: path) }
+            rest = rest.dropFirst(written)
         }
     }
 
-    public func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
-
-    /// Syncs the file and puts it at its place.
-    public func commit() throws {
-        precondition(descriptor >= 0, "committed twice")
-        guard fsync(descriptor) == 0 else { throw FileProblem.failure("cannot be written", path, blame: .run) }
-        guard rename(beside, path) == 0 else { throw FileProblem.failure("cannot be written", path, blame: .run) }
-        close(descriptor)
-        descriptor = -1
-        syncFolder()
+    /// Appends bytes.
+    public func write(_ bytes: [UInt8]) throws {
+        try bytes.withUnsafeBytes { try write($0) }
     }
 
-    /// Makes the new name itself survive a crash; not every file system can, so a refusal is not an error.
+    /// Syncs the file and puts it in its place. The last thing done to it.
+    public consuming func commit() throws {
+        if let temporary {
+            guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+                throw SystemError.current.failure("can't finish the file", path: path)
+            }
+            isCommitted = true
+            syncFolder()
+        }
+    }
+
+    /// Makes the new name survive a power cut; a file system that can't is no reason to fail.
     private func syncFolder() {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        let handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard handle >= 0 else { return }
-        _ = fsync(handle)
-        close(handle)
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard opened >= 0 else { return }
+        _ = fsync(opened)
+        _ = close(opened)
     }
+
+    deinit {
+        _ = close(descriptor)
+        if let temporary, !isCommitted { _ = unlink(temporary) }
+    }
+}
+
+/// Writes a file beside its place, syncs it and renames it over; on failure nothing has changed.
+public func writeAtomically(_ bytes: [UInt8], to path: String) throws {
+    let file = try AtomicFile(at: path)
+    try file.write(bytes)
+    try file.commit()
+}
+
+/// Writes text as UTF-8, likewise.
+public func writeAtomically(_ text: String, to path: String) throws {
+    try writeAtomically([UInt8](text.utf8), to: path)
 }

@@ -10,7 +10,7 @@ public enum Folder {
         for part in path.split(separator: "/") {
             made += part + "/"
             if mkdir(made, 0o755) != 0 && errno != EEXIST {
-                throw FileProblem.failure("the folder cannot be made", String(made.dropLast()), blame: .run)
+                throw SystemError.current.failure("can't make the folder", path: String(made.dropLast()))
             }
         }
         guard isFolder(path) else {
@@ -26,7 +26,7 @@ public enum Folder {
     /// The names in a folder, sorted, without `.` and `..`.
     public static func names(_ path: String) throws -> [String] {
         guard let stream = opendir(path) else {
-            throw FileProblem.failure("the folder cannot be read", path, blame: .input)
+            throw SystemError.current.failure("can't read the folder", path: path)
         }
         defer { closedir(stream) }
         var names: [String] = []

@@ -2,6 +2,7 @@ import CJPEG
 import CPNG
 import CWebP
 import Failures
+import Files
 
 extension Picture {
     /// More pixels than any photograph needs; a file that declares more is refused before memory is taken.

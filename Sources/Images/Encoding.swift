@@ -1,6 +1,7 @@
 import CJPEG
 import CPNG
 import Failures
+import Files
 
 extension Picture {
     /// The picture as a JPEG file, quality 1...100, chroma halved both ways. A side over 65500 pixels is a failure.

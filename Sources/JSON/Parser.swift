@@ -36,7 +36,7 @@ extension JSON {
 
     /// Reads the JSON document in a file of at most `maximumBytes`.
     public static func read(_ path: String, maximumBytes: Int = 256 << 20) throws -> JSON {
-        try parse(WholeFile.read(path, maximumBytes: maximumBytes), file: path)
+        try parse(readFile(path, limit: maximumBytes), file: path)
     }
 }
 

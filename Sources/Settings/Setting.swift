@@ -1,4 +1,5 @@
 import Failures
+import Files
 import JSON
 
 /// A node of a configuration: what is written, where it stands, and its dotted path from the root.
@@ -81,7 +82,7 @@ extension Setting {
     /// Reads a configuration of at most `maximumBytes`: JSON where the name ends in `.json` and the text begins with a
     /// brace, else YAML 1.1.
     public static func read(_ path: String, maximumBytes: Int = 16 << 20) throws -> Setting {
-        try parse(WholeFile.read(path, maximumBytes: maximumBytes), file: path)
+        try parse(readFile(path, limit: maximumBytes), file: path)
     }
 
     public static func parse(_ text: String, file: String) throws -> Setting {

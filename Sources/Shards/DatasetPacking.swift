@@ -1,4 +1,5 @@
 import Failures
+import Files
 
 /// What `packDataset` did.
 public struct PackReport: Equatable, Sendable {

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Glibc
 
 /// The shards that a configuration's `webdataset_path` names, in order.

@@ -1,5 +1,6 @@
 import CArchive
 import Failures
+import Files
 import Glibc
 
 /// The regular files of one tar, one after the other; gzip, bzip2, xz and zstd are unpacked on the way.

@@ -33,7 +33,7 @@ public enum SafetensorsWriter {
         var text = Array(JSON.object(header).text().utf8)
         text += [UInt8](repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
 
-        let file = try AtomicFile(path)
+        let file = try AtomicFile(at: path)
         try withUnsafeBytes(of: UInt64(text.count).littleEndian) { try file.write($0) }
         try file.write(text)
         for (_, tensor) in ordered {

@@ -1,5 +1,4 @@
 import Failures
-import Files
 import Glibc
 import JSON
 import Testing
@@ -135,26 +134,5 @@ private func parse(_ text: String) throws -> JSON { try JSON.parse(text, file: "
     @Test func `objects are equal in any order`() {
         #expect(["a": 1, "b": 2] as JSON == ["b": 2, "a": 1])
         #expect(["a": 1, "b": 2] as JSON != ["a": 1, "c": 2])
-    }
-}
-
-@Suite struct WholeFiles {
-    @Test func `a file is replaced as a whole and nothing stays beside it`() throws {
-        let path = String(#filePath.dropLast("JSONTests.swift".count)) + "replaced.tmp"
-        defer { unlink(path) }
-        try WholeFile.write([1, 2, 3], to: path)
-        try WholeFile.write(Array("[1]".utf8), to: path)
-        #expect(try WholeFile.read(path, maximumBytes: 3) == Array("[1]".utf8))
-        #expect(try JSON.read(path) == [1])
-        #expect(throws: Failure.self) { try WholeFile.read(path, maximumBytes: 2) }
-    }
-
-    @Test func `a folder and a missing file are refused`() {
-        let failure = #expect(throws: Failure.self) { try WholeFile.read("/", maximumBytes: 9) }
-        #expect(failure?.description == "/: this is a folder, expected a file")
-        let missing = #expect(throws: Failure.self) { try WholeFile.read("/none/x.json", maximumBytes: 9) }
-        #expect(missing?.description == "/none/x.json: cannot be opened (No such file or directory)")
-        let unwritable = #expect(throws: Failure.self) { try WholeFile.write([], to: "/none/x.json") }
-        #expect(unwritable?.blame == .run)
     }
 }

@@ -1,3 +1,4 @@
+import Failures
 import Glibc
 
 /// A whole file. More than `limit` bytes are a failure, found before they are kept.
@@ -25,4 +26,10 @@ public func readFile(_ path: String, limit: Int = 1 << 30) throws -> [UInt8] {
         }
     }
     return bytes
+}
+
+/// Whether there is a file, not a folder, at a path.
+public func fileExists(_ path: String) -> Bool {
+    var facts = stat()
+    return stat(path, &facts) == 0 && facts.st_mode & S_IFMT != S_IFDIR
 }

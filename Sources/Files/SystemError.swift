@@ -1,3 +1,4 @@
+import Failures
 import Glibc
 
 /// What a call of the C library said, as `errno` tells it.
