@@ -1,0 +1,34 @@
+import Settings
+
+/// What a LoRA is made of, `module_filters`, `rank`, `lora_alpha` and `lora_init` of a configuration.
+public struct LoRAConfiguration: Sendable {
+    /// How the two matrices start. Either way their product is zero.
+    public enum Start: String, CaseIterable, SettingReadable, Sendable {
+        /// Down zero, up standard normal, as the official code starts.
+        case reference
+        /// Down uniform within ±√(1 / in), up zero, as kohya and PEFT start.
+        case kaiming
+    }
+
+    /// Parts of the paths of the modules that get a LoRA.
+    public var moduleFilters: [String]
+    public var rank: Int
+    /// The product is scaled by alpha / rank.
+    public var alpha: Double
+    public var start: Start
+
+    public init(moduleFilters: [String], rank: Int, alpha: Double = 1, start: Start = .reference) {
+        self.moduleFilters = moduleFilters
+        self.rank = rank
+        self.alpha = alpha
+        self.start = start
+    }
+
+    /// Reads the keys of a training configuration.
+    init(_ fields: inout Fields) throws {
+        moduleFilters = try fields.required("module_filters", .notEmpty)
+        rank = try fields.required("rank", .within(1...4096))
+        alpha = try fields.value("lora_alpha", default: 1, .above(0))
+        start = try fields.value("lora_init", default: .reference)
+    }
+}

@@ -1,0 +1,52 @@
+import Settings
+import Torch
+
+/// Something small that changes what a frozen model computes: LoRA layers, learned tokens, a ControlNet.
+///
+/// A new adapter computes what the model computed before; detached, it leaves the model as it was.
+public protocol Adapter: AnyObject {
+    /// The name of the kind in files and messages.
+    static var kind: String { get }
+
+    /// Reads the keys of a training configuration that belong to this kind.
+    /// - Returns: how to make the adapter once the model stands; nil where the configuration asks for none.
+    static func plan(_ fields: inout Fields) throws -> AdapterPlan?
+
+    /// The adapter that a file holds for this model; nil where it holds none of this kind.
+    /// - Throws: a failure of the input where the file is of this kind and does not fit the model.
+    static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> Self?
+
+    /// What an optimizer trains, float32, by its key in the adapter's file.
+    var parameters: [(name: String, tensor: Tensor)] { get }
+
+    /// Whether weight decay applies: it does to weights, not to what stands for a word.
+    var decays: Bool { get }
+
+    /// Starts to change what the model computes.
+    func attach() throws
+
+    /// Leaves the model as it was.
+    func detach()
+
+    /// Adds the adapter to the model's weights for good. It must not be attached.
+    func fuse() throws
+
+    /// Adds all that is needed to use the adapter elsewhere.
+    func write(to contents: inout AdapterContents) throws
+}
+
+/// How to make an adapter that a configuration asks for.
+public struct AdapterPlan {
+    /// What will be trained, for people: "LoRA of rank 4 on 24 modules".
+    public let summary: (AdaptedModel) throws -> String
+    /// Makes it, drawing what is drawn from the generator.
+    public let make: (AdaptedModel, Generator) throws -> any Adapter
+
+    public init(
+        summary: @escaping (AdaptedModel) throws -> String,
+        make: @escaping (AdaptedModel, Generator) throws -> any Adapter
+    ) {
+        self.summary = summary
+        self.make = make
+    }
+}

@@ -1,0 +1,66 @@
+import Settings
+import Torch
+
+/// Makes a ControlNet's condition of pictures: edges, poses, masks.
+///
+/// A filter is added by conforming to this protocol and naming the type in `CascadeAdapt.main(adding:)`.
+public protocol ControlFilter: Sendable {
+    /// The name under `controlnet_filter:`.
+    static var name: String { get }
+
+    /// The keys under `controlnet_filter_params:`, for `filter list`.
+    static var parameters: [FilterParameter] { get }
+
+    /// Reads `controlnet_filter_params:`; a key that is not asked for is refused afterwards.
+    init(parameters: inout Fields) throws
+
+    /// Channels of the condition.
+    var channels: Int { get }
+
+    /// The condition of pictures.
+    /// - Parameters:
+    ///   - pictures: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
+    ///   - generator: the only source of randomness, so that a seed repeats a run.
+    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition
+}
+
+extension ControlFilter {
+    /// A filter of this kind by its parameters; a mapping, or null for the defaults.
+    /// - Throws: a failure of the input that names an unknown or mistyped parameter.
+    public static func make(_ parameters: Setting) throws -> Self {
+        var fields = try parameters.fields()
+        let filter = try Self(parameters: &fields)
+        try fields.finish()
+        return filter
+    }
+}
+
+/// What a filter makes of a batch of pictures.
+public struct ControlCondition {
+    /// What the ControlNet sees, [B, channels, h, w].
+    public let condition: Tensor
+    /// What a person can look at, [B, 3, H, W] in 0...1.
+    public let preview: Tensor
+
+    public init(condition: Tensor, preview: Tensor) {
+        self.condition = condition
+        self.preview = preview
+    }
+}
+
+/// One key of a filter's parameters, as `filter list` shows it.
+public struct FilterParameter: Sendable {
+    public let name: String
+    /// Such as "whole number" or "list of numbers".
+    public let type: String
+    /// As it would be written in YAML.
+    public let defaultValue: String
+    public let meaning: String
+
+    public init(_ name: String, type: String, default defaultValue: String, _ meaning: String) {
+        self.name = name
+        self.type = type
+        self.defaultValue = defaultValue
+        self.meaning = meaning
+    }
+}

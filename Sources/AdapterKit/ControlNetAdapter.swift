@@ -1,0 +1,82 @@
+import Cascade
+import Failures
+import JSON
+import Layers
+import Settings
+import Torch
+
+/// A ControlNet as an adapter: its trunk makes a condition's injections for the residual blocks it was trained for.
+public final class ControlNetAdapter: Adapter {
+    public static let kind = "controlnet"
+
+    public let trunk: ControlNetTrunk
+    private let store: ParameterStore
+    private let model: AdaptedModel
+    /// The filter the condition is made with, and its parameters.
+    public let filter: (name: String, parameters: JSON)
+
+    /// - Parameter store: the one that `trunk` was made from.
+    public init(
+        trunk: ControlNetTrunk, store: ParameterStore, model: AdaptedModel, filter: (name: String, parameters: JSON)
+    ) {
+        self.trunk = trunk
+        self.store = store
+        self.model = model
+        self.filter = filter
+    }
+
+    /// The `controlnet` recipe makes its ControlNet itself, with a filter beside it.
+    public static func plan(_ fields: inout Fields) throws -> AdapterPlan? { nil }
+
+    public static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> ControlNetAdapter? {
+        guard file.kinds.contains(kind) else { return nil }
+        let configuration = try ControlNetTrunk.Configuration(describedIn: file)
+        try model.stageC.check(controlNetBlocks: configuration.blocks, at: Failure.Place(file.path))
+        let device = model.stageC.store.device
+        let store = ParameterStore(from: StoredParameters(file.weights), device: device)
+        let trunk = try ControlNetTrunk(configuration, store.root)
+        try store.finish()
+        return ControlNetAdapter(
+            trunk: trunk, store: store, model: model,
+            filter: (file.weights.metadata["controlnet_filter"] ?? "", try file.described("controlnet_filter_params")))
+    }
+
+    public var parameters: [(name: String, tensor: Tensor)] { store.parameters }
+    public let decays = true
+
+    public func attach() throws { model.controlNet = trunk }
+
+    public func detach() {
+        if model.controlNet === trunk { model.controlNet = nil }
+    }
+
+    public func fuse() throws {
+        throw Failure.input(
+            "a ControlNet cannot become part of the base's weights", advice: "use it beside the base")
+    }
+
+    public func write(to contents: inout AdapterContents) throws {
+        let configuration = trunk.configuration
+        contents.add(kind: Self.kind)
+        contents.describe("c_in", .integer(Int64(configuration.inputs)))
+        contents.describe("c_proj", .integer(Int64(configuration.projected)))
+        contents.describe("controlnet_blocks", .array(configuration.blocks.map { .integer(Int64($0)) }))
+        contents.describe("bottleneck_mode", .string(configuration.bottleneckMode.rawValue))
+        contents.describe("controlnet_filter", .string(filter.name))
+        contents.describe("controlnet_filter_params", filter.parameters)
+        contents.tensors += store.tensors
+    }
+}
+
+extension ControlNetTrunk.Configuration {
+    /// The constructor values that a native file carries.
+    public init(describedIn file: AdapterFile) throws {
+        let place = Failure.Place(file.path)
+        let blocks = try file.described("controlnet_blocks").arrayValue?.map(\.intValue) ?? []
+        let modeName = file.weights.metadata["bottleneck_mode"] ?? ""
+        guard let mode = ControlNetTrunk.BottleneckMode(rawValue: modeName), !blocks.contains(nil), !blocks.isEmpty,
+            let inputs = Int(exactly: try file.number("c_in")), let projected = Int(exactly: try file.number("c_proj"))
+        else { throw Failure.input("the description of the ControlNet is damaged", at: place) }
+        self.init(inputs: inputs, projected: projected, blocks: blocks.compactMap(\.self), bottleneckMode: mode)
+    }
+}

@@ -1,0 +1,56 @@
+import Cascade
+import Failures
+import Layers
+
+/// A named place of Stage C at which an adapter can attach.
+public enum InjectionPoint: Hashable, Sendable {
+    /// A residual block by its index over the whole network, as `controlnet_blocks` counts.
+    case residualBlock(Int)
+    /// A product with a weight matrix by its path, as `module_filters` selects.
+    case module(String)
+}
+
+extension StageC {
+    /// Every place there is, blocks first.
+    public var injectionPoints: [InjectionPoint] {
+        (0..<configuration.injectionPoints).map(InjectionPoint.residualBlock)
+            + store.projections.map { .module($0.path) }
+    }
+
+    /// Checks a selection of residual blocks.
+    /// - Throws: a failure of the input that says which blocks exist, for an index past the last, a block named twice
+    ///   or none at all.
+    public func check(controlNetBlocks blocks: [Int], at place: Failure.Place? = nil) throws {
+        let count = configuration.injectionPoints
+        let expected = "indices of residual blocks, 0 to \(count - 1)"
+        guard !blocks.isEmpty else {
+            throw Failure.input("`controlnet_blocks` selects no block", at: place, expected: expected)
+        }
+        if let past = blocks.first(where: { !(0..<count).contains($0) }) {
+            throw Failure.input(
+                "`controlnet_blocks` names a block that is not there", at: place, expected: expected, got: "\(past)")
+        }
+        if Set(blocks).count < blocks.count {
+            throw Failure.input("`controlnet_blocks` names a block twice", at: place, got: "\(blocks)")
+        }
+        if let wide = Set(configuration.hidden).count > 1 ? configuration.hidden : nil {
+            throw Failure.input(
+                "a ControlNet needs levels of one width", at: place, got: "c_hidden \(wide)",
+                advice: "its projections all have the width of Stage C's blocks")
+        }
+    }
+
+    /// The modules whose path contains any of `filters`, in the network's order.
+    /// - Throws: a failure of the input that shows what exists, where a filter matches nothing.
+    public func modules(
+        matching filters: [String], at place: Failure.Place? = nil
+    ) throws -> [(path: String, projection: Projection)] {
+        for filter in filters where !store.projections.contains(where: { $0.path.contains(filter) }) {
+            let examples = store.projections.map(\.path).filter { $0.hasPrefix("down_blocks.0.") }.prefix(8)
+            throw Failure.input(
+                "`module_filters` has an entry that matches no module", at: place,
+                expected: "part of a path such as \(examples.joined(separator: ", "))", got: "`\(filter)`")
+        }
+        return store.projections.filter { module in filters.contains { module.path.contains($0) } }
+    }
+}

@@ -1,0 +1,33 @@
+import Failures
+import Settings
+
+/// The filters and adapters that a program offers: an explicit list, nothing is found by itself.
+public struct PlugIns: Sendable {
+    public let filters: [any ControlFilter.Type]
+    public let adapters: [any Adapter.Type]
+
+    public init(filters: [any ControlFilter.Type], adapters: [any Adapter.Type]) {
+        self.filters = filters
+        self.adapters = adapters
+    }
+
+    /// The same list with more filters, which take the place of those of the same name.
+    public func adding(filters more: [any ControlFilter.Type]) -> PlugIns {
+        let names = Set(more.map { $0.name })
+        return PlugIns(filters: filters.filter { !names.contains($0.name) } + more, adapters: adapters)
+    }
+
+    /// A filter by its name and parameters.
+    /// - Throws: a failure of the input that names the nearest filter there is.
+    public func filter(
+        _ name: String, parameters: Setting, at place: Failure.Place? = nil
+    ) throws -> any ControlFilter {
+        guard let type = filters.first(where: { $0.name == name }) else {
+            let names = filters.map { $0.name }
+            throw Failure.input(
+                "there is no filter of this name", at: place, expected: names.joined(separator: ", "), got: name,
+                advice: nearestName(to: name, among: names).map { "did you mean `\($0)`?" })
+        }
+        return try type.make(parameters)
+    }
+}
