@@ -61,15 +61,15 @@ final class LargeBackbone: ControlNetBackbone {
     }
 }
 
-/// Layer norm, GELU and a 3x3 convolution, twice, beside the identity.
+/// Layer norm over the channels, GELU and a 3x3 convolution, twice, beside the identity.
 final class ResidualConvolutions {
     /// Layer norms under `0` and `3`, convolutions under `2` and `5`.
-    private let halves: [(norm: ChannelNorm, convolution: Convolution)]
+    private let halves: [(norm: LayerNorm, convolution: Convolution)]
 
     init(_ channels: Int, _ scope: Scope) throws {
         halves = try [0, 3].map { first in
             (
-                try ChannelNorm(channels, scope(first)),
+                try LayerNorm(channels, epsilon: 1e-5, scope(first)),
                 try Convolution(.threeByThree(channels, channels), scope(first + 2))
             )
         }
@@ -77,24 +77,10 @@ final class ResidualConvolutions {
 
     /// [B, C, H, W] to the same.
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x + halves.reduce(x) { try $1.convolution($1.norm($0).gelu()) }
-    }
-}
-
-/// Layer norm over the channels of [B, C, H, W], with scale and shift.
-final class ChannelNorm {
-    /// Scale, [C].
-    private let weight: Tensor
-    /// Shift, [C].
-    private let bias: Tensor
-
-    init(_ channels: Int, _ scope: Scope) throws {
-        weight = try scope.parameter("weight", [channels], .ones)
-        bias = try scope.parameter("bias", [channels], .zeros)
-    }
-
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let rows = try x.permuted([0, 2, 3, 1])  // [B, H, W, C]
-        return try rows.layerNorm(size: weight.count, weight: weight, bias: bias, epsilon: 1e-5).permuted([0, 3, 1, 2])
+        try x
+            + halves.reduce(x) { y, half in
+                let rows = try y.permuted([0, 2, 3, 1])  // [B, H, W, C]
+                return try half.convolution(half.norm(rows).gelu().permuted([0, 3, 1, 2]))
+            }
     }
 }
