@@ -1,0 +1,50 @@
+import Layers
+import Torch
+
+/// The encoder of Stage C: pictures to the latents it works on, 32 times smaller on each side.
+public final class EffNetEncoder {
+    public struct Configuration: Sendable {
+        /// Channels of the latents, `c_latent`.
+        public var latentChannels = 16
+
+        public init(latentChannels: Int = 16) { self.latentChannels = latentChannels }
+    }
+
+    /// Keys `backbone.*`.
+    private let backbone: EfficientNetV2S
+    /// Key `mapper.0`, [c_latent, 1280, 1, 1], no bias.
+    private let mapper: Convolution
+    /// Key `mapper.1`, statistics alone.
+    private let norm: BatchNorm
+
+    public init(_ configuration: Configuration, _ scope: Scope) throws {
+        try Limits.check(configuration.latentChannels, "c_latent", 1...Limits.width)
+        backbone = try EfficientNetV2S(.init(), scope("backbone"))
+        var map = Convolution.Configuration(EfficientNetV2S.outputs, configuration.latentChannels, kernel: 1)
+        map.bias = false
+        mapper = try Convolution(map, scope("mapper")(0))
+        norm = try BatchNorm(configuration.latentChannels, affine: false, epsilon: 1e-5, scope("mapper")(1))
+    }
+
+    /// Pictures in 0...1 by ImageNet's mean and deviation, as the encoder wants them; [B, 3, H, W] to the same.
+    public static func normalised(_ images: Tensor) throws -> Tensor {
+        try images.checkShape("images", [nil, 3, nil, nil])
+        func constant(_ values: [Float]) throws -> Tensor {
+            try Tensor(values, shape: [1, 3, 1, 1]).to(device: images.device).to(dtype: images.dtype)
+        }
+        return try (images - constant([0.485, 0.456, 0.406])) / constant([0.229, 0.224, 0.225])
+    }
+
+    /// The latents of normalised pictures, in the dtype of the parameters.
+    /// - Parameter images: [B, 3, H, W], see `normalised`.
+    /// - Returns: [B, c_latent, H/32, W/32], rounded up.
+    public func encode(_ images: Tensor) throws -> Tensor {
+        try images.checkShape("images", [nil, 3, nil, nil])
+        return try norm(mapper(backbone(images)))
+    }
+
+    /// Takes the statistics of all batch norms, the latents' included, from one pass over normalised pictures.
+    public func measureStatistics(on images: Tensor) throws {
+        try BatchStatistics.measure(backbone.batchNorms + [norm]) { try encode(images) }
+    }
+}

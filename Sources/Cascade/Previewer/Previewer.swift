@@ -1,0 +1,77 @@
+import Layers
+import Torch
+
+/// A small decoder that shows what is in the latents of Stage C: pictures at a fourth of the encoded sides.
+public final class Previewer {
+    public struct Configuration: Sendable {
+        /// Channels of the latents, `c_in`.
+        public var inputs = 16
+        /// Channels of the first layers, `c_hidden`; later ones have a half and a fourth.
+        public var hidden = 512
+        /// Channels of the pictures, `c_out`.
+        public var outputs = 3
+
+        public init(inputs: Int = 16, hidden: Int = 512, outputs: Int = 3) {
+            self.inputs = inputs
+            self.hidden = hidden
+            self.outputs = outputs
+        }
+    }
+
+    /// Keys `blocks.0`, `blocks.3`, … `blocks.21`, each with its batch norm two numbers further; GELU is between.
+    private let steps: [(convolution: Convolution, norm: BatchNorm)]
+    /// Key `blocks.24`, 1x1.
+    private let last: Convolution
+    private let inputs: Int
+
+    public init(_ configuration: Configuration, _ scope: Scope) throws {
+        try Limits.check(configuration.inputs, "c_in", 1...Limits.width)
+        try Limits.check(configuration.hidden, "c_hidden", 4...Limits.width)
+        try Limits.check(configuration.outputs, "c_out", 1...Limits.width)
+        let (whole, half, fourth) = (configuration.hidden, configuration.hidden / 2, configuration.hidden / 4)
+        let blocks = scope("blocks")
+        let shapes: [Convolution.Configuration] = [
+            .init(configuration.inputs, whole, kernel: 1), .threeByThree(whole, whole),
+            .doubling(whole, half), .threeByThree(half, half),
+            .doubling(half, fourth), .threeByThree(fourth, fourth),
+            .doubling(fourth, fourth), .threeByThree(fourth, fourth),
+        ]
+        steps = try shapes.enumerated().map { index, shape in
+            (
+                try Convolution(shape, blocks(3 * index)),
+                try BatchNorm(shape.outputs, epsilon: 1e-5, blocks(3 * index + 2))
+            )
+        }
+        last = try Convolution(.init(fourth, configuration.outputs, kernel: 1), blocks(3 * shapes.count))
+        inputs = configuration.inputs
+    }
+
+    /// Latents [B, c_in, h, w] to pictures [B, c_out, 8h, 8w], about 0...1 and not clamped, in the parameters' dtype.
+    public func callAsFunction(_ latents: Tensor) throws -> Tensor {
+        try latents.checkShape("latents", [nil, inputs, nil, nil])
+        let x = try latents.to(dtype: last.weight.dtype)
+        return try last(steps.reduce(x) { try $1.norm($1.convolution($0).gelu()) })
+    }
+
+    /// Takes the statistics of all batch norms from one pass over latents [B, c_in, h, w].
+    public func measureStatistics(on latents: Tensor) throws {
+        try BatchStatistics.measure(steps.map(\.norm)) { try self(latents) }
+    }
+}
+
+extension Convolution.Configuration {
+    /// 3x3 that keeps the size.
+    static func threeByThree(_ inputs: Int, _ outputs: Int) -> Self {
+        var configuration = Self(inputs, outputs, kernel: 3)
+        configuration.padding = 1
+        return configuration
+    }
+
+    /// Transposed 2x2 that doubles each side.
+    fileprivate static func doubling(_ inputs: Int, _ outputs: Int) -> Self {
+        var configuration = Self(inputs, outputs, kernel: 2)
+        configuration.stride = 2
+        configuration.transposed = true
+        return configuration
+    }
+}
