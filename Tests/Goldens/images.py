@@ -1,6 +1,6 @@
 """Writes the goldens of Tests/ImagesTests into Tests/Goldens/images.
 
-Peers: Pillow 13.0.0 (decoding, EXIF, encoding), torchvision 0.28.0 with torch 2.13.0 (resizing, crop offsets),
+Peers: Pillow 13.0.0 (decoding, EXIF, encoding), torchvision 0.29.2 with torch 2.15.0 (resizing, crop offsets),
 OpenCV 5.0.0 (cv2.Canny), numpy (16-bit samples, whose values are known). The buckets follow the reference's formula.
 Expected pictures are PPM (P6), edges PGM (P5), floats raw little-endian float32.
 """

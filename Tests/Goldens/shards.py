@@ -1,8 +1,7 @@
 """Writes the goldens of Tests/ShardsTests into Tests/Goldens/shards.
 
-Peers: webdataset 1.0.2, whose own reading of each tar is the expected grouping; Python's random-number-free xoshiro256**
-and splitmix64 below, written from their definition; Python's tarfile for the tars; zstd for one of them.
-Two departures from webdataset are left out of the expectation on purpose: hidden files make no samples here.
+Peers: webdataset 1.0.2, whose own reading of each tar is the expected grouping; Python's tarfile and the zstd command
+for the tars; xoshiro256** and splitmix64 written below from their definition.
 """
 import base64
 import bz2
