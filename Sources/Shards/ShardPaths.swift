@@ -49,18 +49,5 @@ private func tars(in folder: String) throws -> [String] {
 
 /// What lies in a folder, hidden entries left out, sorted by bytes.
 func namesInFolder(_ folder: String) throws -> [String] {
-    guard let stream = opendir(folder) else {
-        throw SystemError.current.failure("can't read the folder", path: folder)
-    }
-    defer { _ = closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-            $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
-                String(cString: $0)
-            }
-        }
-        if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    try Folder.names(folder).filter { !$0.hasPrefix(".") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
 }

@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static CascadeArchiveStatus judge(struct archive *archive, long code, char *erro
     if (code >= ARCHIVE_OK || code == ARCHIVE_WARN) return CASCADE_ARCHIVE_OK;
     const char *message = archive_error_string(archive);
     int number = archive_errno(archive);
+    if (number == EILSEQ || number == EINVAL) number = 0;  // libarchive's own numbers for a bad format or call
     if (error && error_size)
         snprintf(
             error, error_size, "%s%s%s", message ? message : "libarchive gave no reason", number > 0 ? ": " : "",

@@ -1,0 +1,117 @@
+import Failures
+import Images
+import Testing
+
+@Suite struct Decoding {
+    /// Two decoders may round the last step of colour conversion differently, and no more.
+    @Test(arguments: ["colour", "progressive", "grey", "cmyk", "ycck"])
+    func `JPEG is decoded as Pillow decodes it`(name: String) throws {
+        let decoded = try Picture(decoding: Golden.bytes("\(name).jpg"))
+        let expected = try Golden.picture("\(name).jpg.ppm")
+        #expect(try largestDifference(decoded, expected) <= 2)
+        #expect(try meanDifference(decoded, expected) < 0.1)
+    }
+
+    @Test(arguments: 1...8)
+    func `a JPEG's EXIF orientation is applied`(orientation: Int) throws {
+        let decoded = try Picture(decoding: Golden.bytes("exif-\(orientation).jpg"))
+        let expected = try Golden.picture("exif-\(orientation).jpg.ppm")
+        #expect(decoded.width == (orientation < 5 ? 13 : 8))
+        #expect(try largestDifference(decoded, expected) <= 2)
+    }
+
+    @Test(arguments: [
+        "rgb", "rgba", "grey", "one-bit", "palette", "palette-alpha", "grey-alpha", "interlaced", "rgb-16", "grey-16",
+    ])
+    func `PNG is decoded, and laid over white`(name: String) throws {
+        let decoded = try Picture(decoding: Golden.bytes("\(name).png"))
+        #expect(try largestDifference(decoded, Golden.picture("\(name).png.ppm")) <= 1)
+    }
+
+    @Test(arguments: ["lossy", "alpha"])
+    func `WebP is decoded, and laid over white`(name: String) throws {
+        let decoded = try Picture(decoding: Golden.bytes("\(name).webp"))
+        #expect(try largestDifference(decoded, Golden.picture("\(name).webp.ppm")) <= 1)
+    }
+
+    @Test func `what is no picture is refused with its name`() throws {
+        for bytes in [[], [0xFF], Array("GIF89a".utf8), Array("RIFF....WAVE".utf8)] as [[UInt8]] {
+            let failure = #expect(throws: Failure.self) { try Picture(decoding: bytes, name: "some.tar/0001") }
+            #expect(failure?.blame == .input)
+            #expect(failure?.place?.file == "some.tar/0001")
+        }
+    }
+
+    @Test func `an animation is refused`() throws {
+        let failure = #expect(throws: Failure.self) { try Picture(decoding: Golden.bytes("animation.webp")) }
+        #expect(failure?.got == "an animation, not a picture")
+    }
+
+    @Test(arguments: ["colour.jpg", "rgb.png", "lossy.webp"])
+    func `more pixels than the limit are refused`(name: String) throws {
+        let bytes = try Golden.bytes(name)
+        #expect(try Picture(decoding: bytes, pixelLimit: 45 * 31).width == 45)
+        let failure = #expect(throws: Failure.self) { try Picture(decoding: bytes, pixelLimit: 45 * 31 - 1) }
+        #expect(failure?.got == "45 x 31 pixels, more than the limit of 1394")
+    }
+
+    /// A file of a few hundred bytes that declares 4 gigapixels must cost no memory.
+    @Test func `a huge declared size is refused before memory is taken`() throws {
+        var png = try Golden.bytes("rgb.png")
+        png.replaceSubrange(16..<24, with: [0, 0, 0xFF, 0xFF, 0, 0, 0xFF, 0xFF])
+        let header = Array(png[12..<29])
+        png.replaceSubrange(29..<33, with: crc32(header))
+        let failure = #expect(throws: Failure.self) { try Picture(decoding: png) }
+        #expect(failure?.got?.hasPrefix("65535 x 65535 pixels") == true)
+
+        var jpeg = try Golden.bytes("colour.jpg")
+        let frame = try #require((0..<jpeg.count - 9).first { jpeg[$0] == 0xFF && jpeg[$0 + 1] == 0xC0 })
+        jpeg.replaceSubrange((frame + 5)..<(frame + 9), with: [0xFF, 0xDC, 0xFF, 0xDC])
+        let other = #expect(throws: Failure.self) { try Picture(decoding: jpeg) }
+        #expect(other?.got?.hasPrefix("65500 x 65500 pixels") == true)
+    }
+
+    @Test(arguments: ["colour.jpg", "progressive.jpg", "rgba.png", "interlaced.png", "lossy.webp", "alpha.webp"])
+    func `a picture that is cut off is refused wherever the cut is`(name: String) throws {
+        let bytes = try Golden.bytes(name)
+        // The last bytes of a file hold no pixels: JPEG's end marker, PNG's end chunk and checksum, WebP's padding.
+        for length in stride(from: 0, to: bytes.count - 24, by: 7) {
+            #expect(throws: Failure.self) { try Picture(decoding: Array(bytes.prefix(length))) }
+        }
+    }
+
+    @Test(arguments: [
+        "colour.jpg", "progressive.jpg", "cmyk.jpg", "exif-6.jpg", "palette-alpha.png", "interlaced.png", "grey-16.png",
+        "lossy.webp", "alpha.webp",
+    ])
+    func `a damaged picture gives a picture or a failure`(name: String) throws {
+        let bytes = try Golden.bytes(name)
+        var damage = Damage(seed: 1)
+        var failures = 0
+        for _ in 0..<300 {
+            do {
+                let picture = try Picture(decoding: damage.damaged(bytes), pixelLimit: 1 << 20)
+                #expect(picture.pixels.count == picture.width * picture.height * 3)
+            } catch let failure as Failure {
+                failures += 1
+                #expect(failure.blame == .input && failure.place?.file == "picture")
+            }
+        }
+        #expect(failures > 50)
+    }
+
+    @Test func `a missing file is a failure that names it`() {
+        let failure = #expect(throws: Failure.self) { try Picture(contentsOf: "/no/such/picture.jpg") }
+        #expect(failure?.place?.file == "/no/such/picture.jpg")
+    }
+}
+
+/// The checksum of a PNG chunk, most significant byte first.
+private func crc32(_ bytes: [UInt8]) -> [UInt8] {
+    var sum: UInt32 = 0xFFFF_FFFF
+    for byte in bytes {
+        sum ^= UInt32(byte)
+        for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
+    }
+    return [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: ~sum >> $0) }
+}

@@ -1,0 +1,45 @@
+import Failures
+import Images
+import Testing
+
+@Suite struct Layout {
+    @Test func `a crop is the rectangle`() throws {
+        let source = try Golden.picture("scene.ppm")
+        let crop = source.cropped(x: 5, y: 7, width: 11, height: 3)
+        #expect(crop.width == 11 && crop.height == 3)
+        for (x, y) in [(0, 0), (10, 2), (4, 1)] {
+            let (inner, outer) = ((y * 11 + x) * 3, ((y + 7) * source.width + x + 5) * 3)
+            #expect(crop.pixels[inner..<inner + 3] == source.pixels[outer..<outer + 3])
+        }
+    }
+
+    /// Half of an odd rest rounds to even: 1 / 2 to 0, 3 / 2 to 2.
+    @Test func `the middle is where torchvision puts it`() throws {
+        let source = try Golden.picture("scene.ppm")
+        #expect(source.centreCropped(width: 44, height: 28) == source.cropped(x: 0, y: 2, width: 44, height: 28))
+        #expect(source.centreCropped(width: 45, height: 31) == source)
+    }
+
+    @Test func `a grid has two pixels between its pictures`() throws {
+        let (red, blue) = (
+            Picture(width: 3, height: 2, colour: (255, 0, 0)), Picture(width: 3, height: 2, colour: (0, 0, 255))
+        )
+        let grid = try Picture.grid([[red, blue], [blue]])
+        #expect(grid.width == 8 && grid.height == 6)
+        let rows = stride(from: 0, to: grid.pixels.count, by: 24).map { start in
+            stride(from: start, to: start + 24, by: 3).map { at in
+                grid.pixels[at] == 255 ? "r" : grid.pixels[at + 2] == 255 ? "b" : "."
+            }.joined()
+        }
+        #expect(rows == ["rrr..bbb", "rrr..bbb", "........", "........", "bbb.....", "bbb....."])
+    }
+
+    @Test func `a grid of nothing, or of several sizes, is a failure`() {
+        let (small, large) = (
+            Picture(width: 1, height: 1, colour: (0, 0, 0)), Picture(width: 2, height: 1, colour: (0, 0, 0))
+        )
+        #expect(throws: Failure.self) { try Picture.grid([]) }
+        #expect(throws: Failure.self) { try Picture.grid([[], []]) }
+        #expect(throws: Failure.self) { try Picture.grid([[small, large]]) }
+    }
+}

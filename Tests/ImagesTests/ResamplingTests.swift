@@ -1,0 +1,71 @@
+import Images
+import Testing
+
+@Suite struct Resampling {
+    @Test func `bytes are resized as torchvision resizes them`() throws {
+        let source = try Golden.picture("resize-source.ppm")
+        for (width, height) in try sizes() {
+            let resized = source.resized(width: width, height: height)
+            let expected = try Golden.picture("resized-\(width)x\(height).ppm")
+            #expect(try largestDifference(resized, expected) <= 1, "\(width) x \(height)")
+            #expect(try meanDifference(resized, expected) < 0.05, "\(width) x \(height)")
+        }
+    }
+
+    @Test func `floats are resized as torchvision resizes them`() throws {
+        let source = try Golden.picture("resize-source.ppm").planar()
+        for (width, height) in try sizes() {
+            let resized = source.resized(width: width, height: height)
+            let expected = try Golden.floats("resized-\(width)x\(height).f32")
+            try #require(resized.values.count == expected.count)
+            let difference = zip(resized.values, expected).map { abs($0 - $1) }.max() ?? 1
+            #expect(difference < 2e-6, "\(width) x \(height)")
+        }
+    }
+
+    @Test func `the same size is the same picture`() throws {
+        let source = try Golden.picture("resize-source.ppm")
+        #expect(source.resized(width: source.width, height: source.height) == source)
+    }
+
+    @Test func `a fitted picture is the resized one, cut`() throws {
+        let source = try Golden.picture("resize-source.ppm")
+        for ratio in [0.5, 1, 1.9] {
+            let fit = try AspectBuckets(size: 96, ratios: [ratio]).fit(width: source.width, height: source.height)
+            let cut = source.resized(width: fit.resizedWidth, height: fit.resizedHeight)
+                .cropped(x: fit.cropX, y: fit.cropY, width: fit.bucket.width, height: fit.bucket.height)
+            #expect(source.fitted(fit) == cut)
+        }
+    }
+
+    /// Covering a square with a line of pixels asks for a picture of 500 gigapixels, of which little is kept.
+    @Test func `a sliver of a picture costs no more than its bucket`() throws {
+        let sliver = Picture(width: 1, height: 60000, colour: (10, 20, 30))
+        let fit = try AspectBuckets(size: 512).fit(width: 1, height: 60000)
+        #expect(fit.resizedHeight == 512 * 60000)
+        #expect(sliver.fitted(fit) == Picture(width: 512, height: 512, colour: (10, 20, 30)))
+    }
+
+    @Test func `planes and bytes are the same picture`() throws {
+        let source = try Golden.picture("scene.ppm")
+        let planar = source.planar()
+        #expect(planar.values[0] == Float(source.pixels[0]) / 255)
+        #expect(planar.values[source.width * source.height] == Float(source.pixels[1]) / 255)
+        #expect(planar.picture() == source)
+    }
+
+    @Test func `values outside of 0 to 1 are clamped`() {
+        let values: [Float] = [-1, .infinity, .nan, 0.5, 1, -.infinity]
+        let picture = PlanarPicture(width: 1, height: 2, values: values).picture()
+        // Two pixels, top down; their red, green and blue stand two apart among the values.
+        #expect(picture.pixels == [0, 0, 255, 255, 128, 0])
+    }
+
+    private func sizes() throws -> [(Int, Int)] {
+        let sizes = try #require(try Golden.json("resize.json").arrayValue)
+        #expect(sizes.count == 7)
+        return sizes.compactMap { size in
+            size[0]?.intValue.flatMap { width in size[1]?.intValue.map { (width, $0) } }
+        }
+    }
+}
