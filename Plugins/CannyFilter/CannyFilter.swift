@@ -41,14 +41,14 @@ public struct CannyFilter: ControlFilter {
         if let resize { small = try small.resized(height: resize, width: resize, alignCorners: false) }
         // Truncated and not rounded, as a cast in numpy does.
         let bytes = try (small * 255).to(dtype: .uint8).permuted([0, 2, 3, 1]).contiguous()  // [B, h, w, 3]
-        let edges = try Tensor.stacked((0..<bytes.size(0)).map { try edges(bytes.selected(0, $0)) })  // [B, 1, h, w]
+        let edges = try Tensor.stacked((0..<bytes.size(0)).map { try outline(bytes.selected(0, $0)) })  // [B, 1, h, w]
         let condition =
             resize == nil ? edges : try edges.resized(height: height, width: width, alignCorners: false)
         return ControlCondition(condition: condition, preview: try condition.repeated([1, 3, 1, 1]))
     }
 
     /// [h, w, 3] uint8 to [1, h, w] of 0 and 1.
-    private func edges(_ picture: Tensor) throws -> Tensor {
+    private func outline(_ picture: Tensor) throws -> Tensor {
         let (height, width) = (picture.size(0), picture.size(1))
         var edges = [UInt8](repeating: 0, count: height * width)
         var message = [CChar](repeating: 0, count: 256)

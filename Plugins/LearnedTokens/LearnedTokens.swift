@@ -1,1 +1,152 @@
 import AdapterKit
+import Cascade
+import Failures
+import JSON
+import Settings
+import Torch
+
+/// Textual inversion (Gal et al. 2022) of new words and of words that exist: rows of the text tower's table with a
+/// trained delta.
+public final class LearnedTokens: Adapter {
+    public static let kind = "tokens"
+    static let startKey = "tokens.start"
+    static let deltaKey = "tokens.delta"
+
+    private let text: TextEncoder
+    private let learned: LearnedRows
+
+    private init(_ rows: [LearnedRows.Row], start: Tensor, delta: Tensor, text: TextEncoder) throws {
+        self.text = text
+        let device = text.tower.tokenTable.weight.device
+        learned = try LearnedRows(
+            rows: rows, start: start.to(device: device), delta: delta.to(device: device), table: text.tower.tokenTable)
+    }
+
+    public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
+        guard let requests: [TokenRequest] = try fields.optional("train_tokens"), !requests.isEmpty else { return nil }
+        return AdapterPlan(
+            summary: { model in
+                let text = try textEncoder(of: model)
+                let existing = try requests.filter { !$0.isNew }.flatMap {
+                    try $0.ids(matching: $0.text, in: text.tokenizer)
+                }
+                let new = requests.filter(\.isNew).map(\.text)
+                return "tokens: \(new.joined(separator: ", "))"
+                    + (existing.isEmpty ? "" : " and \(Set(existing).count) of the vocabulary")
+            },
+            make: { model, _ in try new(requests, text: textEncoder(of: model)) })
+    }
+
+    /// Tokens that start as the requests say, with deltas of zero.
+    private static func new(_ requests: [TokenRequest], text: TextEncoder) throws -> LearnedTokens {
+        let table = text.tower.tokenTable.weight
+        // Patterns see the vocabulary as it was: none of the new tokens can match another's.
+        let before = text.tokenizer
+        var rows: [LearnedRows.Row] = []
+        var starts: [Tensor] = []
+        func average(_ ids: [Int]) throws -> Tensor {
+            try table.gathered(0, Tensor(ids).to(device: table.device)).to(dtype: .float32).mean([0])
+        }
+        for request in requests {
+            if request.isNew {
+                let start = try request.start.map { try average(request.ids(matching: $0, in: before)) }
+                let known = before.size
+                let id = try text.tokenizer.addToken(request.text)
+                guard id >= known else {
+                    throw Failure.input(
+                        "`train_tokens` names a token that exists already", at: request.place, got: request.text,
+                        advice: "to train it, give it as a pattern without [ ] or < >")
+                }
+                rows.append(.init(id: id, text: request.text, isNew: true, pattern: request.start))
+                starts.append(try start ?? .zeros([table.size(1)], device: table.device))
+            } else {
+                for id in try request.ids(matching: request.text, in: before) {
+                    rows.append(
+                        .init(id: id, text: before.token(id) ?? request.text, isNew: false, pattern: request.text))
+                    starts.append(try average([id]))
+                }
+            }
+        }
+        if let twice = Dictionary(grouping: rows, by: \.id).first(where: { $0.value.count > 1 })?.value.first {
+            throw Failure.input("`train_tokens` names a token twice", at: requests[0].place, got: twice.text)
+        }
+        return try LearnedTokens(
+            rows, start: .stacked(starts), delta: .zeros([rows.count, table.size(1)]), text: text)
+    }
+
+    // MARK: Changing the model
+
+    public var parameters: [(name: String, tensor: Tensor)] { [(Self.deltaKey, learned.delta)] }
+
+    public let decays = false
+
+    public func attach() throws { text.tower.tokenEmbedding = learned }
+
+    public func detach() {
+        if text.tower.tokenEmbedding === learned { text.tower.tokenEmbedding = text.tower.tokenTable }
+    }
+
+    public func fuse() throws {
+        guard learned.rows.allSatisfy({ !$0.isNew }) else {
+            throw Failure.input(
+                "a new token has no row in the base's table", advice: "keep the adapter beside the base")
+        }
+        let table = text.tower.tokenTable.weight
+        for (index, row) in learned.rows.enumerated() {
+            let value = try learned.start.selected(0, index) + learned.delta.selected(0, index)
+            try table.selected(0, row.id).assign(value)
+        }
+    }
+
+    // MARK: The file
+
+    public func write(to contents: inout AdapterContents) throws {
+        contents.add(kind: Self.kind)
+        contents.describe(
+            "tokens",
+            .array(
+                learned.rows.map { row in
+                    [
+                        "text": .string(row.text), "id": .integer(Int64(row.id)), "new": .bool(row.isNew),
+                        "pattern": row.pattern.map(JSON.string) ?? .null,
+                    ]
+                }))
+        contents.tensors += [(Self.startKey, learned.start), (Self.deltaKey, learned.delta)]
+    }
+
+    public static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> LearnedTokens? {
+        guard file.kinds.contains(kind) else { return nil }
+        return try LearnedTokens(file, text: textEncoder(of: model))
+    }
+
+    /// The tokens of a file for a text tower; a new one gets the tokenizer's next free id.
+    public convenience init(_ file: AdapterFile, text: TextEncoder) throws {
+        let place = Failure.Place(file.path)
+        let described = try file.described("tokens").arrayValue ?? []
+        let rows = try described.map { row -> LearnedRows.Row in
+            guard let name = row["text"]?.stringValue, let id = row["id"]?.intValue, let isNew = row["new"]?.boolValue
+            else { throw Failure.input("the description of the tokens is damaged", at: place) }
+            let actual = try isNew ? text.tokenizer.addToken(name) : id
+            guard actual >= 0, isNew || actual < text.tower.tokenTable.count else {
+                throw Failure.input("a learned token is not in this vocabulary", at: place, got: name)
+            }
+            return .init(id: actual, text: name, isNew: isNew, pattern: row["pattern"]?.stringValue)
+        }
+        let start = try file.weights.required(Self.startKey)
+        let delta = try file.weights.required(Self.deltaKey)
+        let shape = [rows.count, text.tower.configuration.width]
+        guard !rows.isEmpty, start.shape == shape, delta.shape == shape else {
+            throw Failure.input(
+                "the learned tokens do not fit this text model", at: place, expected: "shape \(shape)",
+                got: "\(start.shape) and \(delta.shape)")
+        }
+        // Copies: what is trained must not be a view of the file.
+        try self.init(
+            rows, start: start.to(dtype: .float32).cloned(), delta: delta.to(dtype: .float32).cloned(), text: text)
+    }
+
+    private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {
+        guard let text = model.text else { throw Failure.run("learned tokens need a text model") }
+        return text
+    }
+}

@@ -19,7 +19,9 @@ public final class LoRA: Adapter {
         let device = model.stageC.store.device
         let selected = try model.stageC.modules(matching: configuration.moduleFilters)
         try self.init(configuration, selected) { _, projection in
-            let (downShape, upShape) = ([configuration.rank, projection.inputs], [projection.outputs, configuration.rank])
+            let (downShape, upShape) = (
+                [configuration.rank, projection.inputs], [projection.outputs, configuration.rank]
+            )
             let (down, up) =
                 switch configuration.start {
                 case .reference: (Initializer.zeros, Initializer.normal(deviation: 1))
@@ -112,13 +114,15 @@ public final class LoRA: Adapter {
         let configuration = LoRAConfiguration(
             moduleFilters: filters, rank: rank, alpha: try file.number("alpha"))
         let suffix = downKey("")
-        let paths = Set(file.weights.entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { $0.dropLast(suffix.count) })
+        let paths = Set(
+            file.weights.entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { $0.dropLast(suffix.count) })
         let selected = model.stageC.store.projections.filter { paths.contains(Substring($0.path)) }
         guard selected.count == paths.count, !paths.isEmpty else {
             let known = Set(selected.map { Substring($0.path) })
             let strange = paths.subtracting(known).sorted().prefix(4).joined(separator: ", ")
             throw Failure.input(
-                "the LoRA has modules that this Stage C has not", at: place, expected: "modules of the base it was trained on",
+                "the LoRA has modules that this Stage C has not", at: place,
+                expected: "modules of the base it was trained on",
                 got: paths.isEmpty ? "no module at all" : strange)
         }
         let device = model.stageC.store.device
@@ -127,13 +131,15 @@ public final class LoRA: Adapter {
                 let tensor = try file.weights.required(key)
                 guard tensor.shape == shape else {
                     throw Failure.input(
-                        "`\(key)` does not fit this Stage C", at: place, expected: "shape \(shape)", got: "\(tensor.shape)")
+                        "`\(key)` does not fit this Stage C", at: place, expected: "shape \(shape)",
+                        got: "\(tensor.shape)")
                 }
                 // A copy: what is trained must not be a view of the file.
                 return try tensor.to(dtype: .float32).cloned().to(device: device)
             }
             return (
-                try matrix(downKey(path), [rank, projection.inputs]), try matrix(upKey(path), [projection.outputs, rank])
+                try matrix(downKey(path), [rank, projection.inputs]),
+                try matrix(upKey(path), [projection.outputs, rank])
             )
         }
     }

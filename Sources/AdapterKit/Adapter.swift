@@ -4,7 +4,7 @@ import Torch
 /// Something small that changes what a frozen model computes: LoRA layers, learned tokens, a ControlNet.
 ///
 /// A new adapter computes what the model computed before; detached, it leaves the model as it was.
-public protocol Adapter: AnyObject {
+public protocol Adapter: AnyObject, SendableMetatype {
     /// The name of the kind in files and messages.
     static var kind: String { get }
 

@@ -1,0 +1,52 @@
+import Cascade
+import Failures
+import Torch
+
+/// The embedding of a text tower in which some rows have a trained delta.
+///
+/// Only the deltas are trainable; the table is read and never cloned.
+final class LearnedRows: TokenEmbedding {
+    /// A row that is trained.
+    struct Row {
+        let id: Int
+        /// As it is written in a caption, or as the vocabulary has it.
+        let text: String
+        /// Whether the base's vocabulary lacks it.
+        let isNew: Bool
+        /// What it started from.
+        let pattern: String?
+    }
+
+    let rows: [Row]
+    /// Where the rows start, [k, c], float32: the base's own, or an average.
+    let start: Tensor
+    /// What has been learned, [k, c], float32.
+    let delta: Tensor
+    private let table: TokenTable
+    private let slots: [Int: Int]
+
+    init(rows: [Row], start: Tensor, delta: Tensor, table: TokenTable) throws {
+        self.rows = rows
+        self.start = start
+        self.delta = delta
+        self.table = table
+        slots = Dictionary(rows.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        try delta.setRequiresGrad(true)
+    }
+
+    var count: Int { max(table.count, (rows.map(\.id).max() ?? -1) + 1) }
+
+    func callAsFunction(_ tokens: Tensor) throws -> Tensor {
+        let ids = try tokens.values(as: Int.self)
+        let device = table.weight.device
+        func row(_ values: [Int]) throws -> Tensor { try Tensor(values, shape: tokens.shape).to(device: device) }
+        if let unknown = ids.first(where: { $0 >= table.count && slots[$0] == nil }) {
+            throw Failure.input("a token has an id that is neither in the table nor learned", got: "\(unknown)")
+        }
+        let plain = try table(row(ids.map { slots[$0] == nil ? $0 : 0 }))  // [B, T, c]
+        guard ids.contains(where: { slots[$0] != nil }) else { return plain }
+        let learned = try (start + delta).embedded(row(ids.map { slots[$0] ?? 0 })).to(dtype: plain.dtype)
+        let isLearned = try row(ids.map { slots[$0] == nil ? 0 : 1 }).equals(1).unsqueezed(-1)  // [B, T, 1]
+        return try isLearned.choose(learned, plain)
+    }
+}

@@ -1,0 +1,30 @@
+import Torch
+
+/// A tokenizer and the text tower it belongs to: captions in, the two text conditions of Stage C out.
+public final class TextEncoder {
+    public let tower: CLIPTextTower
+    /// Adapters add their tokens here.
+    public var tokenizer: CLIPTokenizer
+
+    public init(tower: CLIPTextTower, tokenizer: CLIPTokenizer) {
+        self.tower = tower
+        self.tokenizer = tokenizer
+    }
+
+    /// What Stage C is given of captions.
+    public struct Encoded {
+        /// The last layer's output before the final norm, [B, 77, c].
+        public let tokens: Tensor
+        /// [B, 1, projection].
+        public let pooled: Tensor
+    }
+
+    /// Encodes captions, padded to 77 tokens each; what an adapter trains gets gradients.
+    public func callAsFunction(_ captions: [String]) throws -> Encoded {
+        let rows = captions.map { tokenizer.encodePadded($0) }
+        let shape = [captions.count, CLIPTokenizer.length]
+        let output = try tower(
+            Tensor(rows.flatMap(\.ids), shape: shape), attentionMask: Tensor(rows.flatMap(\.mask), shape: shape))
+        return Encoded(tokens: output.hidden, pooled: try output.pooled.unsqueezed(1))
+    }
+}
