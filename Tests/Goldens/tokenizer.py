@@ -54,7 +54,7 @@ def token():
     return case(rng.choice(ADDED)) if rng.random() < 0.3 else rng.choice(ADDED)
 
 
-texts = ["", " ", "\n", "a", "A photo of a dog.", "a " * 100, "x" * 500, "ab" * 300, "!" * 300, "😀" * 90, "1234567890" * 9]
+texts = ["", " ", "\n", "a", "A photo of a dog.", "a " * 100, "x" * 500, "a\u0345\u0d3c\u0301", "\u2202\u0313\U00011070", "ab" * 300, "!" * 300, "😀" * 90, "1234567890" * 9]
 texts += ["e\u0301" * 60, "\u0301" * 40, "[fernando]" * 80, " [fernando] ", "[fernando", "fernando]", "[ fernando ]"]
 texts += ["[[fernando]]", "[fernando]'s", "[fernando]s dog", "x[fernando]y", "[ÜNÏ   CORN]", "[U\u0308ni\u0308\tcorn]", "[uni corn]"]
 texts += MARKS + WORDS + EXOTIC + CONTROL
