@@ -32,6 +32,9 @@ public final class StageC {
     /// Keeps only each block's input for the backward pass and computes the rest again.
     public var isCheckpointing = false
 
+    /// What activations are computed in: the parameters' dtype, unless that is only how they are stored.
+    public var computeDType: DType
+
     private let embedding: Linear
     private let textMapper: Linear
     private let pooledMapper: Linear
@@ -44,6 +47,7 @@ public final class StageC {
         try configuration.check()
         self.configuration = configuration
         self.store = store
+        computeDType = store.dtype
         let c = configuration
         let root = store.root
         let patch = c.patchSize * c.patchSize

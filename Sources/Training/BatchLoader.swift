@@ -1,0 +1,114 @@
+import Failures
+import Images
+import JSON
+import Shards
+import Synchronization
+
+/// Pictures of one size with their captions, as plain data that can cross threads.
+struct PictureBatch: Sendable {
+    let pictures: [Picture]
+    let captions: [String]
+    /// Where the loader stands once this batch has been used.
+    let stateAfter: LoaderState
+}
+
+/// Where a loader stands: enough to hand out the same batches from there on.
+///
+/// Samples wait in their buckets until a batch is full, so the place in the stream alone is not enough: the samples
+/// that still wait are named by their own places.
+struct LoaderState: Equatable, Sendable {
+    /// The place after the last sample read.
+    var position = StreamPosition()
+    /// The places of samples read and not yet handed out, in the order they were read.
+    var waiting: [StreamPosition] = []
+
+    var json: JSON {
+        func pair(_ position: StreamPosition) -> JSON {
+            [.integer(Int64(position.epoch)), .integer(Int64(position.handedOut))]
+        }
+        return ["position": pair(position), "waiting": .array(waiting.map(pair))]
+    }
+
+    init() {}
+
+    init?(_ json: JSON) {
+        func position(_ json: JSON?) -> StreamPosition? {
+            guard let epoch = json?[0]?.intValue, let handedOut = json?[1]?.intValue, epoch >= 0, handedOut >= 0 else {
+                return nil
+            }
+            return StreamPosition(epoch: epoch, handedOut: handedOut)
+        }
+        guard let here = position(json["position"]), let list = json["waiting"]?.arrayValue else { return nil }
+        self.position = here
+        waiting = list.compactMap(position)
+        guard waiting.count == list.count else { return nil }
+    }
+}
+
+/// Reads, decodes and crops samples into batches by aspect-ratio bucket. It belongs to one thread.
+struct BatchLoader {
+    private let stream: SampleStream
+    private let buckets: AspectBuckets
+    private let batchSize: Int
+    private var state: LoaderState
+    /// The samples of the restored state that wait again as they come by.
+    private var resumed: (until: StreamPosition, waiting: [StreamPosition])?
+    private var queues: [AspectBuckets.Bucket: [(position: StreamPosition, picture: Picture, caption: String)]] = [:]
+
+    /// - Parameter state: where to go on; the samples before it are read again and not decoded.
+    init(
+        shards: [String], options: SampleStream.Options, buckets: AspectBuckets, batchSize: Int,
+        from state: LoaderState = LoaderState()
+    ) throws {
+        let start = state.waiting.first ?? state.position
+        stream = try SampleStream(shards: shards, options: options, at: start)
+        self.buckets = buckets
+        self.batchSize = batchSize
+        self.state = state
+        if state.waiting.isEmpty {
+            resumed = nil
+        } else {
+            resumed = (state.position, state.waiting)
+            self.state.waiting = []
+        }
+    }
+
+    /// What was lost so far, by reason.
+    var drops: Drops { stream.drops }
+
+    /// The next full batch of one bucket.
+    mutating func next() throws -> PictureBatch {
+        while true {
+            let sample = try stream.next()
+            let position = StreamPosition(epoch: stream.position.epoch, handedOut: stream.position.handedOut - 1)
+            if let (until, waiting) = resumed {
+                if Self.isBefore(position, until) {
+                    guard waiting.contains(position) else { continue }
+                } else {
+                    resumed = nil
+                }
+            }
+            if resumed == nil { state.position = stream.position }
+            guard let bytes = sample.picture, let caption = sample.caption else { continue }
+            let picture: Picture
+            do {
+                picture = try Picture(decoding: bytes, name: sample.place)
+            } catch {
+                stream.refuse("picture can't be decoded")
+                continue
+            }
+            let fit = buckets.fit(width: picture.width, height: picture.height)
+            queues[fit.bucket, default: []].append((position, picture.fitted(fit), caption))
+            state.waiting.append(position)
+            guard let full = queues[fit.bucket], full.count == batchSize else { continue }
+            queues[fit.bucket] = []
+            let used = full.map(\.position)
+            state.waiting.removeAll { used.contains($0) }
+            return PictureBatch(pictures: full.map(\.picture), captions: full.map(\.caption), stateAfter: state)
+        }
+    }
+
+    private static func isBefore(_ a: StreamPosition, _ b: StreamPosition) -> Bool {
+        (a.epoch, a.handedOut) < (b.epoch, b.handedOut)
+    }
+}

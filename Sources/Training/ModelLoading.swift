@@ -1,0 +1,121 @@
+import AdapterKit
+import Cascade
+import Failures
+import Files
+import JSON
+import Layers
+import Settings
+import Torch
+import Weights
+
+/// The frozen networks around Stage C.
+struct Encoders {
+    let effnet: EffNetEncoder
+    let previewer: Previewer
+    let text: TextEncoder
+}
+
+/// Brings the networks of a run into memory, each from the file its configuration names.
+struct ModelLoading {
+    let run: RunConfiguration
+    let device: Device
+
+    /// The architecture that `model_version` names.
+    func architecture() throws -> StageCConfiguration {
+        switch run.modelVersion {
+        case "3.6B": return .large
+        case "1B": return .lite
+        case "tiny": return .tiny
+        case "3B", "700M":
+            throw Failure.input(
+                "Stage B cannot be trained yet", at: run.places.model, expected: "3.6B, 1B, tiny or an architecture file",
+                got: run.modelVersion)
+        default:
+            guard fileExists(run.modelVersion) else {
+                throw Failure.input(
+                    "`model_version` is neither a known size nor an architecture file", at: run.places.model,
+                    expected: "3.6B, 1B, tiny or the path of a YAML file", got: run.modelVersion)
+            }
+            return try Setting.read(run.modelVersion).read(as: StageCConfiguration.self)
+        }
+    }
+
+    /// A file that a key names.
+    /// - Throws: a failure of the input that names the key's place where there is none.
+    private func weights(_ path: String, at place: Failure.Place, _ what: String) throws -> SafetensorsFile {
+        guard fileExists(path) else {
+            throw Failure.input(
+                "there is no file for \(what)", at: place, expected: "a safetensors file", got: path,
+                advice: "check the path; it is taken from the folder the command runs in")
+        }
+        return try SafetensorsFile(path)
+    }
+
+    /// The trained Stage C that adapters are put on, frozen, in the run's dtype.
+    func base() throws -> (stageC: StageC, identity: BaseModel) {
+        guard let path = run.generatorPath else {
+            throw Failure.input(
+                "`generator_checkpoint_path` is missing", at: run.places.generator,
+                expected: "the checkpoint of the base", advice: "an adapter on an untrained base would get no gradient")
+        }
+        let file = try weights(path, at: run.places.generator, "the base")
+        let store = ParameterStore(from: StoredParameters(file), dtype: run.dtype ?? .float32, device: device)
+        let stageC = try StageC(architecture(), store)
+        stageC.isCheckpointing = run.isCheckpointing
+        return (stageC, BaseModel(name: run.modelVersion, sha256: try SHA256.hex(ofFile: path)))
+    }
+
+    /// A Stage C to train whole, in float32: from a checkpoint, or drawn where the configuration names none.
+    func trainable(_ generator: Generator) throws -> StageC {
+        let source: any ParameterSource =
+            if let path = run.generatorPath {
+                StoredParameters(try weights(path, at: run.places.generator, "the generator"))
+            } else {
+                DrawnParameters(generator)
+            }
+        let stageC = try StageC(architecture(), ParameterStore(from: CopiedParameters(source), device: device))
+        stageC.isCheckpointing = run.isCheckpointing
+        try stageC.store.setTrainable(true)
+        return stageC
+    }
+
+    func encoders() throws -> Encoders {
+        let effnetStore = ParameterStore(
+            from: StoredParameters(
+                try weights(run.effnetPath, at: run.places.effnet, "the EffNet encoder"),
+                ignoring: BatchStatistics.isCounter),
+            device: device)
+        let effnet = try EffNetEncoder(EffNetEncoder.Configuration(), effnetStore.root)
+        try effnetStore.finish()
+        let previewer = try Previewer.load(
+            try weights(run.previewerPath, at: run.places.previewer, "the previewer"), device: device)
+        return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder())
+    }
+
+    /// The text tower and tokenizer in a folder of transformers' layout.
+    private func textEncoder() throws -> TextEncoder {
+        let folder = try ModelFolder.find(run.clipTextModel, at: run.places.text)
+        let configuration = try CLIPTextConfiguration(
+            JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
+        let file = try weights("\(folder)/model.safetensors", at: run.places.text, "the text model")
+        let store = ParameterStore(
+            from: StoredParameters(file, ignoring: CLIPTextTower.ignores), dtype: run.dtype ?? .float32,
+            device: device)
+        let tower = try CLIPTextTower(configuration, store.root)
+        try store.finish()
+        return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: folder))
+    }
+}
+
+/// Copies what another source gives, so that training never writes into a view of a file.
+private struct CopiedParameters: ParameterSource {
+    let source: any ParameterSource
+
+    init(_ source: any ParameterSource) { self.source = source }
+
+    func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
+        try source.value(key, shape: shape, initial: initial).cloned()
+    }
+
+    func finish() throws { try source.finish() }
+}

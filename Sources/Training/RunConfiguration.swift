@@ -1,0 +1,151 @@
+import Failures
+import Images
+import Settings
+import Torch
+
+/// The keys that all recipes share: the reference's names and meanings, and some of ours.
+public struct RunConfiguration: Sendable {
+    public let experimentID: String
+    public let checkpointPath: String
+    public let outputPath: String
+    /// `tiny`, `1B`, `3.6B`, or the path of an architecture file.
+    public let modelVersion: String
+
+    public let learningRate: Double
+    public let batchSize: Int
+    public let imageSize: Int
+    public let accumulation: Int
+    public let updates: Int
+    public let saveEvery: Int
+    public let backupEvery: Int
+    public let warmupUpdates: Int
+
+    public let webdatasetPath: [String]
+    public let aspectRatios: [Double]
+    public let effnetPath: String
+    public let previewerPath: String
+    public let generatorPath: String?
+    public let clipTextModel: String
+    /// What the frozen base is kept in; nil leaves it to the machine.
+    public let dtype: DType?
+
+    // Ours
+    public let seed: UInt64
+    public let weightDecay: Double
+    public let gradientClip: Double
+    public let isCheckpointing: Bool
+    public let validationPath: [String]
+    public let validationTriples: Int
+    public let shuffleBuffer: Int
+
+    /// Where things were written, for later failures.
+    let places: Places
+
+    struct Places: Sendable {
+        let generator: Failure.Place
+        let effnet: Failure.Place
+        let previewer: Failure.Place
+        let text: Failure.Place
+        let model: Failure.Place
+        let data: Failure.Place
+    }
+
+    /// The largest micro batch's share of a batch.
+    public var microBatchSize: Int { batchSize / accumulation }
+
+    init(_ fields: inout Fields) throws {
+        let setting = fields.setting
+        func place(_ key: String) -> Failure.Place { setting[key]?.place ?? setting.place }
+        experimentID = try fields.required(
+            "experiment_id", Requirement("that can name a folder") { !$0.isEmpty && !$0.contains("/") && $0 != ".." })
+        checkpointPath = try fields.required("checkpoint_path")
+        outputPath = try fields.required("output_path")
+        modelVersion = try fields.required("model_version")
+
+        learningRate = try fields.required("lr", .above(0))
+        batchSize = try fields.required("batch_size", .within(1...65536))
+        imageSize = try fields.required("image_size", .within(32...8192))
+        accumulation = try fields.value("grad_accum_steps", default: 1, .atLeast(1))
+        updates = try fields.required("updates", .atLeast(1))
+        saveEvery = try fields.required("save_every", .atLeast(1))
+        backupEvery = try fields.required("backup_every", .atLeast(1))
+        warmupUpdates = try fields.value("warmup_updates", default: 1, .atLeast(0))
+
+        webdatasetPath = try Self.paths(&fields, "webdataset_path")
+        if webdatasetPath.isEmpty {
+            throw Failure.input("`webdataset_path` is missing", at: setting.place, expected: "a path or a list of them")
+        }
+        aspectRatios = try Self.ratios(&fields)
+        effnetPath = try fields.required("effnet_checkpoint_path")
+        previewerPath = try fields.required("previewer_checkpoint_path")
+        generatorPath = try fields.optional("generator_checkpoint_path")
+        clipTextModel = try fields.value(
+            "clip_text_model_name", default: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
+        dtype = try fields.optional("dtype").map { (name: Precision) in name.dtype }
+
+        seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))
+        weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
+        gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
+        isCheckpointing = try fields.value("gradient_checkpointing", default: false)
+        validationPath = try Self.paths(&fields, "validation_path")
+        validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
+        shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
+        places = Places(
+            generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
+            previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),
+            model: place("model_version"), data: place("webdataset_path"))
+
+        try Self.checkCaptions(&fields)
+        guard batchSize % accumulation == 0 else {
+            throw Failure.input(
+                "`batch_size` does not divide by `grad_accum_steps`", at: place("batch_size"),
+                expected: "a multiple of \(accumulation)", got: "\(batchSize)")
+        }
+        // The reference's keys for what one process on one machine has no use of, and for logging elsewhere.
+        for key in ["wandb_project", "wandb_entity", "use_fsdp", "training", "clip_image_model_name"] {
+            fields.ignore(key)
+        }
+    }
+
+    private static func paths(_ fields: inout Fields, _ key: String) throws -> [String] {
+        if fields.setting[key]?.elements != nil { return try fields.value(key, default: []) }
+        let path: String? = try fields.optional(key)
+        return path.map { [$0] } ?? []
+    }
+
+    private static func ratios(_ fields: inout Fields) throws -> [Double] {
+        let texts: [String] = try fields.value("multi_aspect_ratio", default: ["1/1"])
+        let place = fields.setting["multi_aspect_ratio"]?.place
+        return try texts.map { text in
+            do {
+                return try AspectBuckets.ratio(parsing: text)
+            } catch var failure as Failure {
+                failure.place = place
+                throw failure
+            }
+        }
+    }
+
+    /// Captions come from `txt` members as they are; other getters and filters of samples are refused.
+    private static func checkCaptions(_ fields: inout Fields) throws {
+        let getter: [String] = try fields.value("captions_getter", default: ["txt", "identity"])
+        guard getter == ["txt", "identity"] else {
+            throw Failure.input(
+                "this caption getter is not known", at: fields.setting["captions_getter"]?.place,
+                expected: "['txt', identity]", got: "\(getter)")
+        }
+        if let filters = fields.setting["dataset_filters"], filters.elements?.isEmpty == false {
+            throw Failure.input(
+                "dataset filters are not known", at: filters.place, expected: "no filter",
+                advice: "leave out what the filters would drop when packing the dataset")
+        }
+        fields.ignore("dataset_filters")
+    }
+}
+
+/// `dtype` of a configuration.
+enum Precision: String, CaseIterable, SettingReadable {
+    case float32, bfloat16
+
+    var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
+}

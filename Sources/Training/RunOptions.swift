@@ -1,0 +1,17 @@
+import Torch
+
+/// What the command line says of a run, beside its configuration.
+public struct RunOptions: Sendable {
+    public var device = Device.cpu
+    /// Threads of one operator; nil leaves it to libtorch.
+    public var threads: Int?
+    /// Takes the place of the configuration's seed.
+    public var seed: UInt64?
+    /// Stops after this many updates in all.
+    public var steps: Int?
+    /// Checks everything, prints the plan and trains nothing.
+    public var isDryRun = false
+    public var isQuiet = false
+
+    public init() {}
+}

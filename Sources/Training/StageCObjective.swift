@@ -1,0 +1,79 @@
+import AdapterKit
+import Cascade
+import Diffusion
+import Torch
+
+/// What one micro batch of Stage C costs, as the reference's trainers compute it.
+struct StageCObjective {
+    let model: AdaptedModel
+    let effnet: EffNetEncoder
+    let text: TextEncoder
+    let diffusion: Diffusion
+    /// Chance that a caption is replaced by the empty one.
+    static let captionDrop = 0.05
+
+    /// A batch in the form the network sees it.
+    struct Prepared {
+        /// [B, c_in, h, w], float32.
+        let latents: Tensor
+        let captions: [String]
+        /// The ControlNet's condition, [B, c, H, W].
+        let condition: Tensor?
+    }
+
+    /// The loss of a batch.
+    struct Loss {
+        /// Mean of the weighted losses, to be differentiated.
+        let weighted: Tensor
+        /// Of each sample, [B], outside the graph.
+        let perSample: Tensor
+        /// [B].
+        let logSNR: Tensor
+    }
+
+    /// Pictures [B, 3, H, W] in 0...1 on the CPU as latents; nothing of this wants gradients.
+    func prepare(_ pictures: Tensor, captions: [String], condition: Tensor? = nil) throws -> Prepared {
+        let device = model.stageC.store.device
+        let latents = try withoutGradients {
+            try effnet.encode(EffNetEncoder.normalised(pictures.to(device: device)))
+        }
+        return Prepared(latents: latents, captions: captions, condition: try condition?.to(device: device))
+    }
+
+    /// Replaces captions by the empty one at random.
+    func dropping(_ captions: [String], _ generator: Generator) throws -> [String] {
+        let draws = try generator.uniform([captions.count]).values(as: Double.self)
+        return zip(captions, draws).map { $1 > Self.captionDrop ? $0 : "" }
+    }
+
+    /// The loss of a batch whose random numbers are drawn already.
+    func loss(_ batch: Prepared, _ draw: Diffusion.Draw) throws -> Loss {
+        let noised = try diffusion(batch.latents, draw)
+        let conditions = try conditions(batch)
+        let stageC = model.stageC
+        let prediction = try stageC(
+            noised.latents.to(dtype: stageC.computeDType), time: noised.noiseCondition, conditions)
+        let perSample = try (prediction.to(dtype: .float32) - noised.target).squared().mean([1, 2, 3])  // [B]
+        return Loss(
+            weighted: try (perSample * noised.lossWeight).mean(), perSample: try perSample.detached(),
+            logSNR: noised.logSNR)
+    }
+
+    /// What the network is conditioned on for a batch.
+    func conditions(_ batch: Prepared) throws -> StageC.Conditions {
+        let encoded = try text(batch.captions)
+        let stageC = model.stageC
+        // The CLIP picture tower is not part of this version: its embedding is zeros, as it is for nine samples in ten
+        // where the tower is there.
+        let clipImage = try Tensor.zeros(
+            [batch.captions.count, 1, stageC.configuration.clipImageWidth], device: stageC.store.device)
+        let dtype = stageC.computeDType
+        var conditions = StageC.Conditions(
+            clipText: try encoded.tokens.to(dtype: dtype), clipTextPooled: try encoded.pooled.to(dtype: dtype),
+            clipImage: try clipImage.to(dtype: dtype))
+        if let controlNet = model.controlNet, let condition = batch.condition {
+            conditions.injections = try controlNet(condition)
+        }
+        return conditions
+    }
+}
