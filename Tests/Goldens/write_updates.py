@@ -1,0 +1,139 @@
+"""Writes the goldens of ten updates: AdamW, weight decay 0.01 (none on token deltas), clip 1.0, no warm-up.
+
+Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet), all
+on torch 2.15.0; each file's metadata names what it was written with.
+
+Inputs are stacked by update, [N, B, ...]; update i takes number i modulo N of each. The loss is the mean over the batch
+of P2 weight times the sample's mean squared error of the epsilon, the network is told the cosine noise condition. The learning rate is the metadata's `lr`."""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+
+import clip_text
+import controlnet
+import drawn
+import golden
+import lora
+import stage_c
+import tiny
+import updates
+from case import redraw, state
+from golden import edges
+
+UPDATES, BATCH = 10, 2
+
+
+def write_lora() -> None:
+    """Rank 4, alpha 1 on attention and channelwise linears; up starts at zero."""
+    generator = torch.Generator().manual_seed(800)
+    network = tiny.make_stage_c(generator)
+    weights = stage_c.reference_state(network.state_dict())
+    layers = lora.attach(network, 4, 1.0, lora.ATTENTION + lora.CHANNELWISE)
+    lora.draw(layers, generator, zero_up=True)
+    before = {key: layer.detach().clone() for key, layer in layers.items()}
+    inputs = tiny.noising(generator, UPDATES, BATCH) | tiny.conditions(generator, 2, BATCH)
+
+    def predict(given, diffused):
+        return stage_c.forward(network, given | {"x": diffused["noised"], "r": diffused["noise_cond"]})
+
+    losses = updates.train(inputs, predict, list(layers.values()))
+    parts = {"in": inputs, "out": {"loss": losses}, "weights": weights, "adapter": before}
+    golden.write("updates_lora", "stage-c", tiny.STAGE_C, ["peft", "diffusers"], parts, rank="4", alpha="1", lr="0.001")
+
+
+def write_lora_tokens() -> None:
+    """LoRA on attention together with two learned tokens, through the text tower; deltas start at zero."""
+    generator = torch.Generator().manual_seed(810)
+    network, tower = tiny.make_stage_c(generator), tiny.make_clip_text(generator)
+    weights = stage_c.reference_state(network.state_dict())
+    layers = lora.attach(network, 4, 4.0, lora.ATTENTION)
+    lora.draw(layers, generator, zero_up=True)
+    before = {key: layer.detach().clone() for key, layer in layers.items()}
+    deltas = torch.zeros(len(tiny.LEARNED), tiny.CLIP_TEXT["hidden_size"], requires_grad=True)
+    tokens = torch.stack([tiny.CAPTIONS[:2], tiny.CAPTIONS[1:]])  # [2, B, T]
+    inputs = tiny.noising(generator, UPDATES, BATCH) | {"tokens": tokens, "attention_mask": tiny.mask(tokens)}
+    inputs["clip_img"] = tiny.conditions(generator, 2, BATCH)["clip_img"]
+
+    def predict(given, diffused):
+        text = clip_text.forward(tower, given["tokens"], given["attention_mask"], tiny.LEARNED, deltas)
+        text = {"clip_text": text["hidden"], "clip_text_pooled": text["pooled"].unsqueeze(1)}
+        return stage_c.forward(network, given | text | {"x": diffused["noised"], "r": diffused["noise_cond"]})
+
+    losses = updates.train(inputs, predict, list(layers.values()), undecayed=[deltas])
+    parts = {
+        "in": inputs, "out": {"loss": losses}, "weights": weights, "tower": state(tower), "adapter": before,
+        "tokens": {"indices": tiny.LEARNED}, "after": {"deltas": deltas},
+    }  # fmt: skip
+    arch = {"stage_c": tiny.STAGE_C, "clip_text": tiny.CLIP_TEXT}
+    peers = ["peft", "diffusers", "transformers"]
+    golden.write("updates_lora_tokens", "stage-c", arch, peers, parts, rank="4", alpha="4", lr="0.001")
+
+
+def write_controlnet(bottleneck_mode: str, lr: float) -> None:
+    """Trunk and projections on a frozen base; each projection's last layer starts at zero.
+
+    The EffNet trunk's weights are drawn by the formula, the simple trunk's and the base's are stored. Adam's first
+    steps move every weight by about the rate in the direction of its gradient's sign, so a gradient near zero turns
+    rounding into a whole step; through the EffNet trunk's 57 blocks that grows to tens of percent of the loss at 1e-3
+    and stays below 1e-5 at 1e-5 (`rounding` prints it)."""
+    generator = torch.Generator().manual_seed(820)
+    network = tiny.make_stage_c(generator)
+    drawn_trunk = bottleneck_mode == "effnet"
+    c_in, side = (1, 64) if drawn_trunk else (4, 8)
+    arch = {"c_in": c_in, "c_proj": 16, "proj_blocks": [0, 2, 5], "bottleneck_mode": bottleneck_mode}
+    control = controlnet.ControlNet(**arch)
+    images = edges(generator, 2 * BATCH, c_in, side, side)  # two batches
+    if drawn_trunk:
+        drawn.fill(control)
+        stored = {"scale": drawn.measure_scales(control, images)}
+    else:
+        redraw(control, generator)
+    for projection in control.projections:
+        torch.nn.init.zeros_(projection[2].weight)
+    if not drawn_trunk:
+        stored = {"controlnet": state(control)}
+    inputs = tiny.noising(generator, UPDATES, BATCH) | tiny.conditions(generator, 2, BATCH)
+    inputs["image"] = images.reshape(2, BATCH, c_in, side, side)
+
+    def predict(given, diffused):
+        given = given | control(given["image"]) | {"x": diffused["noised"], "r": diffused["noise_cond"]}
+        return stage_c.forward(network, given)
+
+    losses = updates.train(inputs, predict, list(control.parameters()), lr=lr)
+    parts = {"in": inputs, "out": {"loss": losses}, "weights": stage_c.reference_state(network.state_dict()), **stored}
+    arch = {"stage_c": tiny.STAGE_C, "controlnet": arch}
+    peers = ["torchvision", "diffusers"]
+    golden.write(f"updates_controlnet_{bottleneck_mode}", "controlnet", arch, peers, parts, lr=f"{lr:g}")
+
+
+WRITERS = [
+    write_lora,
+    write_lora_tokens,
+    lambda: write_controlnet("simple", 1e-3),
+    lambda: write_controlnet("effnet", 1e-5),
+]
+
+
+def rounding() -> None:
+    """How far other sums of the same numbers move the losses: one thread and no oneDNN against what is stored."""
+    names = ["lora", "lora_tokens", "controlnet_simple", "controlnet_effnet"]
+    stored = [load_file(golden.FOLDER / f"updates_{name}.safetensors")["out.loss"] for name in names]
+    repeated = []
+    golden.write = lambda *arguments, **_: repeated.append(arguments[4]["out"]["loss"])
+    torch.set_num_threads(1)
+    with torch.backends.mkldnn.flags(enabled=False):
+        for write in WRITERS:
+            write()
+    for name, before, after in zip(names, stored, repeated):
+        print(f"updates_{name}: rounding moves a loss by {((after - before) / before).abs().max():.1e} of itself")
+
+
+if __name__ == "__main__":
+    for write in WRITERS:
+        write()
+    rounding()
