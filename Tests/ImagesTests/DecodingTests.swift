@@ -80,6 +80,15 @@ import Testing
         }
     }
 
+    /// libjpeg alone paints the rest grey, with a warning.
+    @Test func `a JPEG whose data ends before its picture does is refused`() throws {
+        let bytes = try Golden.bytes("colour.jpg")
+        let failure = #expect(throws: Failure.self) {
+            try Picture(decoding: Array(bytes.prefix(bytes.count * 3 / 4)) + [0xFF, 0xD9])
+        }
+        #expect(failure?.got?.contains("Corrupt JPEG data") == true)
+    }
+
     @Test(arguments: [
         "colour.jpg", "progressive.jpg", "cmyk.jpg", "exif-6.jpg", "palette-alpha.png", "interlaced.png", "grey-16.png",
         "lossy.webp", "alpha.webp",

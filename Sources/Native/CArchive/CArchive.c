@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { block_size = 1 << 16 };
 
@@ -15,22 +16,20 @@ struct CascadeArchiveReader {
 
 struct CascadeArchiveWriter {
     struct archive *archive;
+    int descriptor;
+    int error_number;  ///< `errno` of the first write that failed, else 0
+    int is_abandoned;
 };
 
 static void say(char *error, size_t error_size, const char *message) {
     if (error && error_size) snprintf(error, error_size, "%s", message);
 }
 
-/// libarchive's code as a status; its sentence, and the system's where there is one, in `error`.
+/// libarchive's code as a status, its sentence in `error`.
 static CascadeArchiveStatus judge(struct archive *archive, long code, char *error, size_t error_size) {
     if (code >= ARCHIVE_OK || code == ARCHIVE_WARN) return CASCADE_ARCHIVE_OK;
     const char *message = archive_error_string(archive);
-    int number = archive_errno(archive);
-    if (number == EILSEQ || number == EINVAL) number = 0;  // libarchive's own numbers for a bad format or call
-    if (error && error_size)
-        snprintf(
-            error, error_size, "%s%s%s", message ? message : "libarchive gave no reason", number > 0 ? ": " : "",
-            number > 0 ? strerror(number) : "");
+    say(error, error_size, message ? message : "libarchive gave no reason");
     return code == ARCHIVE_RETRY || code == ARCHIVE_FAILED ? CASCADE_ARCHIVE_DAMAGED : CASCADE_ARCHIVE_BROKEN;
 }
 
@@ -102,6 +101,28 @@ void cascade_archive_reader_close(CascadeArchiveReader *reader) {
     free(reader);
 }
 
+/// libarchive is never told of a write that failed, because it then frees only a part of itself; `verdict` tells.
+static la_ssize_t on_write(struct archive *archive, void *context, const void *bytes, size_t count) {
+    (void)archive;
+    CascadeArchiveWriter *writer = context;
+    size_t done = 0;
+    while (done < count && !writer->error_number && !writer->is_abandoned) {
+        ssize_t written = write(writer->descriptor, (const uint8_t *)bytes + done, count - done);
+        if (written > 0)
+            done += (size_t)written;
+        else if (written == 0 || errno != EINTR)
+            writer->error_number = written == 0 ? EIO : errno;
+    }
+    return (la_ssize_t)count;
+}
+
+/// What became of the writes so far.
+static CascadeArchiveStatus verdict(CascadeArchiveWriter *writer, char *error, size_t error_size) {
+    if (!writer->error_number) return CASCADE_ARCHIVE_OK;
+    say(error, error_size, strerror(writer->error_number));
+    return CASCADE_ARCHIVE_BROKEN;
+}
+
 CascadeArchiveStatus cascade_archive_writer_open(
     int descriptor, CascadeArchiveWriter **writer, char *error, size_t error_size) {
     CascadeArchiveWriter *opened = calloc(1, sizeof *opened);
@@ -111,9 +132,10 @@ CascadeArchiveStatus cascade_archive_writer_open(
         say(error, error_size, "no memory for the archive writer");
         return CASCADE_ARCHIVE_BROKEN;
     }
+    opened->descriptor = descriptor;
     struct archive *archive = opened->archive;
     if (archive_write_set_format_ustar(archive) != ARCHIVE_OK ||
-        archive_write_open_fd(archive, descriptor) != ARCHIVE_OK) {
+        archive_write_open(archive, opened, NULL, on_write, NULL) != ARCHIVE_OK) {
         judge(archive, ARCHIVE_FATAL, error, error_size);
         cascade_archive_writer_close(opened);
         return CASCADE_ARCHIVE_BROKEN;
@@ -141,20 +163,22 @@ CascadeArchiveStatus cascade_archive_writer_add(
     archive_entry_free(entry);
     CascadeArchiveStatus status = judge(writer->archive, code, error, error_size);
     if (status != CASCADE_ARCHIVE_OK) return status;
-    la_ssize_t written = archive_write_data(writer->archive, bytes, count);
-    if (written == (la_ssize_t)count) return CASCADE_ARCHIVE_OK;
-    judge(writer->archive, ARCHIVE_FATAL, error, error_size);
-    return CASCADE_ARCHIVE_BROKEN;
+    if (archive_write_data(writer->archive, bytes, count) != (la_ssize_t)count) {
+        judge(writer->archive, ARCHIVE_FATAL, error, error_size);
+        return CASCADE_ARCHIVE_BROKEN;
+    }
+    return verdict(writer, error, error_size);
 }
 
 CascadeArchiveStatus cascade_archive_writer_finish(CascadeArchiveWriter *writer, char *error, size_t error_size) {
-    return judge(writer->archive, archive_write_close(writer->archive), error, error_size);
+    CascadeArchiveStatus status = judge(writer->archive, archive_write_close(writer->archive), error, error_size);
+    return status == CASCADE_ARCHIVE_OK ? verdict(writer, error, error_size) : status;
 }
 
 void cascade_archive_writer_close(CascadeArchiveWriter *writer) {
     if (!writer) return;
-    // An unfinished archive would be flushed here, to a descriptor that may be gone by now.
-    archive_write_fail(writer->archive);
+    // An unfinished archive is flushed as it is freed, to a descriptor that may be another file's by now.
+    writer->is_abandoned = 1;
     archive_write_free(writer->archive);
     free(writer);
 }
