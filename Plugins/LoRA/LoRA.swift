@@ -49,6 +49,7 @@ public final class LoRA: Adapter {
     }
 
     public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
+        guard fields.contains("module_filters") || fields.contains("rank") else { return nil }
         let configuration = try LoRAConfiguration(&fields)
         let place = fields.setting["module_filters"]?.place
         return AdapterPlan(

@@ -42,7 +42,8 @@ struct HeldOut {
         for (picture, caption) in samples {
             let pixels = try Tensor(picture.planar().values, shape: [1, 3, picture.height, picture.width])
             prepared.append(
-                try objective.prepare(pixels, captions: [caption], condition: condition.map { try $0(pixels, generator) }))
+                try objective.prepare(
+                    pixels, captions: [caption], condition: condition.map { try $0(pixels, generator) }))
         }
         let groups = Dictionary(grouping: prepared.indices) { prepared[$0].latents.shape }
         let order = groups.values.sorted { $0[0] < $1[0] }

@@ -16,7 +16,8 @@ enum ModelFolder {
         if let found = places.first(where: { fileExists("\($0)/config.json") }) { return found }
         throw Failure.input(
             "there is no model folder for `\(name)`", at: place,
-            expected: "config.json in one of \(places.joined(separator: ", "))\(places.count == 2 ? ", \(snapshots)" : "")",
+            expected:
+                "config.json in one of \(places.joined(separator: ", "))\(places.count == 2 ? ", \(snapshots)" : "")",
             advice: "give the path of a folder with config.json, model.safetensors and the tokenizer's files")
     }
 }

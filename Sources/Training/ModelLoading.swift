@@ -28,7 +28,8 @@ struct ModelLoading {
         case "tiny": return .tiny
         case "3B", "700M":
             throw Failure.input(
-                "Stage B cannot be trained yet", at: run.places.model, expected: "3.6B, 1B, tiny or an architecture file",
+                "Stage B cannot be trained yet", at: run.places.model,
+                expected: "3.6B, 1B, tiny or an architecture file",
                 got: run.modelVersion)
         default:
             guard fileExists(run.modelVersion) else {

@@ -43,6 +43,7 @@ void release_generator(CTorchGenerator *generator);
 int32_t threads();
 int set_threads(int32_t count);
 int32_t cuda_devices();
+int32_t fast_bfloat16();
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
 int reset_peak_memory(CTorchDevice device);

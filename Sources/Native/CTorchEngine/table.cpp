@@ -40,6 +40,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.threads = engine::threads;
         t.set_threads = engine::set_threads;
         t.cuda_devices = engine::cuda_devices;
+        t.fast_bfloat16 = engine::fast_bfloat16;
         t.synchronize = engine::synchronize;
         t.peak_memory = engine::peak_memory;
         t.reset_peak_memory = engine::reset_peak_memory;

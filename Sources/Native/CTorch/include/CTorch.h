@@ -135,6 +135,8 @@ typedef struct CTorchTable {
     int32_t (*threads)(void);
     int (*set_threads)(int32_t count);
     int32_t (*cuda_devices)(void);
+    /// Whether the processor multiplies bfloat16 matrices in hardware.
+    int32_t (*fast_bfloat16)(void);
     int (*synchronize)(CTorchDevice device);
     /// Bytes allocated at the highest since `reset_peak_memory`, by the caching allocator of a CUDA device.
     int (*peak_memory)(CTorchDevice device, int64_t *out);

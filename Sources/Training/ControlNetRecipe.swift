@@ -1,0 +1,148 @@
+import AdapterKit
+import Cascade
+import Diffusion
+import Generation
+import Failures
+import Layers
+import Settings
+import Telemetry
+import Torch
+import Weights
+
+/// Trains a ControlNet on a frozen Stage C: `cascade-adapt controlnet`.
+public enum ControlNetRecipe {
+    /// - Returns: nil for a dry run.
+    public static func run(
+        _ setting: Setting, options: RunOptions, plugIns: PlugIns, console: Console
+    ) throws -> RunOutcome? {
+        // Read the configuration.
+        var fields = try setting.fields()
+        let run = try RunConfiguration(&fields)
+        let own = try ControlNetConfiguration(&fields)
+        try fields.finish()
+        let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
+
+        // Load.
+        let parts = try RecipeParts(run, options, console)
+        let (stageC, base) = try parts.loading.base()
+        stageC.chooseComputeDType()
+        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        let configuration = ControlNetTrunk.Configuration(
+            inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
+            bottleneckMode: own.bottleneckMode)
+        let source = try own.source(
+            configuration, effnet: run.effnetPath, generator: parts.generator(RandomStream.initialisation))
+        let store = ParameterStore(from: source, device: options.device)
+        let trunk = try ControlNetTrunk(configuration, store.root)
+        try store.finish()
+        try store.setTrainable(true)
+        parts.describe(
+            "ControlNet (\(own.filter), \(own.bottleneckMode.rawValue)) on blocks \(own.blocks) of \(base.name)",
+            trainable: store.parameters.reduce(0) { $0 + $1.tensor.count })
+        if options.isDryRun { return nil }
+        let encoders = try parts.loading.encoders()
+        let model = AdaptedModel(stageC: stageC, text: encoders.text, base: base)
+        let adapter = ControlNetAdapter(
+            trunk: trunk, store: store, model: model, filter: (own.filter, own.filterParameters.json))
+        try adapter.attach()
+
+        // Say what is trained and how.
+        var diffusion = Diffusion()
+        diffusion.offsetNoise = own.offsetNoise
+        let objective = StageCObjective(
+            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion)
+        let samples = try parts.heldOutSamples()
+        if own.measuresStatistics, let first = samples.first {
+            let alike = samples.filter {
+                $0.picture.width == first.picture.width && $0.picture.height == first.picture.height
+            }
+            let pictures = try TensorPictures.tensor(alike.map(\.picture))
+            let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
+            try trunk.measureStatistics(on: condition.to(device: options.device))
+        }
+        let heldOut =
+            samples.isEmpty
+            ? nil
+            : try HeldOut(samples, triples: run.validationTriples, objective: objective, seed: parts.loop.seed) {
+                try filter($0, generator: $1).condition
+            }
+        let shown = RecipeParts.previewSamples(samples)
+        let task = TrainLoop.Task(
+            name: "controlnet",
+            groups: [.init(adapter.parameters, weightDecay: run.weightDecay)],
+            loss: { batch, generator in
+                let pictures = try TensorPictures.tensor(batch.pictures)
+                let condition = try filter(pictures, generator: generator).condition
+                let prepared = try objective.prepare(
+                    pictures, captions: objective.dropping(batch.captions, generator), condition: condition)
+                let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
+                return try objective.loss(prepared, draw)
+            },
+            write: { path, updates in
+                var contents = AdapterContents(base: base, steps: updates)
+                try adapter.write(to: &contents)
+                try contents.write(to: path)
+            },
+            read: { file in
+                for (key, tensor) in store.tensors { try tensor.assign(file.required(key)) }
+            },
+            preview: { generator in
+                guard !shown.isEmpty else { return nil }
+                return try PreviewGrid(
+                    shown, objective: objective, previewer: encoders.previewer, generator: generator
+                ) { pictures, generator in
+                    let made = try filter(pictures, generator: generator)
+                    return (made.condition, made.preview)
+                }
+            },
+            measure: heldOut.map { heldOut in { try heldOut.measure(objective) } },
+            measureSwapped: heldOut.map { heldOut in { try heldOut.measureSwapped(objective) } })
+        return try parts.loop(task, load: parts.load)
+    }
+}
+
+/// The keys of the `controlnet` recipe alone.
+struct ControlNetConfiguration {
+    let blocks: [Int]
+    let filter: String
+    let filterParameters: Setting
+    let bottleneckMode: ControlNetTrunk.BottleneckMode
+    let offsetNoise: Double
+    /// A trained ControlNet to start from.
+    let checkpointPath: String?
+    /// Trained EfficientNetV2-S features to start the trunk from.
+    let backbonePath: String?
+    /// Whether the trunk's batch norms take their statistics from held-out conditions before the first update.
+    let measuresStatistics: Bool
+    let places: (blocks: Failure.Place, filter: Failure.Place)
+
+    init(_ fields: inout Fields) throws {
+        let setting = fields.setting
+        places = (
+            setting["controlnet_blocks"]?.place ?? setting.place, setting["controlnet_filter"]?.place ?? setting.place
+        )
+        blocks = try fields.required("controlnet_blocks", .notEmpty)
+        filter = try fields.required("controlnet_filter")
+        fields.ignore("controlnet_filter_params")
+        filterParameters = setting["controlnet_filter_params"] ?? Setting(.null, file: setting.place.file)
+        bottleneckMode = try fields.value("controlnet_bottleneck_mode", default: .effnet)
+        offsetNoise = try fields.value("offset_noise", default: 0, .atLeast(0))
+        checkpointPath = try fields.optional("controlnet_checkpoint_path")
+        backbonePath = try fields.optional("controlnet_backbone_path")
+        measuresStatistics = try fields.value("controlnet_measure_statistics", default: false)
+    }
+
+    /// Where the trunk starts: a trained ControlNet, else given EfficientNet features, else those of the EffNet encoder.
+    func source(
+        _ configuration: ControlNetTrunk.Configuration, effnet: String, generator: Generator
+    ) throws -> any ParameterSource {
+        if let checkpointPath {
+            return StoredParameters(try SafetensorsFile(checkpointPath), ignoring: BatchStatistics.isCounter)
+        }
+        guard configuration.bottleneckMode == .effnet else { return DrawnParameters(generator) }
+        return try ControlNetStart(
+            configuration, backbone: SafetensorsFile(backbonePath ?? effnet), generator: generator)
+    }
+}
+
+extension ControlNetTrunk.BottleneckMode: SettingReadable {}

@@ -1,0 +1,68 @@
+import AdapterKit
+import Cascade
+import Diffusion
+import Generation
+import Failures
+import Settings
+import Telemetry
+import Torch
+import Weights
+
+/// Trains Stage C whole: `cascade-adapt finetune`.
+public enum FinetuneRecipe {
+    /// - Returns: nil for a dry run.
+    public static func run(_ setting: Setting, options: RunOptions, console: Console) throws -> RunOutcome? {
+        // Read the configuration.
+        var fields = try setting.fields()
+        let run = try RunConfiguration(&fields)
+        let isAdaptive = try fields.value("adaptive_loss_weight", default: false)
+        try fields.finish()
+
+        // Load.
+        let parts = try RecipeParts(run, options, console)
+        let stageC = try parts.loading.trainable(parts.generator(RandomStream.initialisation))
+        let parameters = stageC.store.parameters
+        parts.describe("Stage C whole", trainable: parameters.reduce(0) { $0 + $1.tensor.count })
+        if options.isDryRun { return nil }
+        let encoders = try parts.loading.encoders()
+        let model = AdaptedModel(
+            stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
+
+        // Say what is trained and how.
+        var diffusion = Diffusion()
+        let adaptive = isAdaptive ? try AdaptiveLossWeight() : nil
+        if let adaptive { diffusion.lossWeight = .adaptive(adaptive) }
+        let objective = StageCObjective(
+            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion)
+        let samples = try parts.heldOutSamples()
+        let heldOut =
+            samples.isEmpty
+            ? nil : try HeldOut(samples, triples: run.validationTriples, objective: objective, seed: parts.loop.seed)
+        let shown = RecipeParts.previewSamples(samples)
+        let task = TrainLoop.Task(
+            name: "generator",
+            groups: [.init(parameters, weightDecay: run.weightDecay)],
+            loss: { batch, generator in
+                let pictures = try TensorPictures.tensor(batch.pictures)
+                let prepared = try objective.prepare(
+                    pictures, captions: objective.dropping(batch.captions, generator))
+                let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
+                return try objective.loss(prepared, draw)
+            },
+            write: { path, updates in
+                try SafetensorsWriter.write(
+                    stageC.store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
+            },
+            read: { file in
+                for (key, tensor) in stageC.store.tensors { try tensor.assign(file.required(key)) }
+            },
+            preview: { generator in
+                guard !shown.isEmpty else { return nil }
+                return try PreviewGrid(
+                    shown, objective: objective, previewer: encoders.previewer, generator: generator)
+            },
+            measure: heldOut.map { heldOut in { try heldOut.measure(objective) } },
+            adaptive: adaptive)
+        return try parts.loop(task, load: parts.load)
+    }
+}

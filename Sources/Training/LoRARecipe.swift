@@ -1,0 +1,89 @@
+import AdapterKit
+import Cascade
+import Diffusion
+import Generation
+import Failures
+import Settings
+import Telemetry
+import Torch
+import Weights
+
+/// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C:
+/// `cascade-adapt lora`.
+public enum LoRARecipe {
+    /// - Returns: nil for a dry run.
+    public static func run(
+        _ setting: Setting, options: RunOptions, plugIns: PlugIns, console: Console
+    ) throws -> RunOutcome? {
+        // Read the configuration.
+        var fields = try setting.fields()
+        let run = try RunConfiguration(&fields)
+        let isAdaptive = try fields.value("adaptive_loss_weight", default: false)
+        let startPath: String? = try fields.optional("lora_checkpoint_path")
+        let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+        try fields.finish()
+
+        // Load.
+        let parts = try RecipeParts(run, options, console)
+        let (stageC, base) = try parts.loading.base()
+        stageC.chooseComputeDType()
+        let encoders = try parts.loading.encoders()
+        let model = AdaptedModel(stageC: stageC, text: encoders.text, base: base)
+        let generator = try parts.generator(RandomStream.initialisation)
+        let adapters: [any Adapter]
+        if let startPath {
+            let file = try AdapterFile(startPath)
+            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model) }
+        } else {
+            adapters = try plans.map { try $0.make(model, generator) }
+        }
+        guard !adapters.isEmpty else {
+            throw Failure.input(
+                "the configuration asks for no adapter", at: setting.place,
+                expected: "module_filters and rank, or train_tokens")
+        }
+        for adapter in adapters { try adapter.attach() }
+        parts.describe(
+            try plans.map { try $0.summary(model) }.joined(separator: ", ") + " of \(base.name)",
+            trainable: adapters.flatMap(\.parameters).reduce(0) { $0 + $1.tensor.count })
+        if options.isDryRun { return nil }
+
+        // Say what is trained and how.
+        var diffusion = Diffusion()
+        let adaptive = isAdaptive ? try AdaptiveLossWeight() : nil
+        if let adaptive { diffusion.lossWeight = .adaptive(adaptive) }
+        let objective = StageCObjective(
+            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion)
+        let samples = try parts.heldOutSamples()
+        let heldOut =
+            samples.isEmpty
+            ? nil : try HeldOut(samples, triples: run.validationTriples, objective: objective, seed: parts.loop.seed)
+        let shown = RecipeParts.previewSamples(samples)
+        let task = TrainLoop.Task(
+            name: "lora",
+            groups: adapters.map { .init($0.parameters, weightDecay: $0.decays ? run.weightDecay : 0) },
+            loss: { batch, generator in
+                let pictures = try TensorPictures.tensor(batch.pictures)
+                let prepared = try objective.prepare(
+                    pictures, captions: objective.dropping(batch.captions, generator))
+                let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
+                return try objective.loss(prepared, draw)
+            },
+            write: { path, updates in
+                var contents = AdapterContents(base: base, steps: updates)
+                for adapter in adapters { try adapter.write(to: &contents) }
+                try contents.write(to: path)
+            },
+            read: { file in
+                for (key, tensor) in adapters.flatMap(\.parameters) { try tensor.assign(file.required(key)) }
+            },
+            preview: { generator in
+                guard !shown.isEmpty else { return nil }
+                return try PreviewGrid(
+                    shown, objective: objective, previewer: encoders.previewer, generator: generator)
+            },
+            measure: heldOut.map { heldOut in { try heldOut.measure(objective) } },
+            adaptive: adaptive)
+        return try parts.loop(task, load: parts.load)
+    }
+}

@@ -1,0 +1,53 @@
+import Cascade
+import Diffusion
+import Generation
+import Images
+import Torch
+
+/// The picture that shows how a run is doing: one column a sample, one row for each thing there is to see.
+struct PreviewGrid {
+    private let rows: [[Picture]]
+
+    /// - Parameters:
+    ///   - samples: a few held-out pictures of one size with their captions.
+    ///   - condition: the filter's condition and what a person sees of it.
+    init(
+        _ samples: [(picture: Picture, caption: String)], objective: StageCObjective, previewer: Previewer,
+        generator: Generator, condition: ((Tensor, Generator) throws -> (Tensor, Tensor))? = nil
+    ) throws {
+        let pixels = try TensorPictures.tensor(samples.map(\.picture))
+        let made = try condition.map { try $0(pixels, generator) }
+        let (height, width) = (pixels.size(2), pixels.size(3))
+        let captions = samples.map(\.caption)
+        let batch = try objective.prepare(pixels, captions: captions, condition: made?.0)
+        let model = objective.model
+        let device = model.stageC.store.device
+        rows = try withoutGradients {
+            let draw = try objective.diffusion.draw(batch.latents.shape, device: device, from: generator)
+            let noised = try objective.diffusion(batch.latents, draw)
+            let dtype = model.stageC.computeDType
+            let conditioned = try objective.conditions(batch)
+            let free = try objective.conditions(
+                .init(latents: batch.latents, captions: captions.map { _ in "" }, condition: batch.condition))
+            func predict(_ x: Tensor, _ time: Tensor, _ isConditioned: Bool) throws -> Tensor {
+                try model.stageC(x.to(dtype: dtype), time: time, isConditioned ? conditioned : free)
+            }
+            let noise = try predict(noised.latents, noised.noiseCondition, true).to(dtype: .float32)
+            let (signal, scale) = try (noised.signal.reshaped([-1, 1, 1, 1]), noised.noise.reshaped([-1, 1, 1, 1]))
+            let estimate = try (noised.latents - noise * scale) / signal
+            let sampled = try DDPMSampler()(
+                batch.latents.shape, device: device, generator: generator, predict: predict)
+            func decoded(_ latents: Tensor) throws -> [Picture] {
+                try TensorPictures.pictures(previewer(latents), height: height, width: width)
+            }
+            var rows = [samples.map(\.picture)]
+            if let made { rows.append(try TensorPictures.pictures(made.1, height: height, width: width)) }
+            rows += [
+                try decoded(batch.latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled),
+            ]
+            return rows
+        }
+    }
+
+    func write(to path: String) throws { try Picture.grid(rows).write(to: path) }
+}

@@ -1,0 +1,78 @@
+import AdapterKit
+import Cascade
+import Diffusion
+import Failures
+import Generation
+import Images
+import Settings
+import Shards
+import Telemetry
+import Torch
+
+/// What all three recipes set up alike, once the configuration is read.
+struct RecipeParts {
+    let run: RunConfiguration
+    let options: RunOptions
+    let console: Console
+    let buckets: AspectBuckets
+    let shards: [String]
+    let loading: ModelLoading
+    let loop: TrainLoop
+
+    init(_ run: RunConfiguration, _ options: RunOptions, _ console: Console) throws {
+        self.run = run
+        self.options = options
+        self.console = console
+        try options.device.checkPresent()
+        if let threads = options.threads { try Engine.shared().setThreads(threads) }
+        buckets = try AspectBuckets(size: run.imageSize, ratios: run.aspectRatios)
+        do {
+            shards = try resolveShards(run.webdatasetPath)
+        } catch var failure as Failure {
+            failure.place = failure.place ?? run.places.data
+            throw failure
+        }
+        loading = ModelLoading(run: run, device: options.device)
+        loop = TrainLoop(run: run, options: options, console: console)
+    }
+
+    func generator(_ stream: UInt64) throws -> Generator { try Generator(seed: loop.seed, stream: stream, update: 0) }
+
+    /// Makes the loader of the train loop.
+    var load: @Sendable (LoaderState) throws -> BatchLoader {
+        let (shards, buckets, size) = (shards, buckets, run.microBatchSize)
+        let stream = SampleStream.Options(seed: loop.seed, bufferSize: run.shuffleBuffer, reasonToDrop: \.defect)
+        return { state in
+            try BatchLoader(shards: shards, options: stream, buckets: buckets, batchSize: size, from: state)
+        }
+    }
+
+    /// The held-out samples; none where no data was set aside.
+    func heldOutSamples() throws -> [(picture: Picture, caption: String)] {
+        try HeldOut.samples(run.validationPath, buckets: buckets)
+    }
+
+    /// The first few samples of one size, for previews.
+    static func previewSamples(
+        _ samples: [(picture: Picture, caption: String)], count: Int = 4
+    ) -> [(picture: Picture, caption: String)] {
+        guard let first = samples.first?.picture else { return [] }
+        return Array(
+            samples.filter { $0.picture.width == first.width && $0.picture.height == first.height }.prefix(count))
+    }
+
+    /// Prints what a run would do.
+    func describe(_ what: String, trainable: Int) {
+        console.log("\(run.experimentID): \(what)")
+        console.log(
+            "\(trainable) trainable parameters, \(run.updates) updates of \(run.batchSize) samples, \(shards.count) shards"
+        )
+    }
+}
+
+extension StageC {
+    /// Computes in float32 where the processor has no fast bfloat16 products, whatever the base is stored in.
+    func chooseComputeDType() {
+        if store.device == .cpu && !Processor.isFastAtBFloat16 { computeDType = .float32 }
+    }
+}

@@ -1,0 +1,192 @@
+import Diffusion
+import Failures
+import Foundation
+import JSON
+import Telemetry
+import Torch
+import Weights
+
+/// The loop that every recipe runs: batches in, updates of what is trainable, metrics, checkpoints and previews out.
+///
+/// It is synchronous and does not care what is trained. All random numbers of an update come from the seed and the
+/// update's number, so a run that is resumed draws what the uninterrupted one would have drawn.
+struct TrainLoop {
+    /// What a recipe hands to the loop.
+    struct Task {
+        /// The name of the files: `controlnet`, `lora` or `generator`.
+        var name: String
+        var groups: [AdamW.Group]
+        /// The loss of a micro batch, with the graph to differentiate.
+        var loss: (PictureBatch, Generator) throws -> StageCObjective.Loss
+        /// Writes what is trained.
+        var write: (_ path: String, _ updates: Int) throws -> Void
+        /// Takes up what was written.
+        var read: (SafetensorsFile) throws -> Void
+        /// Draws the preview grid.
+        var preview: (Generator) throws -> PreviewGrid?
+        /// Measures the held-out loss; nil where there is no held-out data.
+        var measure: (() throws -> HeldOut.Measurement)?
+        /// Measures it with conditions swapped between pictures.
+        var measureSwapped: (() throws -> HeldOut.Measurement)?
+        /// Takes in what an update learned of the losses, for adaptive weights.
+        var adaptive: AdaptiveLossWeight?
+    }
+
+    let run: RunConfiguration
+    let options: RunOptions
+    let console: Console
+    let seed: UInt64
+
+    init(run: RunConfiguration, options: RunOptions, console: Console) {
+        self.run = run
+        self.options = options
+        self.console = console
+        seed = options.seed ?? run.seed
+    }
+
+    /// Trains until the last update or an interruption.
+    /// - Parameter load: makes the loader that goes on at a state.
+    func callAsFunction(_ task: Task, load: @escaping @Sendable (LoaderState) throws -> BatchLoader) throws
+        -> RunOutcome
+    {
+        let folder = try RunFolder(
+            checkpointPath: run.checkpointPath, experimentID: run.experimentID, name: task.name)
+        let output = try OutputFolder(outputPath: run.outputPath, experimentID: run.experimentID)
+        let optimizer = try AdamW(task.groups)
+        var progress = try begin(task, folder, optimizer)
+        let last = min(run.updates, options.steps ?? run.updates)
+        let metrics = try MetricsLog(path: output.metricsPath, resumeAfter: progress.updates)
+        if progress.heldOutBefore == nil, let measure = task.measure { progress.heldOutBefore = try measure() }
+
+        let start = progress.loader
+        let loader = LoaderThread { try load(start) }
+        defer { loader.stop() }
+        let rate = LearningRate(full: run.learningRate, warmupUpdates: run.warmupUpdates)
+        var bar = ProgressBar(
+            run.experimentID, total: last, done: progress.updates, console: console, now: Self.now)
+        Interruption.install()
+        var isSaved = true
+
+        while progress.updates < last && !Interruption.isRequested {
+            let began = Self.now()
+            let update = progress.updates + 1
+            let raw = try accumulate(task, loader, update, &progress)
+            let norm = try optimizer.clipGradients(to: run.gradientClip)
+            guard raw.isFinite, norm.isFinite else {
+                try optimizer.clearGradients()
+                throw Failure.run(
+                    "the loss is not a number at update \(update)", got: "loss \(raw), gradient norm \(norm)",
+                    advice: "try a lower lr; the last checkpoint is untouched")
+            }
+            try optimizer.step(learningRate: rate(update))
+            try optimizer.clearGradients()
+            progress.updates = update
+            progress.loss = progress.loss.map { 0.99 * $0 + 0.01 * raw } ?? raw
+            let seconds = Self.now() - began
+            try metrics.append(
+                UpdateMetrics(
+                    step: update, loss: progress.loss ?? raw, rawLoss: raw, gradNorm: norm, lr: rate(update),
+                    seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds))
+            bar.update(done: update, loss: progress.loss)
+            isSaved = false
+            if update % run.backupEvery == 0 { try folder.backUp(updates: update) { try task.write($0, update) } }
+            if update % run.saveEvery == 0 || update == last {
+                try save(task, folder, optimizer, progress)
+                isSaved = true
+                try preview(task, output, update)
+            }
+        }
+        if !isSaved { try save(task, folder, optimizer, progress) }
+        bar.finish()
+        let lost = loader.lost
+        if !lost.isEmpty { console.log("left out of the data: \(lost)") }
+        return try outcome(task, progress, folder, output, isComplete: progress.updates >= last)
+    }
+
+    /// Seconds on a clock that only goes forward.
+    private static func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
+
+    // MARK: Parts of an update
+
+    /// What changes from update to update and is saved with a checkpoint.
+    private struct Progress {
+        var updates = 0
+        var loss: Double?
+        var loader = LoaderState()
+        var heldOutBefore: HeldOut.Measurement?
+    }
+
+    /// Adds up the gradients of an update's micro batches.
+    /// - Returns: the mean unweighted loss.
+    private func accumulate(
+        _ task: Task, _ loader: LoaderThread, _ update: Int, _ progress: inout Progress
+    ) throws -> Double {
+        var total = 0.0
+        for part in 0..<run.accumulation {
+            let batch = try loader.next()
+            let generator = try Generator(
+                seed: seed, stream: RandomStream.update, update: (update - 1) * run.accumulation + part)
+            let loss = try task.loss(batch, generator)
+            try (loss.weighted * (1 / Double(run.accumulation))).backward()
+            try task.adaptive?.update(logSNR: loss.logSNR, losses: loss.perSample)
+            total += try loss.perSample.mean().item()
+            progress.loader = batch.stateAfter
+        }
+        return total / Double(run.accumulation)
+    }
+
+    private func preview(_ task: Task, _ output: OutputFolder, _ update: Int) throws {
+        let generator = try Generator(seed: seed, stream: RandomStream.preview, update: 0)
+        if let grid = try task.preview(generator) { try grid.write(to: output.previewPath(update)) }
+    }
+
+    // MARK: Checkpoints
+
+    private func begin(_ task: Task, _ folder: RunFolder, _ optimizer: AdamW) throws -> Progress {
+        guard let checkpoint = try folder.last(warn: console.warn) else { return Progress() }
+        try task.read(checkpoint.weights)
+        try optimizer.restore(updates: checkpoint.updates) { try checkpoint.optimizer.tensor($0) }
+        var progress = Progress()
+        progress.updates = checkpoint.updates
+        progress.loss = checkpoint.info["loss"]?.doubleValue
+        guard let loader = LoaderState(checkpoint.info["data"] ?? .null) else {
+            throw Failure.input("info.json lacks the place in the data", at: Failure.Place(folder.path))
+        }
+        progress.loader = loader
+        if let losses = checkpoint.info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue), !losses.isEmpty {
+            progress.heldOutBefore = HeldOut.Measurement(losses: losses)
+        }
+        if let adaptive = task.adaptive, let losses = checkpoint.info["adaptive_losses"]?.arrayValue {
+            try adaptive.restore(Tensor(losses.compactMap { $0.doubleValue.map(Float.init) }))
+        }
+        console.log("resumed at update \(checkpoint.updates)")
+        return progress
+    }
+
+    private func save(_ task: Task, _ folder: RunFolder, _ optimizer: AdamW, _ progress: Progress) throws {
+        var info = JSON.Object()
+        info["experiment_id"] = .string(run.experimentID)
+        info["seed"] = .integer(Int64(bitPattern: seed))
+        info["loss"] = progress.loss.map(JSON.number)
+        info["data"] = progress.loader.json
+        info["held_out_before"] = progress.heldOutBefore.map { .array($0.losses.map(JSON.number)) }
+        if let adaptive = task.adaptive {
+            info["adaptive_losses"] = .array(try adaptive.losses.values(as: Double.self).map(JSON.number))
+        }
+        try folder.save(updates: progress.updates, optimizer: optimizer, info: info) {
+            try task.write($0, progress.updates)
+        }
+    }
+
+    private func outcome(
+        _ task: Task, _ progress: Progress, _ folder: RunFolder, _ output: OutputFolder, isComplete: Bool
+    ) throws -> RunOutcome {
+        var outcome = RunOutcome(
+            updates: progress.updates, checkpoint: "\(folder.path)/\(task.name).safetensors",
+            output: output.path, isComplete: isComplete)
+        guard isComplete, let before = progress.heldOutBefore, let measure = task.measure else { return outcome }
+        outcome.heldOut = HeldOutReport(before: before, after: try measure(), swapped: try task.measureSwapped?())
+        if let report = outcome.heldOut { try output.write(report) }
+        return outcome
+    }
+}
