@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Glibc
 import JSON
 
@@ -50,9 +51,9 @@ public final class MetricsLog {
         self.path = path
         var facts = stat()
         if stat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG {
-            let old = try WholeFile.read(path, maximumBytes: 1 << 30)
+            let old = try readFile(path)
             let kept = Self.lines(of: old, upTo: step)
-            if kept != old { try WholeFile.write(kept, to: path) }
+            if kept != old { try writeAtomically(kept, to: path) }
         }
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.failure(path) }
@@ -84,6 +85,6 @@ public final class MetricsLog {
     }
 
     private static func failure(_ path: String) -> Failure {
-        .run("cannot be written (\(String(cString: strerror(errno))))", at: Failure.Place(path))
+        SystemError.current.failure("can't write the file", path: path)
     }
 }

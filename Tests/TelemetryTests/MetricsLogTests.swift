@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Glibc
 import JSON
 import Telemetry
@@ -23,7 +24,7 @@ private func withPath(_ body: (String) throws -> Void) throws {
 }
 
 private func read(_ path: String) throws -> String {
-    String(decoding: try WholeFile.read(path, maximumBytes: 1 << 20), as: UTF8.self)
+    String(decoding: try readFile(path), as: UTF8.self)
 }
 
 @Suite struct Metrics {
@@ -46,11 +47,11 @@ private func read(_ path: String) throws -> String {
             let log = try MetricsLog(path: path, resumeAfter: 0)
             for step in 1...5 { try log.append(metrics(step)) }
             let whole = try read(path)
-            try WholeFile.write(Array((whole + "{\"step\":6,\"lo").utf8), to: path)
+            try writeAtomically(whole + "{\"step\":6,\"lo", to: path)
             #expect(try steps(path, resumeAfter: 9) == [1, 2, 3, 4, 5])
             #expect(try read(path) == whole)
             #expect(try steps(path, resumeAfter: 3) == [1, 2, 3])
-            try WholeFile.write(Array("\0\0\0\n{\"step\":1}\n\n{\"step\":\"2\"}\n{\"step\":2}".utf8), to: path)
+            try writeAtomically("\0\0\0\n{\"step\":1}\n\n{\"step\":\"2\"}\n{\"step\":2}", to: path)
             #expect(try steps(path, resumeAfter: 3) == [1])
             #expect(try steps(path, resumeAfter: 0) == [])
         }
@@ -72,14 +73,14 @@ private func read(_ path: String) throws -> String {
         }
     }
 
-    @Test func `a place that cannot be written is a failure of the run`() {
+    @Test func `a place that cannot be written is a failure`() {
         let failure = #expect(throws: Failure.self) { try MetricsLog(path: "/none/metrics.jsonl", resumeAfter: 0) }
-        #expect(failure?.description == "/none/metrics.jsonl: cannot be written (No such file or directory)")
-        #expect(failure?.blame == .run)
+        #expect(failure?.description == "/none/metrics.jsonl: can't write the file, got No such file or directory")
+        #expect(failure?.blame == .input)
         let full = #expect(throws: Failure.self) {
             let log = try MetricsLog(path: "/dev/full", resumeAfter: 0)
             try log.append(metrics(1))
         }
-        #expect(full?.what == "cannot be written (No space left on device)")
+        #expect(full?.blame == .run && full?.got == "No space left on device")
     }
 }
