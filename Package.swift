@@ -121,7 +121,7 @@ let package = Package(
         // Tests
         .target(name: "TestSupport", dependencies: ["Torch", "Weights", "JSON", "Failures"], path: "Tests/Support"),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
-        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "Files", "Failures", "TestSupport"]),
+        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),

@@ -1,5 +1,6 @@
 import Cascade
 import Failures
+import Files
 import Glibc
 import JSON
 import Testing
@@ -20,7 +21,7 @@ private func withFolder(_ files: [(name: String, content: JSON)], _ body: (Strin
         for file in files { unlink("\(path)/\(file.name)") }
         rmdir(path)
     }
-    for file in files { try WholeFile.write(Array(file.content.text().utf8), to: "\(path)/\(file.name)") }
+    for file in files { try writeAtomically(file.content.text(), to: "\(path)/\(file.name)") }
     try body(path)
 }
 
@@ -66,7 +67,7 @@ private func withFolder(_ files: [(name: String, content: JSON)], _ body: (Strin
     }
 
     @Test func `tokenizer.json alone reads like vocabulary and merges`() throws {
-        let merges = try WholeFile.read(folder + "/merges.txt", maximumBytes: 1 << 20).split(separator: 0x0A)
+        let merges = try readFile(folder + "/merges.txt").split(separator: 0x0A)
             .dropFirst()
             .map { String(decoding: $0, as: UTF8.self) }
         let vocabulary = try JSON.read(folder + "/vocab.json")
