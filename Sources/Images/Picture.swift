@@ -69,6 +69,9 @@ public struct PlanarPicture: Equatable, Sendable {
 extension UInt8 {
     /// The nearest byte (halves to even, as torch rounds); 0 for what is not a number.
     init(rounding value: Float) {
-        self = value.isNaN ? 0 : UInt8(Swift.min(Swift.max(value, 0), 255).rounded(.toNearestOrEven))
+        let clamped = value > 0 ? Swift.min(value, 255) : 0
+        // From 2^23 on floats are whole numbers, so the sum is rounded; `rounded()` costs a call for each sample.
+        let unit: Float = 0x1p23
+        self = UInt8(truncatingIfNeeded: Int32((clamped + unit) - unit))
     }
 }

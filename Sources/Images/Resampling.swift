@@ -101,19 +101,43 @@ extension AxisWeights {
         return [Float](unsafeUninitializedCapacity: size) { result, initialized in
             result.initialize(repeating: 0)
             values.withUnsafeBufferPointer { values in
-                for block in 0..<outer {
-                    for (index, first) in firsts.enumerated() {
-                        let target = (block * firsts.count + index) * inner
-                        for weight in bounds[index]..<bounds[index + 1] {
-                            let tap = first - old.lowerBound + weight - bounds[index]
-                            let source = (block * old.count + tap) * inner
-                            let factor = weights[weight]
-                            for i in 0..<inner { result[target + i] += factor * values[source + i] }
+                weights.withUnsafeBufferPointer { weights in
+                    for block in 0..<outer {
+                        for (index, first) in firsts.enumerated() {
+                            let source = (block * old.count + first - old.lowerBound) * inner
+                            let taps = UnsafeBufferPointer(rebasing: weights[bounds[index]..<bounds[index + 1]])
+                            let row = UnsafeBufferPointer(rebasing: values[source..<(source + taps.count * inner)])
+                            let target = (block * firsts.count + index) * inner
+                            addWeighted(
+                                row, taps, to: UnsafeMutableBufferPointer(rebasing: result[target..<(target + inner)]))
                         }
                     }
                 }
             }
             initialized = size
         }
+    }
+}
+
+/// Adds to `sum` [inner] the rows of [taps, inner], each times its weight.
+@inline(__always)
+private func addWeighted(
+    _ rows: UnsafeBufferPointer<Float>, _ taps: UnsafeBufferPointer<Float>, to sum: UnsafeMutableBufferPointer<Float>
+) {
+    let inner = sum.count
+    if inner == 3 {
+        // Interleaved colours: three sums in registers, where the loop below would not be worth its start.
+        var (red, green, blue) = (Float(0), Float(0), Float(0))
+        for tap in 0..<taps.count {
+            red += taps[tap] * rows[tap * 3]
+            green += taps[tap] * rows[tap * 3 + 1]
+            blue += taps[tap] * rows[tap * 3 + 2]
+        }
+        (sum[0], sum[1], sum[2]) = (red, green, blue)
+        return
+    }
+    for tap in 0..<taps.count {
+        let weight = taps[tap]
+        for i in 0..<inner { sum[i] += weight * rows[tap * inner + i] }
     }
 }
