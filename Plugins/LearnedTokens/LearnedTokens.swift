@@ -12,14 +12,14 @@ public final class LearnedTokens: Adapter {
     static let startKey = "tokens.start"
     static let deltaKey = "tokens.delta"
 
-    private let text: TextEncoder
+    private let tower: CLIPTextTower
     private let learned: LearnedRows
 
-    private init(_ rows: [LearnedRows.Row], start: Tensor, delta: Tensor, text: TextEncoder) throws {
-        self.text = text
-        let device = text.tower.tokenTable.weight.device
+    private init(_ rows: [LearnedRows.Row], start: Tensor, delta: Tensor, tower: CLIPTextTower) throws {
+        self.tower = tower
+        let device = tower.tokenTable.weight.device
         learned = try LearnedRows(
-            rows: rows, start: start.to(device: device), delta: delta.to(device: device), table: text.tower.tokenTable)
+            rows: rows, start: start.to(device: device), delta: delta.to(device: device), table: tower.tokenTable)
     }
 
     public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
@@ -71,7 +71,7 @@ public final class LearnedTokens: Adapter {
             throw Failure.input("`train_tokens` names a token twice", at: requests[0].place, got: twice.text)
         }
         return try LearnedTokens(
-            rows, start: .stacked(starts), delta: .zeros([rows.count, table.size(1)]), text: text)
+            rows, start: .stacked(starts), delta: .zeros([rows.count, table.size(1)]), tower: text.tower)
     }
 
     // MARK: Changing the model
@@ -80,10 +80,10 @@ public final class LearnedTokens: Adapter {
 
     public let decays = false
 
-    public func attach() throws { text.tower.tokenEmbedding = learned }
+    public func attach() throws { tower.tokenEmbedding = learned }
 
     public func detach() {
-        if text.tower.tokenEmbedding === learned { text.tower.tokenEmbedding = text.tower.tokenTable }
+        if tower.tokenEmbedding === learned { tower.tokenEmbedding = tower.tokenTable }
     }
 
     public func fuse() throws {
@@ -91,7 +91,7 @@ public final class LearnedTokens: Adapter {
             throw Failure.input(
                 "a new token has no row in the base's table", advice: "keep the adapter beside the base")
         }
-        let table = text.tower.tokenTable.weight
+        let table = tower.tokenTable.weight
         for (index, row) in learned.rows.enumerated() {
             let value = try learned.start.selected(0, index) + learned.delta.selected(0, index)
             try table.selected(0, row.id).assign(value)
@@ -119,22 +119,31 @@ public final class LearnedTokens: Adapter {
         return try LearnedTokens(file, text: textEncoder(of: model))
     }
 
-    /// The tokens of a file for a text tower; a new one gets the tokenizer's next free id.
+    /// The tokens of a file for a text model; a new one gets the tokenizer's next free id.
     public convenience init(_ file: AdapterFile, text: TextEncoder) throws {
+        try self.init(file, tower: text.tower) { name, _ in try text.tokenizer.addToken(name) }
+    }
+
+    /// The tokens of a file for a text tower without tokenizer.
+    /// - Parameter newID: the id of a new token by its text and its id in the file, which it keeps where nothing is
+    ///   given.
+    public convenience init(
+        _ file: AdapterFile, tower: CLIPTextTower, newID: (String, Int) throws -> Int = { $1 }
+    ) throws {
         let place = Failure.Place(file.path)
         let described = try file.described("tokens").arrayValue ?? []
         let rows = try described.map { row -> LearnedRows.Row in
             guard let name = row["text"]?.stringValue, let id = row["id"]?.intValue, let isNew = row["new"]?.boolValue
             else { throw Failure.input("the description of the tokens is damaged", at: place) }
-            let actual = try isNew ? text.tokenizer.addToken(name) : id
-            guard actual >= 0, isNew || actual < text.tower.tokenTable.count else {
+            let actual = try isNew ? newID(name, id) : id
+            guard actual >= 0, isNew || actual < tower.tokenTable.count else {
                 throw Failure.input("a learned token is not in this vocabulary", at: place, got: name)
             }
             return .init(id: actual, text: name, isNew: isNew, pattern: row["pattern"]?.stringValue)
         }
         let start = try file.weights.required(Self.startKey)
         let delta = try file.weights.required(Self.deltaKey)
-        let shape = [rows.count, text.tower.configuration.width]
+        let shape = [rows.count, tower.configuration.width]
         guard !rows.isEmpty, start.shape == shape, delta.shape == shape else {
             throw Failure.input(
                 "the learned tokens do not fit this text model", at: place, expected: "shape \(shape)",
@@ -142,7 +151,7 @@ public final class LearnedTokens: Adapter {
         }
         // Copies: what is trained must not be a view of the file.
         try self.init(
-            rows, start: start.to(dtype: .float32).cloned(), delta: delta.to(dtype: .float32).cloned(), text: text)
+            rows, start: start.to(dtype: .float32).cloned(), delta: delta.to(dtype: .float32).cloned(), tower: tower)
     }
 
     private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {

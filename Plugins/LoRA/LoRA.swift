@@ -10,6 +10,10 @@ public final class LoRA: Adapter {
     public static let kind = "lora"
 
     public let configuration: LoRAConfiguration
+    /// Multiplies all that the LoRA adds, attached or fused; 1 as it was trained.
+    public var strength = 1.0 {
+        didSet { for module in modules { module.layer.strength = strength } }
+    }
     private let modules: [(path: String, projection: Projection, layer: LoRALayer)]
 
     /// A new LoRA on the modules that the filters select.

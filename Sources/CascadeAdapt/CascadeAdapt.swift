@@ -1,1 +1,71 @@
+import AdapterKit
+import ArgumentParser
+import CannyFilter
 import Failures
+import Glibc
+import LearnedTokens
+import LoRA
+
+/// The command `cascade-adapt`, for a program of two lines.
+public enum CascadeAdapt {
+    /// Runs the command that the process's arguments name, and exits.
+    /// - Parameter filters: further filters, which take the place of ours of the same name.
+    public static func main(adding filters: [any ControlFilter.Type] = []) -> Never {
+        // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
+        signal(SIGPIPE, SIG_IGN)
+        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+        exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
+    }
+
+    private static func status(of arguments: [String], _ plugIns: PlugIns) -> Int32 {
+        do {
+            var command = try RootCommand.parseAsRoot(arguments)
+            if let action = command as? any Action {
+                try action.run(in: Context(plugIns: plugIns))
+            } else {
+                try command.run()
+            }
+            return 0
+        } catch let failure as Failure {
+            return Console.report(failure)
+        } catch {
+            return status(ofParsing: error)
+        }
+    }
+
+    /// Help and version are results; everything else that the parser throws is the arguments' fault.
+    private static func status(ofParsing error: any Error) -> Int32 {
+        do {
+            guard RootCommand.exitCode(for: error) != .success else {
+                try Console().result(RootCommand.fullMessage(for: error))
+                return 0
+            }
+            let lines = RootCommand.fullMessage(for: error).split(separator: "\n")
+            let advice = lines.last { $0.contains("for more information") }
+            throw Failure.input(
+                RootCommand.message(for: error).split(separator: "\n").joined(separator: " "),
+                advice: advice.map { String($0.drop { $0 == " " }) })
+        } catch let failure as Failure {
+            return Console.report(failure)
+        } catch {
+            return Console.report(.run("\(error)"))
+        }
+    }
+}
+
+/// The command without a subcommand.
+struct RootCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cascade-adapt",
+        abstract: "Trains and uses adapters for Stable Cascade: ControlNets, LoRA layers, learned tokens.",
+        version: "0.1.0",
+        groupedSubcommands: [
+            CommandGroup(name: "Train", subcommands: [ControlNetCommand.self, LoRACommand.self, FinetuneCommand.self]),
+            CommandGroup(name: "Adapters", subcommands: [Export.self, Inspect.self]),
+            CommandGroup(
+                name: "Data and models",
+                subcommands: [Dataset.self, Filter.self, Models.self]),
+            CommandGroup(
+                name: "Checks", subcommands: [Doctor.self, Tokenize.self, Forward.self]),
+        ])
+}

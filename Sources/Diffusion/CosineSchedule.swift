@@ -39,13 +39,6 @@ public struct CosineSchedule: Sendable {
         return at(1)...at(0)
     }
 
-    /// The time [B] at which the schedule has a log SNR [B]: the noise condition the network is given.
-    public func time(logSNR: Tensor) throws -> Tensor {
-        let variance = try logSNR.sigmoid().clamped(min: clampRange.lowerBound, max: clampRange.upperBound)
-        let angle = try (variance * variance0).sqrt().clamped(min: 0, max: 1).acos()
-        return try angle / (Double.pi * 0.5) * (1 + offset) - offset
-    }
-
     /// Draws times for a batch: 1 - u + 0.001 for u uniform, kept within 0.001...1.
     public func draw(_ count: Int, from generator: Generator) throws -> Tensor {
         try (1.001 - generator.uniform([count])).clamped(min: 0.001, max: 1)

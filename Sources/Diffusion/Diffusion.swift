@@ -1,3 +1,4 @@
+import Glibc
 import Torch
 
 /// The forward process of Stage C and what training asks of the network: variance-preserving noise, the noise as
@@ -6,6 +7,7 @@ import Torch
 /// Source: the reference's `gdf/__init__.py` with the values that Stage C is trained with.
 public struct Diffusion {
     public var schedule = CosineSchedule()
+    public var noiseCondition = CosineNoiseCondition()
     public var lossWeight = LossWeight.p2()
     /// Moves the log SNR that the loss weight sees.
     public var lossShift = 1.0
@@ -64,10 +66,10 @@ public struct Diffusion {
         if offsetNoise != 0, let offset = draw.offset { epsilon = try epsilon + offset * offsetNoise }
         let logSNR = try schedule.logSNR(draw.time, callShift: shift)
         let (signal, noise) = try Self.scales(logSNR)
-        let seenLogSNR = try lossShift == 1 ? logSNR : Self.shifted(logSNR, by: lossShift)
+        let seenLogSNR = try lossShift == 1 ? logSNR : logSNR + 2 * Glibc.log(lossShift)
         return Noised(
             latents: try x0 * Self.perSample(signal) + epsilon * Self.perSample(noise), target: epsilon,
-            logSNR: logSNR, noiseCondition: try schedule.time(logSNR: logSNR),
+            logSNR: logSNR, noiseCondition: try noiseCondition(logSNR),
             lossWeight: try lossWeight(seenLogSNR), signal: signal, noise: noise)
     }
 
@@ -79,8 +81,4 @@ public struct Diffusion {
 
     /// [B] as [B, 1, 1, 1].
     static func perSample(_ values: Tensor) throws -> Tensor { try values.reshaped([-1, 1, 1, 1]) }
-
-    private static func shifted(_ logSNR: Tensor, by shift: Double) throws -> Tensor {
-        try (logSNR.exp() * (shift * shift)).log()
-    }
 }

@@ -6,7 +6,7 @@ import Torch
 public enum LossWeight {
     /// Every sample counts alike.
     case constant
-    /// (k + s·SNR)^-gamma (Choi et al. 2022).
+    /// (k + SNR^s)^-gamma (Choi et al. 2022).
     case p2(k: Double = 1, gamma: Double = 1, s: Double = 1)
     /// By the loss that samples of the like noise had, see `AdaptiveLossWeight`.
     case adaptive(AdaptiveLossWeight)
@@ -15,7 +15,7 @@ public enum LossWeight {
     public func callAsFunction(_ logSNR: Tensor) throws -> Tensor {
         switch self {
         case .constant: try .full(logSNR.shape, 1, device: logSNR.device)
-        case .p2(let k, let gamma, let s): try (logSNR.exp() * s + k).pow(-gamma)
+        case .p2(let k, let gamma, let s): try ((logSNR * s).exp() + k).pow(-gamma)
         case .adaptive(let weight): try weight(logSNR)
         }
     }

@@ -1,1 +1,3 @@
 import CascadeAdapt
+
+CascadeAdapt.main()

@@ -120,6 +120,7 @@ public final class StageC {
     ///   - time: [B], the noise condition in 0...1.
     /// - Returns: [B, outputs, H, W].
     public func callAsFunction(_ latents: Tensor, time: Tensor, _ conditions: Conditions) throws -> Tensor {
+        try check(latents)
         try check(conditions)
         let c = configuration
         let embed = TimeEmbedding(width: c.timeWidth)
@@ -186,6 +187,17 @@ public final class StageC {
         return try checkpointed(inputs) { inputs in
             let context = BlockContext(times: context.times, activatedCondition: inputs[1])
             return try block(inputs[0], skip: inputs.count > 2 ? inputs[2] : nil, context)
+        }
+    }
+
+    private func check(_ latents: Tensor) throws {
+        let patch = configuration.patchSize
+        try latents.checkShape("x", [nil, configuration.inputs, nil, nil])
+        let halvings = configuration.switchLevel.prefix(configuration.levels - 1).filter(\.self).count
+        for side in latents.shape[2...] where side % patch != 0 || (side / patch) >> halvings == 0 {
+            throw Failure.input(
+                "`x` has a side that this network cannot take",
+                expected: "a multiple of \(patch), at least \(patch << halvings)", got: "\(latents.shape)")
         }
     }
 

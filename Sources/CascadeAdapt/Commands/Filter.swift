@@ -1,0 +1,104 @@
+import AdapterKit
+import ArgumentParser
+import Failures
+import Images
+import JSON
+import Settings
+import Torch
+import Weights
+
+/// `filter`: the filters that make a ControlNet's condition.
+struct Filter: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the filters that make a ControlNet's condition, or try one on a picture.",
+        subcommands: [FilterList.self, FilterApply.self])
+}
+
+/// `filter list`: the filters and their parameters.
+struct FilterList: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the filters and their parameters.")
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run(in context: Context) throws {
+        let console = Console()
+        if json {
+            let filters = try context.plugIns.filters.map { type -> JSON in
+                [
+                    "name": .string(type.name), "channels": .integer(Int64(try channels(of: type))),
+                    "parameters": .array(
+                        type.parameters.map {
+                            [
+                                "name": .string($0.name), "type": .string($0.type),
+                                "default": .string($0.defaultValue), "meaning": .string($0.meaning),
+                            ]
+                        }),
+                ]
+            }
+            return try console.result(["filters": .array(filters)])
+        }
+        for type in context.plugIns.filters {
+            try console.result("\(type.name)  (channels of the condition: \(channels(of: type)))")
+            for parameter in type.parameters {
+                try console.result(
+                    "  \(parameter.name): \(parameter.defaultValue)  (\(parameter.type)) \(parameter.meaning)")
+            }
+        }
+    }
+
+    private func channels(of type: any ControlFilter.Type) throws -> Int {
+        try type.make(Setting.parse("", file: type.name)).channels
+    }
+}
+
+/// `filter apply NAME PICTURE`: what a filter makes of a picture.
+struct FilterApply: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "apply", abstract: "Make a picture's condition and show it.")
+
+    @Argument(help: "The filter's name, as `filter list` shows it.")
+    var name: String
+
+    @Argument(help: "The picture: JPEG, PNG or WebP.", completion: .file())
+    var picture: String
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The picture to write, .png or .jpg.", valueName: "file"),
+        completion: .file(extensions: ["png", "jpg"]))
+    var output: String
+
+    @Option(help: ArgumentHelp("The filter's parameters, such as '{resize: 512}'.", valueName: "yaml"))
+    var params: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Also write the tensors: condition [1, channels, h, w] and preview [1, 3, H, W].", valueName: "file"),
+        completion: .file(extensions: ["safetensors"]))
+    var tensor: String?
+
+    @OptionGroup var machine: MachineOptions
+
+    func run(in context: Context) throws {
+        let filter = try context.plugIns.filter(name, parameters: Setting.parse(params ?? "", file: "--params"))
+        _ = try machine.prepared()
+        let planes = try Picture(contentsOf: picture).planar()
+        let pictures = try Tensor(planes.values, shape: [1, 3, planes.height, planes.width])
+        let made = try withoutGradients { try filter(pictures, generator: Generator(seed: machine.seed ?? 0)) }
+        if let tensor {
+            try SafetensorsWriter.write(
+                [
+                    ("condition", try made.condition.to(dtype: .float32)),
+                    ("preview", try made.preview.to(dtype: .float32)),
+                ], to: tensor)
+        }
+        let shape = made.preview.shape
+        guard shape.count == 4, shape[0] == 1, shape[1] == 3, shape[2] > 0, shape[3] > 0 else {
+            throw Failure.run("the filter \(name) made no picture", expected: "a preview [1, 3, H, W]", got: "\(shape)")
+        }
+        let preview = PlanarPicture(width: shape[3], height: shape[2], values: try made.preview.values())
+        try preview.picture().write(to: output)
+        machine.console.note("\(name): condition \(made.condition.shape), preview in \(output)")
+    }
+}

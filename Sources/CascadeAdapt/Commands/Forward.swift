@@ -1,0 +1,105 @@
+import ArgumentParser
+import Failures
+import Settings
+import Torch
+import Weights
+
+/// `forward MODULE`: one part on tensors from a file, to hold it against another implementation.
+struct Forward: Action {
+    static let configuration = CommandConfiguration(
+        abstract: "Run one part of the model on tensors from a file.",
+        discussion: """
+            Any implementation can be held against ours this way. Inputs, outputs and weights are safetensors files; \
+            an architecture file has the reference's constructor names, and what it leaves out the reference's \
+            default. Dropout is off.
+            """)
+
+    @Argument(help: "The part to run.")
+    var module: ForwardPart
+
+    @Option(help: ArgumentHelp("Tensors that go in.", valueName: "file"), completion: .file())
+    var inputs: String
+
+    @Option(help: ArgumentHelp("Where the tensors that come out are written.", valueName: "file"), completion: .file())
+    var outputs: String
+
+    @Option(help: ArgumentHelp("Constructor values, YAML or JSON.", valueName: "file"), completion: .file())
+    var arch: String?
+
+    @Option(help: ArgumentHelp("The weights.", valueName: "file"), completion: .file())
+    var weights: String?
+
+    @Option(
+        name: .customLong("adapter"), parsing: .singleValue,
+        help: ArgumentHelp("An adapter to use beside the weights. Repeatable.", valueName: "file[:weight]"),
+        completion: .file())
+    var adapters: [AdapterReference] = []
+
+    @Option(help: "What to compute in: float32 or bfloat16.")
+    var dtype: ComputeType = .float32
+
+    @Flag(help: "Also yield the loss against the targets given, and its gradients.")
+    var gradients = false
+
+    @OptionGroup var machine: MachineOptions
+
+    func run(in context: Context) throws {
+        let part = module.part
+        try refuseWhatDoesNotApply()
+        let device = try machine.prepared()
+        let request = ForwardRequest(
+            inputs: ForwardInputs(try SafetensorsFile(inputs), device: device),
+            arch: try arch.map { try Setting.read($0) }, weights: try weights.map { try SafetensorsFile($0) },
+            adapters: adapters, dtype: dtype.dtype, device: device, wantsGradients: gradients,
+            console: machine.console)
+        let results = try withGradients(enabled: gradients) { try part.run(request) }
+        try SafetensorsWriter.write(results.map { ($0.name, try $0.tensor.detached().written()) }, to: outputs)
+        machine.console.note("\(module.rawValue): \(results.count) tensors in \(outputs)")
+    }
+
+    private func refuseWhatDoesNotApply() throws {
+        func refuse(_ option: String, unless parts: [ForwardPart]) throws {
+            guard parts.contains(module) else {
+                throw Failure.input(
+                    "forward \(module.rawValue) takes no \(option)",
+                    expected: "\(option) with " + parts.map(\.rawValue).joined(separator: " or "))
+            }
+        }
+        if gradients { try refuse("--gradients", unless: [.stageC, .controlNet]) }
+        if !adapters.isEmpty { try refuse("--adapter", unless: [.stageC, .clipText]) }
+        if weights != nil { try refuse("--weights", unless: ForwardPart.allCases.filter { $0 != .diffuse }) }
+    }
+}
+
+extension Tensor {
+    /// What is written of a result: numbers in float32.
+    fileprivate func written() throws -> Tensor { try dtype.isFloatingPoint ? to(dtype: .float32) : self }
+}
+
+/// The dtypes that `forward` computes in.
+enum ComputeType: String, CaseIterable, ExpressibleByArgument {
+    case float32, bfloat16
+
+    var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
+}
+
+/// The parts that `forward` runs.
+enum ForwardPart: String, CaseIterable, ExpressibleByArgument {
+    case stageC = "stage-c"
+    case controlNet = "controlnet"
+    case effNet = "effnet"
+    case previewer
+    case clipText = "clip-text"
+    case diffuse
+
+    var part: any ForwardModule {
+        switch self {
+        case .stageC: ForwardStageC()
+        case .controlNet: ForwardControlNet()
+        case .effNet: ForwardEffNet()
+        case .previewer: ForwardPreviewer()
+        case .clipText: ForwardCLIPText()
+        case .diffuse: ForwardDiffuse()
+        }
+    }
+}

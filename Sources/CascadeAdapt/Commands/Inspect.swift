@@ -1,0 +1,97 @@
+import ArgumentParser
+import Failures
+import JSON
+import Weights
+
+/// `inspect FILE…`: what files of weights are and hold.
+struct Inspect: Action {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what files of weights are: adapters, checkpoints, towers.")
+
+    @Argument(help: "Safetensors files.", completion: .file(extensions: ["safetensors"]))
+    var files: [String]
+
+    @Flag(help: "List every tensor.")
+    var tensors = false
+
+    @Flag(help: "Print one JSON line for each file.")
+    var json = false
+
+    func run(in context: Context) throws {
+        for path in files {
+            let report = FileReport(try SafetensorsFile(path), listsTensors: tensors)
+            if json { try Console().result(report.json) } else { try report.lines.forEach(Console().result) }
+        }
+    }
+}
+
+/// What `inspect` says of a file.
+struct FileReport {
+    private let file: SafetensorsFile
+    private let kind: FileKind
+    private let listsTensors: Bool
+
+    init(_ file: SafetensorsFile, listsTensors: Bool) {
+        self.file = file
+        kind = FileKind(file)
+        self.listsTensors = listsTensors
+    }
+
+    private var parameters: Int { file.entries.reduce(0) { $0 + $1.count } }
+    private var bytes: Int { file.entries.reduce(0) { $0 + $1.byteCount } }
+
+    /// Tensors by dtype, the most first.
+    private var dtypes: [(name: String, tensors: Int)] {
+        Dictionary(grouping: file.entries) { "\($0.dtype)" }.map { ($0.key, $0.value.count) }
+            .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
+    }
+
+    /// The metadata by name, sorted; descriptions of ours that are JSON become JSON.
+    private var metadata: [(name: String, value: JSON)] {
+        file.metadata.sorted { $0.key < $1.key }.map { name, text in
+            let structured = kind.isNative && (text.hasPrefix("[") || text.hasPrefix("{"))
+            let value = structured ? try? JSON.parse(text, file: file.path) : nil
+            return (name, value ?? .string(text))
+        }
+    }
+
+    var json: JSON {
+        var object = JSON.Object()
+        object["file"] = .string(file.path)
+        object["kind"] = .string(kind.name)
+        object["description"] = .string(kind.description)
+        if let size = kind.size { object["model_version"] = .string(size) }
+        object["tensors"] = .integer(Int64(file.entries.count))
+        object["parameters"] = .integer(Int64(parameters))
+        object["bytes"] = .integer(Int64(bytes))
+        var counts = JSON.Object()
+        for (name, tensors) in dtypes { counts[name] = .integer(Int64(tensors)) }
+        object["dtypes"] = .object(counts)
+        var described = JSON.Object()
+        for (name, value) in metadata { described[name] = value }
+        object["metadata"] = .object(described)
+        object["licence"] = kind.licence.map(JSON.string) ?? .null
+        if listsTensors {
+            object["entries"] = .array(
+                file.entries.map {
+                    [
+                        "name": .string($0.name), "dtype": .string("\($0.dtype)"),
+                        "shape": .array($0.shape.map { .integer(Int64($0)) }),
+                    ]
+                })
+        }
+        return .object(object)
+    }
+
+    var lines: [String] {
+        let types = dtypes.map { "\($0.tensors) \($0.name)" }.joined(separator: ", ")
+        var lines = [
+            "\(file.path): \(kind.description)",
+            "  \(parameters) parameters in \(file.entries.count) tensors (\(types)), \(bytes) bytes",
+        ]
+        lines += metadata.map { "  \($0.name): \($0.value.stringValue ?? $0.value.text())" }
+        if let licence = kind.licence { lines.append("  licence: \(licence)") }
+        if listsTensors { lines += file.entries.map { "  \($0.name) \($0.dtype) \($0.shape)" } }
+        return lines
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Cascade
+import JSON
+
+/// `tokenize TEXT`: the ids that a text tower is given.
+struct Tokenize: Action {
+    static let configuration = CommandConfiguration(abstract: "Show the ids of a text's tokens.")
+
+    @Argument(help: "The text; put -- before one that begins with a dash.")
+    var text: String
+
+    @Option(
+        help: ArgumentHelp("Folder with tokenizer.json, or with vocab.json and merges.txt.", valueName: "folder"),
+        completion: .directory)
+    var tokenizer: String
+
+    @Option(
+        name: .customLong("add"), parsing: .singleValue,
+        help: ArgumentHelp("A new token to know, such as '[fernando]'. Repeatable.", valueName: "token"))
+    var added: [String] = []
+
+    @Flag(help: "Fill up to 77 tokens, as a text tower wants them.")
+    var pad = false
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run(in context: Context) throws {
+        var tokenizer = try CLIPTokenizer(folder: tokenizer)
+        for token in added { _ = try tokenizer.addToken(token) }
+        let ids = pad ? tokenizer.encodePadded(text).ids : tokenizer.encode(text)
+        if json {
+            try Console().result(["ids": .array(ids.map { .integer(Int64($0)) })])
+        } else {
+            try Console().result(ids.map(String.init).joined(separator: " "))
+        }
+    }
+}

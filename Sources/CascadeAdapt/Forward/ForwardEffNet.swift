@@ -1,0 +1,20 @@
+import Cascade
+import Settings
+import Torch
+import Layers
+
+/// `forward effnet`: normalised pictures to the latents of Stage C.
+struct ForwardEffNet: ForwardModule {
+    func run(_ request: ForwardRequest) throws -> [(name: String, tensor: Tensor)] {
+        var configuration = EffNetEncoder.Configuration()
+        if var fields = try request.arch?.fields() {
+            configuration.latentChannels = try fields.value("c_latent", default: configuration.latentChannels)
+            try fields.finish()
+        }
+        let inputs = try request.inputs.read([.init(name: "images", shape: ["B", 3, "H", "W"])])
+        let (encoder, _) = try request.network(ignoring: BatchStatistics.isCounter) {
+            try EffNetEncoder(configuration, $0)
+        }
+        return [("latents", try encoder.encode(inputs.required("images")))]
+    }
+}

@@ -1,0 +1,56 @@
+import Failures
+import Layers
+import Settings
+import Torch
+import Weights
+
+/// One part of the model that `forward` runs.
+protocol ForwardModule {
+    /// The tensors that come out, by name.
+    func run(_ request: ForwardRequest) throws -> [(name: String, tensor: Tensor)]
+}
+
+/// What `forward` is asked.
+struct ForwardRequest {
+    let inputs: ForwardInputs
+    /// The architecture file; nil where there is none.
+    let arch: Setting?
+    let weights: SafetensorsFile?
+    let adapters: [AdapterReference]
+    /// Of the network's parameters and activations.
+    let dtype: DType
+    let device: Device
+    let wantsGradients: Bool
+    let console: Console
+
+    /// The weights, which this part can't do without.
+    func requiredWeights() throws -> SafetensorsFile {
+        guard let weights else { throw Failure.input("there are no weights", expected: "--weights FILE") }
+        return weights
+    }
+
+    /// A network with the weights of the request.
+    /// - Throws: a failure of the input that lists the weights that are missing, unexpected or mis-shaped.
+    func network<Network>(
+        ignoring: @escaping (String) -> Bool = { _ in false }, _ make: (Scope) throws -> Network
+    ) throws -> (network: Network, store: ParameterStore) {
+        let source = StoredParameters(try requiredWeights(), ignoring: ignoring)
+        let store = ParameterStore(from: source, dtype: dtype, device: device)
+        let network = try make(store.root)
+        try store.finish()
+        return (network, store)
+    }
+}
+
+/// A loss and the gradients of what it depends on.
+struct LossAndGradients {
+    let loss: Tensor
+    let parameters: [(name: String, tensor: Tensor)]
+
+    /// `loss`, and `grad.KEY` of every parameter; zeros for one that the loss does not depend on.
+    func results() throws -> [(name: String, tensor: Tensor)] {
+        try loss.backward()
+        return [("loss", loss)]
+            + (try parameters.map { ("grad.\($0.name)", try $0.tensor.gradient() ?? .zeros($0.tensor.shape)) })
+    }
+}

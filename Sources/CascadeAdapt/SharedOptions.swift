@@ -1,0 +1,54 @@
+import ArgumentParser
+import Failures
+import Torch
+
+/// Where and how a command computes.
+struct MachineOptions: ParsableArguments {
+    @Option(help: "Where to compute: cpu, cuda or cuda:N.")
+    var device = "cpu"
+
+    @Option(help: "Threads that one operation may use; libtorch's choice if left out.")
+    var threads: Int?
+
+    @Option(help: "Seed of everything that is drawn; the same seed repeats a run on the same machine.")
+    var seed: UInt64?
+
+    @Flag(help: "No notes on standard error.")
+    var quiet = false
+
+    var console: Console { Console(isQuiet: quiet) }
+
+    /// Sets the machine up.
+    /// - Returns: the device, which is there.
+    func prepared() throws -> Device {
+        let device = try Device(parsing: device)
+        try device.checkPresent()
+        if let threads {
+            guard (1...4096).contains(threads) else {
+                throw Failure.input("--threads is out of range", expected: "1 to 4096", got: "\(threads)")
+            }
+            try Engine.shared().setThreads(threads)
+        }
+        return device
+    }
+}
+
+/// A file with the weight it counts with, `FILE` or `FILE:WEIGHT`.
+struct AdapterReference: ExpressibleByArgument {
+    let path: String
+    let strength: Double
+
+    init?(argument: String) {
+        // Only a number makes a weight, so that a path may hold colons.
+        if let colon = argument.lastIndex(of: ":"), let weight = Double(argument[argument.index(after: colon)...]),
+            weight.isFinite
+        {
+            path = String(argument[..<colon])
+            strength = weight
+        } else {
+            path = argument
+            strength = 1
+        }
+        if path.isEmpty { return nil }
+    }
+}
