@@ -116,7 +116,9 @@ let package = Package(
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
             name: "cascade-bench",
-            dependencies: ["LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Torch", "Failures"]),
+            dependencies: [
+                "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Torch", "JSON", "Failures",
+            ]),
 
         // Tests
         .target(name: "TestSupport", dependencies: ["Torch", "Weights", "JSON", "Failures"], path: "Tests/Support"),

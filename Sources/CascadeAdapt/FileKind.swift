@@ -41,7 +41,8 @@ struct FileKind {
         let names = file.entries.map(\.name)
         func any(_ test: (String) -> Bool) -> Bool { names.contains(where: test) }
         if any({ $0.hasPrefix("weights.") && $0.hasSuffix(".lora_down") }) {
-            return FileKind("lora-reference", "LoRA as the official code writes it (no module names)", licence: published)
+            return FileKind(
+                "lora-reference", "LoRA as the official code writes it (no module names)", licence: published)
         }
         if file["embeddings.embeddings"] != nil {
             return FileKind("tokens-reference", "learned tokens as the official code writes them", licence: published)

@@ -1,4 +1,9 @@
+import AdapterKit
 import ArgumentParser
+import Failures
+import Settings
+import Telemetry
+import Training
 
 /// What the three training commands are given.
 struct TrainingOptions: ParsableArguments {
@@ -18,25 +23,87 @@ struct TrainingOptions: ParsableArguments {
     var dryRun = false
 
     @OptionGroup var machine: MachineOptions
+
+    /// The configuration with its overrides.
+    private func setting() throws -> Setting {
+        try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
+    }
+
+    private func runOptions() throws -> RunOptions {
+        if let steps, steps < 1 {
+            throw Failure.input("--steps is out of range", expected: "at least 1", got: "\(steps)")
+        }
+        var options = RunOptions()
+        options.device = try machine.prepared()
+        options.seed = machine.seed
+        options.steps = steps
+        options.isDryRun = dryRun
+        return options
+    }
+
+    /// Runs a recipe and says how it ended.
+    func run(
+        _ recipe: (Setting, RunOptions, Telemetry.Console) throws -> RunOutcome?
+    ) throws {
+        let console = Telemetry.Console.standardError(isQuiet: machine.quiet)
+        guard let outcome = try recipe(setting(), runOptions(), console) else { return }
+        guard outcome.isComplete else {
+            console.log("stopped at update \(outcome.updates) and saved; the same command goes on from there")
+            throw ExitCode(130)
+        }
+        let results = Console(isQuiet: machine.quiet)
+        if let report = outcome.heldOut { try results.result(report.summary) }
+        try results.result(outcome.checkpoint)
+    }
 }
 
-struct ControlNetCommand: ParsableCommand {
+extension HeldOutReport {
+    /// One line for a person.
+    var summary: String {
+        func short(_ value: Double) -> String {
+            let scaled = (value * 10000).rounded() / 10000
+            return "\(scaled)"
+        }
+        let percent = (change / before * 1000).rounded() / 10
+        let errors = standardError > 0 ? (abs(change) / standardError * 10).rounded() / 10 : 0
+        var text = "held-out loss over \(triples) triples: \(short(before)) before, \(short(after)) after "
+        text += "(\(percent) %, \(errors) standard errors)"
+        if let swapped { text += "; \(short(swapped.mean)) with the conditions of other pictures" }
+        return text
+    }
+}
+
+struct ControlNetCommand: Action {
     static let configuration = CommandConfiguration(
         commandName: "controlnet", abstract: "Train a ControlNet on Stage C.")
 
     @OptionGroup var options: TrainingOptions
+
+    func run(in context: Context) throws {
+        try options.run { try ControlNetRecipe.run($0, options: $1, plugIns: context.plugIns, console: $2) }
+    }
 }
 
-struct LoRACommand: ParsableCommand {
+struct LoRACommand: Action {
     static let configuration = CommandConfiguration(
         commandName: "lora", abstract: "Train LoRA layers and learned tokens on Stage C.")
 
     @OptionGroup var options: TrainingOptions
+
+    func run(in context: Context) throws {
+        try options.run { try LoRARecipe.run($0, options: $1, plugIns: context.plugIns, console: $2) }
+    }
 }
 
-struct FinetuneCommand: ParsableCommand {
+struct FinetuneCommand: Action {
     static let configuration = CommandConfiguration(
         commandName: "finetune", abstract: "Train all of Stage C, or draw and train a new one.")
 
     @OptionGroup var options: TrainingOptions
+
+    func run(in context: Context) throws {
+        try options.run { setting, options, console in
+            try FinetuneRecipe.run(setting, options: options, console: console)
+        }
+    }
 }

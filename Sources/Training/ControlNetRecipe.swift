@@ -145,4 +145,3 @@ struct ControlNetConfiguration {
     }
 }
 
-extension ControlNetTrunk.BottleneckMode: SettingReadable {}

@@ -84,10 +84,13 @@ private struct Process {
         try values.finish()
     }
 
-    private static func range(_ values: inout Fields, default range: ClosedRange<Double>) throws -> ClosedRange<Double> {
+    private static func range(_ values: inout Fields, default range: ClosedRange<Double>) throws -> ClosedRange<Double>
+    {
         let ends: [Double] = try values.value(
             "clamp_range", default: [range.lowerBound, range.upperBound],
-            Requirement("of two, ascending within 0 and 1") { $0.count == 2 && 0 <= $0[0] && $0[0] < $0[1] && $0[1] <= 1 })
+            Requirement("of two, ascending within 0 and 1") {
+                $0.count == 2 && 0 <= $0[0] && $0[0] < $0[1] && $0[1] <= 1
+            })
         return ends[0]...ends[1]
     }
 }
