@@ -26,8 +26,10 @@ public final class BatchNorm {
     /// [B, C, H, W] to the same.
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         if isMeasuring { try measure(x) }
+        // libtorch takes statistics in float32 only where scale and shift are float32 too.
         return try x.batchNorm(
-            mean: mean, variance: variance, weight: weight, bias: bias, epsilon: epsilon)
+            mean: mean, variance: variance, weight: weight?.to(dtype: .float32), bias: bias?.to(dtype: .float32),
+            epsilon: epsilon)
     }
 
     private func measure(_ x: Tensor) throws {

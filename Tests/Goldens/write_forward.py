@@ -61,8 +61,8 @@ def write_stage_c() -> None:
         inputs |= {key: torch.rand(batch, generator=generator) for key in extra}
         with torch.no_grad():
             outputs = {"out": stage_c.forward(network, inputs)}
-        weights = stage_c.reference_state(network.state_dict())
-        golden.write(f"stage_c_{name}", "stage-c", arch, ["diffusers"], {"in": inputs, "out": outputs, "weights": weights})
+        parts = {"in": inputs, "out": outputs, "weights": stage_c.reference_state(network.state_dict())}
+        golden.write(f"stage_c_{name}", "stage-c", arch, ["diffusers"], parts)
 
 
 def write_previewer() -> None:

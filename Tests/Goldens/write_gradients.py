@@ -1,7 +1,7 @@
 """Writes the goldens of gradients, each by PyTorch's autograd.
 
-Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (token deltas), torchvision 0.29.2 (ControlNet), all
-on torch 2.15.0; each file's metadata names what it was written with."""
+Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (token deltas), torchvision 0.29.2 (ControlNet),
+all on torch 2.15.0; each file's metadata names what it was written with."""
 
 import sys
 from pathlib import Path
@@ -71,9 +71,8 @@ def write_controlnet_simple() -> None:
     network = redraw(controlnet.ControlNet(**arch), generator)
     image = torch.rand(2, 4, 7, 5, generator=generator)
     inputs, outputs = controlnet_answers(network, image, generator)
-    golden.write(
-        "gradients_controlnet_simple", "controlnet", arch, [], {"in": inputs, "out": outputs, "weights": state(network)}
-    )
+    parts = {"in": inputs, "out": outputs, "weights": state(network)}
+    golden.write("gradients_controlnet_simple", "controlnet", arch, [], parts)
 
 
 def write_controlnet_effnet() -> None:
@@ -93,9 +92,8 @@ def write_controlnet_effnet() -> None:
         outputs[key.replace("grad.", "norm.", 1)] = gradient.double().norm().float().reshape(1)
         count = min(SAMPLES, gradient.numel())
         outputs[key.replace("grad.", "sample.", 1)] = gradient[torch.arange(count) * gradient.numel() // count]
-    golden.write(
-        "gradients_controlnet_effnet", "controlnet", arch, ["torchvision"], {"in": inputs, "out": outputs, "scale": scales}
-    )
+    parts = {"in": inputs, "out": outputs, "scale": scales}
+    golden.write("gradients_controlnet_effnet", "controlnet", arch, ["torchvision"], parts)
 
 
 def controlnet_answers(network: controlnet.ControlNet, image: torch.Tensor, generator: torch.Generator):

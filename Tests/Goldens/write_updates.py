@@ -1,10 +1,11 @@
 """Writes the goldens of ten updates: AdamW, weight decay 0.01 (none on token deltas), clip 1.0, no warm-up.
 
-Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet), all
-on torch 2.15.0; each file's metadata names what it was written with.
+Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet),
+all on torch 2.15.0; each file's metadata names what it was written with.
 
 Inputs are stacked by update, [N, B, ...]; update i takes number i modulo N of each. The loss is the mean over the batch
-of P2 weight times the sample's mean squared error of the epsilon, the network is told the cosine noise condition. The learning rate is the metadata's `lr`."""
+of P2 weight times the sample's mean squared error of the epsilon; the network is told the cosine noise condition. The
+learning rate is the metadata's `lr`; `out.loss` [10] holds each loss before its update."""
 
 import sys
 from pathlib import Path

@@ -18,8 +18,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        half = lambda: (LayerNorm2d(channels), nn.GELU(), nn.Conv2d(channels, channels, kernel_size=3, padding=1))  # noqa: E731
-        self.blocks = nn.Sequential(*half(), *half())
+        halves = ((LayerNorm2d(channels), nn.GELU(), nn.Conv2d(channels, channels, 3, padding=1)) for _ in range(2))
+        self.blocks = nn.Sequential(*(layer for half in halves for layer in half))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.blocks(x)

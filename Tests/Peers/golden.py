@@ -1,7 +1,7 @@
 """Goldens: small safetensors files with what goes in, what a peer says comes out, and the weights between.
 
-Keys are prefixed `in.`, `out.`, `weights.` and whatever else a script names; the metadata holds `module`, `arch` (JSON),
-`peer` (packages and versions) and further strings. A file of drawn weights has `scale.LAYER` [1] for each batch norm
+Keys are prefixed `in.`, `out.`, `weights.` and whatever else a script names; the metadata holds `module`, `arch`
+(JSON), `peer` (packages and versions) and further strings. A file of drawn weights has `scale.LAYER` [1] for each batch norm
 instead of weights, see drawn.py."""
 
 import json

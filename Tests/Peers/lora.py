@@ -23,7 +23,7 @@ def attach(network: nn.Module, rank: int, alpha: float, modules: list[str]) -> d
 
 
 def native_key(path: str) -> str:
-    """`down_blocks.0.2.attention.to_q.lora_A.default.weight` -> `down_blocks.0.2.attention.attn.to_q.lora_down.weight`."""
+    """`….0.2.attention.to_q.lora_A.default.weight` -> `….0.2.attention.attn.to_q.lora_down.weight`."""
     for theirs, ours in (
         (".attention.to_out.0.", ".attention.attn.out_proj."),
         (".attention.to_", ".attention.attn.to_"),

@@ -41,7 +41,8 @@ def ask(command: list[str], case: Case, folder: Path, device: str) -> dict[str, 
         arguments += ["--adapter", folder / "adapter.safetensors"]
     if case.gradients:
         arguments.append("--gradients")
-    subprocess.run(command + [str(argument) for argument in arguments + ["--outputs", folder / "out.safetensors"]], check=True)
+    arguments += ["--outputs", folder / "out.safetensors"]
+    subprocess.run(command + [str(argument) for argument in arguments], check=True)
     return load_file(folder / "out.safetensors")
 
 
@@ -79,7 +80,9 @@ def compare_gradients(case: Case, answer: dict[str, torch.Tensor]) -> bool:
     if not pairs:
         return True
     floor = 1e-6 * max(theirs.norm().item() for _, theirs in pairs.values())
-    errors = {key: ((ours - theirs).norm() / theirs.norm().clamp(min=floor)).item() for key, (ours, theirs) in pairs.items()}
+    errors = {
+        key: ((ours - theirs).norm() / theirs.norm().clamp(min=floor)).item() for key, (ours, theirs) in pairs.items()
+    }
     worst = max(errors, key=lambda key: errors[key] if errors[key] == errors[key] else float("inf"))
     ours, theirs = pairs[worst]
     element = ((ours - theirs).abs().max() / theirs.abs().max().clamp(min=floor)).item()
