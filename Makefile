@@ -1,0 +1,52 @@
+# The commands of everyday work. `make help` lists them.
+
+SWIFT ?= swift
+# Swift sources that the house style holds for.
+SOURCES = Package.swift Sources Plugins Tests
+# The torch that `make engine` compiles for, unless LIBTORCH names another.
+LIBTORCH ?= .libtorch
+
+.PHONY: help setup build demo test lint format bench parity engine clean clean-demo
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## install what is missing: Debian's libraries, libtorch, CLIP's vocabulary
+	@.ci/setup
+
+build: setup ## the program, optimised: .build/release/cascade-adapt
+	$(SWIFT) build -c release
+
+demo: build ## train a ControlNet and a LoRA on real photographs, from nothing
+	@examples/demo.sh
+
+test: setup ## every test
+	@.ci/test
+
+lint: ## the style, strictly, and nothing else
+	$(SWIFT) format lint --strict --recursive $(SOURCES)
+
+format: ## rewrite the sources in the house style
+	$(SWIFT) format --in-place --recursive $(SOURCES)
+
+bench: build ## speed and memory of a LoRA update
+	.build/release/cascade-bench
+
+parity: setup ## every test that holds a result against a peer's
+	@.ci/test --filter Parity
+
+# With --no-as-needed, or the linker drops torch_cuda and CUDA is silently absent.
+engine: ## the engine library alone, with only a C++ compiler and a torch: .build/engine
+	@mkdir -p .build/engine
+	$(CXX) -std=c++20 -O3 -fno-math-errno -DNDEBUG -fPIC -shared \
+	    -isystem $(LIBTORCH)/include -isystem $(LIBTORCH)/include/torch/csrc/api/include \
+	    -I Sources/Native/CTorch/include -I Sources/Native/CTorchEngine/include \
+	    Sources/Native/CTorchEngine/*.cpp -o .build/engine/libCTorchEngine.so \
+	    -L$(LIBTORCH)/lib -Wl,-rpath,$(realpath $(LIBTORCH)/lib) -Wl,--no-as-needed -ltorch_cpu -lc10 \
+	    $(if $(wildcard $(LIBTORCH)/lib/libtorch_cuda.so),-ltorch_cuda -lc10_cuda)
+
+clean: ## what building made
+	rm -rf .build
+
+clean-demo: ## what the demo made, but for the downloaded packages
+	find .demo -mindepth 1 -maxdepth 1 ! -name packages -exec rm -rf {} +
