@@ -12,6 +12,7 @@ public struct DDPMSampler {
     /// How much of the guided prediction's deviation is brought back to that of the conditioned one.
     public var rescale = 0.7
     public var schedule = CosineSchedule()
+    public var noiseCondition = CosineNoiseCondition()
 
     public init() {}
 
@@ -32,7 +33,7 @@ public struct DDPMSampler {
                     try schedule.logSNR(Tensor([Float(1 - Double(step) / Double(steps))]))
                 }
                 let now = try logSNR(step)
-                let time = try schedule.time(logSNR: now).to(device: device).expanded([shape[0]])
+                let time = try noiseCondition(now).to(device: device).expanded([shape[0]])
                 let epsilon = try guided(x, time, predict)
                 let (a, b) = try scales(now)
                 estimate = try (x - epsilon * b) * (1 / a)
