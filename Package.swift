@@ -91,7 +91,8 @@ let package = Package(
         library("Diffusion", ["Torch", "Failures"]),
         library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
-            "Generation", ["AdapterKit", "Diffusion", "Cascade", "Images", "Weights", "Torch", "Files", "Failures"]),
+            "Generation",
+            ["AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Torch", "Files", "Failures"]),
         library(
             "Training",
             [

@@ -28,6 +28,8 @@ public enum CascadeAdapt {
             return 0
         } catch let failure as Failure {
             return Console.report(failure)
+        } catch let code as ExitCode {
+            return code.rawValue
         } catch {
             return status(ofParsing: error)
         }

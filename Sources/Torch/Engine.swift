@@ -15,14 +15,18 @@ public struct Engine: @unchecked Sendable {
 
     let table: UnsafePointer<CTorchTable>
     public let path: String
-    public let attempts: [Attempt]
+
+    private static let opening = tryEach(of: candidates())
 
     /// The engine of this process, opened once.
-    static let opened: Result<Engine, Failure> = open(from: candidates())
+    static let opened: Result<Engine, Failure> = result(of: opening)
 
     /// The engine of this process.
     /// - Throws: a `Failure` of the run that lists every place tried.
     public static func shared() throws -> Engine { try opened.get() }
+
+    /// Every place that was tried for the engine of this process.
+    public static var attempts: [Attempt] { opening.attempts }
 
     /// Where the engine is looked for, in order: `CASCADE_ENGINE`, beside the program, and `lib` beside its folder.
     public static func candidates() -> [String] {
@@ -35,7 +39,9 @@ public struct Engine: @unchecked Sendable {
     }
 
     /// Opens the first of `paths` that works.
-    public static func open(from paths: [String]) -> Result<Engine, Failure> {
+    public static func open(from paths: [String]) -> Result<Engine, Failure> { result(of: tryEach(of: paths)) }
+
+    private static func tryEach(of paths: [String]) -> (engine: Engine?, attempts: [Attempt]) {
         var attempts: [Attempt] = []
         for path in paths {
             if access(path, R_OK) != 0 {
@@ -43,15 +49,19 @@ public struct Engine: @unchecked Sendable {
                 continue
             }
             var found: UnsafePointer<CTorchTable>?
-            var message = [CChar](repeating: 0, count: 1024)
-            if ctorch_open(path, &found, &message, message.count) == 0, let found {
+            let (status, message) = withErrorMessage { ctorch_open(path, &found, $0, $1) }
+            if status == 0, let found {
                 attempts.append(Attempt(path: path, problem: nil))
-                return .success(Engine(table: found, path: path, attempts: attempts))
+                return (Engine(table: found, path: path), attempts)
             }
-            let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            attempts.append(Attempt(path: path, problem: text))
+            attempts.append(Attempt(path: path, problem: message))
         }
-        let tried = attempts.map { "\($0.path) (\($0.problem ?? "opened"))" }.joined(separator: "; ")
+        return (nil, attempts)
+    }
+
+    private static func result(of opening: (engine: Engine?, attempts: [Attempt])) -> Result<Engine, Failure> {
+        if let engine = opening.engine { return .success(engine) }
+        let tried = opening.attempts.map { "\($0.path) (\($0.problem ?? "opened"))" }.joined(separator: "; ")
         return .failure(
             .run(
                 "libtorch could not be loaded: tried \(tried)",

@@ -84,13 +84,13 @@ private struct Process {
         try values.finish()
     }
 
-    private static func range(_ values: inout Fields, default range: ClosedRange<Double>) throws -> ClosedRange<Double>
+    private static func range(_ values: inout Fields, default fallback: ClosedRange<Double>) throws
+        -> ClosedRange<Double>
     {
-        let ends: [Double] = try values.value(
-            "clamp_range", default: [range.lowerBound, range.upperBound],
-            Requirement("of two, ascending within 0 and 1") {
-                $0.count == 2 && 0 <= $0[0] && $0[0] < $0[1] && $0[1] <= 1
-            })
+        let ascending = Requirement<[Double]>("of two, ascending within 0 and 1") { ends in
+            ends.count == 2 && ends[0] < ends[1] && ends.allSatisfy((0...1).contains)
+        }
+        let ends = try values.value("clamp_range", default: [fallback.lowerBound, fallback.upperBound], ascending)
         return ends[0]...ends[1]
     }
 }

@@ -1,0 +1,120 @@
+import COpenBLAS
+import Files
+import Glibc
+import JSON
+import Torch
+
+/// What `doctor` found: the engine, its libtorch, where each side's algebra comes from, models at hand.
+struct MachineReport {
+    /// What is known once the engine runs.
+    private struct Running {
+        let path: String
+        let libtorch: String
+        let version: String
+        let builtWith: String
+        let cudaDevices: Int
+        let threads: Int
+        let products: String
+    }
+
+    private let running: Running?
+    /// Where plain builds look for libtorch, and what is there.
+    private let sources: [(name: String, value: String)]
+    private let algebra: (product: String, decomposition: String)?
+    private let models: [String]
+
+    init() {
+        running = (try? Engine.shared()).map { engine in
+            Running(
+                path: engine.path, libtorch: engine.library(of: "torch_version"), version: engine.version,
+                builtWith: engine.builtWith, cudaDevices: engine.cudaDevices, threads: engine.threads,
+                products: engine.library(of: "sgemm_"))
+        }
+        sources = Self.libtorchSources()
+        algebra = copenblas_path("sgemm_").flatMap { product in
+            copenblas_path("sgesdd_").map { (String(cString: product), String(cString: $0)) }
+        }
+        models = Self.modelsAtHand()
+    }
+
+    var json: JSON {
+        [
+            "ready": .bool(running != nil),
+            "libtorch": [
+                "found": .bool(running != nil),
+                "engine": running.map { .string($0.path) } ?? .null,
+                "library": running.map { .string($0.libtorch) } ?? .null,
+                "version": running.map { .string($0.version) } ?? .null,
+                "built_with": running.map { .string($0.builtWith) } ?? .null,
+                "tried": .array(
+                    Engine.attempts.map {
+                        ["path": .string($0.path), "problem": $0.problem.map(JSON.string) ?? .null]
+                    }),
+                "sources": .object(Self.object(sources.map { ($0.name, .string($0.value)) })),
+            ],
+            "cuda_devices": running.map { .integer(Int64($0.cudaDevices)) } ?? .null,
+            "threads": running.map { .integer(Int64($0.threads)) } ?? .null,
+            "blas": [
+                "engine": ["sgemm_": running.map { .string($0.products) } ?? .null],
+                "algebra": [
+                    "sgemm_": algebra.map { .string($0.product) } ?? .null,
+                    "sgesdd_": algebra.map { .string($0.decomposition) } ?? .null,
+                ],
+            ],
+            "models": .array(models.map(JSON.string)),
+        ]
+    }
+
+    var lines: [String] {
+        var lines = ["engine:"]
+        lines += Engine.attempts.map { "  \($0.path): \($0.problem ?? "opened")" }
+        lines += ["where a build looks for libtorch:"] + sources.map { "  \($0.name): \($0.value)" }
+        if let running {
+            let same = running.version == running.builtWith
+            lines += [
+                "libtorch: \(running.version), \(running.libtorch)",
+                "  the engine was built with \(running.builtWith)\(same ? "" : ": build it again with this one")",
+                "CUDA devices: \(running.cudaDevices)",
+                "threads: \(running.threads)",
+            ]
+        } else {
+            lines.append("libtorch: could not be loaded")
+        }
+        lines += [
+            "matrix products of the engine (sgemm_): \(running?.products ?? "unknown")",
+            "algebra (sgemm_): \(algebra?.product ?? "OpenBLAS could not be loaded")",
+            "algebra (sgesdd_): \(algebra?.decomposition ?? "OpenBLAS could not be loaded")",
+            "models: \(models.isEmpty ? "none in models/ or the Hugging Face cache" : "")",
+        ]
+        return lines + models.map { "  \($0)" }
+    }
+
+    private static func object(_ members: [(String, JSON)]) -> JSON.Object {
+        var object = JSON.Object()
+        for (name, value) in members { object[name] = value }
+        return object
+    }
+
+    private static func libtorchSources() -> [(name: String, value: String)] {
+        let named = environment("LIBTORCH") ?? "not set"
+        var target = [CChar](repeating: 0, count: 4096)
+        let length = readlink(".libtorch", &target, target.count - 1)
+        let link =
+            length > 0
+            ? String(decoding: target.prefix(length).map(UInt8.init(bitPattern:)), as: UTF8.self) : "no such link here"
+        return [("LIBTORCH", named), (".libtorch", link)]
+    }
+
+    /// Folders and files in `models/`, and repositories in the Hugging Face cache.
+    private static func modelsAtHand() -> [String] {
+        let home = environment("HF_HOME") ?? environment("HOME").map { "\($0)/.cache/huggingface" }
+        let cache = home.map { "\($0)/hub" } ?? ""
+        func names(_ folder: String) -> [String] { Folder.isFolder(folder) ? (try? Folder.names(folder)) ?? [] : [] }
+        return names("models").filter { !$0.hasPrefix(".") }.map { "models/\($0)" }
+            + names(cache).filter { $0.hasPrefix("models--") }.map { "\(cache)/\($0)" }
+    }
+
+    private static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}
