@@ -26,7 +26,8 @@ struct MachineReport {
     init() {
         running = (try? Engine.shared()).map { engine in
             Running(
-                path: engine.path, libtorch: engine.library(of: "torch_version"), version: engine.version,
+                // at::globalContext(), which lies in libtorch_cpu wherever its BLAS comes from.
+                path: engine.path, libtorch: engine.library(of: "_ZN2at13globalContextEv"), version: engine.version,
                 builtWith: engine.builtWith, cudaDevices: engine.cudaDevices, threads: engine.threads,
                 products: engine.library(of: "sgemm_"))
         }

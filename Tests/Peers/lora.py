@@ -44,6 +44,8 @@ def draw(layers: dict[str, nn.Parameter], generator: torch.Generator, zero_up: b
 
 def save(path, layers: dict[str, torch.Tensor], rank: int, alpha: float) -> None:
     """The native adapter file: `MODULE.lora_down.weight` [r, in], `MODULE.lora_up.weight` [out, r], and metadata."""
-    metadata = {"format": "cascade-adapt-adapter", "kind": "lora", "rank": str(rank), "alpha": f"{alpha:g}"}
+    metadata = {
+        "format": "cascade-adapt-adapter", "format_version": "1", "kind": "lora", "rank": str(rank), "alpha": f"{alpha:g}",
+    }  # fmt: skip
     tensors = {key: layer.detach().cpu().contiguous() for key, layer in layers.items()}
     save_file(tensors, path, metadata)
