@@ -38,6 +38,8 @@ step "1/5  Photographs, packed into WebDataset tars"
 run python3 examples/photographs/gather.py .demo
 run cascade-adapt dataset pack .demo/photographs .demo/photographs.tar
 run cascade-adapt dataset pack .demo/dog .demo/dog.tar
+run cascade-adapt dataset pack .demo/held-out .demo/held-out.tar
+run cascade-adapt dataset pack .demo/dog-held-out .demo/dog-held-out.tar
 
 step "2/5  A tiny Stage C, trained from scratch"
 if [ ! -e .demo/models/previewer.safetensors ]; then

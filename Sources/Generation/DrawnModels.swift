@@ -12,7 +12,7 @@ import Torch
 public struct DrawnModels {
     public struct Configuration: Sendable {
         /// Side of the pictures that are looked at.
-        public var pictureSide = 256
+        public var pictureSide = 128
         /// Pictures that are looked at, at most.
         public var pictures = 64
         /// `c_hidden` of the previewer; the published one has 512.

@@ -8,6 +8,8 @@ import Synchronization
 struct PictureBatch: Sendable {
     let pictures: [Picture]
     let captions: [String]
+    /// What tells a sample from every other of the data, for caches.
+    let keys: [String]
     /// Where the loader stands once this batch has been used.
     let stateAfter: LoaderState
 }
@@ -50,20 +52,31 @@ struct BatchLoader {
     private let stream: SampleStream
     private let buckets: AspectBuckets
     private let batchSize: Int
+    private var cache: PictureCache?
     private var state: LoaderState
     /// The samples of the restored state that wait again as they come by.
     private var resumed: (until: StreamPosition, waiting: [StreamPosition])?
-    private var queues: [AspectBuckets.Bucket: [(position: StreamPosition, picture: Picture, caption: String)]] = [:]
+    private var queues: [AspectBuckets.Bucket: [Waiting]] = [:]
 
-    /// - Parameter state: where to go on; the samples before it are read again and not decoded.
+    private struct Waiting {
+        let position: StreamPosition
+        let picture: Picture
+        let caption: String
+        let key: String
+    }
+
+    /// - Parameters:
+    ///   - cacheBytes: how many bytes of pictures to keep decoded and cropped for later epochs.
+    ///   - state: where to go on; the samples before it are read again and not decoded.
     init(
-        shards: [String], options: SampleStream.Options, buckets: AspectBuckets, batchSize: Int,
+        shards: [String], options: SampleStream.Options, buckets: AspectBuckets, batchSize: Int, cacheBytes: Int = 0,
         from state: LoaderState = LoaderState()
     ) throws {
         let start = state.waiting.first ?? state.position
         stream = try SampleStream(shards: shards, options: options, at: start)
         self.buckets = buckets
         self.batchSize = batchSize
+        cache = cacheBytes > 0 ? PictureCache(limit: cacheBytes) : nil
         self.state = state
         if state.waiting.isEmpty {
             resumed = nil
@@ -90,25 +103,50 @@ struct BatchLoader {
             }
             if resumed == nil { state.position = stream.position }
             guard let bytes = sample.picture, let caption = sample.caption else { continue }
-            let picture: Picture
-            do {
-                picture = try Picture(decoding: bytes, name: sample.place)
-            } catch {
+            guard let (picture, bucket) = fitted(bytes, sample.place) else {
                 stream.refuse("picture can't be decoded")
                 continue
             }
-            let fit = buckets.fit(width: picture.width, height: picture.height)
-            queues[fit.bucket, default: []].append((position, picture.fitted(fit), caption))
+            queues[bucket, default: []].append(
+                Waiting(position: position, picture: picture, caption: caption, key: sample.place))
             state.waiting.append(position)
-            guard let full = queues[fit.bucket], full.count == batchSize else { continue }
-            queues[fit.bucket] = []
+            guard let full = queues[bucket], full.count == batchSize else { continue }
+            queues[bucket] = []
             let used = full.map(\.position)
             state.waiting.removeAll { used.contains($0) }
-            return PictureBatch(pictures: full.map(\.picture), captions: full.map(\.caption), stateAfter: state)
+            return PictureBatch(
+                pictures: full.map(\.picture), captions: full.map(\.caption), keys: full.map(\.key), stateAfter: state)
         }
+    }
+
+    /// The picture as its bucket wants it; nil where it can't be decoded.
+    private mutating func fitted(_ bytes: [UInt8], _ place: String) -> (Picture, AspectBuckets.Bucket)? {
+        if let cached = cache?[place] { return cached }
+        guard let picture = try? Picture(decoding: bytes, name: place) else { return nil }
+        let fit = buckets.fit(width: picture.width, height: picture.height)
+        let fitted = (picture.fitted(fit), fit.bucket)
+        cache?.keep(fitted, as: place)
+        return fitted
     }
 
     private static func isBefore(_ a: StreamPosition, _ b: StreamPosition) -> Bool {
         (a.epoch, a.handedOut) < (b.epoch, b.handedOut)
+    }
+}
+
+/// Pictures kept in memory as they were cropped, up to a number of bytes.
+private struct PictureCache {
+    private var pictures: [String: (Picture, AspectBuckets.Bucket)] = [:]
+    private var room: Int
+
+    init(limit: Int) { room = limit }
+
+    subscript(key: String) -> (Picture, AspectBuckets.Bucket)? { pictures[key] }
+
+    mutating func keep(_ fitted: (Picture, AspectBuckets.Bucket), as key: String) {
+        let bytes = fitted.0.pixels.count
+        guard bytes <= room, pictures[key] == nil else { return }
+        room -= bytes
+        pictures[key] = fitted
     }
 }

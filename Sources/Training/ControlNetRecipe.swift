@@ -50,7 +50,8 @@ public enum ControlNetRecipe {
         var diffusion = Diffusion()
         diffusion.offsetNoise = own.offsetNoise
         let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion)
+            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
+            cache: parts.latentCache)
         let samples = try parts.heldOutSamples()
         if own.measuresStatistics, let first = samples.first {
             let alike = samples.filter {
@@ -74,7 +75,8 @@ public enum ControlNetRecipe {
                 let pictures = try TensorPictures.tensor(batch.pictures)
                 let condition = try filter(pictures, generator: generator).condition
                 let prepared = try objective.prepare(
-                    pictures, captions: objective.dropping(batch.captions, generator), condition: condition)
+                    pictures, captions: objective.dropping(batch.captions, generator), keys: batch.keys,
+                    condition: condition)
                 let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
                 return try objective.loss(prepared, draw)
             },
@@ -144,4 +146,3 @@ struct ControlNetConfiguration {
             configuration, backbone: SafetensorsFile(backbonePath ?? effnet), generator: generator)
     }
 }
-

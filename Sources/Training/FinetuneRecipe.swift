@@ -33,7 +33,8 @@ public enum FinetuneRecipe {
         let adaptive = isAdaptive ? try AdaptiveLossWeight() : nil
         if let adaptive { diffusion.lossWeight = .adaptive(adaptive) }
         let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion)
+            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
+            cache: parts.latentCache)
         let samples = try parts.heldOutSamples()
         let heldOut =
             samples.isEmpty
@@ -45,7 +46,7 @@ public enum FinetuneRecipe {
             loss: { batch, generator in
                 let pictures = try TensorPictures.tensor(batch.pictures)
                 let prepared = try objective.prepare(
-                    pictures, captions: objective.dropping(batch.captions, generator))
+                    pictures, captions: objective.dropping(batch.captions, generator), keys: batch.keys)
                 let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
                 return try objective.loss(prepared, draw)
             },

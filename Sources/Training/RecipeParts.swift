@@ -42,10 +42,17 @@ struct RecipeParts {
     var load: @Sendable (LoaderState) throws -> BatchLoader {
         let (shards, buckets, size) = (shards, buckets, run.microBatchSize)
         let stream = SampleStream.Options(seed: loop.seed, bufferSize: run.shuffleBuffer, reasonToDrop: \.defect)
+        let cacheBytes = run.isCachingInMemory ? Self.cacheBytes : 0
         return { state in
-            try BatchLoader(shards: shards, options: stream, buckets: buckets, batchSize: size, from: state)
+            try BatchLoader(
+                shards: shards, options: stream, buckets: buckets, batchSize: size, cacheBytes: cacheBytes, from: state)
         }
     }
+
+    /// What pictures and latents may each take of the memory.
+    private static let cacheBytes = 256 << 20
+
+    var latentCache: LatentCache? { run.isCachingInMemory ? LatentCache(limit: Self.cacheBytes) : nil }
 
     /// The held-out samples; none where no data was set aside.
     func heldOutSamples() throws -> [(picture: Picture, caption: String)] {

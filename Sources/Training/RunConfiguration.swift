@@ -34,6 +34,8 @@ public struct RunConfiguration: Sendable {
     public let weightDecay: Double
     public let gradientClip: Double
     public let isCheckpointing: Bool
+    /// Keeps decoded pictures and their latents from epoch to epoch, for data that fits.
+    public let isCachingInMemory: Bool
     public let validationPath: [String]
     public let validationTriples: Int
     public let shuffleBuffer: Int
@@ -87,6 +89,7 @@ public struct RunConfiguration: Sendable {
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         isCheckpointing = try fields.value("gradient_checkpointing", default: false)
+        isCachingInMemory = try fields.value("cache_in_memory", default: false)
         validationPath = try Self.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))

@@ -9,6 +9,8 @@ struct StageCObjective {
     let effnet: EffNetEncoder
     let text: TextEncoder
     let diffusion: Diffusion
+    /// Latents kept from epoch to epoch; nil encodes each batch as it comes.
+    var cache: LatentCache?
     /// Chance that a caption is replaced by the empty one.
     static let captionDrop = 0.05
 
@@ -32,10 +34,18 @@ struct StageCObjective {
     }
 
     /// Pictures [B, 3, H, W] in 0...1 on the CPU as latents; nothing of this wants gradients.
-    func prepare(_ pictures: Tensor, captions: [String], condition: Tensor? = nil) throws -> Prepared {
+    ///
+    /// - Parameter keys: what tells the pictures from all others, where their latents may be kept.
+    func prepare(
+        _ pictures: Tensor, captions: [String], keys: [String]? = nil, condition: Tensor? = nil
+    ) throws -> Prepared {
         let device = model.stageC.store.device
-        let latents = try withoutGradients {
+        func encode(_ pictures: Tensor) throws -> Tensor {
             try effnet.encode(EffNetEncoder.normalised(pictures.to(device: device)))
+        }
+        let latents = try withoutGradients {
+            if let cache, let keys { return try cache.latents(pictures, keys: keys, encode: encode) }
+            return try encode(pictures)
         }
         return Prepared(latents: latents, captions: captions, condition: try condition?.to(device: device))
     }

@@ -55,5 +55,3 @@ extension ControlNetTrunk {
     /// The reference's own `proj_blocks`.
     fileprivate static let standardBlocks = [0, 4, 8, 12, 51, 55, 59, 63]
 }
-
-extension ControlNetTrunk.BottleneckMode: SettingReadable {}

@@ -1,0 +1,3 @@
+import Settings
+
+extension ControlNetTrunk.BottleneckMode: SettingReadable {}
