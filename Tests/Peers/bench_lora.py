@@ -1,9 +1,9 @@
 """The peer's LoRA update at 94 M parameters: diffusers' Stage C, peft, torch's fused AdamW. Prints one JSON line.
 
-    python Tests/Peers/bench_lora.py [--threads 2] [--updates 10] [--dtype auto] [--checkpointing] [--device cpu]
+    python Tests/Peers/bench_lora.py [--threads 2] [--updates 10] [--dtype auto] [--batch 4] [--checkpointing]
 
-Frozen base in the dtype asked for, float32 adapters of rank 4 on the attention's q, k, v and out, no dropout, batch 4
-of 24x24 latents, 77 text tokens. `auto` times each dtype in a process of its own and takes the faster. Memory is the
+Frozen base in the dtype asked for, float32 adapters of rank 4 on the attention's q, k, v and out, no dropout, 24x24
+latents, 77 text tokens. `auto` times each dtype in a process of its own and takes the faster. Memory is the
 peak of RssAnon + RssShmem over the updates, imports included, or the allocator's peak on CUDA."""
 
 import argparse
@@ -21,7 +21,7 @@ import lora
 import stage_c
 
 ARCH = {"c_hidden": [512, 512], "nhead": [8, 8], "c_cond": 512, "blocks": [[4, 8], [8, 4]]}
-BATCH, SIDE, TOKENS, RANK = 4, 24, 77, 4
+SIDE, TOKENS, RANK = 24, 77, 4
 
 
 class ResidentMemory(threading.Thread):
@@ -47,19 +47,19 @@ class ResidentMemory(threading.Thread):
         return self.peak
 
 
-def inputs(dtype: torch.dtype, device: str) -> dict[str, torch.Tensor]:
+def inputs(batch: int, dtype: torch.dtype, device: str) -> dict[str, torch.Tensor]:
     """One batch of conditions, its noise and times; the noising itself is done in each update."""
     generator = torch.Generator().manual_seed(1)
     normal = lambda *shape: torch.randn(shape, generator=generator)  # noqa: E731
     given = {
-        "x0": normal(BATCH, 16, SIDE, SIDE),
-        "epsilon": normal(BATCH, 16, SIDE, SIDE),
-        "t": torch.rand(BATCH, generator=generator),
+        "x0": normal(batch, 16, SIDE, SIDE),
+        "epsilon": normal(batch, 16, SIDE, SIDE),
+        "t": torch.rand(batch, generator=generator),
     }
     conditions = {
-        "clip_text": normal(BATCH, TOKENS, 1280),
-        "clip_text_pooled": normal(BATCH, 1, 1280),
-        "clip_img": normal(BATCH, 1, 768),
+        "clip_text": normal(batch, TOKENS, 1280),
+        "clip_text_pooled": normal(batch, 1, 1280),
+        "clip_img": normal(batch, 1, 768),
     }
     given = {key: tensor.to(device) for key, tensor in given.items()}
     return given | {key: tensor.to(device, dtype) for key, tensor in conditions.items()}
@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace) -> dict:
     if options.checkpointing:
         network.enable_gradient_checkpointing()
     optimizer = torch.optim.AdamW(layers.values(), lr=1e-4, weight_decay=0.01, fused=True)
-    given = inputs(dtype, options.device)
+    given = inputs(options.batch, dtype, options.device)
 
     def update() -> None:
         diffused = diffuse.diffuse({key: given[key] for key in ("x0", "epsilon", "t")}, {})
@@ -106,6 +106,7 @@ def measure(options: argparse.Namespace) -> dict:
         "peak_bytes": torch.cuda.max_memory_allocated() if cuda else resident,
         "parameters": count,
         "trainable": sum(layer.numel() for layer in layers.values()),
+        "batch": options.batch,
         "dtype": options.dtype,
         "threads": torch.get_num_threads(),
         "device": options.device,
@@ -115,13 +116,18 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def faster_dtype() -> str:
-    """bfloat16 or float32, whichever makes two updates sooner on this machine."""
-    seconds = {}
-    for dtype in ("bfloat16", "float32"):
-        trial = [sys.executable, __file__, *sys.argv[1:], "--dtype", dtype, "--updates", "2"]
-        answer = subprocess.run(trial, check=True, capture_output=True, text=True).stdout
+    """float32, or bfloat16 where it makes an update of one sample sooner; given up once it has taken twice as long."""
+    seconds, limit = {}, None
+    for dtype in ("float32", "bfloat16"):
+        trial = [sys.executable, __file__, *sys.argv[1:], "--dtype", dtype, "--batch", "1", "--updates", "1"]
+        start = time.perf_counter()
+        try:
+            answer = subprocess.run(trial, check=True, capture_output=True, text=True, timeout=limit).stdout
+        except subprocess.TimeoutExpired:
+            break
+        limit = 2 * (time.perf_counter() - start)
         seconds[dtype] = json.loads(answer.splitlines()[-1])["seconds"]
-    print(f"seconds per update by dtype: {seconds}", file=sys.stderr)
+    print(f"seconds per update of one sample by dtype: {seconds}", file=sys.stderr)
     return min(seconds, key=seconds.get)
 
 
@@ -129,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")
     parser.add_argument("--updates", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--device", default="cpu")

@@ -1,15 +1,15 @@
 """Goldens: small safetensors files with what goes in, what a peer says comes out, and the weights between.
 
 Keys are prefixed `in.`, `out.`, `weights.` and whatever else a script names; the metadata holds `module`, `arch`
-(JSON), `peer` (packages and versions) and further strings. A file of drawn weights has `scale.LAYER` [1] for each batch norm
-instead of weights, see drawn.py."""
+(JSON), `peer` (packages and versions) and further strings. A file of drawn weights has `scale.LAYER` [1] for each
+batch norm instead of weights, see drawn.py."""
 
 import json
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 FOLDER = Path(__file__).resolve().parent.parent / "Goldens"
 
@@ -20,9 +20,20 @@ def write(name: str, module: str, arch: dict, peers: list[str], parts: dict[str,
     tensors = {key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}
     peer = ", ".join(f"{package} {version(package)}" for package in [*peers, "torch"])
     path = FOLDER / f"{name}.safetensors"
-    save_file(tensors, path, {"module": module, "arch": json.dumps(arch), "peer": peer, **metadata})
+    content = save(tensors, {"module": module, "arch": json.dumps(arch), "peer": peer, **metadata})
+    path.write_bytes(in_order(content))
     assert path.stat().st_size < 300_000, f"{path.name} is too large: {path.stat().st_size} bytes"
     print(f"{path.name}: {path.stat().st_size} bytes, {peer}")
+
+
+def in_order(content: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors writes it in a random order, which git calls a change."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def normal(generator: torch.Generator, *shape: int) -> torch.Tensor:
