@@ -45,14 +45,20 @@ public enum CascadeAdapt {
             let lines = RootCommand.fullMessage(for: error).split(separator: "\n")
             let advice = lines.last { $0.contains("for more information") }
             throw Failure.input(
-                RootCommand.message(for: error).split(separator: "\n").joined(separator: " "),
-                advice: advice.map { String($0.drop { $0 == " " }) })
+                onOneLine(RootCommand.message(for: error)), advice: advice.map { String($0.drop { $0 == " " }) })
         } catch let failure as Failure {
             return Console.report(failure)
         } catch {
             return Console.report(.run("\(error)"))
         }
     }
+}
+
+/// The parser's words on one line; the values it lists, one a line behind dashes, become a list in the sentence.
+private func onOneLine(_ message: String) -> String {
+    let lines = message.split(separator: "\n").map { $0.drop { " -".contains($0) } }
+    return ([lines.first.map(String.init) ?? ""] + [lines.dropFirst().joined(separator: ", ")])
+        .filter { !$0.isEmpty }.joined(separator: " ")
 }
 
 /// The command without a subcommand.
