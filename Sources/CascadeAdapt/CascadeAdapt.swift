@@ -27,7 +27,7 @@ public enum CascadeAdapt {
             }
             return 0
         } catch let failure as Failure {
-            return Console.report(failure)
+            return Output.report(failure)
         } catch let code as ExitCode {
             return code.rawValue
         } catch {
@@ -39,7 +39,7 @@ public enum CascadeAdapt {
     private static func status(ofParsing error: any Error) -> Int32 {
         do {
             guard RootCommand.exitCode(for: error) != .success else {
-                try Console().result(RootCommand.fullMessage(for: error))
+                try Output().result(RootCommand.fullMessage(for: error))
                 return 0
             }
             let lines = RootCommand.fullMessage(for: error).split(separator: "\n")
@@ -47,9 +47,9 @@ public enum CascadeAdapt {
             throw Failure.input(
                 onOneLine(RootCommand.message(for: error)), advice: advice.map { String($0.drop { $0 == " " }) })
         } catch let failure as Failure {
-            return Console.report(failure)
+            return Output.report(failure)
         } catch {
-            return Console.report(.run("\(error)"))
+            return Output.report(.run("\(error)"))
         }
     }
 }

@@ -47,6 +47,13 @@ import Testing
         try refuse("c_in: four\n", saying: "arch.yaml:1:7", "a whole number", "four")
         try refuse("c_in: [\n", saying: "arch.yaml:2")
         try refuse("c_hidden: [9999999, 8]\n", saying: "c_hidden")
+        // Declared sizes cost nothing: these weights would be terabytes.
+        let wide = [
+            ("[8, 16]", "[65536, 65536]"), ("\"nhead\": [1, 2]", "\"nhead\": [1, 1]"),
+            ("\"kernel_size\": 3", "\"kernel_size\": 65535"),
+        ].reduce(files.golden.arch) { $0.replacingOccurrences(of: $1.0, with: $1.1) }
+        try refuse(wide, saying: "weights do not fit", "[65536, 1, 65535, 65535] belongs")
+        try refuse("level_config: ['', 'CTA']\n", saying: "level_config")
         try refuse("nhead: [3, 2]\nc_hidden: [8, 16]\n", saying: "nhead")
         try refuse("blocks: [[1, 2]]\n", saying: "blocks")
         try refuse("- 1\n", saying: "a mapping")

@@ -54,7 +54,7 @@ struct ModelsDraw: Action {
         }
         _ = try CLIPTokenizer(folder: tokenizer)
         try Folder.make("\(output)/clip-text")
-        let console = machine.console
+        let console = machine.output
         let configuration = DrawnModels.Configuration()
         let pictures = try pictures(configuration)
         let measured =
