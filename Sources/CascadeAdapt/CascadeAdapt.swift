@@ -27,7 +27,7 @@ public enum CascadeAdapt {
             }
             return 0
         } catch let failure as Failure {
-            return Console.report(failure)
+            return Output.report(failure)
         } catch let code as ExitCode {
             return code.rawValue
         } catch {
@@ -39,20 +39,26 @@ public enum CascadeAdapt {
     private static func status(ofParsing error: any Error) -> Int32 {
         do {
             guard RootCommand.exitCode(for: error) != .success else {
-                try Console().result(RootCommand.fullMessage(for: error))
+                try Output().result(RootCommand.fullMessage(for: error))
                 return 0
             }
             let lines = RootCommand.fullMessage(for: error).split(separator: "\n")
             let advice = lines.last { $0.contains("for more information") }
             throw Failure.input(
-                RootCommand.message(for: error).split(separator: "\n").joined(separator: " "),
-                advice: advice.map { String($0.drop { $0 == " " }) })
+                onOneLine(RootCommand.message(for: error)), advice: advice.map { String($0.drop { $0 == " " }) })
         } catch let failure as Failure {
-            return Console.report(failure)
+            return Output.report(failure)
         } catch {
-            return Console.report(.run("\(error)"))
+            return Output.report(.run("\(error)"))
         }
     }
+}
+
+/// The parser's words on one line; the values it lists, one a line behind dashes, become a list in the sentence.
+private func onOneLine(_ message: String) -> String {
+    let lines = message.split(separator: "\n").map { $0.drop { " -".contains($0) } }
+    return ([lines.first.map(String.init) ?? ""] + [lines.dropFirst().joined(separator: ", ")])
+        .filter { !$0.isEmpty }.joined(separator: " ")
 }
 
 /// The command without a subcommand.

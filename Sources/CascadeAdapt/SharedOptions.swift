@@ -16,7 +16,7 @@ struct MachineOptions: ParsableArguments {
     @Flag(help: "No notes on standard error.")
     var quiet = false
 
-    var console: Console { Console(isQuiet: quiet) }
+    var output: Output { Output(isQuiet: quiet) }
 
     /// Sets the machine up.
     /// - Returns: the device, which is there.

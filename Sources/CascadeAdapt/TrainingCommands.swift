@@ -43,15 +43,15 @@ struct TrainingOptions: ParsableArguments {
 
     /// Runs a recipe and says how it ended.
     func run(
-        _ recipe: (Setting, RunOptions, Telemetry.Console) throws -> RunOutcome?
+        _ recipe: (Setting, RunOptions, Console) throws -> RunOutcome?
     ) throws {
-        let console = Telemetry.Console.standardError(isQuiet: machine.quiet)
+        let console = Console.standardError(isQuiet: machine.quiet)
         guard let outcome = try recipe(setting(), runOptions(), console) else { return }
         guard outcome.isComplete else {
             console.log("stopped at update \(outcome.updates) and saved; the same command goes on from there")
             throw ExitCode(130)
         }
-        let results = Console(isQuiet: machine.quiet)
+        let results = Output(isQuiet: machine.quiet)
         if let report = outcome.heldOut { try results.result(report.summary) }
         try results.result(outcome.checkpoint)
     }

@@ -62,13 +62,18 @@ public final class StoredParameters: ParameterSource {
         used.insert(key)
         guard let tensor = try lookUp(key) else {
             missing.append(key)
-            return try .zeros(shape)
+            return try Self.placeholder(shape)
         }
         guard tensor.shape == shape else {
             misshapen.append("\(key) \(tensor.shape) where \(shape) belongs")
-            return try .zeros(shape)
+            return try Self.placeholder(shape)
         }
         return tensor
+    }
+
+    /// Stands in until everything that does not fit is known; one element however large the shape declared.
+    private static func placeholder(_ shape: [Int]) throws -> Tensor {
+        try .zeros(shape.map { _ in 1 }).expanded(shape)
     }
 
     public func finish() throws {

@@ -15,6 +15,11 @@ public struct Golden: Sendable {
         public var shape: [Int]
         public var elements: Elements
 
+        public init(shape: [Int], elements: Elements) {
+            self.shape = shape
+            self.elements = elements
+        }
+
         /// The elements as float32, whatever they are stored as.
         public var floats: [Float] {
             switch elements {

@@ -104,7 +104,9 @@ public struct StageCConfiguration: Equatable, Sendable {
             try require(fits, key, "two rows of \(levels) numbers from 1 to \(limit)", table)
         }
         for (level, letters) in levelConfiguration.enumerated() {
-            try require(letters.allSatisfy { "CTAF".contains($0) }, "level_config", "the letters C, T, A, F", letters)
+            try require(
+                (1...64).contains(letters.utf8.count) && letters.allSatisfy { "CTAF".contains($0) }, "level_config",
+                "1 to 64 of the letters C, T, A, F", letters.prefix(80))
             if letters.contains("A") {
                 try require(
                     heads[level] > 0 && hidden[level] % heads[level] == 0, "nhead",

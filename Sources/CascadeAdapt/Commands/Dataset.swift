@@ -31,7 +31,7 @@ struct DatasetPack: Action {
     var quiet = false
 
     func run(in context: Context) throws {
-        let console = Console(isQuiet: quiet)
+        let console = Output(isQuiet: quiet)
         let report = try packDataset(folder: folder, to: out) { bytes, path in
             _ = try Picture(decoding: bytes, name: path)
         }

@@ -11,7 +11,7 @@ struct Doctor: Action {
 
     func run(in context: Context) throws {
         let machine = MachineReport()
-        if json { try Console().result(machine.json) } else { try machine.lines.forEach(Console().result) }
+        if json { try Output().result(machine.json) } else { try machine.lines.forEach(Output().result) }
         // Without libtorch nothing can be trained; the failure says what to do.
         _ = try Engine.shared()
     }

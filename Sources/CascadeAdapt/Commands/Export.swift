@@ -28,7 +28,7 @@ struct Export: Action {
     }
 
     func run(in context: Context) throws {
-        let console = Console(isQuiet: quiet)
+        let console = Output(isQuiet: quiet)
         let file = try AdapterFile(adapterPath())
         let tensors = try file.weights.entries.map { ($0.name, try file.weights.required($0.name)) }
         try SafetensorsWriter.write(tensors, metadata: file.weights.metadata, to: output)

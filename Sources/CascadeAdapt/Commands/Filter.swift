@@ -23,7 +23,7 @@ struct FilterList: Action {
     var json = false
 
     func run(in context: Context) throws {
-        let console = Console()
+        let console = Output()
         if json {
             let filters = try context.plugIns.filters.map { type -> JSON in
                 [
@@ -99,6 +99,6 @@ struct FilterApply: Action {
         }
         let preview = PlanarPicture(width: shape[3], height: shape[2], values: try made.preview.values())
         try preview.picture().write(to: output)
-        machine.console.note("\(name): condition \(made.condition.shape), preview in \(output)")
+        machine.output.note("\(name): condition \(made.condition.shape), preview in \(output)")
     }
 }

@@ -20,7 +20,7 @@ struct Inspect: Action {
     func run(in context: Context) throws {
         for path in files {
             let report = FileReport(try SafetensorsFile(path), listsTensors: tensors)
-            if json { try Console().result(report.json) } else { try report.lines.forEach(Console().result) }
+            if json { try Output().result(report.json) } else { try report.lines.forEach(Output().result) }
         }
     }
 }

@@ -38,7 +38,7 @@ struct ModelsDraw: Action {
     @Option(
         help: ArgumentHelp("The tokenizer whose files are laid beside the text tower.", valueName: "folder"),
         completion: .directory)
-    var tokenizer: String?
+    var tokenizer = "models/clip-tokenizer"
 
     @OptionGroup var machine: MachineOptions
 
@@ -46,7 +46,15 @@ struct ModelsDraw: Action {
         guard try machine.prepared() == .cpu else {
             throw Failure.input("models are drawn on the CPU", expected: "--device cpu", got: machine.device)
         }
-        let console = machine.console
+        guard Folder.isFolder(tokenizer) else {
+            throw Failure.input(
+                "there is no tokenizer to lay beside the text tower", at: Failure.Place(tokenizer),
+                expected: "a folder with vocab.json and merges.txt",
+                advice: "make it with `make setup`, or give --tokenizer")
+        }
+        _ = try CLIPTokenizer(folder: tokenizer)
+        try Folder.make("\(output)/clip-text")
+        let console = machine.output
         let configuration = DrawnModels.Configuration()
         let pictures = try pictures(configuration)
         let measured =
@@ -72,7 +80,6 @@ struct ModelsDraw: Action {
     private static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
 
     private func write(_ models: DrawnModels, note: String) throws {
-        try Folder.make("\(output)/clip-text")
         let metadata = ["description": note]
         try SafetensorsWriter.write(
             models.effNet.tensors, metadata: metadata, to: "\(output)/effnet_encoder.safetensors")
@@ -81,8 +88,6 @@ struct ModelsDraw: Action {
             models.text.tensors, metadata: metadata, to: "\(output)/clip-text/model.safetensors")
         try writeAtomically(
             DrawnModels.textConfiguration.json.text() + "\n", to: "\(output)/clip-text/config.json")
-        guard let tokenizer else { return }
-        _ = try CLIPTokenizer(folder: tokenizer)
         for name in try Folder.names(tokenizer)
         where ["vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
             .contains(name)

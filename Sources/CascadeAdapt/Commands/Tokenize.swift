@@ -30,9 +30,9 @@ struct Tokenize: Action {
         for token in added { _ = try tokenizer.addToken(token) }
         let ids = pad ? tokenizer.encodePadded(text).ids : tokenizer.encode(text)
         if json {
-            try Console().result(["ids": .array(ids.map { .integer(Int64($0)) })])
+            try Output().result(["ids": .array(ids.map { .integer(Int64($0)) })])
         } else {
-            try Console().result(ids.map(String.init).joined(separator: " "))
+            try Output().result(ids.map(String.init).joined(separator: " "))
         }
     }
 }

@@ -21,7 +21,7 @@ struct ForwardRequest {
     let dtype: DType
     let device: Device
     let wantsGradients: Bool
-    let console: Console
+    let output: Output
 
     /// The weights, which this part can't do without.
     func requiredWeights() throws -> SafetensorsFile {

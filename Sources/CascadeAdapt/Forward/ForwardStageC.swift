@@ -74,7 +74,7 @@ struct ForwardStageC: ForwardModule {
             }
             let others = file.kinds.filter { $0 != LoRA.kind }
             if !others.isEmpty {
-                request.console.note(
+                request.output.note(
                     "\(file.path): \(others.joined(separator: ", ")) has no place in stage-c, left out")
             }
             lora.strength = reference.strength

@@ -4,7 +4,7 @@ import Glibc
 import JSON
 
 /// Results on standard output, everything else on standard error.
-struct Console {
+struct Output {
     /// Whether notes are left out; results and errors never are.
     var isQuiet = false
 

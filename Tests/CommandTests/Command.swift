@@ -1,0 +1,119 @@
+import Foundation
+import TestSupport
+import Testing
+import Torch
+import Weights
+
+/// The built program, run as a person runs it.
+enum Command {
+    struct Outcome {
+        let status: Int32
+        let output: String
+        let errors: String
+        /// Whether it ended by itself, and not by a signal.
+        let exited: Bool
+
+        /// The lines on standard error.
+        var errorLines: [Substring] { errors.split(separator: "\n") }
+    }
+
+    /// The program lies beside the tests.
+    static let program: String = {
+        let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("cascade-adapt").path
+    }()
+
+    /// - Parameter folder: the working folder.
+    static func run(
+        _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:], program: String = program
+    ) throws -> Outcome {
+        let scratch = try Scratch()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+        // One thread: many of these run side by side.
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(["OMP_NUM_THREADS": "1"]) { $1 }.merging(environment) { $1 }
+        // Files take what pipes would block on.
+        func file(_ name: String) throws -> FileHandle {
+            try Data().write(to: URL(fileURLWithPath: scratch[name]))
+            return try FileHandle(forWritingTo: URL(fileURLWithPath: scratch[name]))
+        }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try file("output")
+        process.standardError = try file("errors")
+        try process.run()
+        process.waitUntilExit()
+        func text(_ name: String) throws -> String {
+            String(decoding: try Data(contentsOf: URL(fileURLWithPath: scratch[name])), as: UTF8.self)
+        }
+        return Outcome(
+            status: process.terminationStatus, output: try text("output"), errors: try text("errors"),
+            exited: process.terminationReason == .exit)
+    }
+}
+
+/// Expects a refusal: the status, nothing on standard output, and one line of error with at most one of advice.
+func expectRefusal(
+    _ arguments: [String], status: Int32 = 2, saying parts: String..., in folder: String? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    let outcome = try Command.run(arguments, in: folder)
+    #expect(outcome.exited && outcome.status == status, "\(outcome)", sourceLocation: sourceLocation)
+    #expect(outcome.output.isEmpty, "\(outcome)", sourceLocation: sourceLocation)
+    let lines = outcome.errorLines
+    #expect(lines.first?.hasPrefix("error: ") == true && lines.count <= 2, "\(outcome)", sourceLocation: sourceLocation)
+    for part in parts { #expect(outcome.errors.contains(part), "\(outcome)", sourceLocation: sourceLocation) }
+}
+
+/// Runs a command that must do its work, and gives what it prints.
+@discardableResult
+func expectSuccess(
+    _ arguments: [String], in folder: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+) throws -> String {
+    let outcome = try Command.run(arguments, in: folder)
+    #expect(outcome.exited && outcome.status == 0, "\(outcome)", sourceLocation: sourceLocation)
+    #expect(!outcome.errors.contains("error:"), "\(outcome)", sourceLocation: sourceLocation)
+    return outcome.output
+}
+
+/// A folder of its own, gone with this value.
+final class Scratch {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("command.\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    subscript(name: String) -> String { "\(path)/\(name)" }
+
+    /// Writes a text file.
+    func write(_ text: String, to name: String) throws -> String {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: self[name]))
+        return self[name]
+    }
+
+    /// Writes a tensor file.
+    func write(
+        _ tensors: [String: Golden.Tensor], metadata: [String: String] = [:], to name: String
+    ) throws -> String {
+        let named = try tensors.sorted { $0.key < $1.key }.map { key, tensor in
+            switch tensor.elements {
+            case .float32(let values): (key, try Tensor(values, shape: tensor.shape))
+            case .int64(let values): (key, try Tensor(values.map(Int.init), shape: tensor.shape))
+            }
+        }
+        try SafetensorsWriter.write(named, metadata: metadata, to: self[name])
+        return self[name]
+    }
+}
+
+extension Golden.Tensor {
+    init(_ values: [Float], _ shape: [Int]) {
+        self.init(shape: shape, elements: .float32(values))
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Images
+import JSON
+import Testing
+import Torch
+import Weights
+
+private let root = String(#filePath.dropLast("Tests/CommandTests/DataCommandTests.swift".count))
+
+/// A picture in which Canny finds a square.
+private func square(_ side: Int) -> Picture {
+    var pixels = [UInt8](repeating: 20, count: side * side * 3)
+    for y in side / 4..<side * 3 / 4 {
+        for x in side / 4..<side * 3 / 4 {
+            for channel in 0..<3 { pixels[(y * side + x) * 3 + channel] = 230 }
+        }
+    }
+    return Picture(width: side, height: side, pixels: pixels)
+}
+
+@Suite struct DatasetCommandTests {
+    @Test func `pack takes pairs and lists what it left out`() throws {
+        let (scratch, out) = (try Scratch(), try Scratch())
+        for name in ["b", "a"] {
+            try square(16).write(to: scratch["\(name).png"])
+            _ = try scratch.write("a \(name)", to: "\(name).txt")
+        }
+        _ = try scratch.write("not a picture", to: "broken.jpg")
+        _ = try scratch.write("text", to: "broken.txt")
+        try square(16).write(to: scratch["latin.png"])
+        try Data([0xE9]).write(to: URL(fileURLWithPath: scratch["latin.txt"]))
+        let text = try expectSuccess(["dataset", "pack", scratch.path, out["out.tar"], "--json"])
+        let report = try JSON.parse(text, file: "report")
+        #expect(report["samples"]?.intValue == 2)
+        #expect(
+            report["left_out"]?.arrayValue?.compactMap { $0["reason"]?.stringValue } == [
+                "broken picture", "text is not UTF-8",
+            ])
+        let first = try Data(contentsOf: URL(fileURLWithPath: out["out.tar"]))
+        try expectSuccess(["dataset", "pack", scratch.path, out["out.tar"]])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: out["out.tar"])) == first)
+    }
+
+    @Test func `pack refuses folders without samples and places it can't write`() throws {
+        let scratch = try Scratch()
+        try expectRefusal(["dataset", "pack", scratch.path, scratch["out.tar"]], saying: "NAME.jpg")
+        try expectRefusal(["dataset", "pack", scratch["none"], scratch["out.tar"]], saying: "none")
+        try square(8).write(to: scratch["a.png"])
+        _ = try scratch.write("a", to: "a.txt")
+        try expectRefusal(["dataset", "pack", scratch.path, scratch["no/out.tar"]], saying: "no/out.tar")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).sorted() == ["a.png", "a.txt"])
+    }
+}
+
+@Suite struct FilterCommandTests {
+    @Test func `list names filters and parameters`() throws {
+        #expect(try expectSuccess(["filter", "list"]).contains("CannyFilter"))
+        let report = try JSON.parse(try expectSuccess(["filter", "list", "--json"]), file: "report")
+        let canny = try #require(report["filters"]?[0])
+        #expect(canny["name"]?.stringValue == "CannyFilter" && canny["channels"]?.intValue == 1)
+        #expect(
+            canny["parameters"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == [
+                "resize", "low_threshold", "high_threshold",
+            ])
+    }
+
+    @Test func `apply shows the edges and writes the tensors`() throws {
+        let scratch = try Scratch()
+        try square(64).write(to: scratch["in.png"])
+        try expectSuccess([
+            "filter", "apply", "CannyFilter", scratch["in.png"], "-o", scratch["out.png"], "--params", "{resize: null}",
+            "--tensor", scratch["out.safetensors"], "--seed", "3",
+        ])
+        let file = try SafetensorsFile(scratch["out.safetensors"])
+        #expect(file["condition"]?.shape == [1, 1, 64, 64] && file["preview"]?.shape == [1, 3, 64, 64])
+        let edges = try file.required("condition").values(as: Float.self)
+        // The outline of a square of 32 pixels, one pixel wide; corners may be cut.
+        #expect(Set(edges) == [0, 1] && (116...132).contains(edges.filter { $0 == 1 }.count))
+        let shown = try Picture(contentsOf: scratch["out.png"])
+        #expect((0..<64 * 64).allSatisfy { Float(shown.pixels[$0 * 3]) == edges[$0] * 255 })
+    }
+
+    @Test func `apply refuses what it can't read, know or write`() throws {
+        let scratch = try Scratch()
+        try square(16).write(to: scratch["in.png"])
+        let whole = try Data(contentsOf: URL(fileURLWithPath: scratch["in.png"]))
+        try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: scratch["cut.png"]))
+        func apply(_ name: String, _ picture: String, _ more: [String] = []) -> [String] {
+            ["filter", "apply", name, scratch[picture], "-o", scratch["o.png"]] + more
+        }
+        try expectRefusal(apply("CanyFilter", "in.png"), saying: "CannyFilter")
+        try expectRefusal(apply("CannyFilter", "cut.png"), saying: "cut.png")
+        try expectRefusal(apply("CannyFilter", "none.png"), saying: "none.png")
+        try expectRefusal(apply("CannyFilter", "in.png", ["--params", "{resiz: 3}"]), saying: "resiz", "resize")
+        try expectRefusal(apply("CannyFilter", "in.png", ["--params", "{resize: wide}"]), saying: "wide")
+        try expectRefusal(apply("CannyFilter", "in.png", ["--params", "{"]), saying: "--params")
+        try expectRefusal(
+            ["filter", "apply", "CannyFilter", scratch["in.png"], "-o", scratch["o.gif"]], saying: ".png")
+        #expect(!FileManager.default.fileExists(atPath: scratch["o.png"]))
+    }
+}
+
+@Suite struct TokenizeCommandTests {
+    private static let folder = root + "models/clip-tokenizer"
+
+    @Test func `texts become ids`() throws {
+        let json = try JSON.parse(
+            try expectSuccess(["tokenize", "a photo of a dog", "--tokenizer", Self.folder, "--json"]), file: "report")
+        // transformers' CLIPTokenizer, as in Tests/Goldens/tokenizer.py.
+        #expect(json["ids"]?.arrayValue?.compactMap(\.intValue) == [49406, 320, 1125, 539, 320, 1929, 49407])
+        let padded = try expectSuccess([
+            "tokenize", "[fernando]", "--tokenizer", Self.folder, "--add", "[fernando]", "--pad",
+        ])
+        let ids = padded.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        #expect(ids.count == 77 && ids.prefix(3) == [49406, 49408, 49407])
+    }
+
+    @Test func `a folder without tokenizer is refused`() throws {
+        let scratch = try Scratch()
+        try expectRefusal(["tokenize", "a", "--tokenizer", scratch.path], saying: "vocab.json")
+        _ = try scratch.write("{", to: "tokenizer.json")
+        try expectRefusal(["tokenize", "a", "--tokenizer", scratch.path], saying: "tokenizer.json:1")
+    }
+}
