@@ -1,12 +1,16 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "CTorch.h"
 
 int ctorch_open(const char *path, const CTorchTable **out, char *message, size_t message_capacity) {
+    // libtorch's OpenMP reads this when it is loaded. Its threads spin for milliseconds by default, which stalls every
+    // operator where another process or the data thread has a core; a short spin costs nothing on a quiet machine.
+    if (getenv("OMP_WAIT_POLICY") == NULL) setenv("GOMP_SPINCOUNT", "1000", 0);
     // DEEPBIND keeps libtorch's BLAS symbols and those of OpenBLAS from catching each other's calls.
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (handle == NULL) {
