@@ -12,10 +12,6 @@ public final class GlobalResponseNorm {
         beta = try scope.parameter("beta", [1, 1, 1, channels], .zeros)
     }
 
-    /// [B, H, W, C] to the same.
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let gain = try x.to(dtype: .float32).norm([1, 2], keepingDimensions: true)  // [B, 1, 1, C]
-        let relative = try gain / (gain.mean([-1], keepingDimensions: true) + 1e-6)
-        return try x * (gamma.to(dtype: .float32) * relative + 1).to(dtype: x.dtype) + beta.to(dtype: x.dtype)
-    }
+    /// Normalises `gelu(x)`, the only thing it ever stands behind; [B, H, W, C] to the same.
+    public func afterGELU(_ x: Tensor) throws -> Tensor { try x.geluResponseNorm(gamma: gamma, beta: beta) }
 }

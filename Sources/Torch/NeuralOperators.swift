@@ -46,6 +46,12 @@ extension Tensor {
 
     /// GELU by the error function.
     public func gelu() throws -> Tensor { try Operators.gelu(.tensor(self)) }
+    /// GELU and global response normalisation of channels-last [B, ..., C]; gamma and beta have C elements.
+    ///
+    /// Keeps its input alone for the backward pass.
+    public func geluResponseNorm(gamma: Tensor, beta: Tensor) throws -> Tensor {
+        try Operators.geluResponseNorm(.tensor(self), .tensor(gamma), .tensor(beta))
+    }
     public func sigmoid() throws -> Tensor { try Operators.sigmoid(.tensor(self)) }
     public func silu() throws -> Tensor { try Operators.silu(.tensor(self)) }
     public func leakyReLU(_ slope: Double) throws -> Tensor {

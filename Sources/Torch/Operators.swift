@@ -92,5 +92,8 @@ public enum Operators {
     static let addInPlace = Operator("aten::add_.Tensor")
     static let multiplyInPlace = Operator("aten::mul_.Scalar")
     static let fusedAdamW = Operator("aten::_fused_adamw_")
+    // Kernels of the engine's own
+    static let geluResponseNorm = Operator("cascade::gelu_response_norm")
+
     static let lerpInPlace = Operator("aten::lerp_.Scalar")
 }

@@ -16,5 +16,5 @@ final class ChannelMixer {
     }
 
     /// [B, H, W, inputs] to [B, H, W, width].
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try contract(norm(expand(x).gelu())) }
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try contract(norm.afterGELU(expand(x))) }
 }

@@ -1,0 +1,301 @@
+// GELU and global response normalisation in one operator that keeps its input alone for the backward pass.
+//
+// For x [B, ..., C] over P positions: g = gelu(x), G = the norm of g over the positions, N = G / (mean of G over the
+// channels + 1e-6), y = g * (gamma * N + 1) + beta. Source: ConvNeXt V2 (Woo et al. 2023) and the reference's
+// GlobalResponseNorm.
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace engine {
+namespace {
+
+// One clone for each vector width, chosen when the library is loaded.
+#if defined(__x86_64__) && defined(__linux__)
+#define CLONED __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define CLONED
+#endif
+#define INLINE __attribute__((always_inline)) static inline
+
+constexpr double epsilon = 1e-6;
+
+INLINE float widen(float value) { return value; }
+
+INLINE float widen(uint16_t value) {
+    uint32_t bits = static_cast<uint32_t>(value) << 16;
+    float result;
+    std::memcpy(&result, &bits, 4);
+    return result;
+}
+
+INLINE void store(float *to, float value) { *to = value; }
+
+/// Rounds to the nearest bfloat16, ties to even.
+INLINE void store(uint16_t *to, float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    *to = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+/// e^x for x <= 0, relative error below 2e-7: 2^n times a polynomial of the rest.
+INLINE float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float n = std::nearbyint(x * 1.44269504f);
+    float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float p = 1.0f + r * (1.0f + r * (0.5f + r * (1.66666667e-1f + r * (4.16666667e-2f
+        + r * (8.33333333e-3f + r * 1.38888889e-3f)))));
+    int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+    float power;
+    std::memcpy(&power, &bits, 4);
+    return p * power;
+}
+
+/// The normal distribution's cumulative function and its density at x, by Abramowitz and Stegun 7.1.26 (error below
+/// 1.5e-7).
+INLINE void normal(float x, float &cumulative, float &density) {
+    float z = std::fabs(x) * 0.707106781f;
+    float t = 1.0f / (1.0f + 0.3275911f * z);
+    float e = exponential(-z * z);
+    float tail = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+    float half = 0.5f * tail * e;
+    cumulative = x < 0 ? half : 1.0f - half;
+    density = 0.398942280f * e;
+}
+
+INLINE float gelu(float x) {
+    float cumulative, density;
+    normal(x, cumulative, density);
+    return x * cumulative;
+}
+
+/// Adds the squares of gelu(x) of some positions to `sums` [C].
+template <typename T>
+INLINE void add_squares(const T *x, int64_t positions, int64_t channels, float *sums) {
+    for (int64_t p = 0; p < positions; ++p)
+        for (int64_t c = 0; c < channels; ++c) {
+            float g = gelu(widen(x[p * channels + c]));
+            sums[c] += g * g;
+        }
+}
+
+/// y = gelu(x) * scale + shift.
+template <typename T>
+INLINE void apply(
+    const T *x, int64_t positions, int64_t channels, const float *scale, const float *shift, T *y) {
+    for (int64_t p = 0; p < positions; ++p)
+        for (int64_t c = 0; c < channels; ++c)
+            store(y + p * channels + c, gelu(widen(x[p * channels + c])) * scale[c] + shift[c]);
+}
+
+/// Adds dy * gelu(x) to `products` [C].
+template <typename T>
+INLINE void add_products(const T *x, const T *dy, int64_t positions, int64_t channels, float *products) {
+    for (int64_t p = 0; p < positions; ++p)
+        for (int64_t c = 0; c < channels; ++c)
+            products[c] += widen(dy[p * channels + c]) * gelu(widen(x[p * channels + c]));
+}
+
+/// dx = (dy * scale + gelu(x) * pull) * gelu'(x).
+template <typename T>
+INLINE void apply_backward(
+    const T *x, const T *dy, int64_t positions, int64_t channels, const float *scale, const float *pull, T *dx) {
+    for (int64_t p = 0; p < positions; ++p)
+        for (int64_t c = 0; c < channels; ++c) {
+            float value = widen(x[p * channels + c]), cumulative, density;
+            normal(value, cumulative, density);
+            float gradient = widen(dy[p * channels + c]) * scale[c] + value * cumulative * pull[c];
+            store(dx + p * channels + c, gradient * (cumulative + value * density));
+        }
+}
+
+#define KERNELS(T)                                                                                                    \
+    CLONED void squares_of(const T *x, int64_t n, int64_t c, float *s) { add_squares(x, n, c, s); }                   \
+    CLONED void apply_to(const T *x, int64_t n, int64_t c, const float *a, const float *b, T *y) {                    \
+        apply(x, n, c, a, b, y);                                                                                      \
+    }                                                                                                                 \
+    CLONED void products_of(const T *x, const T *d, int64_t n, int64_t c, float *p) { add_products(x, d, n, c, p); }  \
+    CLONED void apply_backward_to(                                                                                    \
+        const T *x, const T *d, int64_t n, int64_t c, const float *a, const float *b, T *y) {                         \
+        apply_backward(x, d, n, c, a, b, y);                                                                          \
+    }
+KERNELS(float)
+KERNELS(uint16_t)
+#undef KERNELS
+
+/// Positions that one task takes; small, so that a task's part stays in the cache from pass to pass.
+constexpr int64_t rows_per_task = 32;
+
+/// Sums over the positions of each sample, [B, C]: `part` adds some positions to a row.
+template <typename Part>
+at::Tensor summed(int64_t batch, int64_t positions, int64_t channels, const Part &part) {
+    int64_t tasks = (positions + rows_per_task - 1) / rows_per_task;
+    at::Tensor partial = at::zeros({batch, tasks, channels}, at::kFloat);
+    float *sums = partial.data_ptr<float>();
+    at::parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
+        for (int64_t task = from; task < to; ++task) {
+            int64_t first = (task % tasks) * rows_per_task;
+            int64_t count = std::min(rows_per_task, positions - first);
+            part((task / tasks) * positions + first, count, sums + task * channels);
+        }
+    });
+    return partial.sum(1);
+}
+
+/// Runs `part(sample, first position, count)` over all positions.
+template <typename Part>
+void over_positions(int64_t batch, int64_t positions, const Part &part) {
+    int64_t tasks = (positions + rows_per_task - 1) / rows_per_task;
+    at::parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
+        for (int64_t task = from; task < to; ++task) {
+            int64_t first = (task % tasks) * rows_per_task;
+            part(task / tasks, (task / tasks) * positions + first, std::min(rows_per_task, positions - first));
+        }
+    });
+}
+
+struct Shape {
+    int64_t batch, positions, channels;
+    explicit Shape(const at::Tensor &x)
+        : batch(x.size(0)), positions(x.numel() / std::max<int64_t>(1, x.size(0) * x.size(-1))), channels(x.size(-1)) {}
+};
+
+/// Whether the kernels above take the tensor; elsewhere libtorch's operators do the same.
+bool is_native(const at::Tensor &x) {
+    return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
+template <typename Body>
+void with_type(const at::Tensor &x, const Body &body) {
+    if (x.scalar_type() == at::kFloat)
+        body(static_cast<float *>(nullptr));
+    else
+        body(static_cast<uint16_t *>(nullptr));
+}
+
+at::Tensor flat(const at::Tensor &x, const Shape &shape) {
+    return x.reshape({shape.batch, shape.positions, shape.channels}).to(at::kFloat);
+}
+
+/// The norm of gelu(x) over the positions, [B, C].
+at::Tensor gain_of(const at::Tensor &x, const Shape &shape) {
+    if (!is_native(x)) return at::gelu(flat(x, shape)).square().sum(1).sqrt();
+    at::Tensor sums;
+    with_type(x, [&](auto *type) {
+        auto *data = static_cast<decltype(type)>(x.data_ptr());
+        sums = summed(shape.batch, shape.positions, shape.channels, [&](int64_t row, int64_t count, float *to) {
+            squares_of(data + row * shape.channels, count, shape.channels, to);
+        });
+    });
+    return sums.sqrt();
+}
+
+struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
+    static at::Tensor forward(
+        torch::autograd::AutogradContext *context, const at::Tensor &input, const at::Tensor &gamma,
+        const at::Tensor &beta) {
+        at::Tensor x = input.contiguous();
+        Shape shape(x);
+        at::Tensor gain = gain_of(x, shape);
+        at::Tensor relative = gain / (gain.mean(1, true) + epsilon);
+        at::Tensor scale = (gamma.reshape({1, -1}).to(at::kFloat) * relative + 1).contiguous();
+        at::Tensor shift = beta.reshape({-1}).to(at::kFloat).contiguous();
+        at::Tensor y;
+        if (is_native(x)) {
+            y = at::empty_like(x);
+            with_type(x, [&](auto *type) {
+                auto *from = static_cast<decltype(type)>(x.data_ptr());
+                auto *to = static_cast<decltype(type)>(y.data_ptr());
+                over_positions(shape.batch, shape.positions, [&](int64_t sample, int64_t row, int64_t count) {
+                    apply_to(
+                        from + row * shape.channels, count, shape.channels,
+                        scale.data_ptr<float>() + sample * shape.channels, shift.data_ptr<float>(),
+                        to + row * shape.channels);
+                });
+            });
+        } else {
+            y = (at::gelu(flat(x, shape)) * scale.unsqueeze(1) + shift).to(x.scalar_type()).reshape(x.sizes());
+        }
+        context->save_for_backward({x, gamma, gain});
+        context->saved_data["beta_dtype"] = static_cast<int64_t>(beta.scalar_type());
+        context->saved_data["beta_shape"] = beta.sizes().vec();
+        return y;
+    }
+
+    static torch::autograd::variable_list backward(
+        torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
+        auto saved = context->get_saved_variables();
+        const at::Tensor &x = saved[0], &gamma = saved[1], &gain = saved[2];
+        Shape shape(x);
+        at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous();
+        at::Tensor weight = gamma.reshape({1, -1}).to(at::kFloat);
+        at::Tensor divisor = gain.mean(1, true) + epsilon;
+        at::Tensor relative = gain / divisor;
+
+        at::Tensor products;  // the sum of dy * gelu(x) over the positions, [B, C]
+        if (is_native(x)) {
+            with_type(x, [&](auto *type) {
+                auto *values = static_cast<decltype(type)>(x.data_ptr());
+                auto *incoming = static_cast<decltype(type)>(dy.data_ptr());
+                products = summed(shape.batch, shape.positions, shape.channels, [&](int64_t row, int64_t n, float *to) {
+                    products_of(
+                        values + row * shape.channels, incoming + row * shape.channels, n, shape.channels, to);
+                });
+            });
+        } else {
+            products = (flat(dy, shape) * at::gelu(flat(x, shape))).sum(1);
+        }
+
+        at::Tensor d_relative = products * weight;
+        at::Tensor d_gain = d_relative / divisor
+            - (d_relative * gain).sum(1, true) / (divisor * divisor * static_cast<double>(shape.channels));
+        at::Tensor pull = at::where(gain > 0, d_gain / gain, at::zeros_like(gain)).contiguous();
+        at::Tensor scale = (weight * relative + 1).contiguous();
+        at::Tensor dx;
+        if (is_native(x)) {
+            dx = at::empty_like(x);
+            with_type(x, [&](auto *type) {
+                auto *values = static_cast<decltype(type)>(x.data_ptr());
+                auto *incoming = static_cast<decltype(type)>(dy.data_ptr());
+                auto *to = static_cast<decltype(type)>(dx.data_ptr());
+                over_positions(shape.batch, shape.positions, [&](int64_t sample, int64_t row, int64_t count) {
+                    apply_backward_to(
+                        values + row * shape.channels, incoming + row * shape.channels, count, shape.channels,
+                        scale.data_ptr<float>() + sample * shape.channels,
+                        pull.data_ptr<float>() + sample * shape.channels, to + row * shape.channels);
+                });
+            });
+        } else {
+            at::Tensor values = flat(x, shape);
+            at::Tensor d_active = flat(dy, shape) * scale.unsqueeze(1) + at::gelu(values) * pull.unsqueeze(1);
+            dx = at::gelu_backward(d_active, values).to(x.scalar_type()).reshape(x.sizes());
+        }
+
+        at::Tensor d_gamma, d_beta;
+        if (context->needs_input_grad(1))
+            d_gamma = (products * relative).sum(0).reshape(gamma.sizes()).to(gamma.scalar_type());
+        if (context->needs_input_grad(2))
+            d_beta = flat(dy, shape).sum(std::vector<int64_t>{0, 1})
+                         .reshape(context->saved_data["beta_shape"].toIntVector())
+                         .to(static_cast<at::ScalarType>(context->saved_data["beta_dtype"].toInt()));
+        return {dx, d_gamma, d_beta};
+    }
+};
+
+at::Tensor gelu_response_norm(const at::Tensor &x, const at::Tensor &gamma, const at::Tensor &beta) {
+    TORCH_CHECK(x.dim() >= 2 && gamma.numel() == x.size(-1) && beta.numel() == x.size(-1), "gelu_response_norm: x has ",
+        x.sizes(), ", gamma ", gamma.sizes(), ", beta ", beta.sizes());
+    return GELUResponseNorm::apply(x, gamma, beta);
+}
+
+}  // namespace
+}  // namespace engine
+
+TORCH_LIBRARY(cascade, library) {
+    library.def("gelu_response_norm(Tensor x, Tensor gamma, Tensor beta) -> Tensor", engine::gelu_response_norm);
+}
