@@ -53,10 +53,9 @@ public enum ControlNetRecipe {
             model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
             cache: parts.latentCache)
         let samples = try parts.heldOutSamples()
-        if own.measuresStatistics, let first = samples.first {
-            let alike = samples.filter {
-                $0.picture.width == first.picture.width && $0.picture.height == first.picture.height
-            }
+        if own.measuresStatistics {
+            let trained = try HeldOut.samples(run.webdatasetPath, buckets: parts.buckets, limit: 32)
+            let alike = RecipeParts.previewSamples(trained, count: trained.count)
             let pictures = try TensorPictures.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
@@ -114,7 +113,7 @@ struct ControlNetConfiguration {
     let checkpointPath: String?
     /// Trained EfficientNetV2-S features to start the trunk from.
     let backbonePath: String?
-    /// Whether the trunk's batch norms take their statistics from held-out conditions before the first update.
+    /// Whether the trunk's batch norms take their statistics from conditions of the data before the first update.
     let measuresStatistics: Bool
     let places: (blocks: Failure.Place, filter: Failure.Place)
 

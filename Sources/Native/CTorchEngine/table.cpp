@@ -1,4 +1,5 @@
 // The table that `ctorch_open` finds.
+#include <ATen/Context.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 
@@ -10,6 +11,8 @@ const CTorchTable *ctorch_engine_table(void) {
     // CUDA's operators register themselves when their library is loaded; without it torch works on the CPU alone.
     static void *const cuda = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_LOCAL);
     (void)cuda;
+    // Precision is what the caller asked for: no ten-bit mantissas behind the name of float32.
+    at::globalContext().setAllowTF32CuDNN(false);
     static const CTorchTable table = [] {
         CTorchTable t{};
         t.abi = CTORCH_ABI;
