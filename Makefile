@@ -29,11 +29,16 @@ lint: ## the style, strictly, and nothing else
 format: ## rewrite the sources in the house style
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-bench: build ## speed and memory of a LoRA update
-	.build/release/cascade-bench
+bench: build .venv/ready ## a LoRA update beside diffusers and peft, in alternated pairs
+	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
 
-parity: setup ## every test that holds a result against a peer's
-	@.ci/test --filter Parity
+parity: build .venv/ready ## every part beside its peer, on random configurations
+	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
+
+.venv/ready: Tests/Peers/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet -r Tests/Peers/requirements.txt
+	@touch $@
 
 # With --no-as-needed, or the linker drops torch_cuda and CUDA is silently absent.
 engine: ## the engine library alone, with only a C++ compiler and a torch: .build/engine

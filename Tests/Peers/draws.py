@@ -209,7 +209,7 @@ def diffuse_case(draw: Draw) -> Case:
 
     t stays above 0.02: nearer to 0, 1 - variance loses its digits in float32 and an implementation that computes as
     the reference does would differ from this float64 peer by more than the bar, in the SNR above all."""
-    weight = draw.one("p2", {"name": "p2", "k": 2.0, "gamma": 0.5}, "constant", "snr", "min_snr", "adaptive")
+    weight = draw.one("p2", {"name": "p2", "k": 2.0, "gamma": 0.5}, "constant", "adaptive")
     arch = {
         "schedule": draw.one("cosine", {"name": "cosine", "clamp_range": [0.001, 0.999]}),
         "loss_weight": weight,
