@@ -21,10 +21,10 @@ def draw(height: int, width: int, seed: int) -> torch.Tensor:
     """[1, 3, H, W] in 0...1: rectangles and discs over a slope."""
     numbers = numpy.random.default_rng(seed)
     picture = numpy.linspace(40, 120, width)[None, :, None].repeat(height, 0).repeat(3, 2).astype(numpy.uint8)
-    for _ in range(4):
+    for _ in range(16):
         colour = numbers.integers(0, 256, 3).tolist()
         x, y = int(numbers.integers(0, width)), int(numbers.integers(0, height))
-        cv2.circle(picture, (x, y), max(2, min(height, width) // 5), colour, -1)
+        cv2.circle(picture, (x, y), max(2, min(height, width) // 8), colour, -1)
         cv2.rectangle(picture, (y % width, x % height), (y % width + width // 4, x % height + height // 4), colour, -1)
     return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
 
@@ -39,6 +39,6 @@ def canny(pictures: torch.Tensor) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    pictures = {"wide": draw(64, 96, 1), "tall": draw(120, 50, 2), "small": draw(24, 20, 3)}
+    pictures = {"wide": draw(56, 90, 1), "tall": draw(120, 50, 2), "small": draw(40, 36, 3)}
     outputs = {name: canny(picture) for name, picture in pictures.items()}
     golden.write("canny_filter", "CannyFilter", {}, ["opencv-python-headless"], {"in": pictures, "out": outputs})

@@ -117,7 +117,7 @@ private let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [])
         #expect(made.shape == expected.shape)
         let pairs = zip(try made.values(as: Float.self), expected.floats)
         #expect(pairs.count { abs($0 - $1) > 1e-3 } <= expected.floats.count / 200)
-        #expect(expected.floats.contains { $0 > 0.5 })
+        #expect(expected.floats.count { $0 > 0.01 } > expected.floats.count / 50)
     }
 
     @Test func withoutResizeEdgesAreSharp() throws {
