@@ -122,7 +122,12 @@ let package = Package(
             ]),
 
         // Tests
-        .target(name: "TestSupport", dependencies: ["Torch", "Weights", "JSON", "Failures"], path: "Tests/Support"),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Generation", "Cascade", "Layers", "Weights", "Shards", "Images", "Torch", "JSON", "Failures",
+            ],
+            path: "Tests/Support"),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
         tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
@@ -137,7 +142,7 @@ let package = Package(
             "Plugin",
             [
                 "CannyFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings",
-                "Torch", "Images", "Failures", "TestSupport",
+                "Torch", "Images", "JSON", "Failures", "TestSupport",
             ]),
         tests(
             "Training",

@@ -27,7 +27,13 @@ struct TokenRequest: SettingReadable, Sendable {
     /// The ids of the vocabulary that a pattern finds.
     /// - Throws: a failure of the input where there are none.
     func ids(matching pattern: String, in tokenizer: CLIPTokenizer) throws -> [Int] {
-        let ids = try tokenizer.ids(matching: pattern)
+        let ids: [Int]
+        do {
+            ids = try tokenizer.ids(matching: pattern)
+        } catch var failure as Failure {
+            failure.place = place
+            throw failure
+        }
         guard !ids.isEmpty else {
             throw Failure.input(
                 "`train_tokens` has a pattern that no token of the vocabulary matches", at: place, got: pattern,

@@ -18,13 +18,7 @@ struct TowerGolden {
     }
 
     /// The tensor of a full key; nil where there is none.
-    func tensor(_ key: String) throws -> Tensor? {
-        guard let tensor = golden.tensors[key] else { return nil }
-        switch tensor.elements {
-        case .float32(let values): return try Tensor(values, shape: tensor.shape)
-        case .int64(let values): return try Tensor(values.map(Int.init), shape: tensor.shape)
-        }
-    }
+    func tensor(_ key: String) throws -> Tensor? { try golden.tensors[key]?.made() }
 
     func required(_ key: String) throws -> Tensor {
         let tensor = try tensor(key)
@@ -40,22 +34,8 @@ struct TowerGolden {
     /// The file's weights, or drawn ones where it holds only the batch norms' scales.
     func parameters(ignoring: @escaping (String) -> Bool = BatchStatistics.isCounter) -> any ParameterSource {
         let stored = golden.part("weights")
-        if stored.isEmpty { return DrawnByName(golden: golden) }
-        return StoredParameters(
-            name: golden.path, available: Array(stored.keys), ignoring: ignoring,
-            lookUp: { try tensor("weights.\($0)") })
+        return stored.isEmpty ? golden.drawnParameters : golden.parameters("weights", ignoring: ignoring)
     }
-}
-
-/// Draws every parameter from its name, and batch norms' statistics by their layer's scale in the golden.
-private struct DrawnByName: ParameterSource {
-    let golden: Golden
-
-    func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
-        try Tensor(golden.drawn(key, shape: shape), shape: shape)
-    }
-
-    func finish() throws {}
 }
 
 /// Gives zeros that take no memory, for networks of which only keys and shapes matter.

@@ -1,6 +1,7 @@
 import Foundation
 import Images
 import JSON
+import TestSupport
 import Testing
 import Torch
 import Weights

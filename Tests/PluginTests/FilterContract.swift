@@ -1,0 +1,134 @@
+import AdapterKit
+import CannyFilter
+import Failures
+import Settings
+import TestSupport
+import Testing
+import Torch
+
+/// What every filter keeps; a new one is added here.
+private let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [])
+
+@Suite struct FilterContract {
+    static let names = plugIns.filters.map { $0.name }
+
+    private func filter(_ name: String, _ parameters: String = "{}") throws -> any ControlFilter {
+        try plugIns.filter(name, parameters: .parse(parameters, file: "filter.yaml"))
+    }
+
+    /// Pictures with straight edges and a gradient, all different.
+    private func pictures(_ count: Int, _ height: Int, _ width: Int) throws -> Tensor {
+        let values = (0..<count * 3 * height * width).map { index -> Float in
+            let (x, y) = (index % width, index / width % height)
+            let (channel, picture) = (index / (width * height) % 3, index / (3 * width * height))
+            let isInside = x > width / 4 + picture && x < width * 3 / 4 && y > height / 4 && y < height * 2 / 3
+            return isInside ? 0.9 - 0.1 * Float(channel) : 0.3 * Float(x) / Float(width)
+        }
+        return try Tensor(values, shape: [count, 3, height, width])
+    }
+
+    private func expectSound(_ filter: any ControlFilter, _ pictures: Tensor) throws {
+        let made = try filter(pictures, generator: Generator(seed: 1))
+        let (condition, preview) = (made.condition, made.preview)
+        #expect(condition.rank == 4 && condition.size(0) == pictures.size(0) && condition.size(1) == filter.channels)
+        #expect(condition.size(2) > 0 && condition.size(3) > 0)
+        #expect(preview.shape == pictures.shape)
+        for tensor in [condition, preview] {
+            let values = try tensor.values(as: Float.self)
+            #expect(values.allSatisfy { (0...1).contains($0) })
+        }
+    }
+
+    @Test(arguments: names, [[1, 8, 8], [2, 64, 64], [1, 40, 96], [3, 97, 31], [1, 1, 1]])
+    func pictureOfAnySizeHasAConditionInRange(name: String, shape: [Int]) throws {
+        try expectSound(filter(name), pictures(shape[0], shape[1], shape[2]))
+    }
+
+    @Test(arguments: names)
+    func evenGreyIsNoTrouble(name: String) throws {
+        for grey in [0, 0.5, 1] { try expectSound(filter(name), .full([1, 3, 32, 48], grey)) }
+    }
+
+    @Test(arguments: names)
+    func aSeedRepeatsTheCondition(name: String) throws {
+        let (filter, pictures) = (try filter(name), try pictures(2, 48, 64))
+        let first = try filter(pictures, generator: Generator(seed: 3))
+        let second = try filter(pictures, generator: Generator(seed: 3))
+        #expect(try first.condition.values(as: Float.self) == second.condition.values(as: Float.self))
+        #expect(try first.preview.values(as: Float.self) == second.preview.values(as: Float.self))
+    }
+
+    @Test(arguments: names)
+    func aBatchIsItsPicturesOneByOne(name: String) throws {
+        let (filter, pictures) = (try filter(name), try pictures(3, 48, 64))
+        let whole = try filter(pictures, generator: Generator(seed: 3)).condition
+        for index in 0..<3 {
+            let one = try filter(pictures.sliced(0, index..<index + 1), generator: Generator(seed: 3)).condition
+            let expected = try whole.sliced(0, index..<index + 1).contiguous().values(as: Float.self)
+            #expect(try one.values(as: Float.self) == expected)
+        }
+        // The pictures differ, so one filtered for another would show.
+        #expect(try (whole.selected(0, 0) - whole.selected(0, 2)).abs().sum().item() > 0)
+    }
+
+    /// The parameters that a filter lists for people.
+    private func listed(_ name: String) -> [FilterParameter] {
+        plugIns.filters.first { $0.name == name }?.parameters ?? []
+    }
+
+    @Test(arguments: names)
+    func anUnknownParameterIsRefusedWithTheNearestName(name: String) throws {
+        for parameter in listed(name).map(\.name) {
+            let failure = try #require(throws: Failure.self) { try filter(name, "{\(parameter)x: 1}") }
+            #expect(failure.blame == .input && failure.what.contains("\(parameter)x"))
+            #expect(failure.place == .init("filter.yaml", line: 1, column: 2))
+            #expect(failure.advice?.contains("\"\(parameter)\"") == true)
+        }
+    }
+
+    @Test(arguments: names)
+    func theDefaultsListedAreTheDefaults(name: String) throws {
+        let pictures = try pictures(1, 48, 64)
+        let defaults = "{" + listed(name).map { "\($0.name): \($0.defaultValue)" }.joined(separator: ", ") + "}"
+        let (written, plain) = (try filter(name, defaults), try filter(name))
+        let stated = try written(pictures, generator: Generator(seed: 3)).condition
+        let unstated = try plain(pictures, generator: Generator(seed: 3)).condition
+        #expect(try stated.values(as: Float.self) == unstated.values(as: Float.self))
+    }
+
+    @Test func anUnknownFilterIsRefusedWithTheNearestName() throws {
+        let failure = try #require(throws: Failure.self) { try filter("CannyFilte") }
+        #expect(failure.blame == .input && failure.expected == "CannyFilter")
+        #expect(failure.advice == "did you mean `CannyFilter`?")
+    }
+}
+
+@Suite struct CannyFilterTests {
+    private func canny(_ parameters: String) throws -> CannyFilter {
+        try CannyFilter.make(.parse(parameters, file: "filter.yaml"))
+    }
+
+    @Test(arguments: ["wide", "tall", "small"])
+    func edgesAreThoseOfThePeer(name: String) throws {
+        let golden = try Golden("canny_filter")
+        let picture = try #require(golden.tensors["in.\(name)"]).made()
+        let expected = try #require(golden.tensors["out.\(name)"])
+        let made = try canny("{}")(picture, generator: Generator(seed: 1)).condition
+        #expect(made.shape == expected.shape)
+        let pairs = zip(try made.values(as: Float.self), expected.floats)
+        #expect(pairs.count { abs($0 - $1) > 1e-3 } <= expected.floats.count / 200)
+        #expect(expected.floats.count { $0 > 0.01 } > expected.floats.count / 50)
+    }
+
+    @Test func withoutResizeEdgesAreSharp() throws {
+        let picture = try #require(Golden("canny_filter").tensors["in.wide"]).made()
+        let made = try canny("{resize: null}")(picture, generator: Generator(seed: 1)).condition
+        #expect(Set(try made.values(as: Float.self)) == [0, 1])
+    }
+
+    @Test(arguments: ["{resize: 0}", "{resize: 9000}", "{low_threshold: -1}", "{high_threshold: much}"])
+    func parametersThatCannotBeAreRefused(parameters: String) throws {
+        let failure = try #require(throws: Failure.self) { try canny(parameters) }
+        #expect(failure.blame == .input && failure.place?.line == 1 && failure.expected != nil)
+    }
+}

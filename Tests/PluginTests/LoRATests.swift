@@ -1,0 +1,119 @@
+import AdapterKit
+import Cascade
+import Failures
+import JSON
+import Layers
+import LoRA
+import Settings
+import TestSupport
+import Testing
+import Torch
+
+@Suite struct LoRATests {
+    @Test func gradientsAreThePeers() throws {
+        let golden = try Golden("gradients_lora")
+        func input(_ name: String) throws -> Tensor { try #require(golden.tensors["in.\(name)"]).made() }
+        let stageC = try StageC(
+            Setting.parse(golden.arch, file: golden.path).read(as: StageCConfiguration.self),
+            ParameterStore(from: golden.parameters("weights")))
+        let model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "golden", sha256: ""))
+        let rank = try #require(golden.metadata["rank"].flatMap(Int.init))
+        let alpha = try #require(golden.metadata["alpha"].flatMap(Double.init))
+        let lora = try LoRA(
+            .init(moduleFilters: [".attn", "channelwise"], rank: rank, alpha: alpha), on: model,
+            generator: Generator(seed: 1))
+        #expect(lora.parameters.map(\.name).sorted() == golden.part("adapter").keys.sorted())
+        for (name, tensor) in lora.parameters {
+            let value = try #require(golden.tensors["adapter.\(name)"]).made()
+            try tensor.assign(value)
+        }
+        try lora.attach()
+
+        var conditions = StageC.Conditions(
+            clipText: try input("clip_text"), clipTextPooled: try input("clip_text_pooled"),
+            clipImage: try input("clip_img"))
+        conditions.injections = [1: try input("cnet.1")]
+        let out = try stageC(input("x"), time: input("r"), conditions)
+        let expected = try #require(golden.tensors["out.out"]).made()
+        #expect(try relativeError(out, expected) < 1e-4)
+        try out.meanSquaredError(to: input("target")).backward()
+        for (name, tensor) in lora.parameters {
+            let expected = try #require(golden.tensors["out.grad.\(name)"]).made()
+            try expectGradient(of: tensor, expected, name)
+        }
+    }
+
+    @Test(arguments: ["attention", "clf", "down_blocks.0.2"])
+    func filtersSelectByPartOfThePath(filter: String) throws {
+        let world = try AdaptedWorld()
+        let lora = try LoRA(.init(moduleFilters: [filter], rank: 1), on: world.model, generator: Generator(seed: 1))
+        let paths = lora.parameters.map(\.name)
+        #expect(!paths.isEmpty && paths.allSatisfy { $0.contains(filter) })
+        let all = world.model.stageC.store.projections.count { $0.path.contains(filter) }
+        #expect(paths.count == 2 * all)
+    }
+
+    @Test func aFilterThatSelectsNothingIsRefusedWithExamples() throws {
+        let world = try AdaptedWorld()
+        var fields = try Setting.parse("module_filters: ['.attn', '.attm']\nrank: 2\n", file: "lora.yaml").fields()
+        let planned = try LoRA.plan(&fields)
+        let plan = try #require(planned)
+        for attempt in [
+            { _ = try plan.summary(world.model) }, { _ = try plan.make(world.model, Generator(seed: 1)) },
+        ] {
+            let failure = try #require(throws: Failure.self, performing: attempt)
+            #expect(failure.blame == .input && failure.got == "`.attm`")
+            #expect(failure.place == .init("lora.yaml", line: 1, column: 17))
+            #expect(failure.expected?.contains("down_blocks.0.") == true)
+        }
+    }
+
+    @Test(arguments: [
+        "module_filters: []\nrank: 2", "module_filters: [.attn]\nrank: 0", "module_filters: [.attn]\nrank: 4097",
+        "module_filters: [.attn]", "rank: 4", "module_filters: [.attn]\nrank: 4\nlora_alpha: 0",
+        "module_filters: [.attn]\nrank: 4\nlora_init: zero", "module_filters: .attn.x: 4\nrank: 4",
+    ])
+    func configurationsThatCannotBeAreRefused(text: String) throws {
+        let failure = try #require(throws: Failure.self) {
+            var fields = try Setting.parse(text, file: "lora.yaml").fields()
+            _ = try LoRA.plan(&fields)
+        }
+        #expect(failure.blame == .input && failure.place?.file == "lora.yaml" && failure.place?.line != nil)
+    }
+
+    @Test func strengthScalesWhatIsAdded() throws {
+        let world = try AdaptedWorld()
+        let base = try world.answer()
+        let lora = try LoRA(
+            .init(moduleFilters: ["clf"], rank: 2), on: world.model, generator: Generator(seed: 1))
+        try stir(lora)
+        try lora.attach()
+        // The last layer is linear, so half the strength is half the change.
+        let whole = try world.answer() - base
+        lora.strength = 0.5
+        #expect(try relativeError((world.answer() - base) * 2, whole) < 1e-3)
+    }
+
+    @Test func twoAdaptersCannotShareAModule() throws {
+        let world = try AdaptedWorld()
+        let (one, two) = (
+            try AdapterCase.loraFromReference.make(for: world), try AdapterCase.loraFromKaiming.make(for: world)
+        )
+        try one.attach()
+        #expect(throws: Failure.self) { try two.attach() }
+        two.detach()
+        try one.attach()
+    }
+}
+
+/// Expects a gradient within a thousandth of the peer's: by norm, and each element by the largest one.
+func expectGradient(
+    of parameter: Tensor, _ expected: Tensor, _ name: String, sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    let gradient = try parameter.gradient()
+    let found = try #require(gradient, "\(name)", sourceLocation: sourceLocation)
+    #expect(try relativeError(found, expected) < 1e-3, "\(name)", sourceLocation: sourceLocation)
+    let largest = try expected.abs().values(as: Float.self).max() ?? 0
+    let apart = try (found - expected).abs().values(as: Float.self).max() ?? 0
+    #expect(apart <= 1e-3 * largest, "\(name)", sourceLocation: sourceLocation)
+}

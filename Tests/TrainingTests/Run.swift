@@ -1,0 +1,101 @@
+import AdapterKit
+import CannyFilter
+import Failures
+import Foundation
+import JSON
+import LearnedTokens
+import LoRA
+import Settings
+import Synchronization
+import Telemetry
+import TestSupport
+import Testing
+import Torch
+import Training
+import Weights
+
+/// The three recipes.
+enum Recipe: String, CaseIterable {
+    case finetune, lora, controlnet
+
+    /// The keys that the recipe needs beside those of all.
+    var keys: [String: String] {
+        switch self {
+        case .finetune: [:]
+        case .lora: TinyWorld.lora
+        case .controlnet: TinyWorld.controlNet
+        }
+    }
+
+    /// The name of the files.
+    var files: String { self == .finetune ? "generator" : rawValue }
+}
+
+/// A run in a folder of its own, as a command starts it.
+struct Run {
+    let scratch: Scratch
+    let recipe: Recipe
+    private let said = Transcript()
+
+    init(_ recipe: Recipe, in scratch: Scratch? = nil) throws {
+        self.recipe = recipe
+        self.scratch = try scratch ?? Scratch()
+    }
+
+    var checkpoints: String { scratch["checkpoints/run"] }
+    var weights: String { "\(checkpoints)/\(recipe.files).safetensors" }
+    var optimizer: String { "\(checkpoints)/\(recipe.files)_optim.safetensors" }
+    var info: String { "\(checkpoints)/info.json" }
+    /// What was written for a person.
+    var lines: [String] { said.lines }
+
+    /// Trains with changes to the tiny configuration.
+    @discardableResult
+    func callAsFunction(
+        _ changes: [String: String] = [:], filters: [any ControlFilter.Type] = [], options: RunOptions = .init()
+    ) throws -> RunOutcome? {
+        let text = try TinyWorld.shared().configuration(in: scratch, recipe.keys.merging(changes) { $1 })
+        let setting = try Setting.parse(text, file: "run.yaml")
+        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+        let said = said
+        let console = Console(isTerminal: false) { said.add($0) }
+        switch recipe {
+        case .finetune: return try FinetuneRecipe.run(setting, options: options, console: console)
+        case .lora: return try LoRARecipe.run(setting, options: options, plugIns: plugIns, console: console)
+        case .controlnet:
+            return try ControlNetRecipe.run(
+                setting, options: options, plugIns: plugIns.adding(filters: filters), console: console)
+        }
+    }
+
+    /// The failure that a run with these changes ends with, without having begun.
+    func failure(_ changes: [String: String], options: RunOptions = .init()) throws -> Failure {
+        try #require(throws: Failure.self) { try self(changes, options: options) }
+    }
+
+    // MARK: What a run leaves
+
+    /// Lines of `metrics.jsonl` without what a clock says.
+    func metrics() throws -> [JSON] {
+        try text(scratch["output/run/metrics.jsonl"]).split(separator: "\n").map { line in
+            var object = try #require(JSON.parse(String(line), file: "metrics.jsonl").objectValue)
+            object["seconds"] = nil
+            object["samples_per_second"] = nil
+            return .object(object)
+        }
+    }
+
+    func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+    func text(_ path: String) throws -> String { String(decoding: try bytes(path), as: UTF8.self) }
+}
+
+/// What a console was told.
+private final class Transcript: Sendable {
+    private let text = Mutex("")
+
+    func add(_ part: String) { text.withLock { $0 += part } }
+    var lines: [String] { text.withLock { $0.split(separator: "\n").map(String.init) } }
+}
+
+/// Runs follow one another: the signals that end a run belong to the whole process.
+@Suite(.serialized) struct TrainingRuns {}

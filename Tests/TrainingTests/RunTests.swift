@@ -1,0 +1,157 @@
+import AdapterKit
+import Failures
+import Foundation
+import JSON
+import Settings
+import Synchronization
+import Telemetry
+import TestSupport
+import Testing
+import Torch
+import Training
+import Weights
+
+extension TrainingRuns {
+    /// Whole runs of the recipes on a dozen pictures.
+    @Suite struct Whole {
+        @Test func `a base is trained, then a LoRA and a ControlNet on it`() throws {
+            let world = try TinyWorld.shared()
+            let base = try Run(.finetune)
+            let trained = try #require(try base(["generator_checkpoint_path": "", "updates": "2"]))
+            #expect(trained.isComplete && trained.updates == 2 && trained.checkpoint == base.weights)
+            let before = try base.bytes(base.weights)
+            for recipe in [Recipe.lora, .controlnet] {
+                let run = try Run(recipe)
+                let changes = world.heldOut.merging(
+                    ["generator_checkpoint_path": base.weights, "save_every": "2", "backup_every": "2"]) { $1 }
+                let outcome = try #require(try run(changes))
+                #expect(outcome.isComplete && outcome.updates == 3)
+                // The base is only read.
+                #expect(try base.bytes(base.weights) == before)
+                let metrics = try run.metrics()
+                #expect(metrics.compactMap { $0["step"]?.intValue } == [1, 2, 3])
+                #expect(metrics.compactMap { $0["lr"]?.doubleValue } == [0.005, 0.01, 0.01])
+                #expect(metrics.allSatisfy { ($0["raw_loss"]?.doubleValue ?? 0) > 0 })
+                let report = try #require(outcome.heldOut)
+                #expect(report.triples == 4 && report.before.isFinite && report.after.isFinite)
+                #expect((report.swapped != nil) == (recipe == .controlnet))
+                let files = try Set(FileManager.default.contentsOfDirectory(atPath: outcome.output))
+                #expect(files == ["000002.jpg", "000003.jpg", "held_out.json", "metrics.jsonl"])
+                let file = try AdapterFile(outcome.checkpoint)
+                #expect(file.trainedSteps == 3)
+                #expect(file.kinds == (recipe == .lora ? ["lora", "tokens"] : ["controlnet"]))
+                #expect(FileManager.default.fileExists(atPath: "\(run.checkpoints)/\(recipe.files)_2.safetensors"))
+            }
+        }
+
+        @Test(arguments: Recipe.allCases)
+        func `a run that goes on is the run in one go`(recipe: Recipe) throws {
+            let (whole, parts) = (try Run(recipe), try Run(recipe))
+            let changes = ["grad_accum_steps": "2", "adaptive_loss_weight": recipe == .controlnet ? "" : "true"]
+            try whole(changes.merging(["updates": "4"]) { $1 })
+            try parts(changes.merging(["updates": "2"]) { $1 })
+            try parts(changes.merging(["updates": "4"]) { $1 })
+            #expect(parts.lines.contains("resumed at update 2"))
+            #expect(try parts.bytes(parts.weights) == whole.bytes(whole.weights))
+            #expect(try parts.bytes(parts.optimizer) == whole.bytes(whole.optimizer))
+            #expect(try parts.metrics() == whole.metrics())
+            #expect(try parts.text(parts.info) == whole.text(whole.info))
+            // A finished run that is started again has nothing to do.
+            let again = try #require(try parts(changes.merging(["updates": "4"]) { $1 }))
+            #expect(again.isComplete && again.updates == 4)
+            #expect(try parts.bytes(parts.weights) == whole.bytes(whole.weights))
+        }
+
+        @Test func `a seed repeats a run, and another changes it`() throws {
+            func losses(_ seed: UInt64) throws -> [JSON] {
+                let run = try Run(.lora)
+                var options = RunOptions()
+                options.seed = seed
+                options.steps = 2
+                try run(options: options)
+                return try run.metrics()
+            }
+            let first = try losses(3)
+            #expect(first.count == 2)
+            #expect(try losses(3) == first)
+            #expect(try losses(4) != first)
+        }
+
+        @Test(arguments: Recipe.allCases)
+        func `a dry run checks and says all and writes nothing`(recipe: Recipe) throws {
+            let run = try Run(recipe)
+            var options = RunOptions()
+            options.isDryRun = true
+            #expect(try run(options: options) == nil)
+            #expect(run.lines.contains { $0.hasPrefix("run: ") })
+            #expect(run.lines.contains { $0.contains("trainable parameters, 3 updates of 4 samples, 1 shards") })
+            #expect(try FileManager.default.contentsOfDirectory(atPath: run.scratch.path).isEmpty)
+        }
+
+        @Test func `lines of updates past the checkpoint are cut off and written again`() throws {
+            let run = try Run(.lora)
+            try run(["updates": "2"])
+            let path = run.scratch["output/run/metrics.jsonl"]
+            let ahead = #"{"step":3,"loss":9,"raw_loss":9,"grad_norm":1,"lr":1,"seconds":1,"samples_per_second":1}"#
+            try Data((run.text(path) + ahead + "\n{\"step\":4,\"lo").utf8).write(to: URL(fileURLWithPath: path))
+            try run(["updates": "4"])
+            let metrics = try run.metrics()
+            #expect(metrics.compactMap { $0["step"]?.intValue } == [1, 2, 3, 4])
+            #expect(metrics[2]["raw_loss"]?.doubleValue != 9)
+        }
+
+        @Test func `a hundred updates leave no tensor behind`() async {
+            await #expect(processExitsWith: .success) {
+                let run = try Run(.controlnet)
+                try run(
+                    ["updates": "112", "controlnet_filter": "CountingFilter", "controlnet_filter_params": ""],
+                    filters: [CountingFilter.self])
+                // By then every latent is cached and every state of the optimizer made.
+                let counts = CountingFilter.counts.withLock { $0 }
+                #expect(counts.count == 112)
+                #expect(counts[11] == counts[111], "\(counts[11]) and \(counts[111])")
+                let warm = counts[11...]
+                #expect(warm.min() == warm.max())
+            }
+        }
+
+        @Test(arguments: Recipe.allCases)
+        func `a signal ends a run early and saves it`(recipe: Recipe) async {
+            await #expect(processExitsWith: .success) { [name = recipe.rawValue as String] in
+                let recipe = try #require(Recipe(rawValue: name))
+                let run = try Run(recipe)
+                let sender = Thread {
+                    // The metrics say that the loop runs and has its handler.
+                    while (try? run.metrics().isEmpty) ?? true { usleep(2000) }
+                    kill(getpid(), SIGUSR1)
+                }
+                sender.start()
+                let outcome = try #require(try run(["updates": "100000"]))
+                #expect(!outcome.isComplete && outcome.updates >= 1 && outcome.updates < 100000)
+                #expect(Interruption.signal == SIGUSR1)
+                let file = try SafetensorsFile(run.weights)
+                #expect(file.metadata["trained_steps"] == String(outcome.updates))
+                let more = String(outcome.updates + 1)
+                #expect(try run(["updates": more])?.isComplete == true)
+                #expect(run.lines.contains("resumed at update \(outcome.updates)"))
+            }
+        }
+    }
+}
+
+/// A filter that counts the tensors alive whenever a batch comes by.
+struct CountingFilter: ControlFilter {
+    static let name = "CountingFilter"
+    static let parameters: [FilterParameter] = []
+    static let counts = Mutex<[Int]>([])
+
+    init(parameters: inout Fields) throws {}
+
+    var channels: Int { 3 }
+
+    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let alive = try Engine.shared().liveTensors
+        Self.counts.withLock { $0.append(alive) }
+        return ControlCondition(condition: pictures, preview: pictures)
+    }
+}
