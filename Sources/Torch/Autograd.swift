@@ -60,7 +60,7 @@ public func recordNode(
     let context = Unmanaged.passRetained(NodeBody(backward))
     let status = engine.table.pointee.record(
         inputs.map(\.handle), Int32(inputs.count), outputs.map(\.handle), Int32(outputs.count), runNodeBackward,
-        { Unmanaged<NodeBody>.fromOpaque($0!).release() }, context.toOpaque())
+        { if let body = $0 { Unmanaged<NodeBody>.fromOpaque(body).release() } }, context.toOpaque())
     withExtendedLifetime((inputs, outputs)) {}
     try engine.check(status, "record")
 }
@@ -72,7 +72,8 @@ private final class NodeBody {
 
 private let runNodeBackward: CTorchBackward = {
     context, incoming, incomingCount, outgoing, outgoingCount, message, capacity in
-    let body = Unmanaged<NodeBody>.fromOpaque(context!).takeUnretainedValue()
+    guard let context else { return 1 }
+    let body = Unmanaged<NodeBody>.fromOpaque(context).takeUnretainedValue()
     do {
         let gradients: [Tensor?] = (0..<Int(incomingCount)).map { index in
             guard let handle = incoming?[index] else { return nil }

@@ -20,6 +20,9 @@ public final class Operator: @unchecked Sendable {
         }.mapError { $0 as? Failure ?? .run("\(name): \($0)") }
     }
 
+    /// - Throws: where the libtorch in use lacks the operator.
+    public func check() throws { _ = try resolved.get() }
+
     /// An argument of an operator.
     public enum Argument {
         case none

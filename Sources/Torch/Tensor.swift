@@ -56,7 +56,7 @@ public final class Tensor {
         let context = Unmanaged.passRetained(owner)
         let status = engine.table.pointee.borrow(
             UnsafeMutableRawPointer(mutating: bytes.baseAddress), sizes, Int32(sizes.count), dtype.rawValue,
-            { Unmanaged<AnyObject>.fromOpaque($0!).release() }, context.toOpaque(), &out)
+            { if let owner = $0 { Unmanaged<AnyObject>.fromOpaque(owner).release() } }, context.toOpaque(), &out)
         if status != 0 { context.release() }
         try engine.check(status)
         self.init(owning: try out.orMissing("borrow"))
