@@ -123,6 +123,7 @@ let package = Package(
 
         // Tests
         .target(name: "TestSupport", dependencies: ["Torch", "Weights", "JSON", "Failures"], path: "Tests/Support"),
+        tests("Files", ["Files", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
         tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
