@@ -132,7 +132,9 @@ let package = Package(
         tests("Shards", ["Shards", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Cascade", ["Cascade", "Layers", "Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
+        tests(
+            "Cascade",
+            ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Diffusion", ["Diffusion", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests(
             "Plugin",

@@ -133,9 +133,9 @@ import Torch
             try output.squared().sum().backward()
             return (try output.values(), try leaves.map(gradient))
         }
-        let (plain, checkpointed) = (try pass(isCheckpointed: false), try pass(isCheckpointed: true))
-        #expect(plain.value == checkpointed.value)
-        for (ours, theirs) in zip(checkpointed.gradients, plain.gradients) { expectClose(ours, theirs, 1e-6) }
+        let (plain, saving) = (try pass(isCheckpointed: false), try pass(isCheckpointed: true))
+        #expect(plain.value == saving.value)
+        for (ours, theirs) in zip(saving.gradients, plain.gradients) { expectClose(ours, theirs, 1e-6) }
         #expect(plain.gradients.allSatisfy { $0.contains { $0 != 0 } })
     }
 
