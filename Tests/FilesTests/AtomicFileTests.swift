@@ -61,11 +61,7 @@ import Testing
         await #expect(processExitsWith: .success) {
             let folder = try ScratchFolder()
             let path = try folder.write("a", [9])
-            signal(SIGXFSZ, SIG_IGN)
-            var limit = rlimit(rlim_cur: 4096, rlim_max: RLIM_INFINITY)
-            try #require(getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
-            limit.rlim_cur = 4096
-            try #require(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
+            try limitFileSize(to: 4096)
             let failure = try expectedFailure { try writeAtomically([UInt8](repeating: 1, count: 10_000), to: path) }
             #expect(failure.blame == .run)
             #expect(try folder.names() == ["a"])

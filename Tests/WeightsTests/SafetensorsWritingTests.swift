@@ -1,5 +1,4 @@
 import Failures
-import Glibc
 import TestSupport
 import Testing
 import Torch
@@ -71,11 +70,7 @@ import Weights
             let folder = try ScratchFolder()
             let path = try folder.write("a", [9])
             let tensors = [("a", try Tensor.zeros([4096]))]
-            signal(SIGXFSZ, SIG_IGN)
-            var limit = rlimit()
-            try #require(getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
-            limit.rlim_cur = 4096
-            try #require(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
+            try limitFileSize(to: 4096)
             let failure = try expectedFailure { try SafetensorsWriter.write(tensors, to: path) }
             #expect(failure.blame == .run)
             #expect(try folder.names() == ["a"])
