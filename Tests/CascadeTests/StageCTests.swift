@@ -233,11 +233,9 @@ private func inputs(
         return keys
     }
 
-    /// The figures are those of diffusers 0.42.1's StableCascadeUNet of the same values.
-    @Test(arguments: [(StageCConfiguration.large, 1550, 3_589_103_632), (.lite, 782, 1_030_785_040)])
-    func `published sizes have the published keys`(
-        configuration: StageCConfiguration, tensors: Int, elements: Int
-    ) throws {
+    /// The numbers of elements are those of diffusers 0.42.1's StableCascadeUNet.
+    @Test(arguments: [(StageCConfiguration.large, 3_589_103_632), (.lite, 1_030_785_040)])
+    func `published sizes have the published keys`(configuration: StageCConfiguration, elements: Int) throws {
         let store = ParameterStore(from: NothingStored())
         _ = try StageC(configuration, store)
         let expected = publishedKeys(configuration)
@@ -247,7 +245,6 @@ private func inputs(
             #expect(entry.tensor.shape == expected[entry.key], "\(entry.key)")
             #expect(!entry.isBuffer)
         }
-        #expect(store.entries.count == tensors)
         #expect(store.entries.reduce(0) { $0 + $1.tensor.count } == elements)
     }
 
