@@ -18,7 +18,12 @@ extension Tensor {
         return out.map(Tensor.init(owning:))
     }
 
+    /// Replaces the gradient of a leaf, or removes it.
+    /// - Throws: where the gradient is not of this tensor's shape, type and device, which an optimizer trusts.
     public func setGradient(_ gradient: Tensor?) throws {
+        if let gradient, gradient.shape != shape || gradient.dtype != dtype || gradient.device != device {
+            throw Failure.run("a gradient that does not fit", expected: "\(self)", got: "\(gradient)")
+        }
         let engine = try Engine.shared()
         try engine.check(engine.table.pointee.set_gradient(handle, gradient?.handle))
     }
