@@ -128,6 +128,7 @@ let package = Package(
                 "Generation", "Cascade", "Layers", "Weights", "Shards", "Images", "Torch", "JSON", "Failures",
             ],
             path: "Tests/Support"),
+        tests("Files", ["Files", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
         tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
@@ -136,7 +137,9 @@ let package = Package(
         tests("Shards", ["Shards", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Cascade", ["Cascade", "Layers", "Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
+        tests(
+            "Cascade",
+            ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Diffusion", ["Diffusion", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests(
             "Plugin",

@@ -18,7 +18,12 @@ extension Tensor {
         return out.map(Tensor.init(owning:))
     }
 
+    /// Replaces the gradient of a leaf, or removes it.
+    /// - Throws: where the gradient is not of this tensor's shape, type and device, which an optimizer trusts.
     public func setGradient(_ gradient: Tensor?) throws {
+        if let gradient, gradient.shape != shape || gradient.dtype != dtype || gradient.device != device {
+            throw Failure.run("a gradient that does not fit", expected: "\(self)", got: "\(gradient)")
+        }
         let engine = try Engine.shared()
         try engine.check(engine.table.pointee.set_gradient(handle, gradient?.handle))
     }
@@ -60,7 +65,7 @@ public func recordNode(
     let context = Unmanaged.passRetained(NodeBody(backward))
     let status = engine.table.pointee.record(
         inputs.map(\.handle), Int32(inputs.count), outputs.map(\.handle), Int32(outputs.count), runNodeBackward,
-        { Unmanaged<NodeBody>.fromOpaque($0!).release() }, context.toOpaque())
+        { if let body = $0 { Unmanaged<NodeBody>.fromOpaque(body).release() } }, context.toOpaque())
     withExtendedLifetime((inputs, outputs)) {}
     try engine.check(status, "record")
 }
@@ -72,7 +77,8 @@ private final class NodeBody {
 
 private let runNodeBackward: CTorchBackward = {
     context, incoming, incomingCount, outgoing, outgoingCount, message, capacity in
-    let body = Unmanaged<NodeBody>.fromOpaque(context!).takeUnretainedValue()
+    guard let context else { return 1 }
+    let body = Unmanaged<NodeBody>.fromOpaque(context).takeUnretainedValue()
     do {
         let gradients: [Tensor?] = (0..<Int(incomingCount)).map { index in
             guard let handle = incoming?[index] else { return nil }

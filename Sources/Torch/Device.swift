@@ -12,7 +12,8 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
         case "cpu": self = .cpu
         case "cuda": self = .cuda(0)
         default:
-            guard text.hasPrefix("cuda:"), let index = Int(text.dropFirst(5)), index >= 0 else {
+            let digits = text.dropFirst(5)
+            guard text.hasPrefix("cuda:"), digits.allSatisfy(\.isWholeNumber), let index = Int(digits) else {
                 throw Failure.input("unknown device", expected: "cpu, cuda or cuda:N", got: text)
             }
             self = .cuda(index)

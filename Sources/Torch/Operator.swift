@@ -11,7 +11,7 @@ public final class Operator: @unchecked Sendable {
     /// - Parameter name: the schema's name with its overload, such as `aten::add.Tensor`.
     public init(_ name: String) {
         self.name = name
-        let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+        let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         resolved = Result {
             let engine = try Engine.shared()
             var out: OpaquePointer?
@@ -19,6 +19,9 @@ public final class Operator: @unchecked Sendable {
             return try out.orMissing(name)
         }.mapError { $0 as? Failure ?? .run("\(name): \($0)") }
     }
+
+    /// - Throws: where the libtorch in use lacks the operator.
+    public func check() throws { _ = try resolved.get() }
 
     /// An argument of an operator.
     public enum Argument {

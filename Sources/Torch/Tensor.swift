@@ -16,9 +16,9 @@ public final class Tensor {
 
     /// A copy of `values` in the given shape.
     public convenience init<Element: TensorElement>(_ values: [Element], shape: [Int]) throws {
-        guard shape.allSatisfy({ $0 >= 0 }), values.count == shape.reduce(1, *) else {
-            throw Failure.run(
-                "a tensor of shape \(shape)", expected: "\(shape.reduce(1, *)) values", got: "\(values.count)")
+        let expected = try Self.elements(of: shape)
+        guard values.count == expected else {
+            throw Failure.run("a tensor of shape \(shape)", expected: "\(expected) values", got: "\(values.count)")
         }
         try self.init(bytes: values.withUnsafeBytes { UnsafeRawBufferPointer($0) }, shape: shape, dtype: Element.dtype)
         withExtendedLifetime(values) {}
@@ -32,9 +32,10 @@ public final class Tensor {
     /// A copy of raw bytes of the machine's byte order.
     public convenience init(bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType) throws {
         let engine = try Engine.shared()
-        let expected = shape.reduce(1, *) * dtype.size
-        guard bytes.count == expected else {
-            throw Failure.run("a tensor of shape \(shape)", expected: "\(expected) bytes", got: "\(bytes.count)")
+        let expected = try Self.elements(of: shape).multipliedReportingOverflow(by: dtype.size)
+        guard !expected.overflow, bytes.count == expected.partialValue else {
+            throw Failure.run(
+                "a tensor of shape \(shape)", expected: "\(expected.partialValue) bytes", got: "\(bytes.count)")
         }
         var out: OpaquePointer?
         let sizes = shape.map(Int64.init)
@@ -56,10 +57,21 @@ public final class Tensor {
         let context = Unmanaged.passRetained(owner)
         let status = engine.table.pointee.borrow(
             UnsafeMutableRawPointer(mutating: bytes.baseAddress), sizes, Int32(sizes.count), dtype.rawValue,
-            { Unmanaged<AnyObject>.fromOpaque($0!).release() }, context.toOpaque(), &out)
+            { if let owner = $0 { Unmanaged<AnyObject>.fromOpaque(owner).release() } }, context.toOpaque(), &out)
         if status != 0 { context.release() }
         try engine.check(status)
         self.init(owning: try out.orMissing("borrow"))
+    }
+
+    /// - Throws: where a size is negative or the elements cannot be counted.
+    private static func elements(of shape: [Int]) throws -> Int {
+        var count = 1
+        for size in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            guard size >= 0, !overflow else { throw Failure.run("no tensor can have the shape \(shape)") }
+            count = product
+        }
+        return count
     }
 
     // MARK: What it is

@@ -50,7 +50,11 @@ public final class SafetensorsFile {
         var metadata: [String: String] = [:]
         for (name, value) in object {
             if name == "__metadata__" {
-                for (key, text) in value.objectValue ?? JSON.Object() { metadata[key] = text.stringValue }
+                guard let texts = value.objectValue else { throw broken("its `__metadata__` is no object") }
+                for (key, text) in texts {
+                    guard let text = text.stringValue else { throw broken("its metadata `\(key)` is no text") }
+                    metadata[key] = text
+                }
                 continue
             }
             guard let code = value["dtype"]?.stringValue, let sizes = value["shape"]?.arrayValue,
@@ -71,6 +75,19 @@ public final class SafetensorsFile {
             }
             entries.append(Entry(name: name, dtype: dtype, shape: shape, range: (start + from)..<(start + to)))
         }
+        // As the format's own reader demands: every byte of the data belongs to exactly one tensor.
+        var end = start
+        for entry in entries.sorted(by: {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }) {
+            guard entry.range.lowerBound == end else {
+                throw broken(
+                    "tensor `\(entry.name)` \(entry.range.lowerBound < end ? "overlaps" : "leaves a gap behind") another"
+                )
+            }
+            end = entry.range.upperBound
+        }
+        guard end == file.bytes.count else { throw broken("\(file.bytes.count - end) bytes belong to no tensor") }
         self.entries = entries
         self.metadata = metadata
         positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })

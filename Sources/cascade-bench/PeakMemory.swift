@@ -12,7 +12,8 @@ final class PeakMemory: @unchecked Sendable {
         pthread_create(
             &thread, nil,
             { context in
-                let memory = Unmanaged<PeakMemory>.fromOpaque(context!).takeUnretainedValue()
+                guard let context else { return nil }
+                let memory = Unmanaged<PeakMemory>.fromOpaque(context).takeUnretainedValue()
                 while true {
                     memory.look()
                     usleep(5000)

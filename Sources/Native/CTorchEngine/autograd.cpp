@@ -51,7 +51,7 @@ std::vector<at::Tensor> borrow_all(CTorchTensor *const *handles, int32_t count) 
 }  // namespace
 
 int set_requires_grad(CTorchTensor *tensor, bool value) {
-    return guarded([&] { borrow(tensor).set_requires_grad(value); });
+    return guarded([&] { borrow(tensor).requires_grad_(value); });
 }
 
 int gradient(const CTorchTensor *tensor, CTorchTensor **out) {
