@@ -143,12 +143,12 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
 }
 
 @Suite struct NormTests {
-    @Test func `global response norm is its formula`() throws {
+    @Test func `global response norm behind GELU is its formula`() throws {
         let store = try drawnStore()
         let norm = try GlobalResponseNorm(3, store.root)
         let x = try normal([2, 4, 5, 3])
         let (values, gamma, beta) = try (
-            x.values(as: Double.self), norm.gamma.values(as: Double.self), norm.beta.values(as: Double.self)
+            x.gelu().values(as: Double.self), norm.gamma.values(as: Double.self), norm.beta.values(as: Double.self)
         )
         var expected = values
         for sample in 0..<2 {
@@ -165,11 +165,35 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
                 }
             }
         }
-        #expect(try largestDifference(norm(x), Tensor(expected, shape: x.shape)) < 1e-5)
+        #expect(try largestDifference(norm.afterGELU(x), Tensor(expected, shape: x.shape)) < 1e-5)
         // Sums of squares are kept in float32 where activations are bfloat16.
-        let narrow = try norm(x.to(dtype: .bfloat16))
+        let narrow = try norm.afterGELU(x.to(dtype: .bfloat16))
         #expect(narrow.dtype == .bfloat16)
         #expect(try largestDifference(narrow, Tensor(expected, shape: x.shape)) < 0.1)
+    }
+
+    @Test(arguments: [[2, 9, 11, 37], [1, 1, 1, 5], [3, 40, 64]])
+    func `the operator behind it has the gradients of its formula in libtorch's operators`(shape: [Int]) throws {
+        let channels = shape[shape.count - 1]
+        let (x, gamma, beta) = try (normal(shape) * 2, normal([channels]), normal([channels]))
+        let incoming = try normal(shape)
+        for leaf in [x, gamma, beta] { try leaf.setRequiresGrad(true) }
+        func gradients(_ output: Tensor) throws -> [Tensor] {
+            try output.backward(incoming)
+            defer { for leaf in [x, gamma, beta] { try? leaf.setGradient(nil) } }
+            return try [x, gamma, beta].map { try #require(try $0.gradient()).cloned() }
+        }
+        let positions = Array(1..<shape.count - 1)
+        let active = try x.gelu()
+        let gain = try active.norm(positions, keepingDimensions: true)
+        let relative = try gain / (gain.mean([-1], keepingDimensions: true) + 1e-6)
+        let expected = try active * (gamma * relative + 1) + beta
+        let output = try x.geluResponseNorm(gamma: gamma, beta: beta)
+        #expect(try largestDifference(output, expected) < 1e-5 * (expected.abs().values(as: Double.self).max() ?? 1))
+        for (ours, theirs) in try zip(gradients(output), gradients(expected)) {
+            let scale = try theirs.abs().values(as: Double.self).max() ?? 1
+            #expect(try largestDifference(ours, theirs) < 1e-5 * scale)
+        }
     }
 
     @Test func `batch norm uses what it measured`() throws {
