@@ -1,4 +1,4 @@
-/// Every operator of libtorch that the typed methods use, by its schema name.
+/// Every operator that the typed methods use, by its schema name.
 ///
 /// A test resolves each of them, so that a libtorch that lacks one is found out at once.
 public enum Operators {
@@ -92,8 +92,8 @@ public enum Operators {
     static let addInPlace = Operator("aten::add_.Tensor")
     static let multiplyInPlace = Operator("aten::mul_.Scalar")
     static let fusedAdamW = Operator("aten::_fused_adamw_")
+    static let lerpInPlace = Operator("aten::lerp_.Scalar")
+
     // Kernels of the engine's own
     static let geluResponseNorm = Operator("cascade::gelu_response_norm")
-
-    static let lerpInPlace = Operator("aten::lerp_.Scalar")
 }

@@ -143,13 +143,12 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
 }
 
 @Suite struct NormTests {
-    @Test func `global response norm behind GELU is its formula`() throws {
+    @Test func `global response norm is its formula`() throws {
         let store = try drawnStore()
         let norm = try GlobalResponseNorm(3, store.root)
         let x = try normal([2, 4, 5, 3])
-        let (values, gamma, beta) = try (
-            x.gelu().values(as: Double.self), norm.gamma.values(as: Double.self), norm.beta.values(as: Double.self)
-        )
+        let values = try x.values(as: Double.self).map { $0 * 0.5 * (1 + erf($0 / sqrt(2))) }
+        let (gamma, beta) = try (norm.gamma.values(as: Double.self), norm.beta.values(as: Double.self))
         var expected = values
         for sample in 0..<2 {
             let places = (0..<20).map { (sample * 20 + $0) * 3 }
@@ -172,27 +171,46 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
         #expect(try largestDifference(narrow, Tensor(expected, shape: x.shape)) < 0.1)
     }
 
-    @Test(arguments: [[2, 9, 11, 37], [1, 1, 1, 5], [3, 40, 64]])
-    func `the operator behind it has the gradients of its formula in libtorch's operators`(shape: [Int]) throws {
-        let channels = shape[shape.count - 1]
-        let (x, gamma, beta) = try (normal(shape) * 2, normal([channels]), normal([channels]))
-        let incoming = try normal(shape)
-        for leaf in [x, gamma, beta] { try leaf.setRequiresGrad(true) }
-        func gradients(_ output: Tensor) throws -> [Tensor] {
-            try output.backward(incoming)
-            defer { for leaf in [x, gamma, beta] { try? leaf.setGradient(nil) } }
-            return try [x, gamma, beta].map { try #require(try $0.gradient()).cloned() }
-        }
-        let positions = Array(1..<shape.count - 1)
-        let active = try x.gelu()
-        let gain = try active.norm(positions, keepingDimensions: true)
+    /// Widths around those of vectors, parameters in the activations' type and not, trained and frozen.
+    @Test(
+        arguments: [1, 7, 16, 37, 130],
+        [(DType.float32, true), (.float32, false), (.bfloat16, true), (.bfloat16, false)])
+    func `gradients through GELU and response norm are autograd's`(
+        width: Int, parameters: (stored: DType, areTrained: Bool)
+    ) throws {
+        let (stored, areTrained) = parameters
+        let store = try drawnStore(stored)
+        let norm = try GlobalResponseNorm(width, store.root)
+        try store.setTrainable(areTrained)
+        let (x, copy) = (
+            try normal([2, 3, 5, width], trained: true), try normal([2, 3, 5, width], trained: true)
+        )
+        let output = try norm.afterGELU(x)
+
+        let (gamma, beta) = (
+            try norm.gamma.detached().to(dtype: .float32), try norm.beta.detached().to(dtype: .float32)
+        )
+        for leaf in [gamma, beta] { try leaf.setRequiresGrad(true) }
+        let activated = try copy.gelu()
+        let gain = try activated.norm([1, 2], keepingDimensions: true)
         let relative = try gain / (gain.mean([-1], keepingDimensions: true) + 1e-6)
-        let expected = try active * (gamma * relative + 1) + beta
-        let output = try x.geluResponseNorm(gamma: gamma, beta: beta)
-        #expect(try largestDifference(output, expected) < 1e-5 * (expected.abs().values(as: Double.self).max() ?? 1))
-        for (ours, theirs) in try zip(gradients(output), gradients(expected)) {
-            let scale = try theirs.abs().values(as: Double.self).max() ?? 1
-            #expect(try largestDifference(ours, theirs) < 1e-5 * scale)
+        let expected = try activated * (gamma * relative + 1) + beta
+        #expect(try largestDifference(output, expected) < 1e-5)
+
+        let incoming = try normal([2, 3, 5, width], seed: 8)
+        try output.backward(incoming)
+        try expected.backward(incoming)
+        func expectClose(_ ours: Tensor, _ theirs: Tensor, _ bar: Double, _ what: Comment) throws {
+            let scale = try max(1, theirs.abs().values(as: Double.self).max() ?? 0)
+            #expect(try largestDifference(ours.reshaped(theirs.shape), theirs) < bar * scale, what)
+        }
+        try expectClose(gradient(x), gradient(copy), 1e-5, "x")
+        for (ours, theirs, name) in [(norm.gamma, gamma, Comment("gamma")), (norm.beta, beta, "beta")] {
+            guard areTrained else {
+                #expect(try ours.gradient() == nil, name)
+                continue
+            }
+            try expectClose(gradient(ours), gradient(theirs), stored == .float32 ? 1e-5 : 0.01, name)
         }
     }
 
