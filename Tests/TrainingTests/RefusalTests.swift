@@ -73,7 +73,9 @@ extension TrainingRuns {
             #expect(failure.blame == .input, "\(failure)")
             #expect("\(failure) \(failure.advice ?? "")".contains(change.says), "\(failure)")
             #expect(failure.place?.file == "run.yaml", "\(failure)")
-            let expected = try line(of: change.key == "grad_accum_steps" ? "batch_size" : change.key, change.recipe, [change.key: change.value])
+            let expected = try line(
+                of: change.key == "grad_accum_steps" ? "batch_size" : change.key, change.recipe,
+                [change.key: change.value])
             #expect(failure.place?.line == expected, "\(failure)")
             #expect((failure.place?.column ?? 0) > 0)
             #expect(try FileManager.default.contentsOfDirectory(atPath: run.scratch.path).isEmpty)
