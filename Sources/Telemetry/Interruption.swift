@@ -12,7 +12,10 @@ public enum Interruption {
     public static func install() {
         // This also initialises the flag, which the handler must find so: it may do nothing but store a number.
         received.store(0, ordering: .relaxed)
+        var unblocked = sigset_t()
+        sigemptyset(&unblocked)
         for signal in [SIGINT, SIGTERM, SIGUSR1] {
+            sigaddset(&unblocked, signal)
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { number in
                 _ = received.compareExchange(expected: 0, desired: number, ordering: .relaxed)
@@ -20,6 +23,8 @@ public enum Interruption {
             action.sa_flags = SA_RESTART | (signal == SIGINT ? Int32(truncatingIfNeeded: SA_RESETHAND) : 0)
             sigaction(signal, &action, nil)
         }
+        // Whoever started the process may have handed down a mask that holds them back for ever.
+        pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
     }
 
     /// Whether a signal has asked the run to end.

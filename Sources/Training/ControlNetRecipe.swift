@@ -84,9 +84,7 @@ public enum ControlNetRecipe {
                 try adapter.write(to: &contents)
                 try contents.write(to: path)
             },
-            read: { file in
-                for (key, tensor) in store.tensors { try tensor.assign(file.required(key)) }
-            },
+            restored: store.tensors,
             preview: { generator in
                 guard !shown.isEmpty else { return nil }
                 return try PreviewGrid(

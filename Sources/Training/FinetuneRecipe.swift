@@ -54,9 +54,7 @@ public enum FinetuneRecipe {
                 try SafetensorsWriter.write(
                     stageC.store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
             },
-            read: { file in
-                for (key, tensor) in stageC.store.tensors { try tensor.assign(file.required(key)) }
-            },
+            restored: stageC.store.tensors,
             preview: { generator in
                 guard !shown.isEmpty else { return nil }
                 return try PreviewGrid(

@@ -75,9 +75,7 @@ public enum LoRARecipe {
                 for adapter in adapters { try adapter.write(to: &contents) }
                 try contents.write(to: path)
             },
-            read: { file in
-                for (key, tensor) in adapters.flatMap(\.parameters) { try tensor.assign(file.required(key)) }
-            },
+            restored: adapters.flatMap(\.parameters),
             preview: { generator in
                 guard !shown.isEmpty else { return nil }
                 return try PreviewGrid(

@@ -20,8 +20,8 @@ struct TrainLoop {
         var loss: (PictureBatch, Generator) throws -> StageCObjective.Loss
         /// Writes what is trained.
         var write: (_ path: String, _ updates: Int) throws -> Void
-        /// Takes up what was written.
-        var read: (SafetensorsFile) throws -> Void
+        /// What a resumed run takes up of the file that was written.
+        var restored: [(name: String, tensor: Tensor)]
         /// Draws the preview grid.
         var preview: (Generator) throws -> PreviewGrid?
         /// Measures the held-out loss; nil where there is no held-out data.
@@ -144,7 +144,9 @@ struct TrainLoop {
 
     private func begin(_ task: Task, _ folder: RunFolder, _ optimizer: AdamW) throws -> Progress {
         guard let checkpoint = try folder.last(warn: console.warn) else { return Progress() }
-        try task.read(checkpoint.weights)
+        try Self.checkFit(checkpoint.optimizer, optimizer.state(), isAll: true)
+        try Self.checkFit(checkpoint.weights, task.restored, isAll: false)
+        for (name, tensor) in task.restored { try tensor.assign(checkpoint.weights.required(name)) }
         try optimizer.restore(updates: checkpoint.updates) { try checkpoint.optimizer.tensor($0) }
         var progress = Progress()
         progress.updates = checkpoint.updates
@@ -161,6 +163,22 @@ struct TrainLoop {
         }
         console.log("resumed at update \(checkpoint.updates)")
         return progress
+    }
+
+    /// Checks that a file of a checkpoint holds what this run trains.
+    /// - Parameter isAll: whether it may hold nothing else.
+    private static func checkFit(
+        _ file: SafetensorsFile, _ tensors: [(name: String, tensor: Tensor)], isAll: Bool
+    ) throws {
+        let misfit = tensors.first { file[$0.name]?.shape != $0.tensor.shape }
+        let names = Set(tensors.map(\.name))
+        let stray = isAll ? file.entries.first { !names.contains($0.name) } : nil
+        guard misfit != nil || stray != nil else { return }
+        throw Failure.input(
+            "the checkpoint is of a run with another configuration", at: Failure.Place(file.path),
+            expected: misfit.map { "`\($0.name)` of shape \($0.tensor.shape)" } ?? "nothing but what is trained",
+            got: misfit.map { file[$0.name].map { "\($0.shape)" } ?? "nothing" } ?? stray.map { "`\($0.name)`" },
+            advice: "choose another experiment_id, or put back the configuration that the run began with")
     }
 
     private func save(_ task: Task, _ folder: RunFolder, _ optimizer: AdamW, _ progress: Progress) throws {

@@ -23,9 +23,12 @@ enum Command {
         return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("cascade-adapt").path
     }()
 
-    /// - Parameter folder: the working folder.
+    /// - Parameters:
+    ///   - folder: the working folder.
+    ///   - meanwhile: called once the program runs.
     static func run(
-        _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:], program: String = program
+        _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:], program: String = program,
+        meanwhile: (Process) -> Void = { _ in }
     ) throws -> Outcome {
         let scratch = try Scratch()
         let process = Process()
@@ -44,6 +47,7 @@ enum Command {
         process.standardOutput = try file("output")
         process.standardError = try file("errors")
         try process.run()
+        meanwhile(process)
         process.waitUntilExit()
         func text(_ name: String) throws -> String {
             String(decoding: try Data(contentsOf: URL(fileURLWithPath: scratch[name])), as: UTF8.self)

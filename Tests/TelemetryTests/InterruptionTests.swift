@@ -2,46 +2,38 @@ import Glibc
 import Telemetry
 import Testing
 
-/// One after the other: dispositions and the flag belong to the whole process.
-@Suite(.serialized) struct Interruptions {
+/// Each in a process of its own: dispositions and the flag belong to the whole process, and other tests train.
+@Suite struct Interruptions {
     @Test(arguments: [SIGTERM, SIGUSR1, SIGINT])
-    func `a signal asks the run to end instead of ending it`(number: Int32) {
-        Interruption.install()
-        defer { restore() }
-        #expect(!Interruption.isRequested && Interruption.signal == nil)
-        send(number)
-        #expect(Interruption.isRequested && Interruption.signal == number)
-        send(number == SIGTERM ? SIGUSR1 : SIGTERM)
-        #expect(Interruption.signal == number)
+    func `a signal asks the run to end instead of ending it`(number: Int32) async {
+        await #expect(processExitsWith: .success) { [number = number as Int32] in
+            Interruption.install()
+            #expect(!Interruption.isRequested && Interruption.signal == nil)
+            raise(number)
+            #expect(Interruption.isRequested && Interruption.signal == number)
+            raise(number == SIGTERM ? SIGUSR1 : SIGTERM)
+            #expect(Interruption.signal == number)
+        }
     }
 
-    @Test func `after the first SIGINT the next one ends the process`() {
-        Interruption.install()
-        defer { restore() }
-        #expect(!isDefault(SIGINT))
-        send(SIGINT)
-        #expect(isDefault(SIGINT))
-        #expect(!isDefault(SIGTERM))
+    @Test func `after the first SIGINT the next one ends the process`() async {
+        await #expect(processExitsWith: .signal(SIGINT)) {
+            Interruption.install()
+            raise(SIGINT)
+            raise(SIGTERM)
+            guard Interruption.signal == SIGINT else { exit(3) }
+            raise(SIGINT)
+        }
     }
 
-    /// Delivers a signal to this thread before it returns; threads of a pool block signals.
-    private func send(_ number: Int32) {
-        var set = sigset_t()
-        var old = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, number)
-        pthread_sigmask(SIG_UNBLOCK, &set, &old)
-        raise(number)
-        pthread_sigmask(SIG_SETMASK, &old, nil)
-    }
-
-    private func restore() {
-        for number in [SIGINT, SIGTERM, SIGUSR1] { signal(number, SIG_DFL) }
-    }
-
-    private func isDefault(_ number: Int32) -> Bool {
-        var action = sigaction()
-        sigaction(number, nil, &action)
-        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 0
+    @Test func `signals that the parent held back come through`() async {
+        await #expect(processExitsWith: .success) {
+            var all = sigset_t()
+            sigfillset(&all)
+            pthread_sigmask(SIG_BLOCK, &all, nil)
+            Interruption.install()
+            raise(SIGUSR1)
+            #expect(Interruption.signal == SIGUSR1)
+        }
     }
 }

@@ -44,10 +44,12 @@ extension TrainingRuns {
         @Test func `a tar cut short gives what it has`() throws {
             let run = try Run(.lora)
             let bytes = try run.bytes(TinyWorld.shared().data)
-            try bytes.prefix(bytes.count * 2 / 3).write(to: URL(fileURLWithPath: run.scratch["cut.tar"]))
+            // In the middle of a header; a cut between two members would be a whole tar without its end.
+            try bytes.prefix(19_780).write(to: URL(fileURLWithPath: run.scratch["cut.tar"]))
             let outcome = try #require(try run(["webdataset_path": run.scratch["cut.tar"]]))
             #expect(outcome.isComplete)
-            #expect(run.lines.contains { $0.hasPrefix("left out of the data: ") && $0.contains("cut off") })
+            #expect(
+                run.lines.contains { $0.hasPrefix("left out of the data: ") && $0.contains("cut off") }, "\(run.lines)")
         }
 
         @Test func `data without anything of use ends with the counts`() throws {

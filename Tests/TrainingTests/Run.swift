@@ -58,6 +58,9 @@ struct Run {
         let setting = try Setting.parse(text, file: "run.yaml")
         let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
         let said = said
+        var options = options
+        // Two threads would wait for each other longer than these networks take.
+        options.threads = 1
         let console = Console(isTerminal: false) { said.add($0) }
         switch recipe {
         case .finetune: return try FinetuneRecipe.run(setting, options: options, console: console)

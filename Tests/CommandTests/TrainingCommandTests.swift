@@ -1,0 +1,108 @@
+import Foundation
+import TestSupport
+import Testing
+import Torch
+import Weights
+
+/// `finetune`, `lora` and `controlnet` as a person runs them: statuses, messages, signals.
+@Suite struct TrainingCommandTests {
+    /// A configuration file of the tiny world whose runs lie in `scratch`.
+    private func configuration(_ scratch: Scratch, _ changes: [String: String]) throws -> String {
+        try scratch.write(TinyWorld.shared().configuration(in: scratch, changes), to: "run.yaml")
+    }
+
+    /// The line of a key in a configuration file.
+    private func line(of key: String, in path: String) throws -> Int {
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        return try #require(lines.firstIndex { $0.hasPrefix("\(key):") }) + 1
+    }
+
+    @Test func `a LoRA is trained, and the file's path is the result`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora)
+        let base = try Data(contentsOf: URL(fileURLWithPath: TinyWorld.shared().base))
+        let outcome = try Command.run(["lora", path, "--set", "updates=5", "--steps", "2"])
+        #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+        let file = scratch["checkpoints/run/lora.safetensors"]
+        #expect(outcome.output == "\(file)\n")
+        #expect(outcome.errors.contains("LoRA of rank 2") && !outcome.errors.contains("error"))
+        #expect(try SafetensorsFile(file).metadata["trained_steps"] == "2")
+        #expect(try Data(contentsOf: URL(fileURLWithPath: TinyWorld.shared().base)) == base)
+        #expect(try expectSuccess(["inspect", file]).contains("lora"))
+    }
+
+    @Test(arguments: ["finetune", "lora", "controlnet"])
+    func `a dry run prints the plan and writes nothing`(recipe: String) throws {
+        let scratch = try Scratch()
+        let keys = ["lora": TinyWorld.lora, "controlnet": TinyWorld.controlNet][recipe] ?? [:]
+        let path = try configuration(scratch, keys)
+        let outcome = try Command.run([recipe, path, "--dry-run"])
+        #expect(outcome.exited && outcome.status == 0 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.contains("trainable parameters"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["run.yaml"])
+    }
+
+    @Test(arguments: [
+        ("lora", "ranks", "4", "\"rank\""), ("lora", "lr", "fast", "fast"), ("lora", "batch_size", "2.5", "2.5"),
+        ("lora", "module_filters", "[.attm]", "down_blocks.0."),
+        ("lora", "generator_checkpoint_path", "/nowhere/base.safetensors", "/nowhere/base.safetensors"),
+        ("controlnet", "controlnet_blocks", "[0, 6]", "0 to 5"),
+        ("controlnet", "controlnet_filter", "CanyFilter", "CannyFilter"),
+    ])
+    func `a configuration's fault is told in a line with its place`(
+        recipe: String, key: String, value: String, says: String
+    ) throws {
+        let scratch = try Scratch()
+        let keys = recipe == "lora" ? TinyWorld.lora : TinyWorld.controlNet
+        let path = try configuration(scratch, keys.merging([key: value]) { $1 })
+        let line = try line(of: key, in: path)
+        try expectRefusal([recipe, path], saying: "error: \(path):\(line):", says)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["run.yaml"])
+    }
+
+    @Test func `faults outside of the configuration's lines are told too`() throws {
+        let (scratch, world) = (try Scratch(), try TinyWorld.shared())
+        let path = try configuration(scratch, TinyWorld.lora)
+        try expectRefusal(["lora", path, "--set", "generator_checkpoint_path=\(world.effnet)"], saying: "missing (")
+        try expectRefusal(["lora", path, "--set", "ranks=3"], saying: "\"rank\"")
+        try expectRefusal(["lora", path, "--set", "updates"], saying: "updates")
+        try expectRefusal(["lora", path, "--steps", "0"], saying: "--steps")
+        try expectRefusal(["lora", path, "--device", "abacus"], saying: "abacus")
+        try expectRefusal(["lora", scratch["none.yaml"]], saying: "none.yaml")
+        try expectRefusal(["lora", scratch.write("lr: [1", to: "torn.yaml")], saying: "torn.yaml:")
+        try expectRefusal(["lora"], saying: "configuration")
+    }
+
+    @Test(arguments: ["checkpoint_path", "output_path"])
+    func `a folder that cannot be made is named`(key: String) throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora)
+        let outcome = try Command.run(["lora", path, "--set", "\(key)=\(path)/below"])
+        #expect(outcome.exited && (1...2).contains(outcome.status), "\(outcome)")
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.errors.contains("error: ") && outcome.errors.contains("\(path)/below"), "\(outcome)")
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `a signal saves the run, and the same command goes on`(signal: Int32) throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora.merging(["updates": "500"]) { $1 })
+        let metrics = scratch["output/run/metrics.jsonl"]
+        let outcome = try Command.run(["lora", path]) { process in
+            // The metrics say that the loop runs and has its handler.
+            while process.isRunning, (try? Data(contentsOf: URL(fileURLWithPath: metrics)))?.isEmpty ?? true {
+                usleep(5000)
+            }
+            kill(process.processIdentifier, signal)
+        }
+        #expect(outcome.exited && outcome.status == 130, "\(outcome)")
+        #expect(outcome.output.isEmpty && outcome.errors.contains("the same command goes on from there"))
+        let file = scratch["checkpoints/run/lora.safetensors"]
+        let updates = try #require(SafetensorsFile(file).metadata["trained_steps"].flatMap(Int.init))
+        #expect(updates >= 1)
+        let resumed = try Command.run(["lora", path, "--steps", "\(updates + 1)"])
+        #expect(resumed.exited && resumed.status == 0, "\(resumed)")
+        #expect(resumed.errors.contains("resumed at update \(updates)"))
+        #expect(try SafetensorsFile(file).metadata["trained_steps"] == "\(updates + 1)")
+    }
+}
