@@ -106,7 +106,7 @@ private func inputs(
         for index in [count, -1, Int.max] {
             let (latents, time, given) = try inputs(golden)
             var conditions = given
-            conditions.injections[index] = try #require(conditions.injections.values.first)
+            conditions.injections[index] = try #require(given.injections.values.first as Tensor?)
             let failure = try failure { _ = try network(latents, time: time, conditions) }
             #expect(failure.blame == .input)
             #expect(failure.expected == "0 to 5")
