@@ -52,50 +52,26 @@ public enum ControlNetRecipe {
         let objective = StageCObjective(
             model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
             cache: parts.latentCache)
-        let samples = try parts.heldOutSamples()
         if own.measuresStatistics {
             let trained = try HeldOut.samples(run.webdatasetPath, buckets: parts.buckets, limit: 32)
-            let alike = RecipeParts.previewSamples(trained, count: trained.count)
+            let alike = RecipeParts.alike(trained, count: trained.count)
             let pictures = try TensorPictures.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let heldOut =
-            samples.isEmpty
-            ? nil
-            : try HeldOut(samples, triples: run.validationTriples, objective: objective, seed: parts.loop.seed) {
-                try filter($0, generator: $1).condition
-            }
-        let shown = RecipeParts.previewSamples(samples)
+        let condition: PictureFilter = { try filter($0, generator: $1) }
+        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer, filter: condition)
         let task = TrainLoop.Task(
             name: "controlnet",
             groups: [.init(adapter.parameters, weightDecay: run.weightDecay)],
-            loss: { batch, generator in
-                let pictures = try TensorPictures.tensor(batch.pictures)
-                let condition = try filter(pictures, generator: generator).condition
-                let prepared = try objective.prepare(
-                    pictures, captions: objective.dropping(batch.captions, generator), keys: batch.keys,
-                    condition: condition)
-                let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
-                return try objective.loss(prepared, draw)
-            },
+            loss: { try objective.loss(of: $0, $1, filter: condition) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 try adapter.write(to: &contents)
                 try contents.write(to: path)
             },
             restored: store.tensors,
-            preview: { generator in
-                guard !shown.isEmpty else { return nil }
-                return try PreviewGrid(
-                    shown, objective: objective, previewer: encoders.previewer, generator: generator
-                ) { pictures, generator in
-                    let made = try filter(pictures, generator: generator)
-                    return (made.condition, made.preview)
-                }
-            },
-            measure: heldOut.map { heldOut in { try heldOut.measure(objective) } },
-            measureSwapped: heldOut.map { heldOut in { try heldOut.measureSwapped(objective) } })
+            heldOut: heldOut)
         return try parts.loop(task, load: parts.load)
     }
 }

@@ -35,32 +35,17 @@ public enum FinetuneRecipe {
         let objective = StageCObjective(
             model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
             cache: parts.latentCache)
-        let samples = try parts.heldOutSamples()
-        let heldOut =
-            samples.isEmpty
-            ? nil : try HeldOut(samples, triples: run.validationTriples, objective: objective, seed: parts.loop.seed)
-        let shown = RecipeParts.previewSamples(samples)
+        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "generator",
             groups: [.init(parameters, weightDecay: run.weightDecay)],
-            loss: { batch, generator in
-                let pictures = try TensorPictures.tensor(batch.pictures)
-                let prepared = try objective.prepare(
-                    pictures, captions: objective.dropping(batch.captions, generator), keys: batch.keys)
-                let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
-                return try objective.loss(prepared, draw)
-            },
+            loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 try SafetensorsWriter.write(
                     stageC.store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
             },
             restored: stageC.store.tensors,
-            preview: { generator in
-                guard !shown.isEmpty else { return nil }
-                return try PreviewGrid(
-                    shown, objective: objective, previewer: encoders.previewer, generator: generator)
-            },
-            measure: heldOut.map { heldOut in { try heldOut.measure(objective) } },
+            heldOut: heldOut,
             adaptive: adaptive)
         return try parts.loop(task, load: parts.load)
     }

@@ -26,70 +26,85 @@ struct HeldOut {
         }
     }
 
-    private let batches: [(batch: StageCObjective.Prepared, draw: Diffusion.Draw)]
+    /// Pictures of one size, each encoded and filtered once.
+    private struct Group {
+        var pictures: [StageCObjective.Prepared] = []
+        var batches: [Batch] = []
+    }
+
+    /// Some triples of a group that go through the network together.
+    private struct Batch {
+        /// Which pictures of the group.
+        let rows: [Int]
+        let draw: Diffusion.Draw
+    }
+
+    private static let batchSize = 16
+    private var groups: [Group] = []
 
     /// - Parameters:
     ///   - triples: how many; pictures are taken in turn.
-    ///   - condition: makes the ControlNet's condition of pictures [B, 3, H, W].
+    ///   - filter: makes the ControlNet's condition of pictures [B, 3, H, W].
     init(
         _ samples: [(picture: Picture, caption: String)], triples: Int, objective: StageCObjective, seed: UInt64,
-        condition: ((Tensor, Generator) throws -> Tensor)? = nil
+        filter: PictureFilter? = nil
     ) throws {
         let generator = try Generator(seed: seed, stream: RandomStream.heldOut, update: 0)
-        let device = objective.model.stageC.store.device
-        // Pictures of one size go through the encoder together, once.
-        var prepared: [StageCObjective.Prepared] = []
         for (picture, caption) in samples {
             let pixels = try Tensor(picture.planar().values, shape: [1, 3, picture.height, picture.width])
-            prepared.append(
-                try objective.prepare(
-                    pixels, captions: [caption], condition: condition.map { try $0(pixels, generator) }))
-        }
-        let groups = Dictionary(grouping: prepared.indices) { prepared[$0].latents.shape }
-        let order = groups.values.sorted { $0[0] < $1[0] }
-        var batches: [(StageCObjective.Prepared, Diffusion.Draw)] = []
-        let size = 16
-        for group in order {
-            let share = triples * group.count / samples.count
-            let indices = (0..<max(1, share)).map { group[$0 % group.count] }
-            for start in stride(from: 0, to: indices.count, by: size) {
-                let chosen = indices[start..<min(start + size, indices.count)].map { prepared[$0] }
-                let batch = StageCObjective.Prepared(
-                    latents: try .concatenated(chosen.map(\.latents), dimension: 0),
-                    captions: chosen.flatMap(\.captions),
-                    condition: chosen[0].condition == nil
-                        ? nil : try .concatenated(chosen.compactMap(\.condition), dimension: 0))
-                batches.append(
-                    (batch, try objective.diffusion.draw(batch.latents.shape, device: device, from: generator)))
+            let prepared = try objective.prepare(
+                pixels, captions: [caption], condition: filter.map { try $0(pixels, generator).condition })
+            if let index = groups.firstIndex(where: { $0.pictures[0].latents.shape == prepared.latents.shape }) {
+                groups[index].pictures.append(prepared)
+            } else {
+                groups.append(Group(pictures: [prepared]))
             }
         }
-        self.batches = batches
+        var (triplesLeft, picturesLeft) = (triples, samples.count)
+        for index in groups.indices {
+            let pictures = groups[index].pictures
+            let share = max(1, triplesLeft * pictures.count / picturesLeft)
+            triplesLeft -= share
+            picturesLeft -= pictures.count
+            for start in stride(from: 0, to: share, by: Self.batchSize) {
+                let rows = (start..<min(start + Self.batchSize, share)).map { $0 % pictures.count }
+                let latents = pictures[0].latents
+                let shape = [rows.count] + latents.shape.dropFirst()
+                let draw = try objective.diffusion.draw(shape, device: latents.device, from: generator)
+                groups[index].batches.append(Batch(rows: rows, draw: draw))
+            }
+        }
     }
 
     /// The losses as the model is now.
-    func measure(_ objective: StageCObjective) throws -> Measurement {
-        try measure(objective) { $0 }
-    }
+    func measure(_ objective: StageCObjective) throws -> Measurement { try measure(objective, conditionShift: 0) }
 
-    /// The losses with each picture given the condition of another.
+    /// The losses with each picture given the condition of the next.
     func measureSwapped(_ objective: StageCObjective) throws -> Measurement {
-        try measure(objective) { batch in
-            guard let condition = batch.condition, condition.size(0) > 1 else { return batch }
-            let count = condition.size(0)
-            let rolled = try Tensor.concatenated(
-                [condition.sliced(0, 1..<count), condition.sliced(0, 0..<1)], dimension: 0)
-            return .init(latents: batch.latents, captions: batch.captions, condition: rolled)
-        }
+        try measure(objective, conditionShift: 1)
     }
 
-    private func measure(
-        _ objective: StageCObjective, changing: (StageCObjective.Prepared) throws -> StageCObjective.Prepared
-    ) throws -> Measurement {
+    private func measure(_ objective: StageCObjective, conditionShift shift: Int) throws -> Measurement {
         try withoutGradients {
-            Measurement(
-                losses: try batches.flatMap { batch, draw in
-                    try objective.loss(changing(batch), draw).perSample.values(as: Double.self)
-                })
+            var losses: [Double] = []
+            for group in groups {
+                // A ControlNet's trunk sees each picture once, however many triples the picture is in.
+                let injections = try group.pictures.map { picture in
+                    try objective.injections(of: picture.condition)
+                }
+                for batch in group.batches {
+                    let chosen = batch.rows.map { group.pictures[$0] }
+                    let theirs = batch.rows.map { injections[($0 + shift) % injections.count] }
+                    let prepared = StageCObjective.Prepared(
+                        latents: try .concatenated(chosen.map(\.latents), dimension: 0),
+                        captions: chosen.flatMap(\.captions), condition: nil)
+                    let joined = try theirs[0].keys.reduce(into: [Int: Tensor]()) { joined, block in
+                        joined[block] = try .concatenated(theirs.compactMap { $0[block] }, dimension: 0)
+                    }
+                    losses += try objective.loss(prepared, batch.draw, injections: joined).perSample.values()
+                }
+            }
+            return Measurement(losses: losses)
         }
     }
 

@@ -55,33 +55,18 @@ public enum LoRARecipe {
         let objective = StageCObjective(
             model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
             cache: parts.latentCache)
-        let samples = try parts.heldOutSamples()
-        let heldOut =
-            samples.isEmpty
-            ? nil : try HeldOut(samples, triples: run.validationTriples, objective: objective, seed: parts.loop.seed)
-        let shown = RecipeParts.previewSamples(samples)
+        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "lora",
             groups: adapters.map { .init($0.parameters, weightDecay: $0.decays ? run.weightDecay : 0) },
-            loss: { batch, generator in
-                let pictures = try TensorPictures.tensor(batch.pictures)
-                let prepared = try objective.prepare(
-                    pictures, captions: objective.dropping(batch.captions, generator), keys: batch.keys)
-                let draw = try diffusion.draw(prepared.latents.shape, device: options.device, from: generator)
-                return try objective.loss(prepared, draw)
-            },
+            loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 for adapter in adapters { try adapter.write(to: &contents) }
                 try contents.write(to: path)
             },
             restored: adapters.flatMap(\.parameters),
-            preview: { generator in
-                guard !shown.isEmpty else { return nil }
-                return try PreviewGrid(
-                    shown, objective: objective, previewer: encoders.previewer, generator: generator)
-            },
-            measure: heldOut.map { heldOut in { try heldOut.measure(objective) } },
+            heldOut: heldOut,
             adaptive: adaptive)
         return try parts.loop(task, load: parts.load)
     }

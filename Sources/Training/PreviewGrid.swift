@@ -10,16 +10,16 @@ struct PreviewGrid {
 
     /// - Parameters:
     ///   - samples: a few held-out pictures of one size with their captions.
-    ///   - condition: the filter's condition and what a person sees of it.
+    ///   - filter: makes the ControlNet's condition.
     init(
         _ samples: [(picture: Picture, caption: String)], objective: StageCObjective, previewer: Previewer,
-        generator: Generator, condition: ((Tensor, Generator) throws -> (Tensor, Tensor))? = nil
+        generator: Generator, filter: PictureFilter? = nil
     ) throws {
         let pixels = try TensorPictures.tensor(samples.map(\.picture))
-        let made = try condition.map { try $0(pixels, generator) }
+        let made = try filter.map { try $0(pixels, generator) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let captions = samples.map(\.caption)
-        let batch = try objective.prepare(pixels, captions: captions, condition: made?.0)
+        let batch = try objective.prepare(pixels, captions: captions, condition: made?.condition)
         let model = objective.model
         let device = model.stageC.store.device
         rows = try withoutGradients {
@@ -41,7 +41,7 @@ struct PreviewGrid {
                 try TensorPictures.pictures(previewer(latents), height: height, width: width)
             }
             var rows = [samples.map(\.picture)]
-            if let made { rows.append(try TensorPictures.pictures(made.1, height: height, width: width)) }
+            if let made { rows.append(try TensorPictures.pictures(made.preview, height: height, width: width)) }
             rows += [
                 try decoded(batch.latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled),
             ]

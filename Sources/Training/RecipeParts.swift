@@ -4,7 +4,6 @@ import Diffusion
 import Failures
 import Generation
 import Images
-import Settings
 import Shards
 import Telemetry
 import Torch
@@ -54,14 +53,9 @@ struct RecipeParts {
 
     var latentCache: LatentCache? { run.isCachingInMemory ? LatentCache(limit: Self.cacheBytes) : nil }
 
-    /// The held-out samples; none where no data was set aside.
-    func heldOutSamples() throws -> [(picture: Picture, caption: String)] {
-        try HeldOut.samples(run.validationPath, buckets: buckets)
-    }
-
-    /// The first few samples of one size, for previews.
-    static func previewSamples(
-        _ samples: [(picture: Picture, caption: String)], count: Int = 4
+    /// The first few samples that have the size of the first.
+    static func alike(
+        _ samples: [(picture: Picture, caption: String)], count: Int
     ) -> [(picture: Picture, caption: String)] {
         guard let first = samples.first?.picture else { return [] }
         return Array(

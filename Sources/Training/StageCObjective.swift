@@ -1,7 +1,11 @@
 import AdapterKit
 import Cascade
 import Diffusion
+import Generation
 import Torch
+
+/// A control filter as the objective sees it.
+typealias PictureFilter = (_ pictures: Tensor, Generator) throws -> ControlCondition
 
 /// What one micro batch of Stage C costs, as the reference's trainers compute it.
 struct StageCObjective {
@@ -56,10 +60,23 @@ struct StageCObjective {
         return zip(captions, draws).map { $1 > Self.captionDrop ? $0 : "" }
     }
 
+    /// The loss of a micro batch, all its random numbers from the generator.
+    /// - Parameter filter: makes a ControlNet's condition of pictures [B, 3, H, W].
+    func loss(of batch: PictureBatch, _ generator: Generator, filter: PictureFilter? = nil) throws -> Loss {
+        let pictures = try TensorPictures.tensor(batch.pictures)
+        let condition = try filter.map { try $0(pictures, generator).condition }
+        let prepared = try prepare(
+            pictures, captions: dropping(batch.captions, generator), keys: batch.keys, condition: condition)
+        let draw = try diffusion.draw(prepared.latents.shape, device: prepared.latents.device, from: generator)
+        return try loss(prepared, draw)
+    }
+
     /// The loss of a batch whose random numbers are drawn already.
-    func loss(_ batch: Prepared, _ draw: Diffusion.Draw) throws -> Loss {
+    /// - Parameter injections: what the ControlNet makes of the condition, where that is known already.
+    func loss(_ batch: Prepared, _ draw: Diffusion.Draw, injections: [Int: Tensor]? = nil) throws -> Loss {
         let noised = try diffusion(batch.latents, draw)
-        let conditions = try conditions(batch)
+        var conditions = try conditions(batch)
+        if let injections { conditions.injections = injections }
         let stageC = model.stageC
         let prediction = try stageC(
             noised.latents.to(dtype: stageC.computeDType), time: noised.noiseCondition, conditions)
@@ -81,9 +98,13 @@ struct StageCObjective {
         var conditions = StageC.Conditions(
             clipText: try encoded.tokens.to(dtype: dtype), clipTextPooled: try encoded.pooled.to(dtype: dtype),
             clipImage: try clipImage.to(dtype: dtype))
-        if let controlNet = model.controlNet, let condition = batch.condition {
-            conditions.injections = try controlNet(condition)
-        }
+        conditions.injections = try injections(of: batch.condition)
         return conditions
+    }
+
+    /// What the ControlNet in use makes of a condition; nothing where there is none.
+    func injections(of condition: Tensor?) throws -> [Int: Tensor] {
+        guard let controlNet = model.controlNet, let condition else { return [:] }
+        return try controlNet(condition)
     }
 }

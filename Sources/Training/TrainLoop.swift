@@ -22,12 +22,8 @@ struct TrainLoop {
         var write: (_ path: String, _ updates: Int) throws -> Void
         /// What a resumed run takes up of the file that was written.
         var restored: [(name: String, tensor: Tensor)]
-        /// Draws the preview grid.
-        var preview: (Generator) throws -> PreviewGrid?
-        /// Measures the held-out loss; nil where there is no held-out data.
-        var measure: (() throws -> HeldOut.Measurement)?
-        /// Measures it with conditions swapped between pictures.
-        var measureSwapped: (() throws -> HeldOut.Measurement)?
+        /// What is measured and shown beside the training.
+        var heldOut: HeldOutUse
         /// Takes in what an update learned of the losses, for adaptive weights.
         var adaptive: AdaptiveLossWeight?
     }
@@ -56,7 +52,7 @@ struct TrainLoop {
         var progress = try begin(task, folder, optimizer)
         let last = min(run.updates, options.steps ?? run.updates)
         let metrics = try MetricsLog(path: output.metricsPath, resumeAfter: progress.updates)
-        if progress.heldOutBefore == nil, let measure = task.measure { progress.heldOutBefore = try measure() }
+        if progress.heldOutBefore == nil, let measure = task.heldOut.measure { progress.heldOutBefore = try measure() }
 
         let start = progress.loader
         let loader = LoaderThread { try load(start) }
@@ -137,7 +133,7 @@ struct TrainLoop {
 
     private func preview(_ task: Task, _ output: OutputFolder, _ update: Int) throws {
         let generator = try Generator(seed: seed, stream: RandomStream.preview, update: 0)
-        if let grid = try task.preview(generator) { try grid.write(to: output.previewPath(update)) }
+        if let grid = try task.heldOut.preview(generator) { try grid.write(to: output.previewPath(update)) }
     }
 
     // MARK: Checkpoints
@@ -202,8 +198,11 @@ struct TrainLoop {
         var outcome = RunOutcome(
             updates: progress.updates, checkpoint: "\(folder.path)/\(task.name).safetensors",
             output: output.path, isComplete: isComplete)
-        guard isComplete, let before = progress.heldOutBefore, let measure = task.measure else { return outcome }
-        outcome.heldOut = HeldOutReport(before: before, after: try measure(), swapped: try task.measureSwapped?())
+        guard isComplete, let before = progress.heldOutBefore, let measure = task.heldOut.measure else {
+            return outcome
+        }
+        outcome.heldOut = HeldOutReport(
+            before: before, after: try measure(), swapped: try task.heldOut.measureSwapped?())
         if let report = outcome.heldOut { try output.write(report) }
         return outcome
     }

@@ -1,0 +1,32 @@
+import Cascade
+import Torch
+
+/// What held-out data is for in a run: fixed triples to measure with, and a few samples to look at.
+struct HeldOutUse {
+    /// The loss as the model is now; nil where no data was set aside.
+    let measure: (() throws -> HeldOut.Measurement)?
+    /// The same with each picture given the condition of another; nil where nothing is conditioned on pictures.
+    let measureSwapped: (() throws -> HeldOut.Measurement)?
+    /// The grid of a few samples.
+    let preview: (Generator) throws -> PreviewGrid?
+
+    init(
+        _ parts: RecipeParts, _ objective: StageCObjective, previewer: Previewer, filter: PictureFilter? = nil
+    ) throws {
+        let samples = try HeldOut.samples(parts.run.validationPath, buckets: parts.buckets)
+        guard !samples.isEmpty else {
+            measure = nil
+            measureSwapped = nil
+            preview = { _ in nil }
+            return
+        }
+        let triples = try HeldOut(
+            samples, triples: parts.run.validationTriples, objective: objective, seed: parts.loop.seed, filter: filter)
+        measure = { try triples.measure(objective) }
+        measureSwapped = filter == nil ? nil : { try triples.measureSwapped(objective) }
+        let shown = RecipeParts.alike(samples, count: 4)
+        preview = { generator in
+            try PreviewGrid(shown, objective: objective, previewer: previewer, generator: generator, filter: filter)
+        }
+    }
+}
