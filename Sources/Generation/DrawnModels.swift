@@ -14,11 +14,11 @@ public struct DrawnModels {
         /// Side of the pictures that are looked at.
         public var pictureSide = 128
         /// Pictures that are looked at, at most.
-        public var pictures = 64
+        public var pictures = 48
         /// `c_hidden` of the previewer; the published one has 512.
         public var previewerWidth = 64
         /// Updates of the previewer's fit.
-        public var previewerUpdates = 150
+        public var previewerUpdates = 80
         public var previewerBatch = 8
         public var previewerLearningRate = 2e-3
 
