@@ -44,10 +44,10 @@ public struct AdapterFile {
     public static let format = "cascade-adapt-adapter"
     public static let version = "1"
 
-    public let weights: SafetensorsFile
+    public let weights: any NamedTensors
 
     /// - Throws: a failure of the input where the file is no adapter of ours.
-    public init(_ weights: SafetensorsFile) throws {
+    public init(_ weights: any NamedTensors) throws {
         guard weights.metadata["format"] == Self.format else {
             throw Failure.input(
                 "not an adapter in the native format", at: Failure.Place(weights.path),

@@ -23,12 +23,12 @@ struct FileKind {
         self.licence = licence
     }
 
-    init(_ file: SafetensorsFile) {
+    init(_ file: any NamedTensors) {
         self = Self.native(file) ?? Self.adapter(file) ?? Self.network(file) ?? FileKind("unknown", "unknown")
     }
 
     /// An adapter of ours says itself what it is.
-    private static func native(_ file: SafetensorsFile) -> FileKind? {
+    private static func native(_ file: any NamedTensors) -> FileKind? {
         guard file.metadata["format"] == AdapterFile.format else { return nil }
         let kinds = file.metadata["kind"] ?? "of no kind"
         return FileKind(
@@ -37,7 +37,7 @@ struct FileKind {
     }
 
     /// Adapters of other programs.
-    private static func adapter(_ file: SafetensorsFile) -> FileKind? {
+    private static func adapter(_ file: any NamedTensors) -> FileKind? {
         let names = file.entries.map(\.name)
         func any(_ test: (String) -> Bool) -> Bool { names.contains(where: test) }
         if any({ $0.hasPrefix("weights.") && $0.hasSuffix(".lora_down") }) {
@@ -64,7 +64,7 @@ struct FileKind {
         return nil
     }
 
-    private static func network(_ file: SafetensorsFile) -> FileKind? {
+    private static func network(_ file: any NamedTensors) -> FileKind? {
         func has(_ name: String) -> Bool { file[name] != nil }
         func begins(_ prefix: String) -> Bool { file.entries.contains { $0.name.hasPrefix(prefix) } }
         if begins("model.diffusion_model.") {

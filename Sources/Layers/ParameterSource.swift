@@ -39,7 +39,7 @@ public final class StoredParameters: ParameterSource {
     ///   - prefix: what stands before every key in the file.
     ///   - ignoring: keys that may be left over.
     public convenience init(
-        _ file: SafetensorsFile, prefix: String = "", ignoring: @escaping (String) -> Bool = { _ in false }
+        _ file: any NamedTensors, prefix: String = "", ignoring: @escaping (String) -> Bool = { _ in false }
     ) {
         self.init(
             name: file.path,

@@ -43,7 +43,7 @@ struct ModelLoading {
 
     /// A file that a key names.
     /// - Throws: a failure of the input that names the key's place where there is none.
-    private func weights(_ path: String, at place: Failure.Place, _ what: String) throws -> SafetensorsFile {
+    private func weights(_ path: String, at place: Failure.Place, _ what: String) throws -> any NamedTensors {
         guard fileExists(path) else {
             throw Failure.input(
                 "there is no file for \(what)", at: place, expected: "a safetensors file", got: path,

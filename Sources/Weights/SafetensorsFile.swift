@@ -6,25 +6,15 @@ import Torch
 ///
 /// Source of the format: huggingface/safetensors, README. Eight bytes of header length, a JSON header of
 /// `{"name": {"dtype", "shape", "data_offsets"}}`, then the data.
-public final class SafetensorsFile {
-    /// What the header says of one tensor.
-    public struct Entry: Sendable {
-        public let name: String
-        public let dtype: DType
-        public let shape: [Int]
-        /// Bytes from the start of the file.
-        let range: Range<Int>
-
-        public var byteCount: Int { range.count }
-        public var count: Int { shape.reduce(1, *) }
-    }
-
+public final class SafetensorsFile: NamedTensors {
     public let path: String
     /// Entries in the order of the header.
-    public let entries: [Entry]
+    public let entries: [TensorEntry]
     /// The texts under `__metadata__`.
     public let metadata: [String: String]
     private let file: MappedFile
+    /// By entry, in bytes from the start of the file.
+    private let ranges: [Range<Int>]
     private let positions: [String: Int]
 
     /// The longest header that is read, in bytes; the format's own limit.
@@ -46,7 +36,8 @@ public final class SafetensorsFile {
         let header = try JSON.parse(UnsafeRawBufferPointer(rebasing: file.bytes[8..<start]), file: path)
         guard let object = header.objectValue else { throw broken("its header is no object") }
 
-        var entries: [Entry] = []
+        var entries: [TensorEntry] = []
+        var ranges: [Range<Int>] = []
         var metadata: [String: String] = [:]
         for (name, value) in object {
             if name == "__metadata__" {
@@ -73,22 +64,23 @@ public final class SafetensorsFile {
                 throw broken(
                     "tensor `\(name)` of \(bytes) bytes lies at \(from)..<\(to), the data has \(room) bytes")
             }
-            entries.append(Entry(name: name, dtype: dtype, shape: shape, range: (start + from)..<(start + to)))
+            entries.append(TensorEntry(name: name, dtype: dtype, shape: shape))
+            ranges.append((start + from)..<(start + to))
         }
         // As the format's own reader demands: every byte of the data belongs to exactly one tensor.
         var end = start
-        for entry in entries.sorted(by: {
-            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        for (entry, range) in zip(entries, ranges).sorted(by: {
+            ($0.1.lowerBound, $0.1.upperBound) < ($1.1.lowerBound, $1.1.upperBound)
         }) {
-            guard entry.range.lowerBound == end else {
+            guard range.lowerBound == end else {
                 throw broken(
-                    "tensor `\(entry.name)` \(entry.range.lowerBound < end ? "overlaps" : "leaves a gap behind") another"
-                )
+                    "tensor `\(entry.name)` \(range.lowerBound < end ? "overlaps" : "leaves a gap behind") another")
             }
-            end = entry.range.upperBound
+            end = range.upperBound
         }
         guard end == file.bytes.count else { throw broken("\(file.bytes.count - end) bytes belong to no tensor") }
         self.entries = entries
+        self.ranges = ranges
         self.metadata = metadata
         positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
     }
@@ -104,27 +96,22 @@ public final class SafetensorsFile {
         return bytes
     }
 
-    public subscript(name: String) -> Entry? { positions[name].map { entries[$0] } }
+    public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
+
+    /// The stored bytes of a tensor, mapped; nil where there is none. They live as long as this file.
+    public func bytes(of name: String) -> UnsafeRawBufferPointer? {
+        positions[name].map { UnsafeRawBufferPointer(rebasing: file.bytes[ranges[$0]]) }
+    }
 
     /// The tensor of a name, on the CPU, as a view of the mapped file; nil where there is none.
     ///
     /// Old files have tensors that are not aligned to their element size: those are copied.
     public func tensor(_ name: String) throws -> Tensor? {
-        guard let entry = self[name] else { return nil }
-        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
+        guard let entry = self[name], let bytes = bytes(of: name) else { return nil }
         guard let base = bytes.baseAddress, !bytes.isEmpty, Int(bitPattern: base) % entry.dtype.size == 0 else {
             return try Tensor(bytes: bytes, shape: entry.shape, dtype: entry.dtype)
         }
         return try Tensor(borrowing: bytes, shape: entry.shape, dtype: entry.dtype, owner: file)
-    }
-
-    /// The tensor of a name.
-    /// - Throws: a failure of the input where the file has none.
-    public func required(_ name: String) throws -> Tensor {
-        guard let tensor = try tensor(name) else {
-            throw Failure.input("there is no tensor `\(name)`", at: Failure.Place(path))
-        }
-        return tensor
     }
 }
 

@@ -15,7 +15,7 @@ public final class ControlNetStart: ParameterSource {
 
     /// - Throws: a failure of the input where the configuration has another backbone than EffNet or the file none.
     public init(
-        _ configuration: ControlNetTrunk.Configuration, backbone file: SafetensorsFile, generator: Generator
+        _ configuration: ControlNetTrunk.Configuration, backbone file: any NamedTensors, generator: Generator
     ) throws {
         guard configuration.bottleneckMode == .effnet else {
             throw Failure.input(

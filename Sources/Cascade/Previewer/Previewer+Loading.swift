@@ -5,7 +5,7 @@ import Weights
 
 extension Previewer {
     /// The previewer in a file, its widths told from the tensors' shapes.
-    public static func load(_ file: SafetensorsFile, device: Device = .cpu) throws -> Previewer {
+    public static func load(_ file: any NamedTensors, device: Device = .cpu) throws -> Previewer {
         let last = file.entries.filter { $0.name.hasSuffix(".weight") && $0.shape.count == 4 }.max {
             blockIndex($0.name) < blockIndex($1.name)
         }

@@ -27,11 +27,11 @@ struct Inspect: Action {
 
 /// What `inspect` says of a file.
 struct FileReport {
-    private let file: SafetensorsFile
+    private let file: any NamedTensors
     private let kind: FileKind
     private let listsTensors: Bool
 
-    init(_ file: SafetensorsFile, listsTensors: Bool) {
+    init(_ file: any NamedTensors, listsTensors: Bool) {
         self.file = file
         kind = FileKind(file)
         self.listsTensors = listsTensors

@@ -15,7 +15,7 @@ struct ForwardRequest {
     let inputs: ForwardInputs
     /// The architecture file; nil where there is none.
     let arch: Setting?
-    let weights: SafetensorsFile?
+    let weights: (any NamedTensors)?
     let adapters: [AdapterReference]
     /// Of the network's parameters and activations.
     let dtype: DType
@@ -24,7 +24,7 @@ struct ForwardRequest {
     let output: Output
 
     /// The weights, which this part can't do without.
-    func requiredWeights() throws -> SafetensorsFile {
+    func requiredWeights() throws -> any NamedTensors {
         guard let weights else { throw Failure.input("there are no weights", expected: "--weights FILE") }
         return weights
     }
