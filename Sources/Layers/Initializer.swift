@@ -5,6 +5,8 @@ public enum Initializer: Sendable {
     case zeros
     case ones
     case normal(deviation: Double)
+    /// Uniform within ±bound.
+    case uniform(_ bound: Double)
     /// Uniform within ±gain·√(6 / (in + out)) (Glorot and Bengio 2010).
     case xavierUniform(gain: Double = 1)
     /// Uniform within ±√(1 / in), PyTorch's default for linear and convolution layers.
@@ -22,6 +24,7 @@ public enum Initializer: Sendable {
         case .zeros: return try .zeros(shape)
         case .ones: return try .full(shape, 1)
         case .normal(let deviation): return try generator.normal(shape) * deviation
+        case .uniform(let bound): return try uniform(bound)
         case .xavierUniform(let gain): return try uniform(gain * (6 / Double(max(1, fanIn + fanOut))).squareRoot())
         case .torchUniform: return try uniform((1 / Double(max(1, fanIn))).squareRoot())
         case .kaimingNormalFanOut: return try generator.normal(shape) * (2 / Double(max(1, fanOut))).squareRoot()

@@ -24,6 +24,17 @@ public final class DrawnParameters: ParameterSource {
     public func finish() throws {}
 }
 
+/// Gives zeros that take no memory, for networks of which only keys and shapes matter.
+public struct Placeholders: ParameterSource {
+    public init() {}
+
+    public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
+        try .zeros(shape.map { _ in 1 }).expanded(shape)
+    }
+
+    public func finish() throws {}
+}
+
 /// Takes every parameter from named tensors, and reports together all that do not fit.
 public final class StoredParameters: ParameterSource {
     private let name: String
@@ -59,21 +70,18 @@ public final class StoredParameters: ParameterSource {
     }
 
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
+        // Stands in until everything that does not fit is known.
+        func placeholder() throws -> Tensor { try Placeholders().value(key, shape: shape, initial: initial) }
         used.insert(key)
         guard let tensor = try lookUp(key) else {
             missing.append(key)
-            return try Self.placeholder(shape)
+            return try placeholder()
         }
         guard tensor.shape == shape else {
             misshapen.append("\(key) \(tensor.shape) where \(shape) belongs")
-            return try Self.placeholder(shape)
+            return try placeholder()
         }
         return tensor
-    }
-
-    /// Stands in until everything that does not fit is known; one element however large the shape declared.
-    private static func placeholder(_ shape: [Int]) throws -> Tensor {
-        try .zeros(shape.map { _ in 1 }).expanded(shape)
     }
 
     public func finish() throws {

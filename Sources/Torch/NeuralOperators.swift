@@ -72,6 +72,11 @@ extension Tensor {
         return try op(.tensor(self), .ints([height, width]), .bool(alignCorners))
     }
 
+    /// Bicubic resize of [B, C, H, W] that averages over what it leaves out, corners not aligned.
+    public func resizedBicubic(height: Int, width: Int) throws -> Tensor {
+        try Operators.bicubicAntialiased(.tensor(self), .ints([height, width]), .bool(false))
+    }
+
     public func pixelUnshuffled(_ factor: Int) throws -> Tensor {
         try Operators.pixelUnshuffle(.tensor(self), .int(factor))
     }

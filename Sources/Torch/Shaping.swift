@@ -43,6 +43,11 @@ extension Tensor {
         try Operators.pad(.tensor(self), .ints(sizes), .double(value))
     }
 
+    /// Repeats the outermost elements of [B, C, H, W] `count` times on each side.
+    public func paddedByEdge(_ count: Int) throws -> Tensor {
+        try Operators.replicationPad(.tensor(self), .ints([count, count, count, count]))
+    }
+
     public func flipped(_ dimensions: [Int]) throws -> Tensor { try Operators.flip(.tensor(self), .ints(dimensions)) }
     public func repeated(_ counts: [Int]) throws -> Tensor { try Operators.repeat(.tensor(self), .ints(counts)) }
 

@@ -50,8 +50,8 @@ public enum ControlNetRecipe {
         var diffusion = Diffusion()
         diffusion.offsetNoise = own.offsetNoise
         let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
-            cache: parts.latentCache)
+            model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
+            diffusion: diffusion, cache: parts.latentCache)
         if own.measuresStatistics {
             let trained = try HeldOut.samples(run.webdatasetPath, buckets: parts.buckets, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)

@@ -53,8 +53,8 @@ public enum LoRARecipe {
         let adaptive = isAdaptive ? try AdaptiveLossWeight() : nil
         if let adaptive { diffusion.lossWeight = .adaptive(adaptive) }
         let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, diffusion: diffusion,
-            cache: parts.latentCache)
+            model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
+            diffusion: diffusion, cache: parts.latentCache)
         let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "lora",

@@ -18,6 +18,8 @@ enum ModelFolder {
             "there is no model folder for `\(name)`", at: place,
             expected:
                 "config.json in one of \(places.joined(separator: ", "))\(places.count == 2 ? ", \(snapshots)" : "")",
-            advice: "give the path of a folder with config.json, model.safetensors and the tokenizer's files")
+            advice:
+                "give the path of a folder with config.json and model.safetensors, for a text model the tokenizer's files too"
+        )
     }
 }

@@ -13,6 +13,8 @@ struct Encoders {
     let effnet: EffNetEncoder
     let previewer: Previewer
     let text: TextEncoder
+    /// Nil where the run names none: pictures' embeddings are zeros then.
+    let pictures: PictureEncoder?
 }
 
 /// Brings the networks of a run into memory, each from the file its configuration names.
@@ -90,7 +92,7 @@ struct ModelLoading {
         try effnetStore.finish()
         let previewer = try Previewer.load(
             try weights(run.previewerPath, at: run.places.previewer, "the previewer"), device: device)
-        return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder())
+        return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder(), pictures: try pictureEncoder())
     }
 
     /// The text tower and tokenizer in a folder of transformers' layout.
@@ -105,6 +107,28 @@ struct ModelLoading {
         let tower = try CLIPTextTower(configuration, store.root)
         try store.finish()
         return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: folder))
+    }
+
+    /// The picture tower in a folder of transformers' layout, where the run names one.
+    private func pictureEncoder() throws -> PictureEncoder? {
+        guard let name = run.clipImageModel else { return nil }
+        let folder = try ModelFolder.find(name, at: run.places.image)
+        let configuration = try CLIPVisionConfiguration(
+            JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
+        let width = try architecture().clipImageWidth
+        guard configuration.projected == width, configuration.channels == 3 else {
+            throw Failure.input(
+                "this picture tower does not suit the model", at: run.places.image,
+                expected: "embeddings of \(width) numbers (`c_clip_img`) of pictures with 3 channels",
+                got: "\(configuration.projected) numbers, \(configuration.channels) channels")
+        }
+        let file = try weights("\(folder)/model.safetensors", at: run.places.image, "the picture model")
+        let store = ParameterStore(
+            from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: run.dtype ?? .float32,
+            device: device)
+        let tower = try CLIPVisionTower(configuration, store.root)
+        try store.finish()
+        return PictureEncoder(tower: tower)
     }
 }
 

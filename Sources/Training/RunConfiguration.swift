@@ -26,6 +26,8 @@ public struct RunConfiguration: Sendable {
     public let previewerPath: String
     public let generatorPath: String?
     public let clipTextModel: String
+    /// The tower of which Stage C sees a picture's embedding now and then; nil leaves it zeros.
+    public let clipImageModel: String?
     /// What the frozen base is kept in; nil leaves it to the machine.
     public let dtype: DType?
 
@@ -48,6 +50,7 @@ public struct RunConfiguration: Sendable {
         let effnet: Failure.Place
         let previewer: Failure.Place
         let text: Failure.Place
+        let image: Failure.Place
         let model: Failure.Place
         let data: Failure.Place
     }
@@ -83,6 +86,7 @@ public struct RunConfiguration: Sendable {
         generatorPath = try fields.optional("generator_checkpoint_path")
         clipTextModel = try fields.value(
             "clip_text_model_name", default: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
+        clipImageModel = try fields.optional("clip_image_model_name")
         dtype = try fields.optional("dtype").map { (name: Precision) in name.dtype }
 
         seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))
@@ -96,7 +100,7 @@ public struct RunConfiguration: Sendable {
         places = Places(
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),
-            model: place("model_version"), data: place("webdataset_path"))
+            image: place("clip_image_model_name"), model: place("model_version"), data: place("webdataset_path"))
 
         try Self.checkCaptions(&fields)
         guard batchSize % accumulation == 0 else {
@@ -105,7 +109,7 @@ public struct RunConfiguration: Sendable {
                 expected: "a multiple of \(accumulation)", got: "\(batchSize)")
         }
         // The reference's keys for what one process on one machine has no use of, and for logging elsewhere.
-        for key in ["wandb_project", "wandb_entity", "use_fsdp", "training", "clip_image_model_name"] {
+        for key in ["wandb_project", "wandb_entity", "use_fsdp", "training"] {
             fields.ignore(key)
         }
     }

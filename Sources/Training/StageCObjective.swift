@@ -12,11 +12,15 @@ struct StageCObjective {
     let model: AdaptedModel
     let effnet: EffNetEncoder
     let text: TextEncoder
+    /// Embeds the pictures themselves; nil leaves their embeddings zeros.
+    let pictures: PictureEncoder?
     let diffusion: Diffusion
     /// Latents kept from epoch to epoch; nil encodes each batch as it comes.
     var cache: LatentCache?
     /// Chance that a caption is replaced by the empty one.
     static let captionDrop = 0.05
+    /// Chance that Stage C sees the picture's own embedding instead of zeros.
+    static let pictureKeep = 0.1
 
     /// A batch in the form the network sees it.
     struct Prepared {
@@ -25,6 +29,8 @@ struct StageCObjective {
         let captions: [String]
         /// The ControlNet's condition, [B, c, H, W].
         let condition: Tensor?
+        /// Embeddings of the pictures, [B, 1, c_clip_img]; nil where they all are zeros.
+        var clipImage: Tensor?
     }
 
     /// The loss of a batch.
@@ -60,14 +66,38 @@ struct StageCObjective {
         return zip(captions, draws).map { $1 > Self.captionDrop ? $0 : "" }
     }
 
+    /// Which of some pictures keep their embedding, at random.
+    static func kept(of count: Int, _ generator: Generator) throws -> [Bool] {
+        try generator.uniform([count]).values(as: Double.self).map { $0 > 1 - pictureKeep }
+    }
+
+    /// Embeddings [B, 1, c_clip_img] of pictures [B, 3, H, W], zeros but for those that keep theirs; nil where none does.
+    private func embeddings(of pictures: Tensor, _ generator: Generator) throws -> Tensor? {
+        guard let encoder = self.pictures else { return nil }
+        let kept = try Self.kept(of: pictures.size(0), generator)
+        guard kept.contains(true) else { return nil }
+        return try withoutGradients {
+            let device = model.stageC.store.device
+            let zeros = try Tensor.zeros([1, 1, model.stageC.configuration.clipImageWidth], device: device)
+            // Each by itself, as latents are, so that nothing depends on which of its neighbours keep theirs.
+            let rows = try kept.enumerated().map { index, isKept in
+                guard isKept else { return zeros }
+                return try encoder(pictures.sliced(0, index..<index + 1).to(device: device)).to(dtype: .float32)
+            }
+            return try .concatenated(rows, dimension: 0)
+        }
+    }
+
     /// The loss of a micro batch, all its random numbers from the generator.
     /// - Parameter filter: makes a ControlNet's condition of pictures [B, 3, H, W].
     func loss(of batch: PictureBatch, _ generator: Generator, filter: PictureFilter? = nil) throws -> Loss {
         let pictures = try TensorPictures.tensor(batch.pictures)
         let condition = try filter.map { try $0(pictures, generator).condition }
-        let prepared = try prepare(
+        var prepared = try prepare(
             pictures, captions: dropping(batch.captions, generator), keys: batch.keys, condition: condition)
         let draw = try diffusion.draw(prepared.latents.shape, device: prepared.latents.device, from: generator)
+        // Drawn last, so that a run without a picture tower has the same numbers.
+        prepared.clipImage = try embeddings(of: pictures, generator)
         return try loss(prepared, draw)
     }
 
@@ -90,10 +120,9 @@ struct StageCObjective {
     func conditions(_ batch: Prepared) throws -> StageC.Conditions {
         let encoded = try text(batch.captions)
         let stageC = model.stageC
-        // The CLIP picture tower is not part of this version: its embedding is zeros, as it is for nine samples in ten
-        // where the tower is there.
-        let clipImage = try Tensor.zeros(
-            [batch.captions.count, 1, stageC.configuration.clipImageWidth], device: stageC.store.device)
+        let clipImage =
+            try batch.clipImage
+            ?? .zeros([batch.captions.count, 1, stageC.configuration.clipImageWidth], device: stageC.store.device)
         let dtype = stageC.computeDType
         var conditions = StageC.Conditions(
             clipText: try encoded.tokens.to(dtype: dtype), clipTextPooled: try encoded.pooled.to(dtype: dtype),

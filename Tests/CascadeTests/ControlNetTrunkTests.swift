@@ -103,7 +103,7 @@ import Torch
     }
 
     @Test func theLargeTrunkHasThePublishedKeys() throws {
-        let store = ParameterStore(from: NothingStored())
+        let store = ParameterStore(from: Placeholders())
         _ = try ControlNetTrunk(.init(inputs: 16, blocks: [0], bottleneckMode: .large), store.root)
         func expect(_ key: String, _ shape: [Int]) {
             #expect(store[key]?.shape == shape, "\(key)")
@@ -126,7 +126,7 @@ import Torch
     }
 
     @Test func refusesConfigurationsThatCannotBe() throws {
-        let store = ParameterStore(from: NothingStored())
+        let store = ParameterStore(from: Placeholders())
         func refused(_ configuration: ControlNetTrunk.Configuration) throws -> Failure {
             try failure { _ = try ControlNetTrunk(configuration, store.root) }
         }
@@ -138,7 +138,7 @@ import Torch
     }
 
     @Test func refusesPicturesThatCannotBe() throws {
-        let store = ParameterStore(from: NothingStored())
+        let store = ParameterStore(from: Placeholders())
         let trunk = try ControlNetTrunk(.init(inputs: 1, projected: 32, blocks: [0]), store.root)
         #expect(try failure { _ = try trunk(.zeros([1, 3, 64, 64])) }.expected == "[any, 1, any, any]")
         // The stem without padding needs three pixels.

@@ -52,7 +52,7 @@ import Torch
     }
 
     @Test func refusesPicturesOfAnotherShape() throws {
-        let encoder = try EffNetEncoder(.init(), ParameterStore(from: NothingStored()).root)
+        let encoder = try EffNetEncoder(.init(), ParameterStore(from: Placeholders()).root)
         for shape in [[3, 64, 64], [1, 4, 64, 64], [1, 3, 0, 64]] {
             let failure = try failure { _ = try encoder.encode(.zeros(shape)) }
             #expect(failure.blame == .input)
@@ -62,7 +62,7 @@ import Torch
     }
 
     @Test func refusesAnImpossibleWidth() throws {
-        let store = ParameterStore(from: NothingStored())
+        let store = ParameterStore(from: Placeholders())
         for width in [0, -3, Int.max] {
             let failure = try failure { _ = try EffNetEncoder(.init(latentChannels: width), store.root) }
             #expect(failure.blame == .input)

@@ -52,7 +52,7 @@ import Torch
         #expect(shape.blame == .input)
         #expect(shape.expected == "[any, 4, any, any]")
 
-        let store = ParameterStore(from: NothingStored())
+        let store = ParameterStore(from: Placeholders())
         let width = try failure { _ = try Previewer(.init(hidden: 3), store.root) }
         #expect(width.what.contains("c_hidden"))
     }

@@ -38,15 +38,6 @@ struct TowerGolden {
     }
 }
 
-/// Gives zeros that take no memory, for networks of which only keys and shapes matter.
-struct NothingStored: ParameterSource {
-    func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
-        try Tensor.zeros([1]).expanded(shape)
-    }
-
-    func finish() throws {}
-}
-
 /// The largest difference over the peer's standard deviation.
 func difference(_ ours: Tensor, _ theirs: Tensor) throws -> Double {
     try #require(ours.shape == theirs.shape)

@@ -55,6 +55,27 @@ import Weights
         try check("stage_c_\(name)", bar: 2e-4)
     }
 
+    @Test(arguments: ["plain", "repeats", "odd_sides", "switch_level"]) func `stage-b is diffusers'`(_ name: String)
+        throws
+    {
+        try check("stage_b_\(name)", bar: 2e-4)
+    }
+
+    @Test func `stage-a-encode and stage-a-decode are diffusers'`() throws {
+        try check("stage_a_encode", bar: 2e-4)
+        try check("stage_a_decode", bar: 2e-4)
+    }
+
+    @Test(arguments: ["gelu", "uneven"]) func `clip-vision is transformers'`(_ name: String) throws {
+        try check("clip_vision_\(name)", bar: 2e-4)
+    }
+
+    @Test(arguments: ["stage_b_plain", "stage_a_encode", "stage_a_decode", "clip_vision_gelu"])
+    func `parts in bfloat16 stay near their peers`(_ name: String) throws {
+        // Of the largest difference; the typical one is a third of it.
+        try check(name, bar: 0.1, options: ["--dtype", "bfloat16"])
+    }
+
     @Test func `previewer and simple trunk are PyTorch's`() throws {
         try check("previewer", bar: 2e-4)
         try check("controlnet_simple", bar: 1e-3)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 import torch
 
 import clip_text
+import clip_vision
 import controlnet
 import diffuse
 import lora
+import stage_a
+import stage_b
 import stage_c
 from case import Case, gradients, measure_batch_norms, redraw, state
 from effnet import EffNet
@@ -110,6 +113,90 @@ def stage_c_case(draw: Draw) -> Case:
     return case
 
 
+def stage_b_arch(draw: Draw) -> dict:
+    """One to four levels, repeated on either way, now and then with Stage C's changes of level."""
+    levels = draw.one(1, 2, 3, 4)
+    heads = [draw.whole(1, 4) for _ in range(levels)]
+    level_config = [draw.one("C", "CT", "CT", "CTA", "CTA") for _ in range(levels)]
+    arch = {
+        "c_in": draw.one(4, 8),
+        "c_out": draw.one(4, 8),
+        "c_r": draw.one(16, 33, 64),
+        "patch_size": draw.one(1, 2, 2),
+        "c_cond": draw.one(24, 40),
+        "c_hidden": [8 * h * draw.whole(1, 2) for h in heads],
+        "nhead": [h if "A" in config else draw.one(-1, h) for h, config in zip(heads, level_config)],
+        "blocks": [[draw.whole(1, 2) for _ in range(levels)] for _ in range(2)],
+        "block_repeat": [[draw.one(1, 1, 2) for _ in range(levels)], [draw.one(1, 2, 3) for _ in range(levels)]],
+        "level_config": level_config,
+        "c_clip": draw.one(20, 32),
+        "c_clip_seq": draw.whole(1, 4),
+        "c_effnet": draw.one(4, 16),
+        "c_pixels": 3,
+        "kernel_size": draw.one(1, 3, 3, 5),
+        "self_attn": draw.one(True, True, False, [draw.one(True, False) for _ in range(levels)]),
+        "t_conds": draw.one([], ["sca"], ["sca"], ["sca", "crp"]),
+    }
+    if draw.one(True, False, False):
+        arch["switch_level"] = [draw.one(True, False) for _ in range(levels - 1)]
+    return arch
+
+
+def stage_b_case(draw: Draw) -> Case:
+    """Latents of sides that halve evenly or not; conditions of other sizes than theirs."""
+    arch = stage_b_arch(draw)
+    network = redraw(stage_b.make(arch), draw.generator)
+    batch, least = draw.whole(1, 3), 2 ** (len(arch["c_hidden"]) - 1)
+    height, width = (arch["patch_size"] * draw.whole(least, least + 9) for _ in range(2))
+    inputs = {
+        "x": draw.normal(batch, arch["c_in"], height, width),
+        "r": draw.uniform(batch),
+        "effnet": draw.normal(batch, arch["c_effnet"], draw.whole(1, 9), draw.whole(1, 9)),
+        "clip": draw.normal(batch, 1, arch["c_clip"]),
+    }
+    if draw.one(True, False):
+        inputs["pixels"] = draw.normal(batch, 3, draw.whole(1, 9), draw.whole(1, 9))
+    if "sca" in arch["t_conds"] and draw.one(True, False):
+        inputs["sca"] = draw.uniform(batch)
+    with torch.no_grad():
+        out = stage_b.forward(network, inputs)
+    return Case("stage-b", arch, inputs, {"out": out}, stage_b.reference_state(network.state_dict()))
+
+
+def stage_a_network(draw: Draw) -> tuple[dict, torch.nn.Module]:
+    """One to three levels, batch norms measured."""
+    levels = draw.whole(1, 3)
+    arch = {
+        "levels": levels,
+        "bottleneck_blocks": draw.whole(1, 4),
+        "c_hidden": 2 ** (levels - 1) * draw.whole(6, 16),
+        "c_latent": draw.one(4, 6),
+        "codebook_size": draw.one(16, 64),
+        "scale_factor": draw.one(0.43, 0.3764, 1.0),
+    }
+    network = stage_a.draw(stage_a.make(arch), draw.generator)
+    measure_batch_norms(network, draw.uniform(2, 3, 64, 64))
+    return arch, network
+
+
+def stage_a_encode_case(draw: Draw) -> Case:
+    """Pictures of any even sides."""
+    arch, network = stage_a_network(draw)
+    images = draw.uniform(draw.whole(1, 3), 3, 2 * draw.whole(4, 40), 2 * draw.whole(4, 40))
+    with torch.no_grad():
+        latents = stage_a.encode(network, images)
+    return Case("stage-a-encode", arch, {"images": images}, {"latents": latents}, stage_a.reference_state(network))
+
+
+def stage_a_decode_case(draw: Draw) -> Case:
+    """Latents of any sides."""
+    arch, network = stage_a_network(draw)
+    latents = draw.normal(draw.whole(1, 3), arch["c_latent"], draw.whole(1, 12), draw.whole(1, 12))
+    with torch.no_grad():
+        images = stage_a.decode(network, latents)
+    return Case("stage-a-decode", arch, {"latents": latents}, {"images": images}, stage_a.reference_state(network))
+
+
 def picture(draw: Draw, channels: int, batch: int, step: int) -> torch.Tensor:
     """A random picture [B, channels, H, W] in 0...1 of any shape above 32 pixels, sides in multiples of `step`."""
     sides = [step * draw.whole(-(-33 // step), 160 // step) for _ in range(2)]
@@ -204,6 +291,28 @@ def clip_text_case(draw: Draw) -> Case:
         return Case("clip-text", arch, inputs, clip_text.forward(tower, **inputs), state(tower))
 
 
+def clip_vision_case(draw: Draw) -> Case:
+    """A small tower, its configuration alone or within a whole CLIP's; the sides need not divide into patches."""
+    heads = draw.whole(1, 4)
+    arch = {
+        "hidden_size": 16 * heads,
+        "intermediate_size": draw.one(48, 96),
+        "num_hidden_layers": draw.whole(1, 4),
+        "num_attention_heads": heads,
+        "image_size": draw.whole(20, 60),
+        "patch_size": draw.whole(6, 16),
+        "projection_dim": draw.one(24, 40),
+        "hidden_act": draw.one("gelu", "quick_gelu"),
+        "layer_norm_eps": 1e-5,
+    }
+    tower = redraw(clip_vision.make(arch), draw.generator)
+    images = draw.normal(draw.whole(1, 3), 3, arch["image_size"], arch["image_size"])
+    with torch.no_grad():
+        embeds = clip_vision.forward(tower, images)
+    given = draw.one(arch, {"model_type": "clip", "vision_config": arch, "projection_dim": 7})
+    return Case("clip-vision", given, {"images": images}, {"embeds": embeds}, state(tower))
+
+
 def diffuse_case(draw: Draw) -> Case:
     """Noising at several shifts and weights.
 
@@ -228,9 +337,13 @@ def diffuse_case(draw: Draw) -> Case:
 
 MODULES: dict[str, Callable[[Draw], Case]] = {
     "stage-c": stage_c_case,
+    "stage-b": stage_b_case,
+    "stage-a-encode": stage_a_encode_case,
+    "stage-a-decode": stage_a_decode_case,
     "controlnet": controlnet_case,
     "effnet": effnet_case,
     "previewer": previewer_case,
     "clip-text": clip_text_case,
+    "clip-vision": clip_vision_case,
     "diffuse": diffuse_case,
 }

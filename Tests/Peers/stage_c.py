@@ -23,28 +23,35 @@ def make(arch: dict) -> StableCascadeUNet:
     """The network without dropout, in eval mode; what `arch` leaves out has the reference's default."""
     a = DEFAULTS | arch
     return StableCascadeUNet(
-        in_channels=a["c_in"],
-        out_channels=a["c_out"],
-        timestep_ratio_embedding_dim=a["c_r"],
-        patch_size=a["patch_size"],
-        conditioning_dim=a["c_cond"],
-        block_out_channels=a["c_hidden"],
-        num_attention_heads=a["nhead"],
-        down_num_layers_per_block=a["blocks"][0],
-        up_num_layers_per_block=a["blocks"][1],
-        down_blocks_repeat_mappers=a["block_repeat"][0],
-        up_blocks_repeat_mappers=a["block_repeat"][1],
-        block_types_per_layer=[[BLOCK_TYPES[letter] for letter in level] for level in a["level_config"]],
+        **shared_values(a),
         clip_text_in_channels=a["c_clip_text"],
         clip_text_pooled_in_channels=a["c_clip_text_pooled"],
         clip_image_in_channels=a["c_clip_img"],
-        clip_seq=a["c_clip_seq"],
-        kernel_size=a["kernel_size"],
-        dropout=[0.0] * len(a["c_hidden"]),
-        self_attn=a["self_attn"],
-        timestep_conditioning_type=a["t_conds"],
-        switch_level=a["switch_level"],
     ).eval()
+
+
+def shared_values(a: dict) -> dict:
+    """diffusers' constructor values that Stage B and Stage C have in common, without dropout."""
+    return {
+        "in_channels": a["c_in"],
+        "out_channels": a["c_out"],
+        "timestep_ratio_embedding_dim": a["c_r"],
+        "patch_size": a["patch_size"],
+        "conditioning_dim": a["c_cond"],
+        "block_out_channels": a["c_hidden"],
+        "num_attention_heads": a["nhead"],
+        "down_num_layers_per_block": a["blocks"][0],
+        "up_num_layers_per_block": a["blocks"][1],
+        "down_blocks_repeat_mappers": a["block_repeat"][0],
+        "up_blocks_repeat_mappers": a["block_repeat"][1],
+        "block_types_per_layer": [[BLOCK_TYPES[letter] for letter in level] for level in a["level_config"]],
+        "clip_seq": a["c_clip_seq"],
+        "kernel_size": a["kernel_size"],
+        "dropout": [0.0] * len(a["c_hidden"]),
+        "self_attn": a["self_attn"],
+        "timestep_conditioning_type": a["t_conds"],
+        "switch_level": a["switch_level"],
+    }
 
 
 def reference_state(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -17,9 +17,9 @@ final class CLIPLayer {
     private let widen: Linear
     private let narrow: Linear
     private let heads: Int
-    private let activation: CLIPTextConfiguration.Activation
+    private let activation: CLIPActivation
 
-    init(_ configuration: CLIPTextConfiguration, _ scope: Scope) throws {
+    init(_ configuration: some CLIPTowerConfiguration, _ scope: Scope) throws {
         let (width, inner) = (configuration.width, configuration.innerWidth)
         heads = configuration.heads
         activation = configuration.activation
@@ -42,14 +42,14 @@ final class CLIPLayer {
 
     /// - Parameters:
     ///   - x: [B, T, c].
-    ///   - mask: added to the scores, [B, 1, T, T].
+    ///   - mask: added to the scores, [B, 1, T, T]; nil where every token attends to every other.
     /// - Returns: [B, T, c].
-    func callAsFunction(_ x: Tensor, mask: Tensor) throws -> Tensor {
+    func callAsFunction(_ x: Tensor, mask: Tensor? = nil) throws -> Tensor {
         let y = try x + attend(firstNorm(x), mask: mask)
         return try y + narrow(activated(widen(secondNorm(y))))
     }
 
-    private func attend(_ x: Tensor, mask: Tensor) throws -> Tensor {
+    private func attend(_ x: Tensor, mask: Tensor?) throws -> Tensor {
         let attended = try Tensor.attention(split(query(x)), split(key(x)), split(value(x)), mask: mask)
         return try output(attended.transposed(1, 2).reshaped(x.shape))  // [B, T, c]
     }

@@ -30,18 +30,20 @@ public final class StageC {
     public let configuration: StageCConfiguration
     public let store: ParameterStore
     /// Keeps only each block's input for the backward pass and computes the rest again.
-    public var isCheckpointing = false
+    public var isCheckpointing: Bool {
+        get { levels.isCheckpointing }
+        set { levels.isCheckpointing = newValue }
+    }
 
     /// What activations are computed in: the parameters' dtype, unless that is only how they are stored.
     public var computeDType: DType
 
-    private let embedding: Linear
+    private let embedding: PatchEmbedding
     private let textMapper: Linear
     private let pooledMapper: Linear
     private let imageMapper: Linear
-    private let down: [(change: LevelChange?, level: Level)]
-    private let up: [(level: Level, change: LevelChange?)]
-    private let classifier: Linear
+    private let levels: Levels
+    private let classifier: PatchClassifier
 
     public init(_ configuration: StageCConfiguration, _ store: ParameterStore) throws {
         try configuration.check()
@@ -50,10 +52,7 @@ public final class StageC {
         computeDType = store.dtype
         let c = configuration
         let root = store.root
-        let patch = c.patchSize * c.patchSize
-        embedding = try Linear(
-            .init(c.inputs * patch, c.hidden[0], initial: .xavierUniform(gain: 0.02), storedAsConvolution: true),
-            root("embedding")(1))
+        embedding = try PatchEmbedding(c, root)
         func mapper(_ inputs: Int, _ outputs: Int, _ name: String) throws -> Linear {
             try Linear(.init(inputs, outputs, initial: .normal(deviation: 0.02)), root(name))
         }
@@ -61,56 +60,8 @@ public final class StageC {
         pooledMapper = try mapper(
             c.clipTextPooledWidth, c.conditionWidth * c.clipSequence, "clip_txt_pooled_mapper")
         imageMapper = try mapper(c.clipImageWidth, c.conditionWidth * c.clipSequence, "clip_img_mapper")
-
-        func level(_ index: Int, _ row: Int, _ step: Int, _ name: String) throws -> Level {
-            let shape = BlockShape(
-                width: c.hidden[index], heads: c.heads[index], kernelSize: c.kernelSize,
-                selfAttention: c.selfAttention[index], depth: c.blocks[0].reduce(0, +))
-            let letters = Array(c.levelConfiguration[index])
-            var members: [Level.Member] = []
-            for position in 0..<c.blocks[row][step] * letters.count {
-                let scope = root("\(name)_blocks")(step)(position)
-                // The first residual block on the way up takes in what the way down left at its level.
-                let takesSkip = row == 1 && step > 0 && position == 0
-                let block: any Block =
-                    switch letters[position % letters.count] {
-                    case "C": try ResidualBlock(shape, skipWidth: takesSkip ? shape.width : 0, scope)
-                    case "T":
-                        try TimestepBlock(shape, timeWidth: c.timeWidth, conditions: c.timeConditions, scope)
-                    case "A": try AttentionBlock(shape, conditionWidth: c.conditionWidth, scope)
-                    default: try FeedForwardBlock(shape, scope)
-                    }
-                members.append(.init(block: block, isInjectionPoint: letters[position % letters.count] == "C"))
-            }
-            let mappers = try (0..<c.blockRepeat[row][step] - 1).map { repetition in
-                try Linear(
-                    .init(shape.width, shape.width, storedAsConvolution: true),
-                    root("\(name)_repeat_mappers")(step)(repetition))
-            }
-            return Level(members: members, repeatMappers: mappers)
-        }
-        down = try (0..<c.levels).map { index in
-            let change =
-                index == 0
-                ? nil
-                : try LevelChange(
-                    c.hidden[index - 1], c.hidden[index], .down, switchesSides: c.switchLevel[index - 1],
-                    root("down_downscalers")(index))
-            return (change, try level(index, 0, index, "down"))
-        }
-        up = try (0..<c.levels).map { step in
-            let index = c.levels - 1 - step
-            let level = try level(index, 1, step, "up")
-            let change =
-                index == 0
-                ? nil
-                : try LevelChange(
-                    c.hidden[index], c.hidden[index - 1], .up, switchesSides: c.switchLevel[index - 1],
-                    root("up_upscalers")(step))
-            return (level, change)
-        }
-        classifier = try Linear(
-            .init(c.hidden[0], c.outputs * patch, initial: .zeros, storedAsConvolution: true), root("clf")(1))
+        levels = try Levels(c, root)
+        classifier = try PatchClassifier(c, root)
         try store.finish()
     }
 
@@ -120,30 +71,12 @@ public final class StageC {
     ///   - time: [B], the noise condition in 0...1.
     /// - Returns: [B, outputs, H, W].
     public func callAsFunction(_ latents: Tensor, time: Tensor, _ conditions: Conditions) throws -> Tensor {
-        try check(latents)
+        try configuration.check(latents: latents)
         try check(conditions)
-        let c = configuration
-        let embed = TimeEmbedding(width: c.timeWidth)
-        let absent = try Tensor.zeros([latents.size(0)], device: latents.device)
-        let times = try [embed(time)] + c.timeConditions.map { try embed(conditions.times[$0] ?? absent) }
-        let context = BlockContext(times: times, activatedCondition: try conditionTokens(conditions).silu())
-        var injections = Injections(conditions.injections)
-
-        let patches = try latents.pixelUnshuffled(c.patchSize).channelsLast()  // [B, h, w, inputs * p²]
-        var x = try embedding(patches).layerNorm(size: c.hidden[0], epsilon: 1e-6)  // [B, h, w, hidden[0]]
-        var outputs: [Tensor] = []
-        for (change, level) in down {
-            if let change { x = try change(x) }
-            x = try run(level, x, skip: nil, context, &injections)
-            outputs.append(x)
-        }
-        for (step, (level, change)) in up.enumerated() {
-            let skip = step == 0 ? nil : outputs[c.levels - 1 - step]
-            x = try run(level, x, skip: skip, context, &injections)
-            if let change { x = try change(x) }
-        }
-        let prediction = try classifier(x.layerNorm(size: c.hidden[0], epsilon: 1e-6))  // [B, h, w, outputs * p²]
-        return try prediction.channelsFirst().pixelShuffled(c.patchSize)
+        let context = BlockContext(
+            times: try configuration.timeEmbeddings(time, conditions.times),
+            activatedCondition: try conditionTokens(conditions).silu())
+        return try classifier(levels(embedding(latents), context, injections: conditions.injections))
     }
 
     /// [B, T + L * clipSequence + L * clipSequence, conditionWidth], normalised.
@@ -160,47 +93,6 @@ public final class StageC {
         ).layerNorm(size: width, epsilon: 1e-6)
     }
 
-    private func run(
-        _ level: Level, _ input: Tensor, skip: Tensor?, _ context: BlockContext, _ injections: inout Injections
-    ) throws -> Tensor {
-        var x = input
-        for repetition in 0...level.repeatMappers.count {
-            for (position, member) in level.members.enumerated() {
-                var aside: Tensor?
-                if position == 0, let skip, member.isInjectionPoint {
-                    if x.size(1) != skip.size(1) || x.size(2) != skip.size(2) {
-                        x = try x.resizedChannelsLast(height: skip.size(1), width: skip.size(2))
-                    }
-                    aside = skip
-                }
-                if member.isInjectionPoint { x = try injections.applied(to: x) }
-                x = try apply(member.block, x, aside, context)
-            }
-            if repetition < level.repeatMappers.count { x = try level.repeatMappers[repetition](x) }
-        }
-        return x
-    }
-
-    private func apply(_ block: any Block, _ x: Tensor, _ skip: Tensor?, _ context: BlockContext) throws -> Tensor {
-        guard isCheckpointing else { return try block(x, skip: skip, context) }
-        let inputs = [x, context.activatedCondition] + (skip.map { [$0] } ?? [])
-        return try checkpointed(inputs) { inputs in
-            let context = BlockContext(times: context.times, activatedCondition: inputs[1])
-            return try block(inputs[0], skip: inputs.count > 2 ? inputs[2] : nil, context)
-        }
-    }
-
-    private func check(_ latents: Tensor) throws {
-        let patch = configuration.patchSize
-        try latents.checkShape("x", [nil, configuration.inputs, nil, nil])
-        let halvings = configuration.switchLevel.prefix(configuration.levels - 1).filter(\.self).count
-        for side in latents.shape[2...] where side % patch != 0 || (side / patch) >> halvings == 0 {
-            throw Failure.input(
-                "`x` has a side that this network cannot take",
-                expected: "a multiple of \(patch), at least \(patch << halvings)", got: "\(latents.shape)")
-        }
-    }
-
     private func check(_ conditions: Conditions) throws {
         let count = configuration.injectionPoints
         if let past = conditions.injections.keys.sorted().first(where: { $0 < 0 || $0 >= count }) {
@@ -208,32 +100,5 @@ public final class StageC {
                 "there is no residual block \(past) to inject a condition before", expected: "0 to \(count - 1)",
                 got: "\(past)")
         }
-        if let unknown = conditions.times.keys.sorted().first(where: {
-            !configuration.timeConditions.contains($0)
-        }) {
-            throw Failure.input(
-                "this network has no time condition `\(unknown)`", expected: "\(configuration.timeConditions)")
-        }
-    }
-}
-
-/// Hands out ControlNet conditions as the residual blocks come by.
-private struct Injections {
-    private let byIndex: [Int: Tensor]
-    private var next = 0
-
-    init(_ byIndex: [Int: Tensor]) { self.byIndex = byIndex }
-
-    /// Adds the condition of the next residual block, resized to `x` [B, H, W, C].
-    mutating func applied(to x: Tensor) throws -> Tensor {
-        defer { next += 1 }
-        guard let condition = byIndex[next] else { return x }
-        guard condition.rank == 4, condition.size(1) == x.size(3) else {
-            throw Failure.input(
-                "the condition for residual block \(next) does not fit", expected: "\(x.size(3)) channels",
-                got: "shape \(condition.shape)")
-        }
-        let resized = try condition.resized(height: x.size(1), width: x.size(2), alignCorners: true)
-        return try x + resized.channelsLast().to(dtype: x.dtype)
     }
 }

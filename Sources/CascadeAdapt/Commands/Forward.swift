@@ -86,19 +86,27 @@ enum ComputeType: String, CaseIterable, ExpressibleByArgument {
 /// The parts that `forward` runs.
 enum ForwardPart: String, CaseIterable, ExpressibleByArgument {
     case stageC = "stage-c"
+    case stageB = "stage-b"
+    case stageAEncode = "stage-a-encode"
+    case stageADecode = "stage-a-decode"
     case controlNet = "controlnet"
     case effNet = "effnet"
     case previewer
     case clipText = "clip-text"
+    case clipVision = "clip-vision"
     case diffuse
 
     var part: any ForwardModule {
         switch self {
         case .stageC: ForwardStageC()
+        case .stageB: ForwardStageB()
+        case .stageAEncode: ForwardStageA(way: .encode)
+        case .stageADecode: ForwardStageA(way: .decode)
         case .controlNet: ForwardControlNet()
         case .effNet: ForwardEffNet()
         case .previewer: ForwardPreviewer()
         case .clipText: ForwardCLIPText()
+        case .clipVision: ForwardCLIPVision()
         case .diffuse: ForwardDiffuse()
         }
     }

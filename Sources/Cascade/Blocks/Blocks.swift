@@ -1,7 +1,7 @@
 import Layers
 import Torch
 
-/// What a block of Stage C may need beside the activations.
+/// What a block may need beside the activations.
 struct BlockContext {
     /// Embeddings of `r` and of each time condition, [B, timeWidth] each, float32.
     let times: [Tensor]

@@ -1,0 +1,53 @@
+import Layers
+
+/// One row of blocks at one resolution, run once or several times.
+final class Level {
+    /// A block and whether ControlNet counts it.
+    struct Member {
+        let block: any Block
+        let isInjectionPoint: Bool
+    }
+
+    /// Keys `{down,up}_blocks.STEP.POSITION`.
+    let members: [Member]
+    /// 1x1 convolutions between repetitions, keys `{down,up}_repeat_mappers.STEP.REPETITION`.
+    let repeatMappers: [Linear]
+
+    /// Which way the rows are passed: down from the outermost level, or up from the innermost.
+    enum Way: Int {
+        case down, up
+
+        /// What the keys of its blocks begin with.
+        var name: String { self == .down ? "down" : "up" }
+    }
+
+    /// - Parameter step: how many levels have been passed on this way.
+    init(_ c: some StageConfiguration, _ way: Way, step: Int, _ root: Scope) throws {
+        let index = way == .down ? step : c.levels - 1 - step
+        let shape = BlockShape(
+            width: c.hidden[index], heads: c.heads[index], kernelSize: c.kernelSize,
+            selfAttention: c.selfAttention[index], depth: c.blocks[0].reduce(0, +))
+        let letters = Array(c.levelConfiguration[index])
+        let scope = root("\(way.name)_blocks")(step)
+        members = try (0..<c.blocks[way.rawValue][step] * letters.count).map { position in
+            let letter = letters[position % letters.count]
+            // The first residual block on the way up takes in what the way down left at its level.
+            let takesSkip = way == .up && step > 0 && position == 0
+            let block: any Block =
+                switch letter {
+                case "C": try ResidualBlock(shape, skipWidth: takesSkip ? shape.width : 0, scope(position))
+                case "T":
+                    try TimestepBlock(
+                        shape, timeWidth: c.timeWidth, conditions: c.timeConditions, scope(position))
+                case "A": try AttentionBlock(shape, conditionWidth: c.conditionWidth, scope(position))
+                default: try FeedForwardBlock(shape, scope(position))
+                }
+            return Member(block: block, isInjectionPoint: letter == "C")
+        }
+        repeatMappers = try (0..<c.blockRepeat[way.rawValue][step] - 1).map { repetition in
+            try Linear(
+                .init(shape.width, shape.width, storedAsConvolution: true),
+                root("\(way.name)_repeat_mappers")(step)(repetition))
+        }
+    }
+}

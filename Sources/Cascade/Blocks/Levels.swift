@@ -1,0 +1,82 @@
+import Layers
+import Torch
+
+/// All blocks of Stage B or Stage C: the way down through the levels, and the way up again.
+final class Levels {
+    /// Keeps only each block's input for the backward pass and computes the rest again.
+    var isCheckpointing = false
+
+    /// Changes under `down_downscalers.STEP` and `up_upscalers.STEP`.
+    private let down: [(change: (any LevelChange)?, level: Level)]
+    private let up: [(level: Level, change: (any LevelChange)?)]
+
+    init(_ c: some StageConfiguration, _ root: Scope) throws {
+        func change(_ way: Level.Way, outer: Int, _ scope: Scope) throws -> any LevelChange {
+            let widths = [c.hidden[outer], c.hidden[outer + 1]]
+            let (inputs, outputs) = way == .down ? (widths[0], widths[1]) : (widths[1], widths[0])
+            guard let switchLevel = c.switchLevel else { return try StridedChange(inputs, outputs, way, scope) }
+            return try ResizingChange(inputs, outputs, way, switchesSides: switchLevel[outer], scope)
+        }
+        down = try (0..<c.levels).map { index in
+            let change =
+                index == 0 ? nil : try change(.down, outer: index - 1, root("down_downscalers")(index))
+            return (change, try Level(c, .down, step: index, root))
+        }
+        up = try (0..<c.levels).map { step in
+            let outer = c.levels - 2 - step
+            let level = try Level(c, .up, step: step, root)
+            return (level, outer < 0 ? nil : try change(.up, outer: outer, root("up_upscalers")(step)))
+        }
+    }
+
+    /// - Parameters:
+    ///   - x: [B, H, W, hidden[0]].
+    ///   - injections: conditions [B, C, h, w] by the residual block before which they are added.
+    /// - Returns: [B, H', W', hidden[0]]; the sides are those of `x` where every level can halve them.
+    func callAsFunction(_ x: Tensor, _ context: BlockContext, injections: [Int: Tensor] = [:]) throws -> Tensor {
+        var injections = Injections(injections)
+        var x = x
+        var outputs: [Tensor] = []
+        for (change, level) in down {
+            if let change { x = try change(x) }
+            x = try run(level, x, skip: nil, context, &injections)
+            outputs.append(x)
+        }
+        for (step, (level, change)) in up.enumerated() {
+            let skip = step == 0 ? nil : outputs[down.count - 1 - step]
+            x = try run(level, x, skip: skip, context, &injections)
+            if let change { x = try change(x) }
+        }
+        return x
+    }
+
+    private func run(
+        _ level: Level, _ input: Tensor, skip: Tensor?, _ context: BlockContext, _ injections: inout Injections
+    ) throws -> Tensor {
+        var x = input
+        for repetition in 0...level.repeatMappers.count {
+            for (position, member) in level.members.enumerated() {
+                var aside: Tensor?
+                if position == 0, let skip, member.isInjectionPoint {
+                    if x.size(1) != skip.size(1) || x.size(2) != skip.size(2) {
+                        x = try x.resizedChannelsLast(height: skip.size(1), width: skip.size(2))
+                    }
+                    aside = skip
+                }
+                if member.isInjectionPoint { x = try injections.applied(to: x) }
+                x = try apply(member.block, x, aside, context)
+            }
+            if repetition < level.repeatMappers.count { x = try level.repeatMappers[repetition](x) }
+        }
+        return x
+    }
+
+    private func apply(_ block: any Block, _ x: Tensor, _ skip: Tensor?, _ context: BlockContext) throws -> Tensor {
+        guard isCheckpointing else { return try block(x, skip: skip, context) }
+        let inputs = [x, context.activatedCondition] + (skip.map { [$0] } ?? [])
+        return try checkpointed(inputs) { inputs in
+            let context = BlockContext(times: context.times, activatedCondition: inputs[1])
+            return try block(inputs[0], skip: inputs.count > 2 ? inputs[2] : nil, context)
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import Torch
+
+/// A picture tower with its preprocessing: pictures in, the picture condition of Stage C out.
+public final class PictureEncoder {
+    public let tower: CLIPVisionTower
+    private let preprocessing: CLIPPreprocessing
+
+    public init(tower: CLIPVisionTower) {
+        self.tower = tower
+        preprocessing = CLIPPreprocessing(side: tower.configuration.imageSize)
+    }
+
+    /// - Parameter images: [B, 3, H, W] in 0...1, on the tower's device.
+    /// - Returns: [B, 1, projection].
+    public func callAsFunction(_ images: Tensor) throws -> Tensor {
+        try tower(preprocessing(images)).unsqueezed(1)
+    }
+}

@@ -1,0 +1,107 @@
+import Layers
+import Torch
+
+/// Stage B: predicts the noise in Stage A's latents, by the latents of Stage C and the pooled text.
+///
+/// Computes the function of the reference's `modules/stage_b.py`, with its parameter names; activations are
+/// channels-last inside.
+public final class StageB {
+    /// What a prediction depends on beside the latents and the time.
+    public struct Conditions {
+        /// Stage C's latents, or the EffNet encoder's, [B, effnetChannels, h, w]; resized bilinearly to the latents.
+        public var effnet: Tensor
+        /// Pooled text, [B, L, clipWidth].
+        public var clip: Tensor
+        /// A picture, [B, pixelChannels, h, w], resized likewise; left out it counts as zeros.
+        public var pixels: Tensor?
+        /// Times [B] of the configured conditions; one left out counts as 0.
+        public var times: [String: Tensor] = [:]
+
+        public init(effnet: Tensor, clip: Tensor) {
+            self.effnet = effnet
+            self.clip = clip
+        }
+    }
+
+    public let configuration: StageBConfiguration
+    /// Keeps only each block's input for the backward pass and computes the rest again.
+    public var isCheckpointing: Bool {
+        get { levels.isCheckpointing }
+        set { levels.isCheckpointing = newValue }
+    }
+
+    private let embedding: PatchEmbedding
+    private let effnetMapper: PictureMapper
+    private let pixelsMapper: PictureMapper
+    private let clipMapper: Linear
+    private let levels: Levels
+    private let classifier: PatchClassifier
+
+    public init(_ configuration: StageBConfiguration, _ root: Scope) throws {
+        try configuration.check()
+        self.configuration = configuration
+        let c = configuration
+        effnetMapper = try PictureMapper(c.effnetChannels, c.hidden[0], root("effnet_mapper"))
+        pixelsMapper = try PictureMapper(c.pixelChannels, c.hidden[0], root("pixels_mapper"))
+        clipMapper = try Linear(
+            .init(c.clipWidth, c.conditionWidth * c.clipSequence, initial: .normal(deviation: 0.02)),
+            root("clip_mapper"))
+        embedding = try PatchEmbedding(c, root)
+        levels = try Levels(c, root)
+        classifier = try PatchClassifier(c, root)
+    }
+
+    /// Predicts the noise.
+    /// - Parameters:
+    ///   - latents: [B, inputs, H, W], in the dtype to compute in.
+    ///   - time: [B], the noise condition in 0...1.
+    /// - Returns: [B, outputs, H, W].
+    public func callAsFunction(_ latents: Tensor, time: Tensor, _ conditions: Conditions) throws -> Tensor {
+        let c = configuration
+        try c.check(latents: latents)
+        try conditions.effnet.checkShape("effnet", [nil, c.effnetChannels, nil, nil])
+        let times = try c.timeEmbeddings(time, conditions.times)
+        let pooled = conditions.clip
+        try pooled.checkShape("clip", [nil, nil, c.clipWidth])
+        let tokens = try clipMapper(pooled).reshaped([pooled.size(0), -1, c.conditionWidth])
+            .layerNorm(size: c.conditionWidth, epsilon: 1e-6)  // [B, L * clipSequence, conditionWidth]
+
+        var x = try embedding(latents)  // [B, h, w, hidden[0]]
+        let effnet = try conditions.effnet.resized(height: x.size(1), width: x.size(2), alignCorners: true)
+        x = try x + effnetMapper(effnet)
+        x = try x + pixels(conditions.pixels, like: x)
+        return try classifier(levels(x, BlockContext(times: times, activatedCondition: tokens.silu())))
+    }
+
+    /// What the picture adds to activations, [B, h, w, hidden[0]]; it is mapped before it is resized.
+    private func pixels(_ pixels: Tensor?, like x: Tensor) throws -> Tensor {
+        guard let pixels else {
+            let nothing = try Tensor.zeros([1, configuration.pixelChannels, 1, 1], dtype: x.dtype, device: x.device)
+            return try pixelsMapper(nothing)
+        }
+        try pixels.checkShape("pixels", [nil, configuration.pixelChannels, nil, nil])
+        return try pixelsMapper(pixels).resizedChannelsLast(height: x.size(1), width: x.size(2))
+    }
+}
+
+/// A picture-like condition to the first level's width: 1x1 convolution, GELU, 1x1 convolution, layer norm.
+private final class PictureMapper {
+    /// Keys `0`, [4c, in, 1, 1], and `2`, [c, 4c, 1, 1].
+    private let widen: Linear
+    private let narrow: Linear
+
+    init(_ inputs: Int, _ width: Int, _ scope: Scope) throws {
+        func convolution(_ inputs: Int, _ outputs: Int, _ scope: Scope) throws -> Linear {
+            try Linear(
+                .init(inputs, outputs, initial: .normal(deviation: 0.02), storedAsConvolution: true), scope)
+        }
+        widen = try convolution(inputs, 4 * width, scope(0))
+        narrow = try convolution(4 * width, width, scope(2))
+    }
+
+    /// [B, in, h, w] to [B, h, w, c].
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let y = try narrow(widen(x.channelsLast()).gelu())
+        return try y.layerNorm(size: y.size(3), epsilon: 1e-6)
+    }
+}
