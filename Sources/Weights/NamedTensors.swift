@@ -14,9 +14,14 @@ public protocol NamedTensors: AnyObject {
     subscript(name: String) -> TensorEntry? { get }
     /// The tensor of a name, on the CPU; nil where there is none. It may be a view of a mapped file.
     func tensor(_ name: String) throws -> Tensor?
+    /// What a name is, or would be, called where the tensors are stored, for messages; the name itself unless this is
+    /// a view under other names.
+    func storedName(of name: String) -> String
 }
 
 extension NamedTensors {
+    public func storedName(of name: String) -> String { name }
+
     /// The tensor of a name.
     /// - Throws: a failure of the input where there is none.
     public func required(_ name: String) throws -> Tensor {
