@@ -46,4 +46,16 @@ public struct TensorEntry: Sendable {
 
     public var count: Int { shape.reduce(1, *) }
     public var byteCount: Int { count * dtype.size }
+
+    /// The bytes of a tensor of a declared shape; nil where a size is negative or they cannot be counted. Sizes of zero
+    /// do not hide what the others come to.
+    static func byteCount(_ shape: [Int], _ dtype: DType) -> Int? {
+        var bytes = dtype.size
+        for size in shape {
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: max(size, 1))
+            guard size >= 0, !overflow else { return nil }
+            bytes = product
+        }
+        return shape.contains(0) ? 0 : bytes
+    }
 }
