@@ -64,6 +64,9 @@ public final class ShardedTensors: NamedTensors {
         self.homes = homes
     }
 
+    /// The shards, sorted.
+    public var files: [String] { shards.values.map(\.path).sorted() }
+
     public subscript(name: String) -> TensorEntry? { homes[name].map { entries[$0.position] } }
 
     public func tensor(_ name: String) throws -> Tensor? {

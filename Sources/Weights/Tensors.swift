@@ -7,9 +7,19 @@ public enum Tensors {
     /// torch file (zip or legacy), an index of shards, or a folder in diffusers' or transformers' layout that holds
     /// one of them.
     public static func open(_ path: String) throws -> any NamedTensors {
-        let path = Folder.isFolder(path) ? try WeightsFolder.weights(in: path) : path
+        let path = try file(at: path)
         let file = try MappedFile(path)
         return try isIndex(file.bytes) ? ShardedTensors(path) : tensors(of: file)
+    }
+
+    /// The files in which the tensors at a path lie: the file itself, or the shards of an index, by name.
+    public static func files(at path: String) throws -> [String] {
+        try (open(path) as? ShardedTensors)?.files ?? [file(at: path)]
+    }
+
+    /// What a path stands for: itself, or the file of weights in the folder that it is.
+    private static func file(at path: String) throws -> String {
+        Folder.isFolder(path) ? try WeightsFolder.weights(in: path) : path
     }
 
     /// The tensors of one file that is no index.

@@ -32,15 +32,22 @@ public final class Checkpoint {
     public func place(of fileKey: String) -> TensorPlace? { places[fileKey] }
 
     /// The tensors of a part by their official names, read when they are asked for.
-    /// - Throws: a failure of the input that says what the file holds where it has no such part.
+    ///
+    /// A file of which nothing is known is taken to be the part in official names: whoever loads it then learns key by
+    /// key what does not fit.
+    /// - Throws: a failure of the input that says what the file holds where that is something else.
     public func tensors(of part: ModelPart) throws -> any NamedTensors {
+        if parts.isEmpty { return file }
         guard let root = roots.first(where: { $0.part == part }) else {
             throw Failure.input(
                 "there is no \(part.description) in the weights", at: Failure.Place(file.path),
-                got: parts.isEmpty ? "\(file.entries.count) tensors of something else" : holdings)
+                got: holdings)
         }
         return try PartTensors(self, root)
     }
+
+    /// The name in the file by which a part was known; nil where the file has no such part.
+    public func evidence(of part: ModelPart) -> String? { roots.first { $0.part == part }?.evidence }
 
     /// What the file holds, for people: "Stage C (3.6B), CLIP text tower".
     public var holdings: String {

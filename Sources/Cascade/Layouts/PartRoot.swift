@@ -5,6 +5,8 @@ struct PartRoot {
     let part: ModelPart
     /// What stands before each of its keys: nothing, `model.diffusion_model.`, `module.`, …
     let prefix: String
+    /// The name in the file that gave the part away.
+    let evidence: String
     /// What the file leaves out of the official keys: `text_model.` where a tower was saved without its projection.
     var omitted = ""
 
@@ -27,27 +29,30 @@ struct PartRoot {
             guard prefix.isEmpty || prefix.hasSuffix(".") else { continue }
             func has(_ key: String) -> Bool { file[prefix + key] != nil }
             switch part {
-            case .stageB where ending.hasPrefix("clip_txt") && (has("clip_txt_mapper.weight") || !has("clf.1.weight")),
+            case .stageB
+            where ending.hasPrefix("clip_txt")
+                && ["clip_txt_mapper.weight", "clip_img_mapper.weight"].contains(where: has),
                 .effnet where ending.hasPrefix("mapper") && !has("backbone.0.0.weight"),
                 .effnet where has("projections.0.0.weight"),
                 .controlNet where !file.entries.contains { $0.name.hasPrefix(prefix + "backbone.") }:
                 continue
-            case .clipText: return tower(part, prefix, "text_model.")
-            case .clipVision: return tower(part, prefix, "vision_model.")
-            default: return PartRoot(part: part, prefix: prefix)
+            case .clipText: return tower(part, prefix, name, "text_model.")
+            case .clipVision: return tower(part, prefix, name, "vision_model.")
+            default: return PartRoot(part: part, prefix: prefix, evidence: name)
             }
         }
         return nil
     }
 
-    private static func tower(_ part: ModelPart, _ prefix: String, _ top: String) -> PartRoot {
+    private static func tower(_ part: ModelPart, _ prefix: String, _ name: String, _ top: String) -> PartRoot {
         prefix.hasSuffix(top)
-            ? PartRoot(part: part, prefix: String(prefix.dropLast(top.count)))
-            : PartRoot(part: part, prefix: prefix, omitted: top)
+            ? PartRoot(part: part, prefix: String(prefix.dropLast(top.count)), evidence: name)
+            : PartRoot(part: part, prefix: prefix, evidence: name, omitted: top)
     }
 
     private static let markers: [(ending: String, part: ModelPart)] = [
         ("clip_txt_mapper.weight", .stageC),
+        ("clip_img_mapper.weight", .stageC),
         ("clip_mapper.weight", .stageB),
         ("clip_txt_pooled_mapper.weight", .stageB),
         ("vquantizer.codebook.weight", .stageA),
