@@ -74,7 +74,7 @@ struct FileKind {
         let known: Set = ["3.6B", "1B", "3B", "700M"]
         return FileKind(
             checkpoint.parts.count == 1 ? first.rawValue : "checkpoint",
-            "\(checkpoint.holdings), names of \(checkpoint.layout.people)", size: size,
+            "\(checkpoint.holdings), in the layout of \(checkpoint.layout.people)", size: size,
             licence: size.map(known.contains) ?? false ? published : nil)
     }
 }

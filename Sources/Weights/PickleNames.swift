@@ -8,6 +8,8 @@ struct PickleNames {
     private static let depthLimit = 32
     /// Values looked at: one dictionary that stands in many places counts each time.
     private static let visitLimit = PickleMachine.objectLimit
+    /// Bytes of all their names together.
+    private static let textLimit = 1 << 27
 
     init(_ machine: PickleMachine, _ path: String) {
         self.machine = machine
@@ -19,10 +21,11 @@ struct PickleNames {
     func tensors(in value: PickleValue) throws -> [(name: String, tensor: PickleTensor)] {
         var found: [(name: String, tensor: PickleTensor)] = []
         var positions: [String: Int] = [:]
-        var visits = 0
+        var (visits, text) = (0, 0)
         func visit(_ value: PickleValue, _ name: String, _ depth: Int) throws {
             visits += 1
-            guard visits <= Self.visitLimit, depth <= Self.depthLimit, name.utf8.count <= 4096 else {
+            text += name.utf8.count
+            guard visits <= Self.visitLimit, depth <= Self.depthLimit, text <= Self.textLimit else {
                 throw machine.broken("its dictionaries are knotted or too deep")
             }
             func inner(_ key: String) -> String { name.isEmpty ? key : "\(name).\(key)" }

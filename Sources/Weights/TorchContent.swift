@@ -19,8 +19,9 @@ struct TorchContent {
         guard let pickle = directory.members[directory.root + "data.pkl"] else {
             throw broken("the archive has no `data.pkl`")
         }
-        if let order = directory.members[directory.root + "byteorder"], file.bytes[order].elementsEqual("big".utf8) {
-            throw broken("its numbers are big-endian")
+        if let order = directory.members[directory.root + "byteorder"], !file.bytes[order].elementsEqual("little".utf8)
+        {
+            throw broken("its numbers are not little-endian")
         }
         machine = PickleMachine(UnsafeRawBufferPointer(rebasing: file.bytes[pickle]), path: file.path)
         value = try machine.run()
@@ -71,7 +72,7 @@ struct TorchContent {
         guard case .dictionary(let index) = system else { throw broken("it has no facts of its system") }
         for (key, fact) in facts.dictionaries[index] {
             if case .text("little_endian") = key, case .bool(false) = fact {
-                throw broken("its numbers are big-endian")
+                throw broken("its numbers are not little-endian")
             }
         }
         (machine, value) = try next()

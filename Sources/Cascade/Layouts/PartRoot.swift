@@ -13,35 +13,33 @@ struct PartRoot {
     /// The parts of a file. A second one of a kind, such as averaged weights beside the others, is passed over.
     static func find(in file: any NamedTensors) -> [PartRoot] {
         var found: [PartRoot] = []
-        for entry in file.entries {
-            guard let root = root(at: entry.name, in: file), !found.contains(where: { $0.part == root.part }) else {
-                continue
-            }
-            found.append(root)
+        for (ending, part) in markers where !found.contains(where: { $0.part == part }) {
+            let root = file.entries.lazy.compactMap { Self.root($0.name, ending, part, in: file) }.first
+            if let root { found.append(root) }
         }
         return found
     }
 
-    /// The root that this name gives away; nil where it gives away none.
-    private static func root(at name: String, in file: any NamedTensors) -> PartRoot? {
-        for (ending, part) in markers where name.hasSuffix(ending) {
-            let prefix = String(name.dropLast(ending.count))
-            guard prefix.isEmpty || prefix.hasSuffix(".") else { continue }
-            func has(_ key: String) -> Bool { file[prefix + key] != nil }
-            switch part {
-            case .stageB
-            where ending.hasPrefix("clip_txt")
-                && ["clip_txt_mapper.weight", "clip_img_mapper.weight"].contains(where: has),
-                .effnet where ending.hasPrefix("mapper") && !has("backbone.0.0.weight"),
-                .effnet where has("projections.0.0.weight"),
-                .controlNet where !file.entries.contains { $0.name.hasPrefix(prefix + "backbone.") }:
-                continue
-            case .clipText: return tower(part, prefix, name, "text_model.")
-            case .clipVision: return tower(part, prefix, name, "vision_model.")
-            default: return PartRoot(part: part, prefix: prefix, evidence: name)
-            }
+    /// The root of `part` where a name with this ending gives it away.
+    private static func root(
+        _ name: String, _ ending: String, _ part: ModelPart, in file: any NamedTensors
+    ) -> PartRoot? {
+        guard name.hasSuffix(ending) else { return nil }
+        let prefix = String(name.dropLast(ending.count))
+        guard prefix.isEmpty || prefix.hasSuffix(".") else { return nil }
+        func has(_ key: String) -> Bool { file[prefix + key] != nil }
+        switch part {
+        case .stageB where ending.hasPrefix("clip_txt"):
+            if ["clip_txt_mapper.weight", "clip_img_mapper.weight"].contains(where: has) { return nil }
+        case .effnet:
+            if has("projections.0.0.weight") { return nil }
+            if ending.hasPrefix("mapper") && !has("backbone.0.0.weight") { return nil }
+        case .controlNet where !file.entries.contains { $0.name.hasPrefix(prefix + "backbone.") }: return nil
+        case .clipText: return tower(part, prefix, name, "text_model.")
+        case .clipVision: return tower(part, prefix, name, "vision_model.")
+        default: break
         }
-        return nil
+        return PartRoot(part: part, prefix: prefix, evidence: name)
     }
 
     private static func tower(_ part: ModelPart, _ prefix: String, _ name: String, _ top: String) -> PartRoot {
