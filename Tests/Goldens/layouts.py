@@ -141,15 +141,20 @@ for part, content in (
 
 # Stage B as ComfyUI stores it scaled in float8: a marker, and a factor beside each matrix.
 tensors = {"model.diffusion_model.scaled_fp8": torch.zeros(0, dtype=torch.float8_e4m3fn)}
+values = {}
 for key, value in comfyui(official(stage_b.state_dict(), "b"), "").items():
     if value.dim() == 2 and key.endswith(".weight"):
         scale = value.abs().max() / 448
         value = (value / scale).to(torch.float8_e4m3fn)
         tensors[f"model.diffusion_model.{key.removesuffix('weight')}scale_weight"] = scale
-        expected[f"comfyui_b.safetensors/{key}"] = value.float() * scale
+        values[key] = value.float() * scale
     else:
-        expected[f"comfyui_b.safetensors/{key}"] = value
+        values[key] = value
     tensors["model.diffusion_model." + key] = value
+for key in [key for key in values if ".attn.to_q." in key]:
+    parts = [values.pop(key.replace("to_q", name)) for name in ("to_q", "to_k", "to_v")]
+    values[key.replace("to_q.", "in_proj_")] = torch.cat(parts)
+expect("comfyui_b.safetensors", values)
 save_file(tensors, FOLDER / "comfyui_b.safetensors")
 
 # torch.save, zip and legacy, in every protocol: wrappers, shared and cut storages, all dtypes, values beside.
