@@ -1,4 +1,5 @@
 import AdapterKit
+import Cascade
 import Weights
 
 /// What a file of weights is, told by its description or by its tensors' names.
@@ -23,8 +24,10 @@ struct FileKind {
         self.licence = licence
     }
 
-    init(_ file: any NamedTensors) {
-        self = Self.native(file) ?? Self.adapter(file) ?? Self.network(file) ?? FileKind("unknown", "unknown")
+    init(_ checkpoint: Checkpoint) {
+        let file = checkpoint.file
+        self =
+            Self.native(file) ?? Self.adapter(file) ?? Self.network(checkpoint) ?? FileKind("unknown", "unknown")
     }
 
     /// An adapter of ours says itself what it is.
@@ -64,40 +67,27 @@ struct FileKind {
         return nil
     }
 
-    private static func network(_ file: any NamedTensors) -> FileKind? {
-        func has(_ name: String) -> Bool { file[name] != nil }
-        func begins(_ prefix: String) -> Bool { file.entries.contains { $0.name.hasPrefix(prefix) } }
-        if begins("model.diffusion_model.") {
-            return FileKind("comfyui", "checkpoint with ComfyUI's names", licence: published)
-        }
-        if let mapper = file["clip_txt_mapper.weight"] {
-            let size = [2048: "3.6B", 1536: "1B", 128: "tiny"][mapper.shape.first ?? 0]
-            return FileKind(
-                "stage-c", "Stage C, " + (size ?? "of a size of its own"), size: size,
-                licence: size == "3.6B" || size == "1B" ? published : nil)
-        }
-        if has("clip_mapper.weight") {
-            let width = file["down_blocks.1.0.channelwise.0.weight"]?.shape.last ?? 0
-            let size = [640: "3B", 576: "700M"][width]
-            return FileKind(
-                "stage-b", "Stage B, " + (size ?? "of a size of its own"), size: size,
-                licence: size == nil ? nil : published)
-        }
-        if has("clip_txt_pooled_mapper.weight") && begins("down_blocks.") {
-            return FileKind("diffusers", "Stage C or B with diffusers' names", licence: published)
-        }
-        if begins("backbone.") && begins("projections.") {
-            return FileKind("controlnet", "ControlNet without description (block indices are not in the file)")
-        }
-        if has("mapper.0.weight") && begins("backbone.") { return FileKind("effnet", "EffNet encoder of Stage C") }
-        if begins("features.0.0.") { return FileKind("efficientnet", "torchvision's EfficientNetV2") }
-        if has("blocks.0.weight") && has("blocks.24.weight") { return FileKind("previewer", "previewer of Stage C") }
-        if begins("vquantizer.") { return FileKind("stage-a", "Stage A") }
-        switch (begins("text_model."), begins("vision_model.")) {
-        case (true, true): return FileKind("clip", "CLIP, text and picture towers")
-        case (true, false): return FileKind("clip-text", "CLIP text tower")
-        case (false, true): return FileKind("clip-vision", "CLIP picture tower")
-        case (false, false): return nil
+    /// Networks of Stable Cascade, in any layout.
+    private static func network(_ checkpoint: Checkpoint) -> FileKind? {
+        guard let first = checkpoint.parts.first else { return nil }
+        let size = checkpoint.parts.lazy.compactMap { checkpoint.size(of: $0) }.first
+        let known: Set = ["3.6B", "1B", "3B", "700M"]
+        return FileKind(
+            checkpoint.parts.count == 1 ? first.rawValue : "checkpoint",
+            "\(checkpoint.holdings), in the layout of \(checkpoint.layout.people)", size: size,
+            licence: size.map(known.contains) ?? false ? published : nil)
+    }
+}
+
+extension Layout {
+    /// Whose names they are, for people.
+    fileprivate var people: String {
+        switch self {
+        case .reference: "the official release"
+        case .diffusers: "diffusers"
+        case .transformers: "transformers"
+        case .comfyUI: "ComfyUI"
+        case .torchvision: "torchvision"
         }
     }
 }

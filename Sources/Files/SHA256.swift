@@ -43,19 +43,27 @@ public struct SHA256 {
     }
 
     /// The digest of a file's content.
-    public static func hex(ofFile path: String) throws -> String {
+    public static func hex(ofFile path: String) throws -> String { try hex(ofFiles: [path]) }
+
+    /// The digest of the contents of files, one behind another.
+    public static func hex(ofFiles paths: [String]) throws -> String {
+        var digest = SHA256()
+        for path in paths { try digest.update(file: path) }
+        return digest.finish()
+    }
+
+    private mutating func update(file path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError.current.failure("can't read the file", path: path) }
         defer { close(descriptor) }
-        var digest = SHA256()
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { piece.deallocate() }
         while true {
             let count = read(descriptor, piece.baseAddress, piece.count)
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { throw SystemError.current.failure("can't read the file", path: path) }
-            if count == 0 { return digest.finish() }
-            digest.update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
+            if count == 0 { return }
+            update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
         }
     }
 

@@ -41,6 +41,8 @@ public final class StoredParameters: ParameterSource {
     private let lookUp: (String) throws -> Tensor?
     private let available: [String]
     private let ignored: (String) -> Bool
+    /// What a key is called in the file.
+    private let stored: (String) -> String
     private var used: Set<String> = []
     private var missing: [String] = []
     private var misshapen: [String] = []
@@ -56,17 +58,19 @@ public final class StoredParameters: ParameterSource {
             name: file.path,
             available: file.entries.map(\.name).filter { $0.hasPrefix(prefix) }
                 .map { String($0.dropFirst(prefix.count)) },
-            ignoring: ignoring, lookUp: { try file.tensor(prefix + $0) })
+            ignoring: ignoring, storedName: { file.storedName(of: prefix + $0) },
+            lookUp: { try file.tensor(prefix + $0) })
     }
 
     public init(
         name: String, available: [String], ignoring: @escaping (String) -> Bool = { _ in false },
-        lookUp: @escaping (String) throws -> Tensor?
+        storedName: @escaping (String) -> String = { $0 }, lookUp: @escaping (String) throws -> Tensor?
     ) {
         self.name = name
         self.available = available
         self.lookUp = lookUp
         ignored = ignoring
+        stored = storedName
     }
 
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
@@ -74,18 +78,18 @@ public final class StoredParameters: ParameterSource {
         func placeholder() throws -> Tensor { try Placeholders().value(key, shape: shape, initial: initial) }
         used.insert(key)
         guard let tensor = try lookUp(key) else {
-            missing.append(key)
+            missing.append(stored(key))
             return try placeholder()
         }
         guard tensor.shape == shape else {
-            misshapen.append("\(key) \(tensor.shape) where \(shape) belongs")
+            misshapen.append("\(stored(key)) \(tensor.shape) where \(shape) belongs")
             return try placeholder()
         }
         return tensor
     }
 
     public func finish() throws {
-        let unexpected = available.filter { !used.contains($0) && !ignored($0) }
+        let unexpected = available.filter { !used.contains($0) && !ignored($0) }.map(stored)
         var problems: [String] = []
         if !missing.isEmpty { problems.append(Self.list("missing", missing)) }
         if !unexpected.isEmpty { problems.append(Self.list("unexpected", unexpected)) }

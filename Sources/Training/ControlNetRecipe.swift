@@ -112,10 +112,11 @@ struct ControlNetConfiguration {
         _ configuration: ControlNetTrunk.Configuration, effnet: String, generator: Generator
     ) throws -> any ParameterSource {
         if let checkpointPath {
-            return StoredParameters(try SafetensorsFile(checkpointPath), ignoring: BatchStatistics.isCounter)
+            return StoredParameters(
+                try Checkpoint(checkpointPath).tensors(of: .controlNet), ignoring: BatchStatistics.isCounter)
         }
         guard configuration.bottleneckMode == .effnet else { return DrawnParameters(generator) }
         return try ControlNetStart(
-            configuration, backbone: SafetensorsFile(backbonePath ?? effnet), generator: generator)
+            configuration, backbone: Checkpoint(backbonePath ?? effnet), generator: generator)
     }
 }

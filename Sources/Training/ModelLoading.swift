@@ -43,15 +43,16 @@ struct ModelLoading {
         }
     }
 
-    /// A file that a key names.
+    /// The tensors of a part in the file or folder that a key names, in whatever layout.
     /// - Throws: a failure of the input that names the key's place where there is none.
-    private func weights(_ path: String, at place: Failure.Place, _ what: String) throws -> any NamedTensors {
-        guard fileExists(path) else {
+    private func weights(_ part: ModelPart, _ path: String, at place: Failure.Place) throws -> any NamedTensors {
+        guard fileExists(path) || Folder.isFolder(path) else {
             throw Failure.input(
-                "there is no file for \(what)", at: place, expected: "a safetensors file", got: path,
+                "there is no file for the weights of \(part.description)", at: place,
+                expected: "a file of weights, or a folder with one", got: path,
                 advice: "check the path; it is taken from the folder the command runs in")
         }
-        return try SafetensorsFile(path)
+        return try Checkpoint(path).tensors(of: part)
     }
 
     /// The trained Stage C that adapters are put on, frozen, in the run's dtype.
@@ -61,18 +62,18 @@ struct ModelLoading {
                 "`generator_checkpoint_path` is missing", at: run.places.generator,
                 expected: "the checkpoint of the base", advice: "an adapter on an untrained base would get no gradient")
         }
-        let file = try weights(path, at: run.places.generator, "the base")
+        let file = try weights(.stageC, path, at: run.places.generator)
         let store = ParameterStore(from: StoredParameters(file), dtype: run.dtype ?? .float32, device: device)
         let stageC = try StageC(architecture(), store)
         stageC.isCheckpointing = run.isCheckpointing
-        return (stageC, BaseModel(name: run.modelVersion, sha256: try SHA256.hex(ofFile: path)))
+        return (stageC, BaseModel(name: run.modelVersion, sha256: try SHA256.hex(ofFiles: Tensors.files(at: path))))
     }
 
     /// A Stage C to train whole, in float32: from a checkpoint, or drawn where the configuration names none.
     func trainable(_ generator: Generator) throws -> StageC {
         let source: any ParameterSource =
             if let path = run.generatorPath {
-                StoredParameters(try weights(path, at: run.places.generator, "the generator"))
+                StoredParameters(try weights(.stageC, path, at: run.places.generator))
             } else {
                 DrawnParameters(generator)
             }
@@ -85,13 +86,13 @@ struct ModelLoading {
     func encoders() throws -> Encoders {
         let effnetStore = ParameterStore(
             from: StoredParameters(
-                try weights(run.effnetPath, at: run.places.effnet, "the EffNet encoder"),
+                try weights(.effnet, run.effnetPath, at: run.places.effnet),
                 ignoring: BatchStatistics.isCounter),
             device: device)
         let effnet = try EffNetEncoder(EffNetEncoder.Configuration(), effnetStore.root)
         try effnetStore.finish()
         let previewer = try Previewer.load(
-            try weights(run.previewerPath, at: run.places.previewer, "the previewer"), device: device)
+            try weights(.previewer, run.previewerPath, at: run.places.previewer), device: device)
         return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder(), pictures: try pictureEncoder())
     }
 
@@ -100,7 +101,7 @@ struct ModelLoading {
         let folder = try ModelFolder.find(run.clipTextModel, at: run.places.text)
         let configuration = try CLIPTextConfiguration(
             JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
-        let file = try weights("\(folder)/model.safetensors", at: run.places.text, "the text model")
+        let file = try weights(.clipText, folder, at: run.places.text)
         let store = ParameterStore(
             from: StoredParameters(file, ignoring: CLIPTextTower.ignores), dtype: run.dtype ?? .float32,
             device: device)
@@ -122,7 +123,7 @@ struct ModelLoading {
                 expected: "embeddings of \(width) numbers (`c_clip_img`) of pictures with 3 channels",
                 got: "\(configuration.projected) numbers, \(configuration.channels) channels")
         }
-        let file = try weights("\(folder)/model.safetensors", at: run.places.image, "the picture model")
+        let file = try weights(.clipVision, folder, at: run.places.image)
         let store = ParameterStore(
             from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: run.dtype ?? .float32,
             device: device)

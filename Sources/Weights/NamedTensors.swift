@@ -14,9 +14,14 @@ public protocol NamedTensors: AnyObject {
     subscript(name: String) -> TensorEntry? { get }
     /// The tensor of a name, on the CPU; nil where there is none. It may be a view of a mapped file.
     func tensor(_ name: String) throws -> Tensor?
+    /// What a name is, or would be, called where the tensors are stored, for messages; the name itself unless this is
+    /// a view under other names.
+    func storedName(of name: String) -> String
 }
 
 extension NamedTensors {
+    public func storedName(of name: String) -> String { name }
+
     /// The tensor of a name.
     /// - Throws: a failure of the input where there is none.
     public func required(_ name: String) throws -> Tensor {
@@ -41,4 +46,16 @@ public struct TensorEntry: Sendable {
 
     public var count: Int { shape.reduce(1, *) }
     public var byteCount: Int { count * dtype.size }
+
+    /// The bytes of a tensor of a declared shape; nil where a size is negative or they cannot be counted. Sizes of zero
+    /// do not hide what the others come to.
+    static func byteCount(_ shape: [Int], _ dtype: DType) -> Int? {
+        var bytes = dtype.size
+        for size in shape {
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: max(size, 1))
+            guard size >= 0, !overflow else { return nil }
+            bytes = product
+        }
+        return shape.contains(0) ? 0 : bytes
+    }
 }

@@ -20,9 +20,12 @@ public final class SafetensorsFile: NamedTensors {
     /// The longest header that is read, in bytes; the format's own limit.
     static let headerLimit = 100_000_000
 
-    public init(_ path: String) throws {
+    public convenience init(_ path: String) throws { try self.init(MappedFile(path)) }
+
+    init(_ file: MappedFile) throws {
+        let path = file.path
         self.path = path
-        file = try MappedFile(path)
+        self.file = file
         let place = Failure.Place(path)
         func broken(_ what: String) -> Failure {
             .input("not a readable safetensors file: \(what)", at: place)
@@ -56,7 +59,7 @@ public final class SafetensorsFile: NamedTensors {
                 throw broken("tensor `\(name)` has the unknown dtype \(code)")
             }
             let shape = sizes.compactMap(\.intValue)
-            guard shape.count == sizes.count, shape.count <= 16, let bytes = Self.byteCount(shape, dtype) else {
+            guard shape.count == sizes.count, shape.count <= 16, let bytes = TensorEntry.byteCount(shape, dtype) else {
                 throw broken("tensor `\(name)` has an impossible shape")
             }
             let room = file.bytes.count - start
@@ -83,17 +86,6 @@ public final class SafetensorsFile: NamedTensors {
         self.ranges = ranges
         self.metadata = metadata
         positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
-    }
-
-    private static func byteCount(_ shape: [Int], _ dtype: DType) -> Int? {
-        var bytes = dtype.size
-        for size in shape {
-            guard size >= 0 else { return nil }
-            let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-            guard !overflow else { return nil }
-            bytes = product
-        }
-        return bytes
     }
 
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }

@@ -3,33 +3,53 @@ import Glibc
 import Torch
 
 // cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
+// cascade-bench load FILE [--touch] [--threads N]
 //
 // Prints one JSON line. Without Foundation, OpenCV and the system's libraries, so that the program can be carried to a
 // machine that has only a libtorch and an engine compiled for it (CASCADE_ENGINE names the engine).
 do {
-    var options = LoRAUpdate.Options()
     var arguments = CommandLine.arguments.dropFirst()
-    guard arguments.popFirst() == "lora" else {
-        throw Failure.input(
-            "unknown benchmark", expected: "lora", got: CommandLine.arguments.dropFirst().first ?? "none")
+    switch arguments.popFirst() {
+    case "lora": print(try LoRAUpdate(LoRAUpdate.Options(&arguments)).run().text())
+    case "load": print(try Loading(&arguments).run().text())
+    case let name: throw Failure.input("unknown benchmark", expected: "lora or load", got: name ?? "none")
     }
-    while let option = arguments.popFirst() {
-        if option == "--checkpointing" {
-            options.isCheckpointing = true
-            continue
-        }
-        guard let value = arguments.popFirst() else { throw Failure.input("\(option) lacks its value") }
-        switch option {
-        case "--updates": options.updates = max(1, Int(value) ?? options.updates)
-        case "--threads": options.threads = Int(value)
-        case "--device": options.device = try Device(parsing: value)
-        case "--dtype": options.dtype = value == "float32" ? .float32 : .bfloat16
-        default: throw Failure.input("unknown option", got: option)
-        }
-    }
-    print(try LoRAUpdate(options).run().text())
 } catch {
     let text = "error: \(error)\n"
     _ = write(STDERR_FILENO, text, text.utf8.count)
     exit((error as? Failure)?.blame == .input ? 2 : 1)
+}
+
+extension LoRAUpdate.Options {
+    init(_ arguments: inout ArraySlice<String>) throws {
+        self.init()
+        while let option = arguments.popFirst() {
+            if option == "--checkpointing" {
+                isCheckpointing = true
+                continue
+            }
+            guard let value = arguments.popFirst() else { throw Failure.input("\(option) lacks its value") }
+            switch option {
+            case "--updates": updates = max(1, Int(value) ?? updates)
+            case "--threads": threads = Int(value)
+            case "--device": device = try Device(parsing: value)
+            case "--dtype": dtype = value == "float32" ? .float32 : .bfloat16
+            default: throw Failure.input("unknown option", got: option)
+            }
+        }
+    }
+}
+
+extension Loading {
+    init(_ arguments: inout ArraySlice<String>) throws {
+        guard let path = arguments.popFirst() else { throw Failure.input("load lacks its file") }
+        self.init(path: path)
+        while let option = arguments.popFirst() {
+            switch option {
+            case "--touch": touches = true
+            case "--threads": threads = arguments.popFirst().flatMap(Int.init)
+            default: throw Failure.input("unknown option", got: option)
+            }
+        }
+    }
 }

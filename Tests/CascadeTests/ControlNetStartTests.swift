@@ -28,9 +28,9 @@ private func withFolder(_ body: (String) throws -> Void) throws {
         return store.tensors.map { ($0.name.replacing("backbone.", with: prefix), $0.tensor) }
     }
 
-    private func start(_ file: SafetensorsFile, inputs: Int) throws -> ParameterStore {
+    private func start(_ file: any NamedTensors, inputs: Int) throws -> ParameterStore {
         let configuration = ControlNetTrunk.Configuration(inputs: inputs, projected: 8, blocks: [3])
-        let source = try ControlNetStart(configuration, backbone: file, generator: Generator(seed: 9))
+        let source = try ControlNetStart(configuration, backbone: Checkpoint(file), generator: Generator(seed: 9))
         let store = ParameterStore(from: source)
         _ = try ControlNetTrunk(configuration, store.root)
         try store.finish()
@@ -85,7 +85,7 @@ private func withFolder(_ body: (String) throws -> Void) throws {
 
             let simple = ControlNetTrunk.Configuration(blocks: [0], bottleneckMode: .simple)
             let other = try failure {
-                _ = try ControlNetStart(simple, backbone: SafetensorsFile(path), generator: Generator(seed: 1))
+                _ = try ControlNetStart(simple, backbone: Checkpoint(SafetensorsFile(path)), generator: Generator(seed: 1))
             }
             #expect(other.what.contains("simple"))
         }

@@ -63,7 +63,9 @@ import Weights
     @Test func `faults outside of the configuration's lines are told too`() throws {
         let (scratch, world) = (try Scratch(), try TinyWorld.shared())
         let path = try configuration(scratch, TinyWorld.lora)
-        try expectRefusal(["lora", path, "--set", "generator_checkpoint_path=\(world.effnet)"], saying: "missing (")
+        try expectRefusal(
+            ["lora", path, "--set", "generator_checkpoint_path=\(world.effnet)"],
+            saying: "there is no Stage C in the weights, got EffNet encoder")
         try expectRefusal(["lora", path, "--set", "ranks=3"], saying: "\"rank\"")
         try expectRefusal(["lora", path, "--set", "updates"], saying: "updates")
         try expectRefusal(["lora", path, "--steps", "0"], saying: "--steps")

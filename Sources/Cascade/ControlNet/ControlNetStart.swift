@@ -15,25 +15,26 @@ public final class ControlNetStart: ParameterSource {
 
     /// - Throws: a failure of the input where the configuration has another backbone than EffNet or the file none.
     public init(
-        _ configuration: ControlNetTrunk.Configuration, backbone file: any NamedTensors, generator: Generator
+        _ configuration: ControlNetTrunk.Configuration, backbone checkpoint: Checkpoint, generator: Generator
     ) throws {
+        let place = Failure.Place(checkpoint.file.path)
         guard configuration.bottleneckMode == .effnet else {
             throw Failure.input(
-                "a `\(configuration.bottleneckMode.rawValue)` backbone starts from a seed and takes no file",
-                at: Failure.Place(file.path), expected: "bottleneck mode effnet")
+                "a `\(configuration.bottleneckMode.rawValue)` backbone starts from a seed and takes no file", at: place,
+                expected: "bottleneck mode effnet")
         }
-        let names = file.entries.map(\.name)
-        guard let prefix = [Self.backbone, "features."].first(where: { p in names.contains { $0.hasPrefix(p) } }) else {
+        let file = try checkpoint.parts.contains(.effnet) ? checkpoint.tensors(of: .effnet) : checkpoint.file
+        let available = file.entries.map(\.name).filter { $0.hasPrefix(Self.backbone) }
+        guard !available.isEmpty else {
             throw Failure.input(
-                "there is no EfficientNetV2-S in the file", at: Failure.Place(file.path),
+                "there is no EfficientNetV2-S in the file", at: place,
                 expected: "keys that begin with `backbone.` or `features.`")
         }
         stored = StoredParameters(
-            name: file.path,
-            available: names.filter { $0.hasPrefix(prefix) }.map { Self.backbone + $0.dropFirst(prefix.count) },
-            ignoring: BatchStatistics.isCounter,
+            name: file.path, available: available, ignoring: BatchStatistics.isCounter,
+            storedName: file.storedName,
             lookUp: { key in
-                let tensor = try file.tensor(prefix + key.dropFirst(Self.backbone.count))
+                let tensor = try file.tensor(key)
                 return key == Self.stem ? try tensor?.stem(inputs: configuration.inputs) : tensor
             })
         drawn = DrawnParameters(generator)

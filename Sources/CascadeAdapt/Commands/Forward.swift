@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cascade
 import Failures
 import Settings
 import Torch
@@ -9,8 +10,8 @@ struct Forward: Action {
     static let configuration = CommandConfiguration(
         abstract: "Run one part of the model on tensors from a file.",
         discussion: """
-            Any implementation can be held against ours this way. Inputs, outputs and weights are safetensors files; \
-            an architecture file has the reference's constructor names, and what it leaves out the reference's \
+            Any implementation can be held against ours this way. Inputs and outputs are safetensors files; weights \
+            may have any layout, in a file or a folder. An architecture file has the reference's constructor names, and what it leaves out the reference's \
             default. Dropout is off.
             """)
 
@@ -26,7 +27,7 @@ struct Forward: Action {
     @Option(help: ArgumentHelp("Constructor values, YAML or JSON.", valueName: "file"), completion: .file())
     var arch: String?
 
-    @Option(help: ArgumentHelp("The weights.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The weights, in any layout.", valueName: "file"), completion: .file())
     var weights: String?
 
     @Option(
@@ -49,7 +50,8 @@ struct Forward: Action {
         let device = try machine.prepared()
         let request = ForwardRequest(
             inputs: ForwardInputs(try SafetensorsFile(inputs), device: device),
-            arch: try arch.map { try Setting.read($0) }, weights: try weights.map { try SafetensorsFile($0) },
+            arch: try arch.map { try Setting.read($0) },
+            weights: try module.modelPart.flatMap { part in try weights.map { try Checkpoint($0).tensors(of: part) } },
             adapters: adapters, dtype: dtype.dtype, device: device, wantsGradients: gradients,
             output: machine.output)
         let results = try withGradients(enabled: gradients) { try part.run(request) }
@@ -67,7 +69,7 @@ struct Forward: Action {
         }
         if gradients { try refuse("--gradients", unless: [.stageC, .controlNet]) }
         if !adapters.isEmpty { try refuse("--adapter", unless: [.stageC, .clipText]) }
-        if weights != nil { try refuse("--weights", unless: ForwardPart.allCases.filter { $0 != .diffuse }) }
+        if weights != nil { try refuse("--weights", unless: ForwardPart.allCases.filter { $0.modelPart != nil }) }
     }
 }
 
@@ -95,6 +97,21 @@ enum ForwardPart: String, CaseIterable, ExpressibleByArgument {
     case clipText = "clip-text"
     case clipVision = "clip-vision"
     case diffuse
+
+    /// The network whose weights it takes; nil where it takes none.
+    var modelPart: ModelPart? {
+        switch self {
+        case .stageC: .stageC
+        case .stageB: .stageB
+        case .stageAEncode, .stageADecode: .stageA
+        case .controlNet: .controlNet
+        case .effNet: .effnet
+        case .previewer: .previewer
+        case .clipText: .clipText
+        case .clipVision: .clipVision
+        case .diffuse: nil
+        }
+    }
 
     var part: any ForwardModule {
         switch self {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cascade
 import Failures
 import JSON
 import Weights
@@ -8,7 +9,9 @@ struct Inspect: Action {
     static let configuration = CommandConfiguration(
         abstract: "Say what files of weights are: adapters, checkpoints, towers.")
 
-    @Argument(help: "Safetensors files.", completion: .file(extensions: ["safetensors"]))
+    @Argument(
+        help: "Safetensors or torch files, indices of shards, folders in diffusers' or transformers' layout.",
+        completion: .file())
     var files: [String]
 
     @Flag(help: "List every tensor.")
@@ -18,23 +21,38 @@ struct Inspect: Action {
     var json = false
 
     func run(in context: Context) throws {
+        var status: Int32 = 0
         for path in files {
-            let report = FileReport(try SafetensorsFile(path), listsTensors: tensors)
-            if json { try Output().result(report.json) } else { try report.lines.forEach(Output().result) }
+            do {
+                let report = FileReport(try Tensors.open(path), listsTensors: tensors)
+                if json { try Output().result(report.json) } else { try report.lines.forEach(Output().result) }
+            } catch let failure as Failure where failure.blame == .input {
+                // One bad file of many is no reason to keep silent on the others.
+                status = Output.report(failure)
+            }
         }
+        if status != 0 { throw ExitCode(status) }
     }
 }
 
 /// What `inspect` says of a file.
 struct FileReport {
     private let file: any NamedTensors
+    private let checkpoint: Checkpoint
     private let kind: FileKind
     private let listsTensors: Bool
 
     init(_ file: any NamedTensors, listsTensors: Bool) {
         self.file = file
-        kind = FileKind(file)
+        checkpoint = Checkpoint(file)
+        kind = FileKind(checkpoint)
         self.listsTensors = listsTensors
+    }
+
+    /// The parts and the names by which they were known. Files of ours say themselves what they are.
+    private var parts: [(part: ModelPart, evidence: String)] {
+        kind.isNative
+            ? [] : checkpoint.parts.compactMap { part in checkpoint.evidence(of: part).map { (part, $0) } }
     }
 
     private var parameters: Int { file.entries.reduce(0) { $0 + $1.count } }
@@ -61,6 +79,15 @@ struct FileReport {
         object["kind"] = .string(kind.name)
         object["description"] = .string(kind.description)
         if let size = kind.size { object["model_version"] = .string(size) }
+        if !parts.isEmpty { object["layout"] = .string(checkpoint.layout.rawValue) }
+        object["parts"] = .array(
+            parts.map { part, evidence in
+                [
+                    "part": .string(part.rawValue),
+                    "model_version": checkpoint.size(of: part).map(JSON.string) ?? .null,
+                    "told_by": .string(evidence),
+                ]
+            })
         object["tensors"] = .integer(Int64(file.entries.count))
         object["parameters"] = .integer(Int64(parameters))
         object["bytes"] = .integer(Int64(bytes))
@@ -89,6 +116,7 @@ struct FileReport {
             "\(file.path): \(kind.description)",
             "  \(parameters) parameters in \(file.entries.count) tensors (\(types)), \(bytes) bytes",
         ]
+        lines += parts.map { "  \($0.part.description): told by \($0.evidence)" }
         lines += metadata.map { "  \($0.name): \($0.value.stringValue ?? $0.value.text())" }
         if let licence = kind.licence { lines.append("  licence: \(licence)") }
         if listsTensors { lines += file.entries.map { "  \($0.name) \($0.dtype) \($0.shape)" } }

@@ -1,0 +1,119 @@
+import Failures
+import Weights
+
+/// Weights of Stable Cascade in any layout: which parts they hold and where each tensor belongs.
+///
+/// Layouts and parts are told apart by the tensors' names and shapes, never by the name of the file.
+public final class Checkpoint {
+    /// The tensors by the names of the file; values that are stored scaled are already multiplied.
+    public let file: any NamedTensors
+    public let layout: Layout
+    /// In the order of `ModelPart`; empty where nothing is known of the file.
+    public let parts: [ModelPart]
+    private let roots: [PartRoot]
+    private let places: [String: TensorPlace]
+
+    /// Opens what lies at a path, whatever its format: see `Tensors.open`.
+    public convenience init(_ path: String) throws { self.init(try Tensors.open(path)) }
+
+    public init(_ file: any NamedTensors) {
+        let file = ScaledTensors.resolved(file)
+        self.file = file
+        let roots = PartRoot.find(in: file)
+        self.roots = roots
+        parts = ModelPart.allCases.filter { part in roots.contains { $0.part == part } }
+        var places: [String: TensorPlace] = [:]
+        for entry in file.entries { places[entry.name] = Self.place(of: entry, roots) }
+        self.places = places
+        layout = Self.layout(roots, file)
+    }
+
+    /// Where a tensor of the file belongs; nil for one that belongs to no part: position ids, optimizer states, markers.
+    public func place(of fileKey: String) -> TensorPlace? { places[fileKey] }
+
+    /// The tensors of a part by their official names, read when they are asked for.
+    ///
+    /// A file of which nothing is known is taken to be the part in official names: whoever loads it then learns key by
+    /// key what does not fit.
+    /// - Throws: a failure of the input that says what the file holds where that is something else.
+    public func tensors(of part: ModelPart) throws -> any NamedTensors {
+        if parts.isEmpty { return file }
+        guard let root = roots.first(where: { $0.part == part }) else {
+            throw Failure.input(
+                "there is no \(part.description) in the weights", at: Failure.Place(file.path),
+                got: holdings)
+        }
+        return try PartTensors(self, root)
+    }
+
+    /// The name in the file by which a part was known; nil where the file has no such part.
+    public func evidence(of part: ModelPart) -> String? { roots.first { $0.part == part }?.evidence }
+
+    /// What the file holds, for people: "Stage C (3.6B), CLIP text tower".
+    public var holdings: String {
+        parts.map { part in part.description + (size(of: part).map { " (\($0))" } ?? "") }.joined(separator: ", ")
+    }
+
+    /// The `model_version` whose widths a part has: "3.6B", "1B", "tiny", "3B", "700M"; nil where it has others.
+    public func size(of part: ModelPart) -> String? {
+        guard let root = roots.first(where: { $0.part == part }) else { return nil }
+        switch part {
+        case .stageC:
+            let width = file[root.prefix + "clip_txt_mapper.weight"]?.shape.first ?? 0
+            return [2048: "3.6B", 1536: "1B", 128: "tiny"][width]
+        case .stageB:
+            let width = file[root.prefix + "down_blocks.1.0.channelwise.0.weight"]?.shape.last ?? 0
+            return [640: "3B", 576: "700M"][width]
+        default: return nil
+        }
+    }
+
+    private static func place(of entry: TensorEntry, _ roots: [PartRoot]) -> TensorPlace? {
+        // ComfyUI keeps the transposed projection beside the tower instead of in it.
+        let inside = entry.name.hasSuffix("clip_g.text_projection") ? "clip_g.transformer.text_projection" : nil
+        let name = inside.map { String(entry.name.dropLast("clip_g.text_projection".count)) + $0 } ?? entry.name
+        let around = roots.filter { name.hasPrefix($0.prefix) }
+        let depth = around.map(\.prefix.count).max() ?? 0
+        let candidates = around.filter { $0.prefix.count == depth }
+        guard let first = candidates.first else { return nil }
+        let key = String(name.dropFirst(depth))
+        let top = String(key.prefix { $0 != "." })
+        let owner =
+            candidates.first { $0.part.topNames.contains(top) }
+            ?? (candidates.count == 1 && !ModelPart.isTowerName(top) ? first : nil)
+        guard let owner, let official = KeyRules(part: owner.part).official(owner.omitted + key) else { return nil }
+        var rows: Range<Int>?
+        if let third = official.third {
+            guard let height = entry.shape.first, height <= Int.max / 4 else { return nil }
+            rows = third * height..<(third + 1) * height
+        }
+        return TensorPlace(part: owner.part, key: official.key, rows: rows, isTransposed: official.isTransposed)
+    }
+
+    private static func layout(_ roots: [PartRoot], _ file: any NamedTensors) -> Layout {
+        let names = file.entries.lazy.map(\.name)
+        func any(_ part: String) -> Bool { names.contains { $0.contains(part) } }
+        let comfyPrefixes = ["model.diffusion_model.", "clip_g.transformer.", "clip_l_vision.", "vae.", "encoder."]
+        if roots.contains(where: { root in comfyPrefixes.contains { root.prefix.hasSuffix($0) } })
+            || any(".attention.attn.to_q.")
+        {
+            return .comfyUI
+        }
+        let isStageBOfDiffusers = roots.contains { root in
+            root.part == .stageB && file[root.prefix + "clip_mapper.weight"] == nil
+        }
+        if isStageBOfDiffusers || any(".attention.to_q.") || any("vquantizer.embedding.") { return .diffusers }
+        if roots.contains(where: { $0.part == .effnet && file[$0.prefix + "features.0.0.weight"] != nil }) {
+            return .torchvision
+        }
+        let towers: Set<ModelPart> = [.clipText, .clipVision]
+        return !roots.isEmpty && towers.isSuperset(of: roots.map(\.part)) ? .transformers : .reference
+    }
+}
+
+extension ModelPart {
+    /// Whether keys of a CLIP tower begin so: in the file of one tower, the other's are nobody's.
+    fileprivate static func isTowerName(_ top: String) -> Bool {
+        clipText.topNames.contains(top) || clipVision.topNames.contains(top)
+    }
+}

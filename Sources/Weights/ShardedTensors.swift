@@ -1,0 +1,76 @@
+import Failures
+import Files
+import JSON
+import Torch
+
+/// Tensors spread over several files, with an index that says in which file each is: `*.index.json`.
+///
+/// Source: transformers, `modeling_utils`, `weight_map`.
+public final class ShardedTensors: NamedTensors {
+    public let path: String
+    public let entries: [TensorEntry]
+    public let metadata: [String: String] = [:]
+    private let shards: [String: any NamedTensors]
+    private let homes: [String: (shard: String, position: Int)]
+
+    private static let shardLimit = 1_000
+
+    /// - Parameter path: the index; its files lie beside it.
+    /// - Throws: a failure of the input that names what is missing, or a file that would lie outside of the folder.
+    public init(_ path: String) throws {
+        self.path = path
+        let place = Failure.Place(path)
+        guard let map = try JSON.read(path)["weight_map"]?.objectValue else {
+            throw Failure.input("not an index of shards", at: place, expected: "an object `weight_map`")
+        }
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+        var shards: [String: any NamedTensors] = [:]
+        var entries: [TensorEntry] = []
+        var homes: [String: (shard: String, position: Int)] = [:]
+        var missing: [String] = []
+        for (name, value) in map {
+            guard let file = value.stringValue else {
+                throw Failure.input("the file of `\(name)` is no text", at: place)
+            }
+            if shards[file] == nil {
+                let parts = file.split(separator: "/", omittingEmptySubsequences: false)
+                guard !parts.contains(where: { $0.isEmpty || $0 == ".." || $0 == "." }), !file.contains("\0") else {
+                    throw Failure.input("the index names a file outside of its folder", at: place, got: file)
+                }
+                guard shards.count < Self.shardLimit else {
+                    throw Failure.input("the index names more than \(Self.shardLimit) files", at: place)
+                }
+                guard fileExists(folder + file) else {
+                    throw Failure.input(
+                        "a shard is missing", at: place, expected: folder + file,
+                        advice: "all files of the index belong in one folder")
+                }
+                shards[file] = try Tensors.open(file: folder + file)
+            }
+            guard let entry = shards[file]?[name] else {
+                missing.append("\(name) in \(file)")
+                continue
+            }
+            homes[name] = (file, entries.count)
+            entries.append(entry)
+        }
+        guard missing.isEmpty else {
+            throw Failure.input(
+                "the shards lack \(missing.count) tensors of the index "
+                    + "(\(missing.prefix(8).joined(separator: ", "))\(missing.count > 8 ? ", …" : ""))", at: place)
+        }
+        self.shards = shards
+        self.entries = entries
+        self.homes = homes
+    }
+
+    /// The shards, sorted.
+    public var files: [String] { shards.values.map(\.path).sorted() }
+
+    public subscript(name: String) -> TensorEntry? { homes[name].map { entries[$0.position] } }
+
+    public func tensor(_ name: String) throws -> Tensor? {
+        guard let home = homes[name] else { return nil }
+        return try shards[home.shard]?.tensor(name)
+    }
+}
