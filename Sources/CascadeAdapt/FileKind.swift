@@ -23,50 +23,16 @@ struct FileKind {
         self.licence = licence
     }
 
-    init(_ file: any NamedTensors) {
-        self = Self.native(file) ?? Self.adapter(file) ?? Self.network(file) ?? FileKind("unknown", "unknown")
-    }
-
-    /// An adapter of ours says itself what it is.
-    private static func native(_ file: any NamedTensors) -> FileKind? {
-        guard file.metadata["format"] == AdapterFile.format else { return nil }
-        let kinds = file.metadata["kind"] ?? "of no kind"
-        return FileKind(
-            "adapter-" + kinds.split(separator: ",").joined(separator: "+"), "adapter in the native format: \(kinds)",
-            size: file.metadata["base_model"], licence: file.metadata["base_licence"])
-    }
-
-    /// Adapters of other programs.
-    private static func adapter(_ file: any NamedTensors) -> FileKind? {
-        let names = file.entries.map(\.name)
-        func any(_ test: (String) -> Bool) -> Bool { names.contains(where: test) }
-        if any({ $0.hasPrefix("weights.") && $0.hasSuffix(".lora_down") }) {
-            return FileKind(
-                "lora-reference", "LoRA as the official code writes it (no module names)", licence: published)
-        }
-        if file["embeddings.embeddings"] != nil {
-            return FileKind("tokens-reference", "learned tokens as the official code writes them", licence: published)
-        }
-        if any({ $0.hasPrefix("lora_prior_") || $0.hasPrefix("bundle_emb.") }) {
-            return FileKind("lora-onetrainer", "LoRA as OneTrainer writes it")
-        }
-        if any({ $0.hasPrefix("lora_unet_") || $0.hasPrefix("lora_te_") }) {
-            return FileKind("lora-kohya", "LoRA as kohya's scripts write it")
-        }
-        if any({ $0.hasPrefix("diffusion_model.") && $0.contains(".lora_") }) {
-            return FileKind("lora-comfyui", "LoRA with ComfyUI's names")
-        }
-        if any({ $0.hasSuffix(".lora_A.weight") }) {
-            return FileKind("lora-diffusers", "LoRA as diffusers and PEFT write it")
-        }
-        if file["clip_g"] != nil { return FileKind("embedding", "token embedding for the text tower") }
-        if any({ $0.hasPrefix("exp_avg.") }) { return FileKind("optimizer", "optimizer state of a run") }
-        return nil
+    init(_ file: any NamedTensors, _ plugIns: PlugIns) {
+        self =
+            AdapterReport(file, plugIns).map { FileKind($0.name, $0.description, size: $0.base, licence: $0.licence) }
+            ?? Self.network(file) ?? FileKind("unknown", "unknown")
     }
 
     private static func network(_ file: any NamedTensors) -> FileKind? {
         func has(_ name: String) -> Bool { file[name] != nil }
         func begins(_ prefix: String) -> Bool { file.entries.contains { $0.name.hasPrefix(prefix) } }
+        if begins("exp_avg.") { return FileKind("optimizer", "optimizer state of a run") }
         if begins("model.diffusion_model.") {
             return FileKind("comfyui", "checkpoint with ComfyUI's names", licence: published)
         }
@@ -85,9 +51,6 @@ struct FileKind {
         }
         if has("clip_txt_pooled_mapper.weight") && begins("down_blocks.") {
             return FileKind("diffusers", "Stage C or B with diffusers' names", licence: published)
-        }
-        if begins("backbone.") && begins("projections.") {
-            return FileKind("controlnet", "ControlNet without description (block indices are not in the file)")
         }
         if has("mapper.0.weight") && begins("backbone.") { return FileKind("effnet", "EffNet encoder of Stage C") }
         if begins("features.0.0.") { return FileKind("efficientnet", "torchvision's EfficientNetV2") }

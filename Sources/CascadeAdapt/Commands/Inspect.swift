@@ -1,3 +1,4 @@
+import AdapterKit
 import ArgumentParser
 import Failures
 import JSON
@@ -19,7 +20,8 @@ struct Inspect: Action {
 
     func run(in context: Context) throws {
         for path in files {
-            let report = FileReport(try SafetensorsFile(path), listsTensors: tensors)
+            let report = FileReport(
+                try SafetensorsFile(path), plugIns: context.plugIns, listsTensors: tensors)
             if json { try Output().result(report.json) } else { try report.lines.forEach(Output().result) }
         }
     }
@@ -29,11 +31,13 @@ struct Inspect: Action {
 struct FileReport {
     private let file: any NamedTensors
     private let kind: FileKind
+    private let adapter: AdapterReport?
     private let listsTensors: Bool
 
-    init(_ file: any NamedTensors, listsTensors: Bool) {
+    init(_ file: any NamedTensors, plugIns: PlugIns, listsTensors: Bool) {
         self.file = file
-        kind = FileKind(file)
+        kind = FileKind(file, plugIns)
+        adapter = AdapterReport(file, plugIns)
         self.listsTensors = listsTensors
     }
 
@@ -70,6 +74,7 @@ struct FileReport {
         var described = JSON.Object()
         for (name, value) in metadata { described[name] = value }
         object["metadata"] = .object(described)
+        if let adapter { object["adapter"] = adapter.json }
         object["licence"] = kind.licence.map(JSON.string) ?? .null
         if listsTensors {
             object["entries"] = .array(
@@ -89,6 +94,7 @@ struct FileReport {
             "\(file.path): \(kind.description)",
             "  \(parameters) parameters in \(file.entries.count) tensors (\(types)), \(bytes) bytes",
         ]
+        lines += adapter?.lines ?? []
         lines += metadata.map { "  \($0.name): \($0.value.stringValue ?? $0.value.text())" }
         if let licence = kind.licence { lines.append("  licence: \(licence)") }
         if listsTensors { lines += file.entries.map { "  \($0.name) \($0.dtype) \($0.shape)" } }
