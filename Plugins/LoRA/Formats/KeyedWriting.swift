@@ -12,8 +12,8 @@ struct KeyedWriting {
         for module in modules {
             let name = (module.isOfText ? text : stageC) + ModulePath.underscored(module.path)
             export.main.tensors += [
-                ("\(name).lora_down.weight", try module.down().contiguous()),
-                ("\(name).lora_up.weight", try module.up().contiguous()),
+                ("\(name).lora_down.weight", try module.asStored(module.down)),
+                ("\(name).lora_up.weight", try module.asStored(module.up)),
                 ("\(name).alpha", try .full([], module.alpha)),
             ]
         }
@@ -36,8 +36,8 @@ enum PEFTWriting {
         for module in modules {
             let name = (module.isOfText ? "text_encoder." : "prior.") + ModulePath.diffusers(module.path)
             export.main.tensors += [
-                ("\(name).lora_A.weight", try module.down().contiguous()),
-                ("\(name).lora_B.weight", try module.up.scaled(by: module.scale)().contiguous()),
+                ("\(name).lora_A.weight", try module.asStored(module.down)),
+                ("\(name).lora_B.weight", try module.asStored(module.up.scaled(by: module.scale))),
             ]
         }
         export.main.metadata["format"] = "pt"
@@ -55,5 +55,12 @@ enum PEFTWriting {
             configuration[prefix + "bias"] = "none"
         }
         export.main.metadata[PEFTScales.metadataKey] = JSON.object(configuration).text()
+    }
+}
+
+extension LoRAModule {
+    /// One of the two matrices in the shape in which the programs keep it.
+    fileprivate func asStored(_ matrix: StoredTensor) throws -> Tensor {
+        try matrix.reshaped(matrix.shape + (ModulePath.isConvolution(path) ? [1, 1] : []))().contiguous()
     }
 }

@@ -3,6 +3,12 @@ enum ModulePath {
     /// Whether a path lies in the text tower; no module of Stage C begins so.
     static func isOfText(_ path: String) -> Bool { path.hasPrefix("text_") }
 
+    /// Whether the base keeps a module as a 1x1 convolution, and so do LoRA files of its programs.
+    static func isConvolution(_ path: String) -> Bool {
+        ["embedding.", "clf.", "down_downscalers.", "up_upscalers.", "down_repeat_mappers.", "up_repeat_mappers."]
+            .contains(where: path.hasPrefix)
+    }
+
     /// Our path for one with diffusers' names of the attention's projections.
     static func canonical(_ path: String) -> String {
         for (theirs, ours) in [("attention.to_out.0", "attention.attn.out_proj")] + "qkv".map({
@@ -46,7 +52,7 @@ enum ModulePath {
         if !digits.isEmpty { return ends(digits.count) ? digits : nil }
         if let word = words.first(where: { text.hasPrefix($0) && ends($0.count) }) { return text.prefix(word.count) }
         // The mapper of a time condition has the condition's name, whatever that is, and nothing behind it.
-        return text.hasPrefix("mapper_") ? text : nil
+        return text == "mapper" || text.hasPrefix("mapper_") ? text : nil
     }
 
     /// The parts of paths, longer ones before those they begin with.
@@ -55,7 +61,7 @@ enum ModulePath {
         "clip_txt_pooled_mapper", "clip_txt_mapper", "clip_img_mapper", "embedding", "clf",
         "down_downscalers", "down_repeat_mappers", "down_blocks", "up_upscalers", "up_repeat_mappers", "up_blocks",
         "channelwise", "depthwise", "attention", "attn", "in_proj", "out_proj", "to_q", "to_k", "to_v", "to_out",
-        "kv_mapper", "mapper_sca", "mapper_crp", "blocks",
+        "kv_mapper", "blocks",
         // The text tower
         "text_projection", "text_model", "encoder", "layers", "self_attn", "q_proj", "k_proj", "v_proj", "mlp", "fc1",
         "fc2",

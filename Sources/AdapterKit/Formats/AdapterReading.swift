@@ -34,6 +34,7 @@ public struct AdapterReading {
 public struct ForeignAdapter {
     public let kind: String
     public let format: ForeignFormat
+    /// None where the file only has room for this kind.
     public var tensors: [(name: String, tensor: StoredTensor)] = []
     public private(set) var metadata: [String: String] = [:]
     /// The keys of the file that this was made of, or that are known to say nothing.
@@ -67,14 +68,15 @@ extension PlugIns {
     public func open(_ file: any NamedTensors, _ reading: AdapterReading = .init()) throws -> AdapterFile {
         if file.metadata["format"] == AdapterFile.format { return try AdapterFile(file) }
         let place = Failure.Place(file.path)
-        let found = try kinds.compactMap { try $0.foreign(file, reading) }
+        let recognised = try kinds.compactMap { try $0.foreign(file, reading) }
+        let found = recognised.filter { !$0.tensors.isEmpty }
         guard !found.isEmpty else {
             throw Failure.input(
                 "not an adapter of a format that is known", at: place,
                 expected: "native, stability, kohya, comfyui, OneTrainer or diffusers",
                 got: file.entries.first.map { "a file with `\($0.name)`" } ?? "a file without tensors")
         }
-        let used = found.reduce(into: Set<String>()) { $0.formUnion($1.used) }
+        let used = recognised.reduce(into: Set<String>()) { $0.formUnion($1.used) }
         let strange = file.entries.map(\.name).filter { !used.contains($0) }
         guard strange.isEmpty else {
             throw Failure.input(
