@@ -124,7 +124,8 @@ public final class LearnedTokens: Adapter {
                 stored.rows.map { row in
                     guard !row.isNew, row.id < tower.tokenTable.count else {
                         throw Failure.input(
-                            "the file does not say where its new token \(row.text) starts", at: Failure.Place(file.path),
+                            "the file does not say where its new token \(row.text) starts",
+                            at: Failure.Place(file.path),
                             advice: "export it to native first, with --clip-text FOLDER")
                     }
                     return try tower.tokenTable.weight.selected(0, row.id)

@@ -26,7 +26,8 @@ struct StoredTokens {
             throw Failure.input("there is no tensor `\(LearnedTokens.deltaKey)`", at: place)
         }
         self.delta = delta
-        guard !rows.isEmpty, delta.shape.count == 2, delta.shape[0] == rows.count, start?.shape ?? delta.shape == delta.shape
+        guard !rows.isEmpty, delta.shape.count == 2, delta.shape[0] == rows.count,
+            start?.shape ?? delta.shape == delta.shape
         else {
             throw Failure.input(
                 "the learned tokens do not fit their description", at: place,

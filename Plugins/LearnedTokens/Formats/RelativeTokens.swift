@@ -71,7 +71,10 @@ enum RelativeTokens {
     static func starts(of rows: [LearnedRows.Row], _ text: TextEncoder) throws -> Tensor {
         try .stacked(
             rows.map { row in
-                if row.isNew { return try LearnedRows.start(of: row.pattern, in: text.tokenizer, text.tower.tokenTable.weight, at: nil) }
+                if row.isNew {
+                    return try LearnedRows.start(
+                        of: row.pattern, in: text.tokenizer, text.tower.tokenTable.weight, at: nil)
+                }
                 guard row.id < text.tower.tokenTable.count else {
                     throw Failure.input("a learned token is not in this vocabulary", got: row.text)
                 }

@@ -11,9 +11,11 @@ enum ModulePath {
 
     /// Our path for one with diffusers' names of the attention's projections.
     static func canonical(_ path: String) -> String {
-        for (theirs, ours) in [("attention.to_out.0", "attention.attn.out_proj")] + "qkv".map({
-            ("attention.to_\($0)", "attention.attn.to_\($0)")
-        }) where path.hasSuffix(theirs) && !isOfText(path) {
+        for (theirs, ours) in [("attention.to_out.0", "attention.attn.out_proj")]
+            + "qkv".map({
+                ("attention.to_\($0)", "attention.attn.to_\($0)")
+            }) where path.hasSuffix(theirs) && !isOfText(path)
+        {
             return path.dropLast(theirs.count) + ours
         }
         return path

@@ -108,6 +108,7 @@ extension ControlNetAdapter {
         if configuration.bottleneckMode == .simple {
             reasons.append("a simple backbone where it takes effnet or large")
         }
-        return reasons.isEmpty ? [] : ["warning: ComfyUI cannot load this ControlNet: " + reasons.joined(separator: "; ")]
+        return reasons.isEmpty
+            ? [] : ["warning: ComfyUI cannot load this ControlNet: " + reasons.joined(separator: "; ")]
     }
 }
