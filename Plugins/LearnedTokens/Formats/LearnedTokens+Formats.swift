@@ -116,9 +116,8 @@ extension LearnedTokens {
             }
             return
         }
-        var contents = AdapterExport.Contents()
+        var contents = export.blank
         contents.tensors = [(vectorKey, vectors)]
-        contents.metadata = export.main.metadata
         contents.metadata[textsKey] = JSON.array(stored.rows.map { .string($0.text) }).text()
         let texts = stored.rows.map(\.text).joined(separator: ", ")
         let file = isAlone ? "the file" : "a `\(vectorKey)` embedding file beside"

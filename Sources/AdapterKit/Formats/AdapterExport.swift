@@ -23,11 +23,14 @@ public struct AdapterExport {
     /// Updates the adapter was trained for, as the file says it.
     public let steps: String?
     /// The file that was asked for.
-    public var main = Contents()
+    public var main: Contents
     /// Files beside it, by what is put between its name and `.safetensors`.
     public var beside: [(suffix: String, contents: Contents)] = []
     /// What a person has to know to use the files.
     public var notes: [String] = []
+
+    /// A file without tensors that carries our descriptions.
+    public let blank: Contents
 
     public init(_ file: AdapterFile, as format: AdapterFormat, _ reading: AdapterReading) {
         self.format = format
@@ -35,11 +38,12 @@ public struct AdapterExport {
         moduleFilters = reading.moduleFilters
         kinds = file.kinds
         steps = file.weights.metadata["trained_steps"]
-        if format == .native {
-            main.metadata = file.weights.metadata
-        } else {
-            main.metadata[AdapterFile.carriedKey] = file.descriptions.text()
-        }
+        var blank = Contents()
+        blank.metadata =
+            format == .native
+            ? file.weights.metadata : [AdapterFile.carriedKey: file.descriptions.text()]
+        self.blank = blank
+        main = blank
     }
 
     /// Writes all files.
