@@ -34,6 +34,7 @@ bench: build .venv/ready ## a LoRA update beside diffusers and peft, in alternat
 
 parity: build .venv/ready ## every part beside its peer, on random configurations
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
 
 .venv/ready: Tests/Peers/requirements.txt
 	python3 -m venv .venv

@@ -102,7 +102,7 @@ let package = Package(
 
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
-        plugIn("LoRA"),
+        plugIn("LoRA", ["Files"]),
         plugIn("LearnedTokens"),
 
         // Commands
@@ -145,7 +145,7 @@ let package = Package(
             "Plugin",
             [
                 "CannyFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings",
-                "Torch", "Images", "JSON", "Failures", "TestSupport",
+                "Torch", "Images", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",

@@ -34,6 +34,18 @@ final class LearnedRows: TokenEmbedding {
         try delta.setRequiresGrad(true)
     }
 
+    /// Where a new token starts, [c], float32: the average of the words that a pattern finds, or zeros without one.
+    static func start(
+        of pattern: String?, in tokenizer: CLIPTokenizer, _ table: Tensor, at place: Failure.Place?
+    ) throws -> Tensor {
+        guard let pattern else { return try .zeros([table.size(1)], device: table.device) }
+        let ids = try TokenRequest.ids(matching: pattern, in: tokenizer, at: place)
+        guard ids.allSatisfy({ $0 < table.size(0) }) else {
+            throw Failure.input("a pattern finds a token that the text model has no row for", at: place, got: pattern)
+        }
+        return try table.gathered(0, Tensor(ids).to(device: table.device)).to(dtype: .float32).mean([0])
+    }
+
     var count: Int { max(table.count, (rows.map(\.id).max() ?? -1) + 1) }
 
     func callAsFunction(_ tokens: Tensor) throws -> Tensor {

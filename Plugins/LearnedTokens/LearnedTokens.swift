@@ -44,12 +44,9 @@ public final class LearnedTokens: Adapter {
         let before = text.tokenizer
         var rows: [LearnedRows.Row] = []
         var starts: [Tensor] = []
-        func average(_ ids: [Int]) throws -> Tensor {
-            try table.gathered(0, Tensor(ids).to(device: table.device)).to(dtype: .float32).mean([0])
-        }
         for request in requests {
             if request.isNew {
-                let start = try request.start.map { try average(request.ids(matching: $0, in: before)) }
+                let start = try LearnedRows.start(of: request.start, in: before, table, at: request.place)
                 let known = before.size
                 let id = try text.tokenizer.addToken(request.text)
                 guard id >= known else {
@@ -58,12 +55,12 @@ public final class LearnedTokens: Adapter {
                         advice: "to train it, give it as a pattern without [ ] or < >")
                 }
                 rows.append(.init(id: id, text: request.text, isNew: true, pattern: request.start))
-                starts.append(try start ?? .zeros([table.size(1)], device: table.device))
+                starts.append(start)
             } else {
                 for id in try request.ids(matching: request.text, in: before) {
                     rows.append(
                         .init(id: id, text: before.token(id) ?? request.text, isNew: false, pattern: request.text))
-                    starts.append(try average([id]))
+                    starts.append(try table.selected(0, id).to(dtype: .float32))
                 }
             }
         }
@@ -102,15 +99,7 @@ public final class LearnedTokens: Adapter {
 
     public func write(to contents: inout AdapterContents) throws {
         contents.add(kind: Self.kind)
-        contents.describe(
-            "tokens",
-            .array(
-                learned.rows.map { row in
-                    [
-                        "text": .string(row.text), "id": .integer(Int64(row.id)), "new": .bool(row.isNew),
-                        "pattern": row.pattern.map(JSON.string) ?? .null,
-                    ]
-                }))
+        contents.describe("tokens", StoredTokens.describe(learned.rows))
         contents.tensors += [(Self.startKey, learned.start), (Self.deltaKey, learned.delta)]
     }
 
@@ -121,37 +110,50 @@ public final class LearnedTokens: Adapter {
 
     /// The tokens of a file for a text model; a new one gets the tokenizer's next free id.
     public convenience init(_ file: AdapterFile, text: TextEncoder) throws {
-        try self.init(file, tower: text.tower) { name, _ in try text.tokenizer.addToken(name) }
+        let stored = try StoredTokens(file)
+        let start = try stored.start?() ?? RelativeTokens.starts(of: stored.rows, text)
+        try self.init(stored, file, start: start, tower: text.tower) { try text.tokenizer.addToken($0.text) }
     }
 
-    /// The tokens of a file for a text tower without tokenizer.
-    /// - Parameter newID: the id of a new token by its text and its id in the file, which it keeps where nothing is
-    ///   given.
-    public convenience init(
-        _ file: AdapterFile, tower: CLIPTextTower, newID: (String, Int) throws -> Int = { $1 }
+    /// The tokens of a file for a text tower without tokenizer; a new one keeps the id it has in the file.
+    public convenience init(_ file: AdapterFile, tower: CLIPTextTower) throws {
+        let stored = try StoredTokens(file)
+        let start =
+            try stored.start?()
+            ?? Tensor.stacked(
+                stored.rows.map { row in
+                    guard !row.isNew, row.id < tower.tokenTable.count else {
+                        throw Failure.input(
+                            "the file does not say where its new token \(row.text) starts",
+                            at: Failure.Place(file.path),
+                            advice: "export it to native first, with --clip-text FOLDER")
+                    }
+                    return try tower.tokenTable.weight.selected(0, row.id)
+                })
+        try self.init(stored, file, start: start, tower: tower) { $0.id }
+    }
+
+    private convenience init(
+        _ stored: StoredTokens, _ file: AdapterFile, start: Tensor, tower: CLIPTextTower,
+        newID: (LearnedRows.Row) throws -> Int
     ) throws {
         let place = Failure.Place(file.path)
-        let described = try file.described("tokens").arrayValue ?? []
-        let rows = try described.map { row -> LearnedRows.Row in
-            guard let name = row["text"]?.stringValue, let id = row["id"]?.intValue, let isNew = row["new"]?.boolValue
-            else { throw Failure.input("the description of the tokens is damaged", at: place) }
-            let actual = try isNew ? newID(name, id) : id
-            guard actual >= 0, isNew || actual < tower.tokenTable.count else {
-                throw Failure.input("a learned token is not in this vocabulary", at: place, got: name)
-            }
-            return .init(id: actual, text: name, isNew: isNew, pattern: row["pattern"]?.stringValue)
-        }
-        let start = try file.weights.required(Self.startKey)
-        let delta = try file.weights.required(Self.deltaKey)
-        let shape = [rows.count, tower.configuration.width]
-        guard !rows.isEmpty, start.shape == shape, delta.shape == shape else {
+        guard stored.width == tower.configuration.width else {
             throw Failure.input(
-                "the learned tokens do not fit this text model", at: place, expected: "shape \(shape)",
-                got: "\(start.shape) and \(delta.shape)")
+                "the learned tokens do not fit this text model", at: place,
+                expected: "shape [\(stored.rows.count), \(tower.configuration.width)]", got: "\(stored.delta.shape)")
+        }
+        let rows = try stored.rows.map { row in
+            let id = try row.isNew ? newID(row) : row.id
+            guard row.isNew || id < tower.tokenTable.count else {
+                throw Failure.input("a learned token is not in this vocabulary", at: place, got: row.text)
+            }
+            return LearnedRows.Row(id: id, text: row.text, isNew: row.isNew, pattern: row.pattern)
         }
         // Copies: what is trained must not be a view of the file.
         try self.init(
-            rows, start: start.to(dtype: .float32).cloned(), delta: delta.to(dtype: .float32).cloned(), tower: tower)
+            rows, start: start.to(dtype: .float32).cloned(), delta: stored.delta().to(dtype: .float32).cloned(),
+            tower: tower)
     }
 
     private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {

@@ -27,6 +27,10 @@ struct TokenRequest: SettingReadable, Sendable {
     /// The ids of the vocabulary that a pattern finds.
     /// - Throws: a failure of the input where there are none.
     func ids(matching pattern: String, in tokenizer: CLIPTokenizer) throws -> [Int] {
+        try Self.ids(matching: pattern, in: tokenizer, at: place)
+    }
+
+    static func ids(matching pattern: String, in tokenizer: CLIPTokenizer, at place: Failure.Place?) throws -> [Int] {
         let ids: [Int]
         do {
             ids = try tokenizer.ids(matching: pattern)

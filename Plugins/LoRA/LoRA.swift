@@ -1,28 +1,38 @@
 import AdapterKit
+import Cascade
 import Failures
 import JSON
 import Layers
 import Settings
 import Torch
 
-/// Low-rank adaptation (Hu et al. 2021) of the linear layers and attention projections of Stage C.
+/// Low-rank adaptation (Hu et al. 2021) of the linear layers and attention projections of Stage C and, where a file
+/// brings it along, of the text tower.
 public final class LoRA: Adapter {
     public static let kind = "lora"
 
-    public let configuration: LoRAConfiguration
+    /// Parts of the paths of the modules that were selected; empty where a file does not say.
+    public let moduleFilters: [String]
+    /// Paths of modules of the file whose network is not there; they are passed over.
+    public let passedOver: [String]
     /// Multiplies all that the LoRA adds, attached or fused; 1 as it was trained.
     public var strength = 1.0 {
         didSet { for module in modules { module.layer.strength = strength } }
     }
-    private let modules: [(path: String, projection: Projection, layer: LoRALayer)]
+    private let modules: [Module]
+
+    private struct Module {
+        let path: String
+        let projection: Projection
+        let layer: LoRALayer
+    }
 
     /// A new LoRA on the modules that the filters select.
     public convenience init(
         _ configuration: LoRAConfiguration, on model: AdaptedModel, generator: Generator
     ) throws {
         let device = model.stageC.store.device
-        let selected = try model.stageC.modules(matching: configuration.moduleFilters)
-        try self.init(configuration, selected) { _, projection in
+        let modules = try model.stageC.modules(matching: configuration.moduleFilters).map { path, projection in
             let (downShape, upShape) = (
                 [configuration.rank, projection.inputs], [projection.outputs, configuration.rank]
             )
@@ -31,25 +41,18 @@ public final class LoRA: Adapter {
                 case .reference: (Initializer.zeros, Initializer.normal(deviation: 1))
                 case .kaiming: (Initializer.torchUniform, Initializer.zeros)
                 }
-            return (
-                try down.draw(downShape, from: generator).to(device: device),
-                try up.draw(upShape, from: generator).to(device: device)
-            )
+            let layer = try LoRALayer(
+                down: down.draw(downShape, from: generator).to(device: device),
+                up: up.draw(upShape, from: generator).to(device: device), alpha: configuration.alpha)
+            return Module(path: path, projection: projection, layer: layer)
         }
+        self.init(modules, moduleFilters: configuration.moduleFilters, passedOver: [])
     }
 
-    private init(
-        _ configuration: LoRAConfiguration, _ selected: [(path: String, projection: Projection)],
-        matrices: (String, Projection) throws -> (down: Tensor, up: Tensor)
-    ) throws {
-        self.configuration = configuration
-        let scale = configuration.alpha / Double(configuration.rank)
-        modules = try selected.map { path, projection in
-            let (down, up) = try matrices(path, projection)
-            try down.setRequiresGrad(true)
-            try up.setRequiresGrad(true)
-            return (path, projection, LoRALayer(down: down, up: up, scale: scale))
-        }
+    private init(_ modules: [Module], moduleFilters: [String], passedOver: [String]) {
+        self.modules = modules
+        self.moduleFilters = moduleFilters
+        self.passedOver = passedOver
     }
 
     public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
@@ -70,24 +73,21 @@ public final class LoRA: Adapter {
     // MARK: Changing the model
 
     public var parameters: [(name: String, tensor: Tensor)] {
-        modules.flatMap { [(Self.downKey($0.path), $0.layer.down), (Self.upKey($0.path), $0.layer.up)] }
+        modules.flatMap { module in
+            [
+                (LoRAModule.downKey(module.path), module.layer.down), (LoRAModule.upKey(module.path), module.layer.up),
+            ]
+        }
     }
 
     public let decays = true
 
-    public func attach() throws {
-        if let taken = modules.first(where: { $0.projection.addition != nil && $0.projection.addition !== $0.layer }) {
-            throw Failure.run("another adapter is attached to \(taken.path)")
-        }
-        for module in modules { module.projection.addition = module.layer }
-    }
+    public func attach() throws { for module in modules { module.projection.attach(module.layer) } }
 
-    public func detach() {
-        for module in modules where module.projection.addition === module.layer { module.projection.addition = nil }
-    }
+    public func detach() { for module in modules { module.projection.detach(module.layer) } }
 
     public func fuse() throws {
-        precondition(modules.allSatisfy { $0.projection.addition !== $0.layer }, "fused while attached")
+        precondition(modules.allSatisfy { !$0.projection.isAttached($0.layer) }, "fused while attached")
         for module in modules {
             let weight = module.projection.weight
             try withoutGradients {
@@ -98,54 +98,58 @@ public final class LoRA: Adapter {
 
     // MARK: The file
 
-    static func downKey(_ path: String) -> String { "\(path).lora_down.weight" }
-    static func upKey(_ path: String) -> String { "\(path).lora_up.weight" }
-
     public func write(to contents: inout AdapterContents) throws {
         contents.add(kind: Self.kind)
-        contents.describe("rank", .integer(Int64(configuration.rank)))
-        contents.describe("alpha", .number(configuration.alpha))
-        contents.describe("module_filters", .array(configuration.moduleFilters.map(JSON.string)))
+        LoRAModule.describe(modules.map { ($0.path, $0.layer.rank, $0.layer.alpha) }) { contents.describe($0, $1) }
+        contents.describe("module_filters", .array(moduleFilters.map(JSON.string)))
         contents.tensors += parameters
     }
 
     public static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> LoRA? {
         guard file.kinds.contains(kind) else { return nil }
+        return try LoRA(file, stageC: model.stageC, text: model.text?.tower)
+    }
+
+    /// Whether the LoRA of a file changes the text tower.
+    public static func hasText(_ file: AdapterFile) throws -> Bool {
+        try LoRAModule.all(in: file).contains(where: \.isOfText)
+    }
+
+    /// The LoRA of a file on the networks that are there.
+    /// - Throws: a failure of the input where the file's modules do not fit, or belong to a network that is not there.
+    public convenience init(_ file: AdapterFile, stageC: StageC?, text: CLIPTextTower?) throws {
+        let stored = try LoRAModule.all(in: file)
+        let here = stored.filter { ($0.isOfText ? text != nil : stageC != nil) }
+        let projections = (stageC?.store.projections ?? []) + (text?.projections ?? [])
+        let known = Dictionary(projections.map { ($0.path, $0.projection) }) { first, _ in first }
+        let strange = here.map(\.path).filter { known[$0] == nil }
         let place = Failure.Place(file.path)
-        guard let rank = Int(exactly: try file.number("rank")), rank > 0 else {
-            throw Failure.input("the description lacks a rank", at: place)
-        }
-        let filters = try file.described("module_filters").arrayValue?.compactMap(\.stringValue) ?? []
-        let configuration = LoRAConfiguration(
-            moduleFilters: filters, rank: rank, alpha: try file.number("alpha"))
-        let suffix = downKey("")
-        let paths = Set(
-            file.weights.entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { $0.dropLast(suffix.count) })
-        let selected = model.stageC.store.projections.filter { paths.contains(Substring($0.path)) }
-        guard selected.count == paths.count, !paths.isEmpty else {
-            let known = Set(selected.map { Substring($0.path) })
-            let strange = paths.subtracting(known).sorted().prefix(4).joined(separator: ", ")
+        guard strange.isEmpty, !here.isEmpty else {
             throw Failure.input(
-                "the LoRA has modules that this Stage C has not", at: place,
-                expected: "modules of the base it was trained on",
-                got: paths.isEmpty ? "no module at all" : strange)
+                here.isEmpty
+                    ? "the LoRA has no module for this network"
+                    : "the LoRA has \(strange.count) modules that this network has not",
+                at: place, expected: "modules of the base it was trained on",
+                got: (here.isEmpty ? stored.map(\.path) : strange).sorted().prefix(4).joined(separator: ", "))
         }
-        let device = model.stageC.store.device
-        return try LoRA(configuration, selected) { path, projection in
-            func matrix(_ key: String, _ shape: [Int]) throws -> Tensor {
-                let tensor = try file.weights.required(key)
-                guard tensor.shape == shape else {
-                    throw Failure.input(
-                        "`\(key)` does not fit this Stage C", at: place, expected: "shape \(shape)",
-                        got: "\(tensor.shape)")
-                }
-                // A copy: what is trained must not be a view of the file.
-                return try tensor.to(dtype: .float32).cloned().to(device: device)
+        let modules = try here.compactMap { stored -> Module? in
+            guard let projection = known[stored.path] else { return nil }
+            let fits = [stored.inputs, stored.outputs] == [projection.inputs, projection.outputs]
+            guard fits else {
+                throw Failure.input(
+                    "the LoRA of `\(stored.path)` does not fit this network", at: place,
+                    expected: "shapes [r, \(projection.inputs)] and [\(projection.outputs), r]",
+                    got: "\(stored.down.shape) and \(stored.up.shape)")
             }
-            return (
-                try matrix(downKey(path), [rank, projection.inputs]),
-                try matrix(upKey(path), [projection.outputs, rank])
-            )
+            let device = projection.weight.device
+            // Copies: what is trained must not be a view of the file.
+            let layer = try LoRALayer(
+                down: stored.down().to(dtype: .float32).cloned().to(device: device),
+                up: stored.up().to(dtype: .float32).cloned().to(device: device), alpha: stored.alpha)
+            return Module(path: stored.path, projection: projection, layer: layer)
         }
+        self.init(
+            modules, moduleFilters: try file.described("module_filters").arrayValue?.compactMap(\.stringValue) ?? [],
+            passedOver: stored.filter { $0.isOfText ? text == nil : stageC == nil }.map(\.path))
     }
 }

@@ -1,31 +1,35 @@
 import Layers
 import Torch
 
-/// Beside a frozen product with a matrix, one with two thin ones: `strength · scale · up · (down · x)`.
+/// Beside a frozen product with a matrix, one with two thin ones: `strength · alpha / rank · up · (down · x)`.
 ///
 /// Computed on the activations; the full matrix `up · down` is never built while training.
 final class LoRALayer: ProjectionAddition {
-    /// [rank, in], float32.
+    /// [rank, in], float32, trainable.
     let down: Tensor
-    /// [out, rank], float32.
+    /// [out, rank], float32, trainable.
     let up: Tensor
-    /// alpha / rank.
-    private let scale: Double
+    let alpha: Double
     /// Multiplies what the layer adds.
     var strength = 1.0
 
-    init(down: Tensor, up: Tensor, scale: Double) {
+    init(down: Tensor, up: Tensor, alpha: Double) throws {
         self.down = down
         self.up = up
-        self.scale = scale
+        self.alpha = alpha
+        try down.setRequiresGrad(true)
+        try up.setRequiresGrad(true)
     }
+
+    var rank: Int { down.size(0) }
+    private var factor: Double { alpha / Double(rank) * strength }
 
     func callAsFunction(_ input: Tensor) throws -> Tensor {
         let dtype = input.dtype
-        let narrow = try input.linear(down.to(dtype: dtype)) * (scale * strength)  // [..., rank]
+        let narrow = try input.linear(down.to(dtype: dtype)) * factor  // [..., rank]
         return try narrow.linear(up.to(dtype: dtype))  // [..., out]
     }
 
-    /// `strength · scale · up · down`, [out, in], float32.
-    func product() throws -> Tensor { try withoutGradients { try up.matmul(down) * (scale * strength) } }
+    /// `strength · alpha / rank · up · down`, [out, in], float32.
+    func product() throws -> Tensor { try withoutGradients { try up.matmul(down) * factor } }
 }

@@ -1,5 +1,7 @@
+import JSON
 import Settings
 import Torch
+import Weights
 
 /// Something small that changes what a frozen model computes: LoRA layers, learned tokens, a ControlNet.
 ///
@@ -15,6 +17,23 @@ public protocol Adapter: AnyObject, SendableMetatype {
     /// The adapter that a file holds for this model; nil where it holds none of this kind.
     /// - Throws: a failure of the input where the file is of this kind and does not fit the model.
     static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> Self?
+
+    /// The format by whose keys a file of another program is recognised as one of this kind; nil where it is none.
+    ///
+    /// A recognised file may still turn out to be damaged when it is read.
+    static func foreignFormat(of file: any NamedTensors) -> ForeignFormat?
+
+    /// What a file of another program holds of this kind, as it would stand in a native file; nil where there is none.
+    /// - Throws: a failure of the input where the file is damaged, or lacks what `reading` does not say either.
+    static func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter?
+
+    /// Adds what a native file holds of this kind to an export. For the native format that is done already; this is
+    /// the place to check it.
+    /// - Throws: a failure of the input where the format cannot hold it.
+    static func export(_ file: AdapterFile, to export: inout AdapterExport) throws
+
+    /// What `inspect` says of a file's adapter of this kind.
+    static func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)]
 
     /// What an optimizer trains, float32, by its key in the adapter's file.
     var parameters: [(name: String, tensor: Tensor)] { get }

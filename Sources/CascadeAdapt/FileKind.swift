@@ -24,47 +24,16 @@ struct FileKind {
         self.licence = licence
     }
 
-    init(_ checkpoint: Checkpoint) {
+    init(_ checkpoint: Checkpoint, _ plugIns: PlugIns) {
         let file = checkpoint.file
         self =
-            Self.native(file) ?? Self.adapter(file) ?? Self.network(checkpoint) ?? FileKind("unknown", "unknown")
+            AdapterReport(file, plugIns).map { FileKind($0.name, $0.description, size: $0.base, licence: $0.licence) }
+            ?? Self.optimizer(file) ?? Self.network(checkpoint) ?? FileKind("unknown", "unknown")
     }
 
-    /// An adapter of ours says itself what it is.
-    private static func native(_ file: any NamedTensors) -> FileKind? {
-        guard file.metadata["format"] == AdapterFile.format else { return nil }
-        let kinds = file.metadata["kind"] ?? "of no kind"
-        return FileKind(
-            "adapter-" + kinds.split(separator: ",").joined(separator: "+"), "adapter in the native format: \(kinds)",
-            size: file.metadata["base_model"], licence: file.metadata["base_licence"])
-    }
-
-    /// Adapters of other programs.
-    private static func adapter(_ file: any NamedTensors) -> FileKind? {
-        let names = file.entries.map(\.name)
-        func any(_ test: (String) -> Bool) -> Bool { names.contains(where: test) }
-        if any({ $0.hasPrefix("weights.") && $0.hasSuffix(".lora_down") }) {
-            return FileKind(
-                "lora-reference", "LoRA as the official code writes it (no module names)", licence: published)
-        }
-        if file["embeddings.embeddings"] != nil {
-            return FileKind("tokens-reference", "learned tokens as the official code writes them", licence: published)
-        }
-        if any({ $0.hasPrefix("lora_prior_") || $0.hasPrefix("bundle_emb.") }) {
-            return FileKind("lora-onetrainer", "LoRA as OneTrainer writes it")
-        }
-        if any({ $0.hasPrefix("lora_unet_") || $0.hasPrefix("lora_te_") }) {
-            return FileKind("lora-kohya", "LoRA as kohya's scripts write it")
-        }
-        if any({ $0.hasPrefix("diffusion_model.") && $0.contains(".lora_") }) {
-            return FileKind("lora-comfyui", "LoRA with ComfyUI's names")
-        }
-        if any({ $0.hasSuffix(".lora_A.weight") }) {
-            return FileKind("lora-diffusers", "LoRA as diffusers and PEFT write it")
-        }
-        if file["clip_g"] != nil { return FileKind("embedding", "token embedding for the text tower") }
-        if any({ $0.hasPrefix("exp_avg.") }) { return FileKind("optimizer", "optimizer state of a run") }
-        return nil
+    private static func optimizer(_ file: any NamedTensors) -> FileKind? {
+        guard file.entries.contains(where: { $0.name.hasPrefix("exp_avg.") }) else { return nil }
+        return FileKind("optimizer", "optimizer state of a run")
     }
 
     /// Networks of Stable Cascade, in any layout.

@@ -77,6 +77,14 @@ public struct Scope {
 
     public func callAsFunction(_ index: Int) -> Scope { self(String(index)) }
 
+    /// The projections of this part so far, by their paths within it.
+    public var projections: [(path: String, projection: Projection)] {
+        store.projections.compactMap { known, projection in
+            if path.isEmpty { return (known, projection) }
+            return known.hasPrefix(path + ".") ? (String(known.dropFirst(path.count + 1)), projection) : nil
+        }
+    }
+
     /// A parameter of this part.
     public func parameter(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {
         try store.make(self(name).path, shape, initial, isBuffer: false)

@@ -5,18 +5,27 @@ import Torch
 public final class Projection {
     /// The frozen weight, [out, in]; a view of the stored parameter.
     public let weight: Tensor
-    /// What an adapter adds to the output; nil where nothing is attached.
-    public var addition: (any ProjectionAddition)?
+    /// What adapters add to the output, each beside the others; empty where nothing is attached.
+    public private(set) var additions: [any ProjectionAddition] = []
 
     public init(weight: Tensor) { self.weight = weight }
 
     public var inputs: Int { weight.size(1) }
     public var outputs: Int { weight.size(0) }
 
+    /// Attaches an addition; one that is attached already stays so.
+    public func attach(_ addition: any ProjectionAddition) {
+        if !isAttached(addition) { additions.append(addition) }
+    }
+
+    /// Detaches an addition and leaves the others.
+    public func detach(_ addition: any ProjectionAddition) { additions.removeAll { $0 === addition } }
+
+    public func isAttached(_ addition: any ProjectionAddition) -> Bool { additions.contains { $0 === addition } }
+
     /// What is attached adds itself to `output`, which the layer computed from `input`.
     func added(to output: Tensor, of input: Tensor) throws -> Tensor {
-        guard let addition else { return output }
-        return try output + addition(input)
+        try additions.reduce(output) { try $0 + $1(input) }
     }
 }
 

@@ -32,7 +32,7 @@ public enum LoRARecipe {
         let generator = try parts.generator(RandomStream.initialisation)
         let adapters: [any Adapter]
         if let startPath {
-            let file = try AdapterFile(startPath)
+            let file = try plugIns.open(startPath, reading(setting, model))
             adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model) }
         } else {
             adapters = try plans.map { try $0.make(model, generator) }
@@ -69,5 +69,17 @@ public enum LoRARecipe {
             heldOut: heldOut,
             adaptive: adaptive)
         return try parts.loop(task, load: parts.load)
+    }
+
+    /// What the configuration says of a file to start from that does not say it itself.
+    private static func reading(_ setting: Setting, _ model: AdaptedModel) -> AdapterReading {
+        var reading = AdapterReading(architecture: model.stageC.configuration)
+        reading.text = model.text
+        reading.moduleFilters = setting["module_filters"]?.elements?.compactMap(\.text) ?? []
+        reading.tokens = (setting["train_tokens"]?.elements ?? []).compactMap { entry in
+            guard let parts = entry.elements, parts.count == 2, let text = parts[0].text else { return nil }
+            return .init(text: text, pattern: parts[1].isNull ? nil : parts[1].text)
+        }
+        return reading
     }
 }

@@ -96,18 +96,10 @@ struct ModelLoading {
         return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder(), pictures: try pictureEncoder())
     }
 
-    /// The text tower and tokenizer in a folder of transformers' layout.
     private func textEncoder() throws -> TextEncoder {
-        let folder = try ModelFolder.find(run.clipTextModel, at: run.places.text)
-        let configuration = try CLIPTextConfiguration(
-            JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
-        let file = try weights(.clipText, folder, at: run.places.text)
-        let store = ParameterStore(
-            from: StoredParameters(file, ignoring: CLIPTextTower.ignores), dtype: run.dtype ?? .float32,
+        try .load(
+            folder: ModelFolder.find(run.clipTextModel, at: run.places.text), dtype: run.dtype ?? .float32,
             device: device)
-        let tower = try CLIPTextTower(configuration, store.root)
-        try store.finish()
-        return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: folder))
     }
 
     /// The picture tower in a folder of transformers' layout, where the run names one.

@@ -35,7 +35,7 @@ import Weights
     @Test func `export refuses what is no adapter`() throws {
         let (scratch, empty) = (try Scratch(), try Scratch())
         let weights = try scratch.write(["blocks.0.weight": Golden.Tensor([1], [1])], to: "w.safetensors")
-        try expectRefusal(["export", weights, "-o", scratch["o"]], saying: "native", weights)
+        try expectRefusal(["export", weights, "-o", scratch["o"]], saying: "not an adapter", weights)
         try expectRefusal(["export", empty.path, "-o", scratch["o"]], saying: "no adapter", "lora.safetensors")
         try expectRefusal(["export", scratch["none"], "-o", scratch["o"]], saying: "none")
         #expect(!FileManager.default.fileExists(atPath: scratch["o"]))

@@ -28,7 +28,7 @@ import Testing
         try expectRefusal(["forward", "stage-x", "--inputs", "a", "--outputs", "b"], saying: "stage-x", "stage-c")
         try expectRefusal(["forward", "stage-c"], saying: "--inputs")
         try expectRefusal(["inspect"], saying: "files")
-        try expectRefusal(["export", "a", "-o", "b", "--format", "kohya"], saying: "kohya", "native")
+        try expectRefusal(["export", "a", "-o", "b", "--format", "xyz"], saying: "xyz", "native")
     }
 
     @Test func `a reader that goes away is no crash`() throws {

@@ -82,10 +82,11 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
         let x = try normal([5, 6])
         let before = try linear(x)
         let delta = try normal([4, 6], seed: 9)
-        linear.projection.addition = Doubled(delta)
+        let addition = Doubled(delta)
+        linear.projection.attach(addition)
         #expect((linear.projection.inputs, linear.projection.outputs) == (6, 4))
         #expect(try largestDifference(linear(x), before + x.linear(delta) * 2) < 1e-6)
-        linear.projection.addition = nil
+        linear.projection.detach(addition)
         #expect(try largestDifference(linear(x), before) == 0)
     }
 }

@@ -93,17 +93,6 @@ import Torch
         lora.strength = 0.5
         #expect(try relativeError((world.answer() - base) * 2, whole) < 1e-3)
     }
-
-    @Test func twoAdaptersCannotShareAModule() throws {
-        let world = try AdaptedWorld()
-        let (one, two) = (
-            try AdapterCase.loraFromReference.make(for: world), try AdapterCase.loraFromKaiming.make(for: world)
-        )
-        try one.attach()
-        #expect(throws: Failure.self) { try two.attach() }
-        two.detach()
-        try one.attach()
-    }
 }
 
 /// Expects a gradient within a thousandth of the peer's: by norm, and each element by the largest one.

@@ -32,6 +32,8 @@ public final class CLIPTextTower {
     private let finalNorm: LayerNorm
     /// Key `text_projection.weight`, [projection, c].
     private let projection: Linear
+    /// The layers to which an adapter can add something, by path: `text_model.encoder.layers.0.self_attn.q_proj`.
+    public let projections: [(path: String, projection: Projection)]
 
     public init(_ configuration: CLIPTextConfiguration, _ scope: Scope) throws {
         self.configuration = configuration
@@ -46,6 +48,7 @@ public final class CLIPTextTower {
         projection = try Linear(
             .init(width, configuration.projected, bias: false, initial: .normal(deviation: deviation)),
             scope("text_projection"))
+        projections = scope.projections
     }
 
     /// Whether a checkpoint may have a key that this tower does not read: constants, and the other half of a whole

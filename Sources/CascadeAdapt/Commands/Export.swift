@@ -1,13 +1,18 @@
 import AdapterKit
 import ArgumentParser
+import Cascade
 import Failures
 import Files
-import Weights
 
-/// `export RUN_OR_FILE`: an adapter alone, in a file of its own.
+/// `export RUN_OR_FILE`: an adapter alone, in any of the formats.
 struct Export: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Write the adapter of a run, alone, to a file that says what it is.")
+        abstract: "Write the adapter of a run, or of any file, in the format of another program.",
+        discussion: """
+            native holds everything and says what it is. stability is the official code's, kohya that of its scripts, \
+            comfyui what ComfyUI and OneTrainer read, diffusers that of diffusers with PEFT. A file in any of them \
+            can be given; what such a file lacks the options below say.
+            """)
 
     @Argument(help: "A run's folder (CHECKPOINT_PATH/EXPERIMENT_ID), or an adapter file.", completion: .file())
     var runOrFile: String
@@ -17,25 +22,26 @@ struct Export: Action {
         completion: .file(extensions: ["safetensors"]))
     var output: String
 
-    @Option(help: "The format to write: native.")
-    var format: Format = .native
+    @Option(help: "The format to write: native, stability, kohya, comfyui or diffusers.")
+    var format: AdapterFormat = .native
+
+    @OptionGroup var reading: ReadingOptions
 
     @Flag(help: "No notes on standard error.")
     var quiet = false
 
-    enum Format: String, CaseIterable, ExpressibleByArgument {
-        case native
-    }
-
     func run(in context: Context) throws {
         let console = Output(isQuiet: quiet)
-        let file = try AdapterFile(adapterPath())
-        let tensors = try file.weights.entries.map { ($0.name, try file.weights.required($0.name)) }
-        try SafetensorsWriter.write(tensors, metadata: file.weights.metadata, to: output)
-        if let licence = file.weights.metadata["base_licence"] {
-            console.note("licence: \(licence)")
+        let known = try reading.reading()
+        let file = try context.plugIns.open(adapterPath(), known)
+        let export = try context.plugIns.export(file, as: format, known)
+        let written = try export.write(to: output)
+        for note in export.notes { console.note(note) }
+        if let licence = file.weights.metadata["base_licence"] { console.note("licence: \(licence)") }
+        for (index, (path, tensors)) in written.enumerated() {
+            let what = index == 0 ? file.kinds.joined(separator: ", ") : "tokens"
+            try console.result("\(what) of \(tensors) tensors in \(path)")
         }
-        try console.result("\(file.kinds.joined(separator: ", ")) of \(tensors.count) tensors in \(output)")
     }
 
     /// The adapter in a run's folder, or the file itself.
@@ -55,3 +61,5 @@ struct Export: Action {
         return "\(runOrFile)/\(name)"
     }
 }
+
+extension AdapterFormat: ExpressibleByArgument {}

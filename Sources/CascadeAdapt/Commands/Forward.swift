@@ -53,7 +53,7 @@ struct Forward: Action {
             arch: try arch.map { try Setting.read($0) },
             weights: try module.modelPart.flatMap { part in try weights.map { try Checkpoint($0).tensors(of: part) } },
             adapters: adapters, dtype: dtype.dtype, device: device, wantsGradients: gradients,
-            output: machine.output)
+            output: machine.output, plugIns: context.plugIns)
         let results = try withGradients(enabled: gradients) { try part.run(request) }
         try SafetensorsWriter.write(results.map { ($0.name, try $0.tensor.detached().written()) }, to: outputs)
         machine.output.note("\(module.rawValue): \(results.count) tensors in \(outputs)")

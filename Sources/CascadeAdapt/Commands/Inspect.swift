@@ -1,3 +1,4 @@
+import AdapterKit
 import ArgumentParser
 import Cascade
 import Failures
@@ -24,7 +25,8 @@ struct Inspect: Action {
         var status: Int32 = 0
         for path in files {
             do {
-                let report = FileReport(try Tensors.open(path), listsTensors: tensors)
+                let report = FileReport(
+                    try Tensors.open(path), plugIns: context.plugIns, listsTensors: tensors)
                 if json { try Output().result(report.json) } else { try report.lines.forEach(Output().result) }
             } catch let failure as Failure where failure.blame == .input {
                 // One bad file of many is no reason to keep silent on the others.
@@ -40,12 +42,14 @@ struct FileReport {
     private let file: any NamedTensors
     private let checkpoint: Checkpoint
     private let kind: FileKind
+    private let adapter: AdapterReport?
     private let listsTensors: Bool
 
-    init(_ file: any NamedTensors, listsTensors: Bool) {
+    init(_ file: any NamedTensors, plugIns: PlugIns, listsTensors: Bool) {
         self.file = file
         checkpoint = Checkpoint(file)
-        kind = FileKind(checkpoint)
+        kind = FileKind(checkpoint, plugIns)
+        adapter = AdapterReport(file, plugIns)
         self.listsTensors = listsTensors
     }
 
@@ -97,6 +101,7 @@ struct FileReport {
         var described = JSON.Object()
         for (name, value) in metadata { described[name] = value }
         object["metadata"] = .object(described)
+        if let adapter { object["adapter"] = adapter.json }
         object["licence"] = kind.licence.map(JSON.string) ?? .null
         if listsTensors {
             object["entries"] = .array(
@@ -117,6 +122,7 @@ struct FileReport {
             "  \(parameters) parameters in \(file.entries.count) tensors (\(types)), \(bytes) bytes",
         ]
         lines += parts.map { "  \($0.part.description): told by \($0.evidence)" }
+        lines += adapter?.lines ?? []
         lines += metadata.map { "  \($0.name): \($0.value.stringValue ?? $0.value.text())" }
         if let licence = kind.licence { lines.append("  licence: \(licence)") }
         if listsTensors { lines += file.entries.map { "  \($0.name) \($0.dtype) \($0.shape)" } }

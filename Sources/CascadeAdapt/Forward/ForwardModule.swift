@@ -1,3 +1,4 @@
+import AdapterKit
 import Failures
 import Layers
 import Settings
@@ -22,11 +23,17 @@ struct ForwardRequest {
     let device: Device
     let wantsGradients: Bool
     let output: Output
+    let plugIns: PlugIns
 
     /// The weights, which this part can't do without.
     func requiredWeights() throws -> any NamedTensors {
         guard let weights else { throw Failure.input("there are no weights", expected: "--weights FILE") }
         return weights
+    }
+
+    /// Says what of an adapter has no place in a part.
+    func passOver(_ what: [String], of file: AdapterFile, in part: String) {
+        if !what.isEmpty { output.note("\(file.path): \(what.joined(separator: ", ")): no place in \(part), left out") }
     }
 
     /// A network with the weights of the request.

@@ -64,19 +64,18 @@ struct ForwardStageC: ForwardModule {
 
     /// Attaches the LoRA of each adapter file.
     private func attach(_ request: ForwardRequest, to stageC: StageC) throws -> [LoRA] {
-        let model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "", sha256: ""))
-        return try request.adapters.map { reference in
-            let file = try AdapterFile(reference.path)
-            guard let lora = try LoRA.read(file, for: model) else {
+        try request.adapters.map { reference in
+            let file = try request.plugIns.open(reference.path, AdapterReading(architecture: stageC.configuration))
+            guard file.kinds.contains(LoRA.kind) else {
                 throw Failure.input(
                     "there is no LoRA in the adapter", at: Failure.Place(file.path),
                     got: file.kinds.joined(separator: ", "))
             }
-            let others = file.kinds.filter { $0 != LoRA.kind }
-            if !others.isEmpty {
-                request.output.note(
-                    "\(file.path): \(others.joined(separator: ", ")) has no place in stage-c, left out")
-            }
+            let lora = try LoRA(file, stageC: stageC, text: nil)
+            request.passOver(
+                file.kinds.filter { $0 != LoRA.kind }
+                    + (lora.passedOver.isEmpty ? [] : ["\(lora.passedOver.count) modules of the text tower"]),
+                of: file, in: "stage-c")
             lora.strength = reference.strength
             try lora.attach()
             return lora

@@ -1,0 +1,81 @@
+import Cascade
+import Failures
+import Torch
+import Weights
+
+/// The files that an export writes, put together kind by kind.
+public struct AdapterExport {
+    /// One file.
+    public struct Contents {
+        public var tensors: [(name: String, tensor: Tensor)] = []
+        public var metadata: [String: String] = [:]
+
+        public init() {}
+    }
+
+    public let format: AdapterFormat
+    /// The Stage C that the adapter is for, where it was named.
+    public let architecture: StageCConfiguration?
+    /// The modules that a file without module names is to be read with, where they were named.
+    public let moduleFilters: [String]
+    /// The kinds that the exported file holds.
+    public let kinds: [String]
+    /// Updates the adapter was trained for, as the file says it.
+    public let steps: String?
+    /// The file that was asked for.
+    public var main: Contents
+    /// Files beside it, by what is put between its name and `.safetensors`.
+    public var beside: [(suffix: String, contents: Contents)] = []
+    /// What a person has to know to use the files.
+    public var notes: [String] = []
+
+    /// A file without tensors that carries our descriptions.
+    public let blank: Contents
+
+    public init(_ file: AdapterFile, as format: AdapterFormat, _ reading: AdapterReading) {
+        self.format = format
+        architecture = reading.architecture
+        moduleFilters = reading.moduleFilters
+        kinds = file.kinds
+        steps = file.weights.metadata["trained_steps"]
+        var blank = Contents()
+        blank.metadata =
+            format == .native
+            ? file.weights.metadata : [AdapterFile.carriedKey: file.descriptions.text()]
+        self.blank = blank
+        main = blank
+    }
+
+    /// Writes all files.
+    /// - Returns: their paths and how many tensors each holds.
+    public func write(to path: String) throws -> [(path: String, tensors: Int)] {
+        let ending = ".safetensors"
+        let stem = path.hasSuffix(ending) ? String(path.dropLast(ending.count)) : path
+        let files = [(path, main)] + beside.map { ("\(stem)\($0.suffix)\(ending)", $0.contents) }
+        for (path, contents) in files {
+            try SafetensorsWriter.write(contents.tensors, metadata: contents.metadata, to: path)
+        }
+        return files.map { ($0.0, $0.1.tensors.count) }
+    }
+}
+
+extension PlugIns {
+    /// Puts together what an adapter is in another format.
+    /// - Throws: a failure of the input where the format cannot hold it.
+    public func export(
+        _ file: AdapterFile, as format: AdapterFormat, _ reading: AdapterReading = .init()
+    ) throws -> AdapterExport {
+        var export = AdapterExport(file, as: format, reading)
+        let known = kinds.filter { file.kinds.contains($0.kind) }
+        guard known.count == file.kinds.count, !known.isEmpty else {
+            throw Failure.input(
+                "the adapter has a kind that this program does not know", at: Failure.Place(file.path),
+                expected: kinds.map { $0.kind }.joined(separator: ", "), got: file.kinds.joined(separator: ", "))
+        }
+        for kind in known { try kind.export(file, to: &export) }
+        if format == .native {
+            export.main.tensors = try file.weights.entries.map { ($0.name, try file.weights.required($0.name)) }
+        }
+        return export
+    }
+}

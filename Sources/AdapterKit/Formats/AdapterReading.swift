@@ -1,0 +1,133 @@
+import Cascade
+import Failures
+import JSON
+import Weights
+
+/// What may be needed to read an adapter file that does not say everything about itself.
+public struct AdapterReading {
+    /// A token's text and the pattern of the words it started from.
+    public struct Token: Sendable {
+        public let text: String
+        public let pattern: String?
+
+        public init(text: String, pattern: String?) {
+            self.text = text
+            self.pattern = pattern
+        }
+    }
+
+    /// The Stage C that a file without module names belongs to.
+    public var architecture: StageCConfiguration?
+    /// The modules that a file without module names was trained on.
+    public var moduleFilters: [String] = []
+    /// The tokens that a file without texts holds.
+    public var tokens: [Token] = []
+    /// The residual blocks of a ControlNet whose file does not name them.
+    public var controlNetBlocks: [Int] = []
+    /// The text model that relative vectors count from.
+    public var text: TextEncoder?
+
+    public init(architecture: StageCConfiguration? = nil) { self.architecture = architecture }
+}
+
+/// What a foreign file holds of one kind of adapter, under the names and descriptions of the native format.
+public struct ForeignAdapter {
+    public let kind: String
+    public let format: ForeignFormat
+    /// None where the file only has room for this kind.
+    public var tensors: [(name: String, tensor: StoredTensor)] = []
+    public private(set) var metadata: [String: String] = [:]
+    /// The keys of the file that this was made of, or that are known to say nothing.
+    public var used: Set<String> = []
+
+    public init(kind: String, format: ForeignFormat) {
+        self.kind = kind
+        self.format = format
+    }
+
+    /// Describes the adapter as `AdapterContents.describe` does.
+    public mutating func describe(_ name: String, _ value: JSON) { metadata[name] = value.stringValue ?? value.text() }
+}
+
+extension PlugIns {
+    /// Every kind of adapter: those of the plug-ins, and ControlNets.
+    public var kinds: [any Adapter.Type] { adapters + [ControlNetAdapter.self] }
+
+    /// The formats by which a file that is not ours is recognised, one for each kind in it.
+    public func foreignFormats(of file: any NamedTensors) -> [ForeignFormat] {
+        file.metadata["format"] == AdapterFile.format ? [] : kinds.compactMap { $0.foreignFormat(of: file) }
+    }
+
+    /// Opens an adapter of any format; a foreign one is seen in the native format from then on.
+    /// - Throws: a failure of the input that says what is wrong with the file or what it lacks.
+    public func open(_ path: String, _ reading: AdapterReading = .init()) throws -> AdapterFile {
+        try open(Tensors.open(path), reading)
+    }
+
+    /// The same of tensors that are open already.
+    public func open(_ file: any NamedTensors, _ reading: AdapterReading = .init()) throws -> AdapterFile {
+        if file.metadata["format"] == AdapterFile.format { return try AdapterFile(file) }
+        let place = Failure.Place(file.path)
+        let recognised = try kinds.compactMap { try $0.foreign(file, reading) }
+        let found = recognised.filter { !$0.tensors.isEmpty }
+        guard !found.isEmpty else {
+            throw Failure.input(
+                "not an adapter of a format that is known", at: place,
+                expected: "native, stability, kohya, comfyui, OneTrainer or diffusers",
+                got: file.entries.first.map { "a file with `\($0.name)`" } ?? "a file without tensors")
+        }
+        let used = recognised.reduce(into: Set<String>()) { $0.formUnion($1.used) }
+        let strange = file.entries.map(\.name).filter { !used.contains($0) }
+        guard strange.isEmpty else {
+            throw Failure.input(
+                "the file mixes \(found[0].format.description) with what does not belong to it", at: place,
+                got: "\(strange.count) tensors such as `\(strange[0])`")
+        }
+        var metadata = Self.origin(of: file)
+        for adapter in found { metadata.merge(adapter.metadata) { $1 } }
+        metadata["format"] = AdapterFile.format
+        metadata["format_version"] = AdapterFile.version
+        metadata["kind"] = found.map(\.kind).joined(separator: ",")
+        metadata["source_format"] = found.map(\.format.name).joined(separator: ",")
+        return try AdapterFile(
+            TensorView(path: file.path, found.flatMap(\.tensors), metadata: metadata))
+    }
+
+    /// What is known of where a foreign file comes from: all of it where we exported the file, else next to nothing.
+    private static func origin(of file: any NamedTensors) -> [String: String] {
+        var metadata = [
+            "base_model": "unknown", "base_sha256": "", "base_licence": BaseModel.possibleLicence, "trained_steps": "0",
+        ]
+        for (name, text) in AdapterFile.carried(by: file) where metadata[name] != nil || name == "module_filters" {
+            metadata[name] = text
+        }
+        return metadata
+    }
+}
+
+extension AdapterFile {
+    /// The one text of an exported file that holds our descriptions, for whoever brings it back.
+    static let carriedKey = "cascade_adapt"
+
+    /// The native descriptions that a file we exported carries; empty where there are none.
+    public static func carried(by file: any NamedTensors) -> [String: String] {
+        guard let text = file.metadata[carriedKey],
+            let object = try? JSON.parse(text, file: file.path).objectValue
+        else { return [:] }
+        var texts: [String: String] = [:]
+        for (name, value) in object { texts[name] = value.stringValue }
+        return texts
+    }
+
+    /// Descriptions alone, without any tensor.
+    public init(describing metadata: [String: String], path: String) throws {
+        try self.init(TensorView(path: path, [], metadata: metadata))
+    }
+
+    /// What `carried` reads back.
+    var descriptions: JSON {
+        var object = JSON.Object()
+        for (name, text) in weights.metadata.sorted(by: { $0.key < $1.key }) { object[name] = .string(text) }
+        return .object(object)
+    }
+}

@@ -1,0 +1,63 @@
+import AdapterKit
+import ArgumentParser
+import Cascade
+import Failures
+import Settings
+
+/// What an adapter file may not say of itself.
+struct ReadingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The Stage C the adapter is for, where it fits no known one: an architecture file, or 3.6B, 1B or tiny.",
+            valueName: "file"),
+        completion: .file())
+    var arch: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The modules that a LoRA without module names is for, as its configuration had them: .attn,channelwise",
+            valueName: "filters"))
+    var moduleFilters: String?
+
+    @Option(
+        name: .customLong("token"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "The text of a new token whose file has none, and the pattern it started from; one for each, in their order.",
+            valueName: "text=regex"))
+    var tokens: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The text model that learned tokens without starting vectors were trained on.", valueName: "folder"),
+        completion: .directory)
+    var clipText: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The residual blocks of a ControlNet whose file does not name them, such as 0,4,8.", valueName: "indices"))
+    var blocks: String?
+
+    func reading() throws -> AdapterReading {
+        var reading = AdapterReading()
+        reading.architecture = try arch.map { name in
+            try StageCConfiguration.known.first { $0.name == name }?.configuration
+                ?? Setting.read(name).read(as: StageCConfiguration.self)
+        }
+        reading.moduleFilters = moduleFilters?.split(separator: ",").map(String.init) ?? []
+        reading.tokens = try tokens.map { text in
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+                throw Failure.input("--token cannot be read", expected: "TEXT=REGEX, or TEXT= for none", got: text)
+            }
+            let pattern = text[text.index(after: equals)...]
+            return .init(text: String(text[..<equals]), pattern: pattern.isEmpty ? nil : String(pattern))
+        }
+        reading.controlNetBlocks = try (blocks?.split(separator: ",") ?? []).map { text in
+            guard let index = Int(text), index >= 0 else {
+                throw Failure.input("--blocks cannot be read", expected: "whole numbers between commas", got: "\(text)")
+            }
+            return index
+        }
+        reading.text = try clipText.map { try TextEncoder.load(folder: $0) }
+        return reading
+    }
+}
