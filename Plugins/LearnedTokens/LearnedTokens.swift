@@ -131,15 +131,12 @@ public final class LearnedTokens: Adapter {
         _ file: AdapterFile, tower: CLIPTextTower, newID: (String, Int) throws -> Int = { $1 }
     ) throws {
         let place = Failure.Place(file.path)
-        let described = try file.described("tokens").arrayValue ?? []
-        let rows = try described.map { row -> LearnedRows.Row in
-            guard let name = row["text"]?.stringValue, let id = row["id"]?.intValue, let isNew = row["new"]?.boolValue
-            else { throw Failure.input("the description of the tokens is damaged", at: place) }
-            let actual = try isNew ? newID(name, id) : id
-            guard actual >= 0, isNew || actual < tower.tokenTable.count else {
-                throw Failure.input("a learned token is not in this vocabulary", at: place, got: name)
+        let rows = try Self.describedRows(of: file).map { row -> LearnedRows.Row in
+            let actual = try row.isNew ? newID(row.text, row.id) : row.id
+            guard actual >= 0, row.isNew || actual < tower.tokenTable.count else {
+                throw Failure.input("a learned token is not in this vocabulary", at: place, got: row.text)
             }
-            return .init(id: actual, text: name, isNew: isNew, pattern: row["pattern"]?.stringValue)
+            return .init(id: actual, text: row.text, isNew: row.isNew, pattern: row.pattern)
         }
         let start = try file.weights.required(Self.startKey)
         let delta = try file.weights.required(Self.deltaKey)
@@ -152,6 +149,33 @@ public final class LearnedTokens: Adapter {
         // Copies: what is trained must not be a view of the file.
         try self.init(
             rows, start: start.to(dtype: .float32).cloned(), delta: delta.to(dtype: .float32).cloned(), tower: tower)
+    }
+
+    public static func changes(in file: AdapterFile) throws -> [WeightChange]? {
+        guard file.kinds.contains(kind) else { return nil }
+        let rows = try describedRows(of: file)
+        let start = try file.weights.required(startKey)
+        let delta = try file.weights.required(deltaKey)
+        guard !rows.isEmpty, start.rank == 2, start.size(0) == rows.count, delta.shape == start.shape else {
+            throw Failure.input(
+                "the learned tokens do not fit their description", at: Failure.Place(file.path),
+                expected: "\(rows.count) rows", got: "\(start.shape) and \(delta.shape)")
+        }
+        return [
+            .rows(
+                .init(
+                    part: .clipText, key: "text_model.embeddings.token_embedding.weight",
+                    rows: rows.map { .init(id: $0.id, text: $0.text, isNew: $0.isNew) }, start: start, delta: delta))
+        ]
+    }
+
+    /// The rows that a file describes, in its order, with the ids of the file.
+    private static func describedRows(of file: AdapterFile) throws -> [LearnedRows.Row] {
+        try (file.described("tokens").arrayValue ?? []).map { row in
+            guard let name = row["text"]?.stringValue, let id = row["id"]?.intValue, let isNew = row["new"]?.boolValue
+            else { throw Failure.input("the description of the tokens is damaged", at: Failure.Place(file.path)) }
+            return .init(id: id, text: name, isNew: isNew, pattern: row["pattern"]?.stringValue)
+        }
     }
 
     private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {

@@ -70,7 +70,9 @@ public final class LoRA: Adapter {
     // MARK: Changing the model
 
     public var parameters: [(name: String, tensor: Tensor)] {
-        modules.flatMap { [(Self.downKey($0.path), $0.layer.down), (Self.upKey($0.path), $0.layer.up)] }
+        modules.flatMap {
+            [(LowRankChange.downKey($0.path), $0.layer.down), (LowRankChange.upKey($0.path), $0.layer.up)]
+        }
     }
 
     public let decays = true
@@ -98,9 +100,6 @@ public final class LoRA: Adapter {
 
     // MARK: The file
 
-    static func downKey(_ path: String) -> String { "\(path).lora_down.weight" }
-    static func upKey(_ path: String) -> String { "\(path).lora_up.weight" }
-
     public func write(to contents: inout AdapterContents) throws {
         contents.add(kind: Self.kind)
         contents.describe("rank", .integer(Int64(configuration.rank)))
@@ -118,7 +117,7 @@ public final class LoRA: Adapter {
         let filters = try file.described("module_filters").arrayValue?.compactMap(\.stringValue) ?? []
         let configuration = LoRAConfiguration(
             moduleFilters: filters, rank: rank, alpha: try file.number("alpha"))
-        let suffix = downKey("")
+        let suffix = LowRankChange.downKey("")
         let paths = Set(
             file.weights.entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { $0.dropLast(suffix.count) })
         let selected = model.stageC.store.projections.filter { paths.contains(Substring($0.path)) }
@@ -143,8 +142,8 @@ public final class LoRA: Adapter {
                 return try tensor.to(dtype: .float32).cloned().to(device: device)
             }
             return (
-                try matrix(downKey(path), [rank, projection.inputs]),
-                try matrix(upKey(path), [projection.outputs, rank])
+                try matrix(LowRankChange.downKey(path), [rank, projection.inputs]),
+                try matrix(LowRankChange.upKey(path), [projection.outputs, rank])
             )
         }
     }

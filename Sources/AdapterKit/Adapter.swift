@@ -16,6 +16,10 @@ public protocol Adapter: AnyObject, SendableMetatype {
     /// - Throws: a failure of the input where the file is of this kind and does not fit the model.
     static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> Self?
 
+    /// What a file holds of this kind, as changes of the official checkpoint's tensors; nil where it holds none.
+    /// - Throws: a failure of the input where the file is damaged, or where this kind cannot become part of a base.
+    static func changes(in file: AdapterFile) throws -> [WeightChange]?
+
     /// What an optimizer trains, float32, by its key in the adapter's file.
     var parameters: [(name: String, tensor: Tensor)] { get }
 
