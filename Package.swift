@@ -133,7 +133,7 @@ let package = Package(
             path: "Tests/Support"),
         tests("Files", ["Files", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
-        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Torch", ["Torch", "CTorch", "LinearAlgebra", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("LinearAlgebra", ["LinearAlgebra", "Failures", "TestSupport"]),
         tests(
             "AdapterAlgebra",
