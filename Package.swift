@@ -77,6 +77,7 @@ let package = Package(
         library("Files", ["Failures"]),
         library("JSON", ["Files", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
+        library("LinearAlgebra", ["COpenBLAS", "Failures"]),
 
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
@@ -90,6 +91,9 @@ let package = Package(
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Torch", "Failures"]),
         library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
+        library(
+            "AdapterAlgebra",
+            ["AdapterKit", "Cascade", "LinearAlgebra", "Weights", "Torch", "JSON", "Files", "Failures"]),
         library(
             "Generation",
             ["AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Torch", "Files", "Failures"]),
@@ -109,10 +113,9 @@ let package = Package(
         library(
             "CascadeAdapt",
             [
-                "Training", "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards",
-                "Images", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures", "COpenBLAS", "CannyFilter",
-                "LoRA",
-                "LearnedTokens", argumentParser,
+                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
+                "Shards", "Images", "Settings", "Telemetry", "Torch", "LinearAlgebra", "JSON", "Files", "Failures",
+                "COpenBLAS", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
@@ -130,7 +133,14 @@ let package = Package(
             path: "Tests/Support"),
         tests("Files", ["Files", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
-        tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Torch", ["Torch", "CTorch", "LinearAlgebra", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("LinearAlgebra", ["LinearAlgebra", "Failures", "TestSupport"]),
+        tests(
+            "AdapterAlgebra",
+            [
+                "AdapterAlgebra", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "LinearAlgebra",
+                "Weights", "Torch", "JSON", "Files", "Failures", "TestSupport",
+            ]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),

@@ -156,6 +156,19 @@ public final class LearnedTokens: Adapter {
             tower: tower)
     }
 
+    public static func changes(in file: AdapterFile) throws -> [WeightChange]? {
+        guard file.kinds.contains(kind) else { return nil }
+        let stored = try StoredTokens(file)
+        guard let start = stored.start else { throw stored.lacksStart(at: Failure.Place(file.path)) }
+        return [
+            .rows(
+                .init(
+                    part: .clipText, key: "text_model.embeddings.token_embedding.weight",
+                    rows: stored.rows.map { .init(id: $0.id, text: $0.text, isNew: $0.isNew) }, start: try start(),
+                    delta: try stored.delta()))
+        ]
+    }
+
     private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {
         guard let text = model.text else { throw Failure.run("learned tokens need a text model") }
         return text

@@ -75,7 +75,8 @@ public final class LoRA: Adapter {
     public var parameters: [(name: String, tensor: Tensor)] {
         modules.flatMap { module in
             [
-                (LoRAModule.downKey(module.path), module.layer.down), (LoRAModule.upKey(module.path), module.layer.up),
+                (LowRankChange.downKey(module.path), module.layer.down),
+                (LowRankChange.upKey(module.path), module.layer.up),
             ]
         }
     }

@@ -53,9 +53,6 @@ struct LoRAModule {
 // MARK: Native files
 
 extension LoRAModule {
-    static func downKey(_ path: String) -> String { "\(path).lora_down.weight" }
-    static func upKey(_ path: String) -> String { "\(path).lora_up.weight" }
-
     /// The modules of a native file, in its order.
     ///
     /// `rank` and `alpha` hold for all modules but those that `rank_pattern` and `alpha_pattern` name by their paths.
@@ -73,11 +70,11 @@ extension LoRAModule {
         func paths(_ suffix: String) -> [String] {
             names.filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
         }
-        let (downs, ups) = (paths(downKey("")), paths(upKey("")))
+        let (downs, ups) = (paths(LowRankChange.downKey("")), paths(LowRankChange.upKey("")))
         if let single = Set(downs).symmetricDifference(ups).min() {
             throw Failure.input(
                 "`\(single)` has only one of its two matrices", at: place,
-                expected: "\(downKey(single)) and \(upKey(single))")
+                expected: "\(LowRankChange.downKey(single)) and \(LowRankChange.upKey(single))")
         }
         guard !downs.isEmpty else { throw Failure.input("the LoRA has no module at all", at: place) }
         return try downs.map { path in
@@ -88,7 +85,8 @@ extension LoRAModule {
                 return StoredTensor(entry, in: file.weights)
             }
             let module = try LoRAModule(
-                path: path, down: stored(downKey(path)), up: stored(upKey(path)), alpha: alphas[path] ?? alpha,
+                path: path, down: stored(LowRankChange.downKey(path)), up: stored(LowRankChange.upKey(path)),
+                alpha: alphas[path] ?? alpha,
                 at: place)
             let declared = ranks[path] ?? Double(rank)
             guard Double(module.rank) == declared else {

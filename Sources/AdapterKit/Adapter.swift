@@ -35,6 +35,10 @@ public protocol Adapter: AnyObject, SendableMetatype {
     /// What `inspect` says of a file's adapter of this kind.
     static func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)]
 
+    /// What a file holds of this kind, as changes of the official checkpoint's tensors; nil where it holds none.
+    /// - Throws: a failure of the input where the file is damaged, or where this kind cannot become part of a base.
+    static func changes(in file: AdapterFile) throws -> [WeightChange]?
+
     /// What an optimizer trains, float32, by its key in the adapter's file.
     var parameters: [(name: String, tensor: Tensor)] { get }
 

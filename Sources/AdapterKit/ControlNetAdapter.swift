@@ -50,9 +50,16 @@ public final class ControlNetAdapter: Adapter {
         if model.controlNet === trunk { model.controlNet = nil }
     }
 
-    public func fuse() throws {
-        throw Failure.input(
-            "a ControlNet cannot become part of the base's weights", advice: "use it beside the base")
+    public func fuse() throws { throw Self.notMergeable() }
+
+    public static func changes(in file: AdapterFile) throws -> [WeightChange]? {
+        if file.kinds.contains(kind) { throw notMergeable(at: Failure.Place(file.path)) }
+        return nil
+    }
+
+    private static func notMergeable(at place: Failure.Place? = nil) -> Failure {
+        .input(
+            "a ControlNet cannot become part of the base's weights", at: place, advice: "use it beside the base")
     }
 
     public func write(to contents: inout AdapterContents) throws {

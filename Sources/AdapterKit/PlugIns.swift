@@ -17,6 +17,23 @@ public struct PlugIns: Sendable {
         return PlugIns(filters: filters.filter { !names.contains($0.name) } + more, adapters: adapters)
     }
 
+    /// What a file changes in the official checkpoints, of whatever kind it is.
+    /// - Throws: a failure of the input where a kind is unknown or cannot become part of a base.
+    public func changes(in file: AdapterFile) throws -> [WeightChange] {
+        let kinds: [any Adapter.Type] = adapters + [ControlNetAdapter.self]
+        let known = kinds.map { $0.kind }
+        guard let first = file.kinds.first, !file.kinds.contains(where: { !known.contains($0) }) else {
+            throw Failure.input(
+                "the adapter is of no kind that this program knows", at: .init(file.path),
+                expected: known.joined(separator: ", "), got: file.kinds.first { !known.contains($0) } ?? "none")
+        }
+        let changes = try kinds.flatMap { try $0.changes(in: file) ?? [] }
+        guard !changes.isEmpty else {
+            throw Failure.input("the adapter changes nothing", at: .init(file.path), got: first)
+        }
+        return changes
+    }
+
     /// A filter by its name and parameters.
     /// - Throws: a failure of the input that names the nearest filter there is.
     public func filter(

@@ -1,6 +1,5 @@
 import Failures
 import Files
-import JSON
 import Torch
 
 /// Writes tensors to a safetensors file, one after another, so that only one is in memory beside its source.
@@ -10,35 +9,31 @@ public enum SafetensorsWriter {
     public static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to path: String
     ) throws {
-        // Larger elements first keeps every tensor aligned to its element size, as the format's own writer does.
-        let ordered = tensors.enumerated().sorted {
-            ($1.element.tensor.dtype.size, $0.offset) < ($0.element.tensor.dtype.size, $1.offset)
-        }.map(\.element)
-        var header = JSON.Object()
-        if !metadata.isEmpty {
-            var texts = JSON.Object()
-            for key in metadata.keys.sorted() { texts[key] = metadata[key].map(JSON.string) }
-            header["__metadata__"] = .object(texts)
-        }
-        var offset = 0
-        for (name, tensor) in ordered {
-            let end = offset + tensor.byteCount
-            header[name] = [
-                "dtype": .string(tensor.dtype.safetensorsCode),
-                "shape": .array(tensor.shape.map { .integer(Int64($0)) }),
-                "data_offsets": [.integer(Int64(offset)), .integer(Int64(end))],
-            ]
-            offset = end
-        }
-        var text = Array(JSON.object(header).text().utf8)
-        text += [UInt8](repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
-
+        let header = SafetensorsHeader(
+            tensors.map { TensorEntry(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) },
+            metadata: metadata)
         let file = try AtomicFile(at: path)
-        try withUnsafeBytes(of: UInt64(text.count).littleEndian) { try file.write($0) }
-        try file.write(text)
-        for (_, tensor) in ordered {
+        try file.write(header.bytes)
+        for position in header.order {
+            let tensor = tensors[position].tensor
             try tensor.detached().to(device: .cpu).contiguous().withBytes { try file.write($0) }
         }
+        try file.commit()
+    }
+
+    /// Writes a large file tensor by tensor, each made when its turn comes.
+    /// - Parameters:
+    ///   - entries: what will be written; the order in the file may differ.
+    ///   - alignment: of the data's start, modulo `StreamedFile.alignment`: that of the memory they will be copied from.
+    ///   - body: writes the bytes of the entry at this position of `entries`.
+    public static func stream(
+        _ entries: [TensorEntry], metadata: [String: String], alignment: Int, to path: String,
+        _ body: (Int, inout StreamedFile) throws -> Void
+    ) throws {
+        let header = SafetensorsHeader(entries, metadata: metadata, alignment: alignment)
+        var file = try StreamedFile(at: path, size: header.bytes.count + header.dataSize)
+        try file.write(header.bytes)
+        for position in header.order { try body(position, &file) }
         try file.commit()
     }
 }

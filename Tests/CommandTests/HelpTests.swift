@@ -2,7 +2,8 @@ import Testing
 
 @Suite struct HelpTests {
     static let commands = [
-        [], ["controlnet"], ["lora"], ["finetune"], ["export"], ["inspect"], ["dataset"], ["dataset", "pack"],
+        [], ["controlnet"], ["lora"], ["finetune"], ["export"], ["merge"], ["extract"], ["resize"], ["inspect"],
+        ["dataset"], ["dataset", "pack"],
         ["filter"], ["filter", "list"], ["filter", "apply"], ["models"], ["models", "draw"], ["doctor"], ["tokenize"],
         ["forward"],
     ]

@@ -11,7 +11,16 @@ private func message(_ call: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> Str
 
 private func product(_ m: Int, _ n: Int, _ k: Int, _ a: [Float], _ b: [Float]) -> [Float] {
     var c = [Float](repeating: .nan, count: m * n)
-    #expect(message { copenblas_gemm(Int32(m), Int32(n), Int32(k), a, b, &c, $0, $1) } == "")
+    let problem = a.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+            message {
+                copenblas_gemm(
+                    Int32(m), Int32(n), Int32(k), 1, .init(values: a.baseAddress, stride: Int32(k), transposed: 0),
+                    .init(values: b.baseAddress, stride: Int32(n), transposed: 0), 0, &c, Int32(n), $0, $1)
+            }
+        }
+    }
+    #expect(problem == "")
     return c
 }
 
@@ -53,7 +62,8 @@ private func product(_ m: Int, _ n: Int, _ k: Int, _ a: [Float], _ b: [Float]) -
     @Test func `what cannot be computed is said`() {
         var out = [Float](repeating: 0, count: 4)
         let nothing = "a matrix without rows or columns"
-        #expect(message { copenblas_gemm(0, 1, 1, [1], [1], &out, $0, $1) } == nothing)
+        let empty = copenblas_factor(values: nil, stride: 1, transposed: 0)
+        #expect(message { copenblas_gemm(0, 1, 1, 1, empty, empty, 0, &out, 1, $0, $1) } == nothing)
         var (u, s, vt) = (out, out, out)
         #expect(message { copenblas_svd(1, -1, [1], &u, &s, &vt, $0, $1) } == nothing)
         let infinite = message { copenblas_svd(2, 2, [1, 2, .nan, 4], &u, &s, &vt, $0, $1) }

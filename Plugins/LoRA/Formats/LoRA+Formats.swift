@@ -25,8 +25,8 @@ extension LoRA {
             throw Failure.input("the LoRA has `\(twice)` twice", at: Failure.Place(file.path))
         }
         for module in modules {
-            adapter.tensors.append((LoRAModule.downKey(module.path), module.down))
-            adapter.tensors.append((LoRAModule.upKey(module.path), module.up))
+            adapter.tensors.append((LowRankChange.downKey(module.path), module.down))
+            adapter.tensors.append((LowRankChange.upKey(module.path), module.up))
         }
         LoRAModule.describe(modules.map { ($0.path, $0.rank, $0.alpha) }) { adapter.describe($0, $1) }
         // The width of the attention tells the two published sizes apart.

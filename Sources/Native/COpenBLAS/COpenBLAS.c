@@ -15,12 +15,21 @@ typedef void (*sgemm_function)(
 typedef void (*sgesdd_function)(
     const char *job, const int *m, const int *n, float *a, const int *lda, float *s, float *u, const int *ldu,
     float *vt, const int *ldvt, float *work, const int *lwork, int *iwork, int *info, size_t);
+typedef void (*sgelqf_function)(
+    const int *m, const int *n, float *a, const int *lda, float *tau, float *work, const int *lwork, int *info);
+typedef void (*sorglq_function)(
+    const int *m, const int *n, const int *k, float *a, const int *lda, const float *tau, float *work,
+    const int *lwork, int *info);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char reason[512];
 static sgemm_function sgemm;
 static sgesdd_function sgesdd;
+static sgelqf_function sgelqf;
+static sorglq_function sorglq;
+static void (*set_threads)(int);
 static const char *(*get_config)(void);
+static char *(*get_core)(void);
 
 static void *find(void *library, const char *name) {
     void *symbol = dlsym(library, name);
@@ -37,6 +46,10 @@ static void load(void) {
     }
     sgemm = (sgemm_function)find(library, "sgemm_");
     sgesdd = (sgesdd_function)find(library, "sgesdd_");
+    sgelqf = (sgelqf_function)find(library, "sgelqf_");
+    sorglq = (sorglq_function)find(library, "sorglq_");
+    set_threads = (void (*)(int))find(library, "openblas_set_num_threads");
+    get_core = (char *(*)(void))find(library, "openblas_get_corename");
     get_config = (const char *(*)(void))find(library, "openblas_get_config");
 }
 
@@ -54,6 +67,18 @@ const char *copenblas_config(void) {
     return copenblas_load(NULL, 0) ? NULL : get_config();
 }
 
+const char *copenblas_better_core(void) {
+    if (copenblas_load(NULL, 0) || strcmp(get_core(), "Prescott")) return NULL;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+        return "SkylakeX";
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+#endif
+    return NULL;
+}
+
 const char *copenblas_path(const char *symbol) {
     if (copenblas_load(NULL, 0)) return NULL;
     void *address = !strcmp(symbol, "sgemm_") ? (void *)sgemm : !strcmp(symbol, "sgesdd_") ? (void *)sgesdd : NULL;
@@ -61,14 +86,58 @@ const char *copenblas_path(const char *symbol) {
     return address && dladdr(address, &info) ? info.dli_fname : NULL;
 }
 
+int copenblas_set_threads(int count, char *message, size_t size) {
+    if (copenblas_load(message, size)) return 1;
+    set_threads(count);
+    return 0;
+}
+
 int copenblas_gemm(
-    int m, int n, int k, const float *a, const float *b, float *c, char *message, size_t size) {
+    int m, int n, int k, float alpha, copenblas_factor a, copenblas_factor b, float beta, float *c, int c_stride,
+    char *message, size_t size) {
     if (copenblas_load(message, size)) return 1;
     if (m < 1 || n < 1 || k < 1) return fail(message, size, "a matrix without rows or columns");
     // Column by column the same numbers are the transposes, and the transposed product is b' * a'.
-    const float one = 1, zero = 0;
-    sgemm("N", "N", &n, &m, &k, &one, b, &n, a, &k, &zero, c, &n, 1, 1);
+    sgemm(
+        b.transposed ? "T" : "N", a.transposed ? "T" : "N", &n, &m, &k, &alpha, b.values, &b.stride, a.values,
+        &a.stride, &beta, c, &c_stride, 1, 1);
     return 0;
+}
+
+int copenblas_qr(int m, int n, float *a, float *r, char *message, size_t size) {
+    if (copenblas_load(message, size)) return 1;
+    if (n < 1 || m < n) return fail(message, size, "a matrix of fewer rows than columns, or without columns");
+    // Column by column this is the transpose, a' = l * q': l is our r's transpose, q' the transpose of our q.
+    int info = 0, query = -1;
+    float lengths[2] = {0, 0};
+    float *tau = malloc((size_t)n * sizeof *tau), *work = NULL;
+    int status = 0;
+    if (!tau) return fail(message, size, "out of memory");
+    sgelqf(&n, &m, a, &n, tau, &lengths[0], &query, &info);
+    sorglq(&n, &m, &n, a, &n, tau, &lengths[1], &query, &info);
+    float best = lengths[0] > lengths[1] ? lengths[0] : lengths[1];
+    if (!(best >= 1 && best < 2e9f)) {
+        status = fail(message, size, "the matrix is too large to decompose");
+        goto done;
+    }
+    // A float rounds large counts, possibly down.
+    int length = (int)(best * 1.0001f) + 1;
+    work = malloc((size_t)length * sizeof *work);
+    if (!work) {
+        status = fail(message, size, "out of memory");
+        goto done;
+    }
+    sgelqf(&n, &m, a, &n, tau, work, &length, &info);
+    for (int row = 0; row < n; row++) {
+        for (int column = 0; column < n; column++) {
+            r[row * (size_t)n + column] = column < row ? 0 : a[row * (size_t)n + column];
+        }
+    }
+    sorglq(&n, &m, &n, a, &n, tau, work, &length, &info);
+done:
+    free(work);
+    free(tau);
+    return status;
 }
 
 int copenblas_svd(

@@ -14,13 +14,33 @@ int copenblas_load(char *message, size_t size);
 // belongs to the library.
 const char *copenblas_config(void);
 
+// The value of OPENBLAS_CORETYPE with which the library would be faster: it takes processors newer than itself for old
+// ones. Null where it knows the processor, or could not be loaded. It reads the variable when it is loaded.
+const char *copenblas_better_core(void);
+
 // The file that "sgemm_" or "sgesdd_" was taken from; null where the library could not be loaded, and for other names.
 // The text belongs to the loader.
 const char *copenblas_path(const char *symbol);
 
-// c [m, n] = a [m, k] * b [k, n].
+// How many threads one call may use.
+int copenblas_set_threads(int count, char *message, size_t size);
+
+// A factor of a product: its rows lie `stride` numbers apart. Transposed, it is stored as the transpose of what the
+// product takes.
+typedef struct {
+    const float *values;
+    int stride;
+    int transposed;
+} copenblas_factor;
+
+// c [m, n] = alpha * a [m, k] * b [k, n] + beta * c, the rows of c `c_stride` numbers apart. With beta 0 c is only
+// written.
 int copenblas_gemm(
-    int m, int n, int k, const float *a, const float *b, float *c, char *message, size_t size);
+    int m, int n, int k, float alpha, copenblas_factor a, copenblas_factor b, float beta, float *c, int c_stride,
+    char *message, size_t size);
+
+// a [m, n] = q [m, n] * r [n, n], r upper triangular, m at least n; a becomes q.
+int copenblas_qr(int m, int n, float *a, float *r, char *message, size_t size);
 
 // a [m, n] = u [m, r] * diag(s [r], falling) * vt [r, n], r being the smaller of m and n; a is left as it is.
 int copenblas_svd(

@@ -1,0 +1,51 @@
+import Cascade
+import Weights
+
+/// The weight behind a module's path: a tensor of the official checkpoint, or a third of attention's fused one.
+public struct ModuleWeight: Equatable, Sendable {
+    /// As module filters see it: `down_blocks.0.2.attention.attn.to_q`.
+    public let path: String
+    public let part: ModelPart
+    /// In the official checkpoint: `down_blocks.0.2.attention.attn.in_proj_weight`.
+    public let key: String
+    /// The module's rows of the tensor.
+    public let rows: Range<Int>
+    /// All rows of the tensor.
+    public let height: Int
+
+    private static let thirds = ["to_q", "to_k", "to_v"]
+    private static let attention = ".attention.attn."
+    private static let fused = "in_proj_weight"
+
+    /// - Parameter outputs: of the module.
+    public init(path: String, outputs: Int) {
+        self.path = path
+        part = path.hasPrefix("text_model.") || path == "text_projection" ? .clipText : .stageC
+        let last = path.lastIndex(of: ".").map { path.index(after: $0) } ?? path.startIndex
+        if path[..<last].hasSuffix(Self.attention), let third = Self.thirds.firstIndex(of: String(path[last...])) {
+            key = path[..<last] + Self.fused
+            rows = third * outputs..<(third + 1) * outputs
+            height = 3 * outputs
+        } else {
+            key = path + ".weight"
+            rows = 0..<outputs
+            height = outputs
+        }
+    }
+
+    /// The modules behind a tensor of the official checkpoint: three for attention's fused weight, one for another
+    /// matrix or 1x1 convolution, none for what no LoRA can be added to.
+    public static func behind(_ entry: TensorEntry) -> [ModuleWeight] {
+        let shape = entry.shape
+        guard shape.count == 2 || (shape.count == 4 && shape[2...] == [1, 1]), shape[0] > 0, shape[1] > 0 else {
+            return []
+        }
+        if entry.name.hasSuffix(attention + fused) {
+            guard shape[0] % 3 == 0 else { return [] }
+            let stem = entry.name.dropLast(fused.count)
+            return thirds.map { ModuleWeight(path: stem + $0, outputs: shape[0] / 3) }
+        }
+        guard entry.name.hasSuffix(".weight") else { return [] }
+        return [ModuleWeight(path: String(entry.name.dropLast(".weight".count)), outputs: shape[0])]
+    }
+}

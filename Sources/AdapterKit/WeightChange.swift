@@ -1,0 +1,83 @@
+import Cascade
+import Torch
+import Weights
+
+/// What an adapter adds to one tensor of the official checkpoint.
+public enum WeightChange {
+    /// A product of two thin matrices, added to a module's weight.
+    case lowRank(LowRankChange)
+    /// Learned rows of an embedding table.
+    case rows(RowChange)
+
+    /// The network it belongs to.
+    public var part: ModelPart {
+        switch self {
+        case .lowRank(let change): change.module.part
+        case .rows(let change): change.part
+        }
+    }
+}
+
+/// `scale · up · down`, added to the weight of a module.
+public struct LowRankChange {
+    public let module: ModuleWeight
+    /// [out, r], in any dtype.
+    public let up: Tensor
+    /// [r, in], in any dtype.
+    public let down: Tensor
+    public let scale: Double
+
+    /// - Precondition: two matrices of one rank.
+    public init(path: String, up: Tensor, down: Tensor, scale: Double) {
+        precondition(up.rank == 2 && down.rank == 2 && up.size(1) == down.size(0))
+        module = ModuleWeight(path: path, outputs: up.size(0))
+        self.up = up
+        self.down = down
+        self.scale = scale
+    }
+
+    public var rank: Int { down.size(0) }
+    public var inputs: Int { down.size(1) }
+
+    /// The keys of a module's matrices in a native file.
+    public static func downKey(_ path: String) -> String { "\(path).lora_down.weight" }
+    public static func upKey(_ path: String) -> String { "\(path).lora_up.weight" }
+}
+
+/// Rows of an embedding table that were learned: present ones moved by a delta, new ones behind the last.
+public struct RowChange {
+    /// One learned row.
+    public struct Row: Sendable {
+        /// In the table the adapter was trained with.
+        public let id: Int
+        /// What the row stands for, as it is written in a caption.
+        public let text: String
+        /// Whether the base's table lacks it.
+        public let isNew: Bool
+
+        public init(id: Int, text: String, isNew: Bool) {
+            self.id = id
+            self.text = text
+            self.isNew = isNew
+        }
+    }
+
+    public let part: ModelPart
+    /// Of the table, [n, c], in the official checkpoint.
+    public let key: String
+    public let rows: [Row]
+    /// What the rows started from, [k, c].
+    public let start: Tensor
+    /// What was learned, [k, c].
+    public let delta: Tensor
+
+    /// - Precondition: a start and a delta for each row.
+    public init(part: ModelPart, key: String, rows: [Row], start: Tensor, delta: Tensor) {
+        precondition(start.rank == 2 && start.shape == delta.shape && start.size(0) == rows.count)
+        self.part = part
+        self.key = key
+        self.rows = rows
+        self.start = start
+        self.delta = delta
+    }
+}

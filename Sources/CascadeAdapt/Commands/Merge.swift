@@ -1,0 +1,109 @@
+import AdapterAlgebra
+import AdapterKit
+import ArgumentParser
+import Cascade
+import Failures
+import Files
+import JSON
+
+/// `merge BASE ADAPTER…`: adapters become part of a base's weights.
+struct MergeCommand: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "merge",
+        abstract: "Add adapters to a base's weights for good.",
+        discussion: """
+            LoRA layers go into Stage C's file, learned tokens into the text tower's. The result has the base's \
+            layout, names and dtypes; sums are taken in float32 and rounded once. The base is read as it is needed \
+            and never as a whole.
+            """)
+
+    @Argument(help: "Weights to add to: Stage C, or the CLIP text tower.", completion: .file())
+    var base: String
+
+    @Argument(
+        help: ArgumentHelp("Adapters, each with what it counts, 1 if left out.", valueName: "adapter[:weight]"),
+        completion: .file())
+    var adapters: [AdapterReference]
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"),
+        completion: .file(extensions: ["safetensors"]))
+    var output: String
+
+    @OptionGroup var reading: ReadingOptions
+
+    @Flag(help: "Print a JSON line of what was done.")
+    var json = false
+
+    @Flag(help: "No notes on standard error.")
+    var quiet = false
+
+    func run(in context: Context) throws {
+        AlgebraStart.chooseKernels()
+        let console = Output(isQuiet: quiet)
+        let reading = try self.reading.reading()
+        let parts = try adapters.map { adapter in
+            let file = try context.plugIns.open(adapter.path, reading)
+            return try Merge.Part(
+                file: file, changes: context.plugIns.changes(in: file), weight: adapter.strength)
+        }
+        let merge = try Merge(parts, into: Checkpoint(base))
+        merge.notes.forEach(console.note)
+        let tokens = try AddedTokensFile(merge.newTokens, beside: output)
+        try merge.write(to: output)
+        try tokens?.write()
+        for licence in Set(parts.compactMap { $0.file.weights.metadata["base_licence"] }).sorted() {
+            console.note("licence: \(licence)")
+        }
+        if let tokens { console.note(tokens.note) }
+        if json {
+            try console.result(report(merge))
+        } else {
+            try console.result("\(merge.touched) of \(merge.base.file.entries.count) tensors changed, in \(output)")
+        }
+    }
+
+    private func report(_ merge: Merge) -> JSON {
+        var ids = JSON.Object()
+        for token in merge.newTokens { ids[token.text] = .integer(Int64(token.id)) }
+        return [
+            "output": .string(output), "tensors": .integer(Int64(merge.base.file.entries.count)),
+            "changed": .integer(Int64(merge.touched)), "new_tokens": .object(ids),
+            "notes": .array(merge.notes.map(JSON.string)),
+        ]
+    }
+}
+
+/// New tokens in transformers' `added_tokens.json`, which a tokenizer reads beside its vocabulary.
+private struct AddedTokensFile {
+    private let path: String
+    private let ids: JSON.Object
+    let note: String
+
+    /// - Returns: nil where there are no new tokens.
+    /// - Throws: a failure of the input where a file that is there says something else.
+    init?(_ tokens: [(text: String, id: Int)], beside output: String) throws {
+        guard let last = tokens.last else { return nil }
+        let folder = output.lastIndex(of: "/").map { String(output[...$0]) } ?? ""
+        path = folder + "added_tokens.json"
+        var ids = fileExists(path) ? try JSON.read(path).objectValue ?? .init() : JSON.Object()
+        for token in tokens {
+            let id = JSON.integer(Int64(token.id))
+            let clash = ids.first { ($0.key == token.text) != ($0.value == id) }
+            if let clash {
+                throw Failure.input(
+                    "the tokens of the folder clash with the new ones", at: .init(path),
+                    expected: "\(token.text) as \(token.id)", got: "\(clash.key) as \(clash.value.text())",
+                    advice: "write to another folder, or move that file away")
+            }
+            ids[token.text] = id
+        }
+        self.ids = ids
+        let list = tokens.map { "\($0.text) is \($0.id)" }.joined(separator: ", ")
+        note =
+            "new tokens: \(list); \(path) names them. The tokenizer's files belong beside it, and config.json wants "
+            + "vocab_size \(last.id + 1)"
+    }
+
+    func write() throws { try writeAtomically(JSON.object(ids).text() + "\n", to: path) }
+}
