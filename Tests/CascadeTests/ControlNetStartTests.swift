@@ -85,7 +85,8 @@ private func withFolder(_ body: (String) throws -> Void) throws {
 
             let simple = ControlNetTrunk.Configuration(blocks: [0], bottleneckMode: .simple)
             let other = try failure {
-                _ = try ControlNetStart(simple, backbone: Checkpoint(SafetensorsFile(path)), generator: Generator(seed: 1))
+                _ = try ControlNetStart(
+                    simple, backbone: Checkpoint(SafetensorsFile(path)), generator: Generator(seed: 1))
             }
             #expect(other.what.contains("simple"))
         }

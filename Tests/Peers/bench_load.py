@@ -2,7 +2,8 @@
 
     python Tests/Peers/bench_load.py FOLDER [--command .build/release/cascade-bench] [--pairs 7] [--size 3.6B]
 
-Writes random bfloat16 weights in the reference's layout into FOLDER (3.6B: 7.2 GB), which are removed at the end. Each
+Writes random bfloat16 weights in the reference's layout into FOLDER (3.6B: 7.2 GB), unless they lie there already, and
+removes what it wrote. Each
 load has a process of its own and a warm cache. Times are given as it is (`load`: nothing is read that nobody asks for)
 and with every tensor summed (`touch`); memory is the peak of RssAnon + RssShmem, without the pages of mapped files."""
 
@@ -79,10 +80,12 @@ def main() -> None:
         return
     path = options.folder / f"stage_c_{options.size}.safetensors"
     options.folder.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
     try:
-        write(path, options.size)
+        if is_new:
+            write(path, options.size)
         size = path.stat().st_size
-        path.read_bytes() if size < 1 << 30 else subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)  # warms the cache
         threads = ["--threads", str(options.threads)]
         for name, flags in (("load", []), ("touch", ["--touch"])):
             rows = []
@@ -98,7 +101,8 @@ def main() -> None:
                     f"{name}: {who} {seconds:.4f} s (median of {options.pairs}), peak {memory / 1e9:.3f} GB, "
                     f"{memory / size:.3f} of the file's {size / 1e9:.2f} GB", flush=True)
     finally:
-        path.unlink(missing_ok=True)
+        if is_new:
+            path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
