@@ -88,11 +88,14 @@ let package = Package(
         // The network and the process that trains it
         library("Layers", ["Weights", "Torch", "Failures"]),
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
-        library("Diffusion", ["Torch", "Failures"]),
+        library("Diffusion", ["Settings", "Torch", "Failures"]),
         library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
             "Generation",
-            ["AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Torch", "Files", "Failures"]),
+            [
+                "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Settings", "Torch", "Files",
+                "Failures",
+            ]),
         library(
             "Training",
             [
