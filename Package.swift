@@ -143,7 +143,7 @@ let package = Package(
         tests(
             "Cascade",
             ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Diffusion", ["Diffusion", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
+        tests("Diffusion", ["Diffusion", "Settings", "Torch", "Failures", "TestSupport"]),
         tests(
             "Plugin",
             [
