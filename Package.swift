@@ -89,14 +89,17 @@ let package = Package(
         // The network and the process that trains it
         library("Layers", ["Weights", "Torch", "Failures"]),
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
-        library("Diffusion", ["Torch", "Failures"]),
+        library("Diffusion", ["Settings", "Torch", "Failures"]),
         library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
             "AdapterAlgebra",
             ["AdapterKit", "Cascade", "LinearAlgebra", "Weights", "Torch", "JSON", "Files", "Failures"]),
         library(
             "Generation",
-            ["AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Torch", "Files", "Failures"]),
+            [
+                "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Settings", "Torch", "Files",
+                "Failures",
+            ]),
         library(
             "Training",
             [
@@ -150,7 +153,7 @@ let package = Package(
         tests(
             "Cascade",
             ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Diffusion", ["Diffusion", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
+        tests("Diffusion", ["Diffusion", "Settings", "Torch", "Failures", "TestSupport"]),
         tests(
             "Plugin",
             [

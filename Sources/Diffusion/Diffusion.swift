@@ -1,13 +1,14 @@
 import Glibc
 import Torch
 
-/// The forward process of Stage C and what training asks of the network: variance-preserving noise, the noise as
-/// target.
+/// The forward process and what training asks of the network; as it is made, what Stage C is trained with.
 ///
-/// Source: the reference's `gdf/__init__.py` with the values that Stage C is trained with.
+/// Source: the reference's `GDF` in `gdf/__init__.py`.
 public struct Diffusion {
-    public var schedule = CosineSchedule()
-    public var noiseCondition = CosineNoiseCondition()
+    public var schedule = Schedule()
+    public var scaler = Scaler.variancePreserving
+    public var target = Target.epsilon
+    public var noiseCondition = NoiseCondition()
     public var lossWeight = LossWeight.p2()
     /// Moves the log SNR that the loss weight sees.
     public var lossShift = 1.0
@@ -24,28 +25,25 @@ public struct Diffusion {
         public let target: Tensor
         /// [B].
         public let logSNR: Tensor
-        /// The time that the network is given, [B].
+        /// What the network is told of the noise, [B].
         public let noiseCondition: Tensor
         /// [B].
         public let lossWeight: Tensor
-        /// Scale of the signal, [B].
-        public let signal: Tensor
-        /// Scale of the noise, [B].
-        public let noise: Tensor
+        /// Of signal and noise, [B] each.
+        public let scales: Scales
     }
 
     /// Random numbers of one batch.
     public struct Draw {
         /// [B, C, H, W].
         public var epsilon: Tensor
-        /// [B].
-        public var time: Tensor
+        public var level: NoiseLevel
         /// [B, C, 1, 1]; used where `offsetNoise` is not 0.
         public var offset: Tensor?
 
-        public init(epsilon: Tensor, time: Tensor, offset: Tensor? = nil) {
+        public init(epsilon: Tensor, level: NoiseLevel, offset: Tensor? = nil) {
             self.epsilon = epsilon
-            self.time = time
+            self.level = level
             self.offset = offset
         }
     }
@@ -56,7 +54,7 @@ public struct Diffusion {
         let offset =
             offsetNoise == 0 ? nil : try generator.normal([shape[0], shape[1], 1, 1], device: device)
         return Draw(
-            epsilon: epsilon, time: try schedule.draw(shape[0], from: generator).to(device: device), offset: offset)
+            epsilon: epsilon, level: try schedule.draw(shape[0], from: generator).to(device: device), offset: offset)
     }
 
     /// Mixes noise into latents [B, C, H, W].
@@ -64,21 +62,21 @@ public struct Diffusion {
     public func callAsFunction(_ x0: Tensor, _ draw: Draw, shift: Double = 1) throws -> Noised {
         var epsilon = draw.epsilon
         if offsetNoise != 0, let offset = draw.offset { epsilon = try epsilon + offset * offsetNoise }
-        let logSNR = try schedule.logSNR(draw.time, callShift: shift)
-        let (signal, noise) = try Self.scales(logSNR)
+        let logSNR = try schedule.logSNR(draw.level, callShift: shift)
+        let scales = try scaler(logSNR)
+        let perSample = try scales.perSample
         let seenLogSNR = try lossShift == 1 ? logSNR : logSNR + 2 * Glibc.log(lossShift)
         return Noised(
-            latents: try x0 * Self.perSample(signal) + epsilon * Self.perSample(noise), target: epsilon,
-            logSNR: logSNR, noiseCondition: try noiseCondition(logSNR),
-            lossWeight: try lossWeight(seenLogSNR), signal: signal, noise: noise)
+            latents: try x0 * perSample.signal + epsilon * perSample.noise,
+            target: try target(x0: x0, epsilon: epsilon, perSample), logSNR: logSNR,
+            noiseCondition: try noiseCondition(logSNR), lossWeight: try lossWeight(seenLogSNR), scales: scales)
     }
 
-    /// Scales of signal and noise [B] at log SNR [B]: their squares sum to one.
-    public static func scales(_ logSNR: Tensor) throws -> (signal: Tensor, noise: Tensor) {
-        let signalVariance = try logSNR.sigmoid()
-        return (try signalVariance.sqrt(), try (1 - signalVariance).sqrt())
+    /// What a prediction for noised latents [B, C, H, W] says of the data and of the noise.
+    public func estimate(_ noised: Tensor, _ prediction: Tensor, _ scales: Scales) throws -> Target.Estimate {
+        try target.estimate(noised, prediction, scales.perSample)
     }
 
-    /// [B] as [B, 1, 1, 1].
-    static func perSample(_ values: Tensor) throws -> Tensor { try values.reshaped([-1, 1, 1, 1]) }
+    /// What learns from the losses of the run: an adaptive schedule, adaptive weights.
+    public var learners: [any LossLearner] { (schedule.learner.map { [$0] } ?? []) + lossWeight.learners }
 }

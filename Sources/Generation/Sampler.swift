@@ -1,67 +1,90 @@
-import Cascade
 import Diffusion
+import Failures
+import Settings
 import Torch
 
-/// Ancestral sampling (Ho et al. 2020) with classifier-free guidance, as the reference previews its training.
+/// Makes latents of noise, step by step, with the network that predicts what a process asks of it; as it is made, the
+/// way the reference previews the training of Stage C.
 ///
-/// Source: the reference's `gdf/samplers.py` and `gdf/__init__.py`.
-public struct DDPMSampler {
+/// Source: the reference's `GDF.sample` in `gdf/__init__.py`. There a guided step takes both predictions from one
+/// doubled batch; here the network is asked twice, which computes the same and takes half the memory.
+public struct Sampler {
+    public var step = SamplingStep.ddpm
+    /// How many steps, of even length in time.
     public var steps = 20
-    /// How far past the conditioned prediction, away from the unconditioned one; nil samples without guidance.
-    public var guidance: Double? = 5
-    /// How much of the guided prediction's deviation is brought back to that of the conditioned one.
-    public var rescale = 0.7
-    public var schedule = CosineSchedule()
-    public var noiseCondition = CosineNoiseCondition()
+    /// The times of the first step, and of the level that the last would go to.
+    public var times = (start: 1.0, end: 0.0)
+    /// Nil samples without guidance.
+    public var guidance: Guidance?
+    /// Schedule, scaler, target and noise condition; its schedule must take times.
+    public var process: Diffusion
+    /// Of the call, beside the schedule's own.
+    public var shift = 1.0
 
-    public init() {}
+    public init(_ process: Diffusion, guidance: Guidance? = Guidance(strength: 5)) {
+        self.process = process
+        self.guidance = guidance
+    }
 
-    /// Draws latents.
-    /// - Parameters:
-    ///   - shape: [B, C, h, w].
-    ///   - predict: the network's noise for latents and times [B], conditioned or not.
-    /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
+    /// Draws latents from noise of their own.
+    /// - Parameter shape: [B, C, h, w].
+    /// - Returns: as `callAsFunction(from:generator:predict:)`.
     public func callAsFunction(
         _ shape: [Int], device: Device, generator: Generator,
-        predict: (_ latents: Tensor, _ time: Tensor, _ conditioned: Bool) throws -> Tensor
+        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
+    ) throws -> Tensor {
+        try self(from: generator.normal(shape, device: device), generator: generator, predict: predict)
+    }
+
+    /// Draws latents from given noise.
+    /// - Parameters:
+    ///   - start: [B, C, h, w], float32.
+    ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
+    /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
+    public func callAsFunction(
+        from start: Tensor, generator: Generator,
+        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
     ) throws -> Tensor {
         try withoutGradients {
-            var x = try generator.normal(shape, device: device)
-            var estimate = x
+            let range = try Tensor.spaced(from: times.start, to: times.end, count: steps + 1)
+            let logSNR = try process.schedule.logSNR(.time(range), callShift: shift)  // [steps + 1]
+            let conditions = try process.noiseCondition(logSNR).to(device: start.device)
+            let scales = try process.scaler(logSNR).to(device: start.device)
+            let times = try range.values(as: Double.self)
+            var (latents, estimate) = (start, start)
             for step in 0..<steps {
-                func logSNR(_ step: Int) throws -> Tensor {
-                    try schedule.logSNR(Tensor([Float(1 - Double(step) / Double(steps))]))
+                let told = try conditions.selected(0, step).expanded([start.size(0)])
+                func asked(_ isConditioned: Bool) throws -> Tensor {
+                    try predict(latents, told, isConditioned).to(dtype: .float32)
                 }
-                let now = try logSNR(step)
-                let time = try noiseCondition(now).to(device: device).expanded([shape[0]])
-                let epsilon = try guided(x, time, predict)
-                let (a, b) = try scales(now)
-                estimate = try (x - epsilon * b) * (1 / a)
+                var prediction = try asked(true)
+                if let guidance, guidance.isOn(at: times[step]) {
+                    prediction = try guidance(prediction, asked(false), at: times[step])
+                }
+                let (now, next) = try (scales.sample(step), scales.sample(step + 1))
+                let parts = try process.estimate(latents, prediction, now)
+                estimate = parts.x0
                 guard step + 1 < steps else { break }
-                let (nextA, nextB) = try scales(logSNR(step + 1))
-                // The noise that is drawn anew: the posterior's deviation.
-                let fresh = nextB / b * (1 - a * a / (nextA * nextA)).squareRoot()
-                let kept = max(0, nextB * nextB - fresh * fresh).squareRoot()
-                x = try estimate * nextA + epsilon * kept + generator.normal(shape, device: device) * fresh
+                latents = try self.step(parts, from: now.perSample, to: next.perSample, generator: generator)
             }
             return estimate
         }
     }
+}
 
-    private func guided(
-        _ x: Tensor, _ time: Tensor, _ predict: (Tensor, Tensor, Bool) throws -> Tensor
-    ) throws -> Tensor {
-        let conditioned = try predict(x, time, true).to(dtype: .float32)
-        guard let guidance else { return conditioned }
-        let free = try predict(x, time, false).to(dtype: .float32)
-        let guided = try free + (conditioned - free) * guidance
-        guard rescale > 0 else { return guided }
-        let ratio = try (conditioned.variance() / guided.variance()).sqrt().item()
-        return try guided * (rescale * ratio + 1 - rescale)
-    }
-
-    private func scales(_ logSNR: Tensor) throws -> (Double, Double) {
-        let (signal, noise) = try Diffusion.scales(logSNR)
-        return (try signal.item(), try noise.item())
+extension Sampler {
+    /// Reads the process (`schedule`, `scaler`, `target`, `noise_cond`) and `sampler`, `timesteps`, `t_start`, `t_end`,
+    /// `shift`, `cfg` and what belongs to it, each with the default of the reference's `GDF.sample`.
+    public init(_ fields: inout Fields) throws {
+        try self.init(Diffusion(&fields), guidance: Guidance.read(&fields))
+        guard process.schedule.takesTimes else {
+            throw (fields.setting["schedule"] ?? fields.setting).refusal(
+                expected: "a schedule that takes times", advice: "This one only draws noise levels to train with.")
+        }
+        step = try fields.value("sampler", default: step)
+        steps = try fields.value("timesteps", default: steps, .within(1...100_000))
+        times.start = try fields.value("t_start", default: times.start, .within(0...1))
+        times.end = try fields.value("t_end", default: times.end, .within(0...1))
+        shift = try fields.value("shift", default: shift, .positive)
     }
 }

@@ -101,6 +101,16 @@ extension Requirement where Value: Comparable {
     }
 }
 
+extension Requirement where Value: BinaryFloatingPoint {
+    public static var finite: Self { Self("that is finite", \.isFinite) }
+
+    /// Above 0 and finite.
+    public static var positive: Self { Self("above 0 and finite") { $0 > 0 && $0.isFinite } }
+
+    /// At least 0 and finite.
+    public static var notNegative: Self { Self("of at least 0 and finite") { $0 >= 0 && $0.isFinite } }
+}
+
 extension Requirement where Value: Collection {
     public static func count(_ count: Int) -> Self { Self("with \(count) in all") { $0.count == count } }
 

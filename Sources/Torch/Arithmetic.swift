@@ -25,10 +25,24 @@ extension Tensor {
     public func log() throws -> Tensor { try Operators.log(.tensor(self)) }
     public func sin() throws -> Tensor { try Operators.sin(.tensor(self)) }
     public func cos() throws -> Tensor { try Operators.cos(.tensor(self)) }
+    public func tan() throws -> Tensor { try Operators.tan(.tensor(self)) }
     public func acos() throws -> Tensor { try Operators.acos(.tensor(self)) }
+    public func cosh() throws -> Tensor { try Operators.cosh(.tensor(self)) }
     public func tanh() throws -> Tensor { try Operators.tanh(.tensor(self)) }
     public func abs() throws -> Tensor { try Operators.abs(.tensor(self)) }
     public func floor() throws -> Tensor { try Operators.floor(.tensor(self)) }
+
+    /// The whole number next to zero.
+    public func truncated() throws -> Tensor { try Operators.trunc(.tensor(self)) }
+
+    /// The nearest whole number, the even one of two.
+    public func rounded() throws -> Tensor { try Operators.round(.tensor(self)) }
+
+    /// The fraction `weight` of the way to `end`; below 0 and above 1 it goes past.
+    public func interpolated(to end: Tensor, weight: Double) throws -> Tensor {
+        try Operators.lerp(.tensor(self), .tensor(end), .double(weight))
+    }
+
     public func maximum(_ other: Tensor) throws -> Tensor { try Operators.maximum(.tensor(self), .tensor(other)) }
     public func minimum(_ other: Tensor) throws -> Tensor { try Operators.minimum(.tensor(self), .tensor(other)) }
 
@@ -84,11 +98,16 @@ extension Tensor {
         try Operators.cumsum(.tensor(self), .int(dimension))
     }
 
+    public func cumulativeProduct(_ dimension: Int) throws -> Tensor {
+        try Operators.cumprod(.tensor(self), .int(dimension))
+    }
+
     public func argmax(_ dimension: Int) throws -> Tensor { try Operators.argmax(.tensor(self), .int(dimension)) }
 
     /// The index of the bucket each element falls in, between sorted `edges` [n]: 0...n, int64.
-    public func bucketed(edges: Tensor) throws -> Tensor {
-        try Operators.bucketize(.tensor(self), .tensor(edges))
+    /// - Parameter right: whether an element on an edge belongs to the bucket above it.
+    public func bucketed(edges: Tensor, right: Bool = false) throws -> Tensor {
+        try Operators.bucketize(.tensor(self), .tensor(edges), .bool(false), .bool(right))
     }
 
     /// Mean of squared differences over all elements.

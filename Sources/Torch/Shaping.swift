@@ -109,6 +109,11 @@ extension Tensor {
         try Operators.full(.ints(shape), .double(value), .dtype(dtype), .none, .device(device))
     }
 
+    /// `count` numbers from `start` to `end`, both included, float32.
+    public static func spaced(from start: Double, to end: Double, count: Int) throws -> Tensor {
+        try Operators.linspace(.double(start), .double(end), .int(count), .dtype(.float32))
+    }
+
     /// `count` numbers 0, 1, 2, …
     public static func counting(_ count: Int, dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
         try Operators.arange(.int(0), .int(count), .int(1), .dtype(dtype), .none, .device(device))

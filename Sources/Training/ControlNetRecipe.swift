@@ -19,6 +19,7 @@ public enum ControlNetRecipe {
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
         let own = try ControlNetConfiguration(&fields)
+        let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
         try fields.finish()
         let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
 
@@ -47,8 +48,6 @@ public enum ControlNetRecipe {
         try adapter.attach()
 
         // Say what is trained and how.
-        var diffusion = Diffusion()
-        diffusion.offsetNoise = own.offsetNoise
         let objective = StageCObjective(
             model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
             diffusion: diffusion, cache: parts.latentCache)
@@ -71,7 +70,8 @@ public enum ControlNetRecipe {
                 try contents.write(to: path)
             },
             restored: store.tensors,
-            heldOut: heldOut)
+            heldOut: heldOut,
+            learners: diffusion.learners)
         return try parts.loop(task, load: parts.load)
     }
 }
@@ -82,7 +82,6 @@ struct ControlNetConfiguration {
     let filter: String
     let filterParameters: Setting
     let bottleneckMode: ControlNetTrunk.BottleneckMode
-    let offsetNoise: Double
     /// A trained ControlNet to start from.
     let checkpointPath: String?
     /// Trained EfficientNetV2-S features to start the trunk from.
@@ -101,7 +100,6 @@ struct ControlNetConfiguration {
         fields.ignore("controlnet_filter_params")
         filterParameters = setting["controlnet_filter_params"] ?? Setting(.null, file: setting.place.file)
         bottleneckMode = try fields.value("controlnet_bottleneck_mode", default: .effnet)
-        offsetNoise = try fields.value("offset_noise", default: 0, .atLeast(0))
         checkpointPath = try fields.optional("controlnet_checkpoint_path")
         backbonePath = try fields.optional("controlnet_backbone_path")
         measuresStatistics = try fields.value("controlnet_measure_statistics", default: false)

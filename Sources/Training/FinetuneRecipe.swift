@@ -15,7 +15,7 @@ public enum FinetuneRecipe {
         // Read the configuration.
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
-        let isAdaptive = try fields.value("adaptive_loss_weight", default: false)
+        let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
         try fields.finish()
 
         // Load.
@@ -29,9 +29,6 @@ public enum FinetuneRecipe {
             stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
 
         // Say what is trained and how.
-        var diffusion = Diffusion()
-        let adaptive = isAdaptive ? try AdaptiveLossWeight() : nil
-        if let adaptive { diffusion.lossWeight = .adaptive(adaptive) }
         let objective = StageCObjective(
             model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
             diffusion: diffusion, cache: parts.latentCache)
@@ -46,7 +43,7 @@ public enum FinetuneRecipe {
             },
             restored: stageC.store.tensors,
             heldOut: heldOut,
-            adaptive: adaptive)
+            learners: diffusion.learners)
         return try parts.loop(task, load: parts.load)
     }
 }

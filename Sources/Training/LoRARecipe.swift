@@ -18,7 +18,7 @@ public enum LoRARecipe {
         // Read the configuration.
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
-        let isAdaptive = try fields.value("adaptive_loss_weight", default: false)
+        let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
         let startPath: String? = try fields.optional("lora_checkpoint_path")
         let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
         try fields.finish()
@@ -49,9 +49,6 @@ public enum LoRARecipe {
         if options.isDryRun { return nil }
 
         // Say what is trained and how.
-        var diffusion = Diffusion()
-        let adaptive = isAdaptive ? try AdaptiveLossWeight() : nil
-        if let adaptive { diffusion.lossWeight = .adaptive(adaptive) }
         let objective = StageCObjective(
             model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
             diffusion: diffusion, cache: parts.latentCache)
@@ -67,7 +64,7 @@ public enum LoRARecipe {
             },
             restored: adapters.flatMap(\.parameters),
             heldOut: heldOut,
-            adaptive: adaptive)
+            learners: diffusion.learners)
         return try parts.loop(task, load: parts.load)
     }
 

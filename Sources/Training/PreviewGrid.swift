@@ -32,10 +32,11 @@ struct PreviewGrid {
             func predict(_ x: Tensor, _ time: Tensor, _ isConditioned: Bool) throws -> Tensor {
                 try model.stageC(x.to(dtype: dtype), time: time, isConditioned ? conditioned : free)
             }
-            let noise = try predict(noised.latents, noised.noiseCondition, true).to(dtype: .float32)
-            let (signal, scale) = try (noised.signal.reshaped([-1, 1, 1, 1]), noised.noise.reshaped([-1, 1, 1, 1]))
-            let estimate = try (noised.latents - noise * scale) / signal
-            let sampled = try DDPMSampler()(
+            let prediction = try predict(noised.latents, noised.noiseCondition, true).to(dtype: .float32)
+            let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
+            var process = objective.diffusion
+            if !process.schedule.takesTimes { process.schedule = Schedule() }
+            let sampled = try Sampler(process)(
                 batch.latents.shape, device: device, generator: generator, predict: predict)
             func decoded(_ latents: Tensor) throws -> [Picture] {
                 try TensorPictures.pictures(previewer(latents), height: height, width: width)

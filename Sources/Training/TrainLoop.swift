@@ -24,8 +24,8 @@ struct TrainLoop {
         var restored: [(name: String, tensor: Tensor)]
         /// What is measured and shown beside the training.
         var heldOut: HeldOutUse
-        /// Takes in what an update learned of the losses, for adaptive weights.
-        var adaptive: AdaptiveLossWeight?
+        /// Take in what an update learned of the losses: adaptive weights, an adaptive schedule.
+        var learners: [any LossLearner]
     }
 
     let run: RunConfiguration
@@ -124,7 +124,7 @@ struct TrainLoop {
                 seed: seed, stream: RandomStream.update, update: (update - 1) * run.accumulation + part)
             let loss = try task.loss(batch, generator)
             try (loss.weighted * (1 / Double(run.accumulation))).backward()
-            try task.adaptive?.update(logSNR: loss.logSNR, losses: loss.perSample)
+            for learner in task.learners { try learner.update(logSNR: loss.logSNR, losses: loss.perSample) }
             total += try loss.perSample.mean().item()
             progress.loader = batch.stateAfter
         }
@@ -154,8 +154,8 @@ struct TrainLoop {
         if let losses = checkpoint.info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue), !losses.isEmpty {
             progress.heldOutBefore = HeldOut.Measurement(losses: losses)
         }
-        if let adaptive = task.adaptive, let losses = checkpoint.info["adaptive_losses"]?.arrayValue {
-            try adaptive.restore(Tensor(losses.compactMap { $0.doubleValue.map(Float.init) }))
+        for (learner, losses) in zip(task.learners, checkpoint.info["running_losses"]?.arrayValue ?? []) {
+            try learner.running.restore((losses.arrayValue ?? []).compactMap { $0.doubleValue.map(Float.init) })
         }
         console.log("resumed at update \(checkpoint.updates)")
         return progress
@@ -184,8 +184,9 @@ struct TrainLoop {
         info["loss"] = progress.loss.map(JSON.number)
         info["data"] = progress.loader.json
         info["held_out_before"] = progress.heldOutBefore.map { .array($0.losses.map(JSON.number)) }
-        if let adaptive = task.adaptive {
-            info["adaptive_losses"] = .array(try adaptive.losses.values(as: Double.self).map(JSON.number))
+        if !task.learners.isEmpty {
+            info["running_losses"] = .array(
+                task.learners.map { .array($0.running.means.map { .number(Double($0)) }) })
         }
         try folder.save(updates: progress.updates, optimizer: optimizer, info: info) {
             try task.write($0, progress.updates)

@@ -85,10 +85,14 @@ import Weights
         try check("clip_text_\(name)", bar: 2e-4)
     }
 
-    @Test(arguments: ["default", "shift", "offset_noise", "clamp_range", "constant", "adaptive"])
+    @Test(arguments: ["default", "shift", "offset_noise", "clamp_range", "constant", "min_snr", "snr", "adaptive"])
     func `diffuse is the formulas'`(_ name: String) throws {
         // 1 - variance keeps three digits in float32 where t is 0, as in the reference.
         try check("diffuse_\(name)", bar: 1e-3)
+    }
+
+    @Test func `twenty guided steps are diffusers' network in a loop`() throws {
+        try check("sample", bar: 1e-3)
     }
 
     @Test func `the gradients of a LoRA are autograd's`() throws {

@@ -156,7 +156,7 @@ import Testing
         for (text, parts) in [
             ("schedule: cosin\n", ["arch.yaml:1:11", "cosine", "cosin"]),
             ("loss_weight: {name: p2, kk: 2}\n", ["arch.yaml:1:25", "kk", "\"k\""]),
-            ("loss_weight: {k: 2}\n", ["name"]), ("scaler: lerp\n", ["vp", "lerp"]), ("shift: 0\n", ["shift"]),
+            ("loss_weight: {k: 2}\n", ["name"]), ("scaler: vpp\n", ["vp", "lerp"]), ("shift: 0\n", ["shift"]),
             ("schedule: {name: cosine, clamp_range: [0.9, 0.1]}\n", ["clamp_range"]),
             ("offset_noise: 0.1\n", ["missing: offset"]),
         ] {

@@ -16,6 +16,7 @@ import controlnet
 import diffuse
 import drawn
 import golden
+import schedules
 import stage_c
 from case import measure_batch_norms, redraw, state
 from effnet import EffNet
@@ -102,7 +103,7 @@ def write_clip_text() -> None:
 
 def write_diffuse() -> None:
     """From clean to noise, both ends included where float32 can tell them apart from float64."""
-    print(f"alpha_cumprod differs from diffusers' by {diffuse.check_against_diffusers():.1e}")
+    print(f"schedules differ from diffusers' by {schedules.check_against_diffusers():.1e}")
     cases = {
         "default": {},
         "shift": {"shift": 2.0, "loss_shift": 0.5},

@@ -8,12 +8,13 @@ import torch
 import clip_text
 import clip_vision
 import controlnet
-import diffuse
 import lora
+import sampling
 import stage_a
 import stage_b
 import stage_c
 from case import Case, gradients, measure_batch_norms, redraw, state
+from diffusion_draws import diffuse_case
 from effnet import EffNet
 from previewer import Previewer
 
@@ -313,26 +314,43 @@ def clip_vision_case(draw: Draw) -> Case:
     return Case("clip-vision", given, {"images": images}, {"embeds": embeds}, state(tower))
 
 
-def diffuse_case(draw: Draw) -> Case:
-    """Noising at several shifts and weights.
-
-    t stays above 0.02: nearer to 0, 1 - variance loses its digits in float32 and an implementation that computes as
-    the reference does would differ from this float64 peer by more than the bar, in the SNR above all."""
-    weight = draw.one("p2", {"name": "p2", "k": 2.0, "gamma": 0.5}, "constant", "adaptive")
-    arch = {
-        "schedule": draw.one("cosine", {"name": "cosine", "clamp_range": [0.001, 0.999]}),
-        "loss_weight": weight,
-        "shift": draw.one(1.0, 1.0, 0.5, 2.0),
-        "loss_shift": draw.one(1.0, 2.0),
-        "offset_noise": draw.one(0.0, 0.1),
+def sample_case(draw: Draw) -> Case:
+    """Twenty steps of a random Stage C: what draws nothing, guidance with rescale, windows, conditions of their own."""
+    arch = stage_c_arch(draw)
+    arch |= {"c_out": arch["c_in"], "t_conds": []}
+    network = stage_c.calm(redraw(stage_c.make(arch), draw.generator))
+    widths = stage_c.block_widths(network)
+    guided, free = (stage_c_inputs(draw, arch, widths, injected=draw.one(True, False)) for _ in range(2))
+    shape = guided["x"].shape
+    guided = {key: tensor for key, tensor in guided.items() if key not in ("x", "r")}
+    # The other draw has a batch of its own.
+    free = {
+        key: tensor[:1].expand(shape[0], *tensor.shape[1:]).contiguous()
+        for key, tensor in free.items()
+        if key not in ("x", "r")
     }
-    batch, channels = draw.whole(4, 8), draw.one(4, 16)
-    size = (draw.whole(2, 9), draw.whole(2, 9))
-    inputs = {name: draw.normal(batch, channels, *size) for name in ("x0", "epsilon")}
-    inputs["t"] = 0.02 + 0.98 * draw.uniform(batch)
-    if arch["offset_noise"] > 0:
-        inputs["offset"] = draw.normal(batch, channels, 1, 1)
-    return Case("diffuse", arch, inputs, diffuse.diffuse(inputs, arch))
+    settings = {
+        "sampler": draw.one("ddim", {"name": "ddim", "eta": 0.0}),
+        "schedule": draw.one("cosine", {"name": "linear", "logsnr_range": [-8, 8]}, {"name": "cosine", "shift": 0.5}),
+        "shift": draw.one(1.0, 2.0),
+        "timesteps": 20,
+        "cfg": draw.one(None, 1.5, 4.0, [4.0, 1.0]),
+        "cfg_rho": draw.one(0.0, 0.7),
+        "target": draw.one("epsilon", "epsilon", "v", "rectified_flow"),
+        "scaler": draw.one("vp", "vp", "lerp"),
+        "cfg_t_start": draw.one(None, 0.8),
+        "cfg_t_stop": draw.one(None, 0.2),
+    }
+    x = draw.normal(*shape)
+
+    def predict(x: torch.Tensor, r: torch.Tensor, conditioned: bool) -> torch.Tensor:
+        return stage_c.forward(network, {"x": x, "r": r} | (guided if conditioned else free))
+
+    with torch.no_grad():
+        outputs = {"out": sampling.sample(x, settings, predict)}
+    inputs = {"x_init": x} | guided | {f"uncond.{key}": tensor for key, tensor in free.items()}
+    weights = stage_c.reference_state(network.state_dict())
+    return Case("sample", {"stage_c": arch, **settings}, inputs, outputs, weights, bar=1e-3)
 
 
 MODULES: dict[str, Callable[[Draw], Case]] = {
@@ -346,4 +364,5 @@ MODULES: dict[str, Callable[[Draw], Case]] = {
     "clip-text": clip_text_case,
     "clip-vision": clip_vision_case,
     "diffuse": diffuse_case,
+    "sample": sample_case,
 }

@@ -97,7 +97,7 @@ private struct Lesson {
         for (step, theirs) in expected.enumerated() {
             let x0 = try input("x0", step)
             let noised = try Diffusion()(
-                x0, Diffusion.Draw(epsilon: input("epsilon", step), time: input("t", step)))
+                x0, Diffusion.Draw(epsilon: input("epsilon", step), level: .time(input("t", step))))
             let prediction = try model.stageC(
                 noised.latents, time: noised.noiseCondition, conditions(step))
             let perSample = try (prediction - noised.target).squared().mean([1, 2, 3])

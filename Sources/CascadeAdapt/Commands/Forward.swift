@@ -53,7 +53,7 @@ struct Forward: Action {
             arch: try arch.map { try Setting.read($0) },
             weights: try module.modelPart.flatMap { part in try weights.map { try Checkpoint($0).tensors(of: part) } },
             adapters: adapters, dtype: dtype.dtype, device: device, wantsGradients: gradients,
-            output: machine.output, plugIns: context.plugIns)
+            seed: machine.seed ?? 0, output: machine.output, plugIns: context.plugIns)
         let results = try withGradients(enabled: gradients) { try part.run(request) }
         try SafetensorsWriter.write(results.map { ($0.name, try $0.tensor.detached().written()) }, to: outputs)
         machine.output.note("\(module.rawValue): \(results.count) tensors in \(outputs)")
@@ -68,7 +68,7 @@ struct Forward: Action {
             }
         }
         if gradients { try refuse("--gradients", unless: [.stageC, .controlNet]) }
-        if !adapters.isEmpty { try refuse("--adapter", unless: [.stageC, .clipText]) }
+        if !adapters.isEmpty { try refuse("--adapter", unless: [.stageC, .clipText, .sample]) }
         if weights != nil { try refuse("--weights", unless: ForwardPart.allCases.filter { $0.modelPart != nil }) }
     }
 }
@@ -97,11 +97,12 @@ enum ForwardPart: String, CaseIterable, ExpressibleByArgument {
     case clipText = "clip-text"
     case clipVision = "clip-vision"
     case diffuse
+    case sample
 
     /// The network whose weights it takes; nil where it takes none.
     var modelPart: ModelPart? {
         switch self {
-        case .stageC: .stageC
+        case .stageC, .sample: .stageC
         case .stageB: .stageB
         case .stageAEncode, .stageADecode: .stageA
         case .controlNet: .controlNet
@@ -125,6 +126,7 @@ enum ForwardPart: String, CaseIterable, ExpressibleByArgument {
         case .clipText: ForwardCLIPText()
         case .clipVision: ForwardCLIPVision()
         case .diffuse: ForwardDiffuse()
+        case .sample: ForwardSample()
         }
     }
 }

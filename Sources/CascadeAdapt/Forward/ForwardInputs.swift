@@ -20,6 +20,8 @@ struct ForwardInputs {
         var isOptional = false
         /// Ids and masks; everything else is read as float32.
         var isWhole = false
+        /// Whether whole numbers stay such.
+        var mayBeWhole = false
     }
 
     private let file: SafetensorsFile
@@ -67,7 +69,8 @@ struct ForwardInputs {
         var tensors: [String: Tensor] = [:]
         for item in wanted {
             guard let tensor = try file.tensor(item.name) else { continue }
-            tensors[item.name] = try tensor.to(dtype: item.isWhole ? .int64 : .float32).to(device: device)
+            let staysWhole = item.isWhole || item.mayBeWhole && !tensor.dtype.isFloatingPoint
+            tensors[item.name] = try tensor.to(dtype: staysWhole ? .int64 : .float32).to(device: device)
         }
         return tensors
     }

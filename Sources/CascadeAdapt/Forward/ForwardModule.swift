@@ -22,6 +22,8 @@ struct ForwardRequest {
     let dtype: DType
     let device: Device
     let wantsGradients: Bool
+    /// Of what is drawn.
+    let seed: UInt64
     let output: Output
     let plugIns: PlugIns
 

@@ -1,0 +1,38 @@
+import Settings
+
+extension Diffusion {
+    /// Reads what sampling and training share: `schedule`, `scaler`, `target` and `noise_cond`, each a name or a
+    /// mapping with `name` and constructor values, each with Stage C's default.
+    public init(_ fields: inout Fields) throws {
+        self.init()
+        schedule = try fields.value("schedule", default: schedule)
+        scaler = try fields.value("scaler", default: scaler)
+        target = try fields.value("target", default: target)
+        noiseCondition = try fields.value("noise_cond", default: noiseCondition)
+    }
+
+    /// Reads what training alone needs: `loss_weight`, `loss_shift` and `offset_noise`.
+    public mutating func readTraining(_ fields: inout Fields) throws {
+        lossWeight = try fields.value("loss_weight", default: lossWeight)
+        lossShift = try fields.value("loss_shift", default: lossShift, .positive)
+        offsetNoise = try fields.value("offset_noise", default: offsetNoise, .notNegative)
+    }
+}
+
+extension Scaler: SettingReadable {
+    /// Reads a name, or a mapping with nothing but `name`.
+    public static func read(_ setting: Setting) throws -> Scaler {
+        try setting.choice(among: ["vp": { _ in .variancePreserving }, "lerp": { _ in .interpolating }])
+    }
+}
+
+extension Target: SettingReadable {
+    /// Reads a name, or a mapping with nothing but `name`.
+    public static func read(_ setting: Setting) throws -> Target {
+        try setting.choice(
+            among: [
+                "epsilon": { _ in .epsilon }, "x0": { _ in .x0 }, "v": { _ in .v },
+                "rectified_flow": { _ in .rectifiedFlow },
+            ])
+    }
+}

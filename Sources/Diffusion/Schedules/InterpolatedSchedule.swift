@@ -1,0 +1,24 @@
+import Torch
+
+/// From one schedule's log SNR at t = 0 to another's at t = 1: first * t + second * (1 - t).
+///
+/// Source: the reference's `InterpolatedSchedule` in `gdf/schedulers.py`.
+public struct InterpolatedSchedule: ScheduleCurve {
+    public var first: Schedule
+    public var second: Schedule
+    /// Of the call to each, beside its own.
+    public var shifts = (first: 1.0, second: 1.0)
+
+    public init(_ first: Schedule, _ second: Schedule) {
+        self.first = first
+        self.second = second
+    }
+
+    public func logSNR(at time: Tensor) throws -> Tensor {
+        // A schedule without limits is infinite at an end, and 0 times infinity is not a number.
+        let time = try time.clamped(min: 1e-7, max: 1 - 1e-7)
+        let one = try first.logSNR(.time(time), callShift: shifts.first)
+        let other = try second.logSNR(.time(time), callShift: shifts.second)
+        return try one * time + other * (1 - time)
+    }
+}

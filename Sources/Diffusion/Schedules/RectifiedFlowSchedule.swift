@@ -1,0 +1,15 @@
+import Torch
+
+/// Straight lines from data to noise: signal 1 - t, noise t (Liu et al. 2022).
+///
+/// Source: the reference's `RectifiedFlowsSchedule` in `gdf/schedulers.py`.
+public struct RectifiedFlowSchedule: ScheduleCurve {
+    public var logSNRRange = -15.0...15.0
+
+    public init() {}
+
+    public func logSNR(at time: Tensor) throws -> Tensor {
+        try ((1 - time).squared() / time.squared()).log()
+            .clamped(min: logSNRRange.lowerBound, max: logSNRRange.upperBound)
+    }
+}
