@@ -63,6 +63,7 @@ let package = Package(
                 ])
             ]),
         door("CArchive", libraries: ["archive"]),
+        door("CCurl", libraries: ["curl"]),
         door("CYAML", libraries: [":libyaml.a"]),
         door("CPNG", libraries: ["png16"]),
         door("CJPEG", libraries: ["jpeg"]),
@@ -82,6 +83,7 @@ let package = Package(
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "JSON", "Files", "Failures"]),
+        library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
 
@@ -110,9 +112,8 @@ let package = Package(
             "CascadeAdapt",
             [
                 "Training", "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards",
-                "Images", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures", "COpenBLAS", "CannyFilter",
-                "LoRA",
-                "LearnedTokens", argumentParser,
+                "Images", "Settings", "Telemetry", "Web", "Torch", "JSON", "Files", "Failures", "COpenBLAS",
+                "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
@@ -135,6 +136,7 @@ let package = Package(
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(

@@ -14,7 +14,7 @@ struct House {
         ["Files"],
         ["JSON"],
         ["Torch"],
-        ["Shards", "Images", "Weights", "Settings", "Telemetry"],
+        ["Shards", "Web", "Images", "Weights", "Settings", "Telemetry"],
         ["Layers"],
         ["Cascade"],
         ["Diffusion"],
