@@ -69,7 +69,7 @@ struct RootCommand: ParsableCommand {
         version: "0.1.0",
         groupedSubcommands: [
             CommandGroup(name: "Train", subcommands: [ControlNetCommand.self, LoRACommand.self, FinetuneCommand.self]),
-            CommandGroup(name: "Adapters", subcommands: [Export.self, Inspect.self]),
+            CommandGroup(name: "Adapters", subcommands: [Export.self, Inspect.self, Plan.self]),
             CommandGroup(
                 name: "Data and models",
                 subcommands: [Dataset.self, Filter.self, Models.self]),

@@ -1,4 +1,4 @@
-import Dispatch
+import Foundation
 import Failures
 import Files
 import Glibc

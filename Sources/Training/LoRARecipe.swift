@@ -38,9 +38,7 @@ public enum LoRARecipe {
             adapters = try plans.map { try $0.make(model, generator) }
         }
         guard !adapters.isEmpty else {
-            throw Failure.input(
-                "the configuration asks for no adapter", at: setting.place,
-                expected: "module_filters and rank, or train_tokens")
+            throw noAdapter(setting)
         }
         for adapter in adapters { try adapter.attach() }
         parts.describe(
@@ -69,5 +67,12 @@ public enum LoRARecipe {
             heldOut: heldOut,
             adaptive: adaptive)
         return try parts.loop(task, load: parts.load)
+    }
+
+    /// What is wrong with a configuration that trains nothing.
+    static func noAdapter(_ setting: Setting) -> Failure {
+        .input(
+            "the configuration asks for no adapter", at: setting.place,
+            expected: "module_filters and rank, or train_tokens")
     }
 }

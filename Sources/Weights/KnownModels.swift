@@ -128,6 +128,12 @@ public struct KnownModel: Sendable {
             let isInPlace = path == "models/\(model.place)" || path == model.place
             return "cascade-adapt models get \(model.name)" + (isInPlace ? "" : " -o \(path)")
         }
+        // A file that a folder in its place lacks.
+        for model in all {
+            if case .hubFolder(let repository) = model.source, path.hasPrefix("models/\(repository)/") {
+                return "cascade-adapt models get \(repository)"
+            }
+        }
         return isHubName(path) ? "cascade-adapt models get \(path)" : nil
     }
 
