@@ -63,6 +63,7 @@ let package = Package(
                 ])
             ]),
         door("CArchive", libraries: ["archive"]),
+        door("CCurl", libraries: ["curl"]),
         door("CYAML", libraries: [":libyaml.a"]),
         door("CPNG", libraries: ["png16"]),
         door("CJPEG", libraries: ["jpeg"]),
@@ -83,6 +84,7 @@ let package = Package(
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "JSON", "Files", "Failures"]),
+        library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
 
@@ -117,7 +119,8 @@ let package = Package(
             "CascadeAdapt",
             [
                 "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
-                "Shards", "Images", "Settings", "Telemetry", "Torch", "LinearAlgebra", "JSON", "Files", "Failures",
+                "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON", "Files",
+                "Failures",
                 "COpenBLAS", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
@@ -148,6 +151,7 @@ let package = Package(
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(

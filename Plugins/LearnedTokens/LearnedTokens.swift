@@ -34,6 +34,17 @@ public final class LearnedTokens: Adapter {
                 return "tokens: \(new.joined(separator: ", "))"
                     + (existing.isEmpty ? "" : " and \(Set(existing).count) of the vocabulary")
             },
+            parts: { model in
+                let (new, existing) = (requests.filter(\.isNew), requests.filter { !$0.isNew })
+                guard let text = model.text else {
+                    return AdapterParts(
+                        kind: kind, parameters: new.count * model.stageC.configuration.clipTextWidth,
+                        unknown: existing.isEmpty ? nil : "how many tokens the patterns match: no vocabulary is here")
+                }
+                let ids = try existing.flatMap { try $0.ids(matching: $0.text, in: text.tokenizer) }
+                return AdapterParts(
+                    kind: kind, parameters: (new.count + Set(ids).count) * text.tower.configuration.width)
+            },
             make: { model, _ in try new(requests, text: textEncoder(of: model)) })
     }
 

@@ -64,6 +64,14 @@ public final class LoRA: Adapter {
                 let modules = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
                 return "LoRA of rank \(configuration.rank) on \(modules.count) modules"
             },
+            parts: { model in
+                let modules = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
+                return AdapterParts(
+                    kind: kind,
+                    parameters: modules.reduce(0) {
+                        $0 + configuration.rank * ($1.projection.inputs + $1.projection.outputs)
+                    }, modules: modules.map(\.path))
+            },
             make: { model, generator in
                 _ = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
                 return try LoRA(configuration, on: model, generator: generator)

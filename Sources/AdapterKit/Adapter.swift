@@ -62,14 +62,37 @@ public protocol Adapter: AnyObject, SendableMetatype {
 public struct AdapterPlan {
     /// What will be trained, for people: "LoRA of rank 4 on 24 modules".
     public let summary: (AdaptedModel) throws -> String
+    /// What it will consist of, told from shapes alone: neither weights nor, where it can do without, a text model
+    /// need be there.
+    public let parts: (AdaptedModel) throws -> AdapterParts
     /// Makes it, drawing what is drawn from the generator.
     public let make: (AdaptedModel, Generator) throws -> any Adapter
 
     public init(
         summary: @escaping (AdaptedModel) throws -> String,
+        parts: @escaping (AdaptedModel) throws -> AdapterParts,
         make: @escaping (AdaptedModel, Generator) throws -> any Adapter
     ) {
         self.summary = summary
+        self.parts = parts
         self.make = make
+    }
+}
+
+/// What an adapter consists of.
+public struct AdapterParts: Equatable, Sendable {
+    public var kind: String
+    /// Trainable parameters, float32.
+    public var parameters: Int
+    /// The modules it attaches to, by path.
+    public var modules: [String]
+    /// What could not be told yet, and why.
+    public var unknown: String?
+
+    public init(kind: String, parameters: Int, modules: [String] = [], unknown: String? = nil) {
+        self.kind = kind
+        self.parameters = parameters
+        self.modules = modules
+        self.unknown = unknown
     }
 }

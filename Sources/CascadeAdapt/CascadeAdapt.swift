@@ -71,7 +71,7 @@ struct RootCommand: ParsableCommand {
             CommandGroup(name: "Train", subcommands: [ControlNetCommand.self, LoRACommand.self, FinetuneCommand.self]),
             CommandGroup(
                 name: "Adapters",
-                subcommands: [Export.self, MergeCommand.self, Extract.self, Resize.self, Inspect.self]),
+                subcommands: [Export.self, MergeCommand.self, Extract.self, Resize.self, Inspect.self, Plan.self]),
             CommandGroup(
                 name: "Data and models",
                 subcommands: [Dataset.self, Filter.self, Models.self]),

@@ -3,6 +3,7 @@ import Files
 import Glibc
 import JSON
 import Torch
+import Weights
 
 /// What `doctor` found: the engine, its libtorch, where each side's algebra comes from, models at hand.
 struct MachineReport {
@@ -108,8 +109,7 @@ struct MachineReport {
 
     /// Folders and files in `models/`, and repositories in the Hugging Face cache.
     private static func modelsAtHand() -> [String] {
-        let home = environment("HF_HOME") ?? environment("HOME").map { "\($0)/.cache/huggingface" }
-        let cache = home.map { "\($0)/hub" } ?? ""
+        let cache = ModelPlaces().cache
         func names(_ folder: String) -> [String] { Folder.isFolder(folder) ? (try? Folder.names(folder)) ?? [] : [] }
         return names("models").filter { !$0.hasPrefix(".") }.map { "models/\($0)" }
             + names(cache).filter { $0.hasPrefix("models--") }.map { "\(cache)/\($0)" }

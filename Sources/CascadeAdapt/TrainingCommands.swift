@@ -41,12 +41,22 @@ struct TrainingOptions: ParsableArguments {
         return options
     }
 
-    /// Runs a recipe and says how it ended.
+    /// Runs a recipe and says how it ended. A dry run has loaded and checked what the recipe needs first, and then
+    /// prints the plan.
     func run(
+        as kind: RecipeKind, _ plugIns: PlugIns,
         _ recipe: (Setting, RunOptions, Console) throws -> RunOutcome?
     ) throws {
         let console = Console.standardError(isQuiet: machine.quiet)
-        guard let outcome = try recipe(setting(), runOptions(), console) else { return }
+        let (setting, options) = (try setting(), try runOptions())
+        // The plan says all that the recipe would say of itself.
+        let recipeConsole = Console.standardError(isQuiet: machine.quiet || options.isDryRun)
+        guard let outcome = try recipe(setting, options, recipeConsole) else {
+            let plan = try TrainingPlan(setting, recipe: kind, options: options, plugIns: plugIns)
+            try plan.requireComplete()
+            for line in plan.lines { console.log(line) }
+            return
+        }
         guard outcome.isComplete else {
             console.log("stopped at update \(outcome.updates) and saved; the same command goes on from there")
             throw ExitCode(130)
@@ -80,7 +90,9 @@ struct ControlNetCommand: Action {
     @OptionGroup var options: TrainingOptions
 
     func run(in context: Context) throws {
-        try options.run { try ControlNetRecipe.run($0, options: $1, plugIns: context.plugIns, console: $2) }
+        try options.run(as: .controlnet, context.plugIns) {
+            try ControlNetRecipe.run($0, options: $1, plugIns: context.plugIns, console: $2)
+        }
     }
 }
 
@@ -91,7 +103,9 @@ struct LoRACommand: Action {
     @OptionGroup var options: TrainingOptions
 
     func run(in context: Context) throws {
-        try options.run { try LoRARecipe.run($0, options: $1, plugIns: context.plugIns, console: $2) }
+        try options.run(as: .lora, context.plugIns) {
+            try LoRARecipe.run($0, options: $1, plugIns: context.plugIns, console: $2)
+        }
     }
 }
 
@@ -102,7 +116,7 @@ struct FinetuneCommand: Action {
     @OptionGroup var options: TrainingOptions
 
     func run(in context: Context) throws {
-        try options.run { setting, options, console in
+        try options.run(as: .finetune, context.plugIns) { setting, options, console in
             try FinetuneRecipe.run(setting, options: options, console: console)
         }
     }

@@ -67,23 +67,23 @@ public struct AtomicFile: ~Copyable {
                 throw SystemError.current.failure("can't finish the file", path: path)
             }
             isCommitted = true
-            syncFolder()
+            syncFolder(of: path)
         }
-    }
-
-    /// Makes the new name survive a power cut; a file system that can't is no reason to fail.
-    private func syncFolder() {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard opened >= 0 else { return }
-        _ = fsync(opened)
-        _ = close(opened)
     }
 
     deinit {
         _ = close(descriptor)
         if let temporary, !isCommitted { _ = unlink(temporary) }
     }
+}
+
+/// Makes a new name survive a power cut; a file system that can't is no reason to fail.
+public func syncFolder(of path: String) {
+    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard opened >= 0 else { return }
+    _ = fsync(opened)
+    _ = close(opened)
 }
 
 /// Writes a file beside its place, syncs it and renames it over; on failure nothing has changed.

@@ -9,11 +9,11 @@ public struct Drops: Equatable, Sendable, CustomStringConvertible {
 
     public var isEmpty: Bool { samples.isEmpty && broken.isEmpty }
 
-    mutating func addSample(_ reason: String) { samples[reason, default: 0] += 1 }
+    public mutating func addSample(_ reason: String) { samples[reason, default: 0] += 1 }
 
     mutating func addBroken(_ reason: String) { broken[reason, default: 0] += 1 }
 
-    mutating func add(_ other: Drops) {
+    public mutating func add(_ other: Drops) {
         samples.merge(other.samples, uniquingKeysWith: +)
         broken.merge(other.broken, uniquingKeysWith: +)
     }

@@ -49,6 +49,9 @@ struct LoaderState: Equatable, Sendable {
 
 /// Reads, decodes and crops samples into batches by aspect-ratio bucket. It belongs to one thread.
 struct BatchLoader {
+    /// The reason for which a sample is left out whose picture is broken.
+    static let undecodable = "picture can't be decoded"
+
     private let stream: SampleStream
     private let buckets: AspectBuckets
     private let batchSize: Int
@@ -104,7 +107,7 @@ struct BatchLoader {
             if resumed == nil { state.position = stream.position }
             guard let bytes = sample.picture, let caption = sample.caption else { continue }
             guard let (picture, bucket) = fitted(bytes, sample.place) else {
-                stream.refuse("picture can't be decoded")
+                stream.refuse(Self.undecodable)
                 continue
             }
             queues[bucket, default: []].append(

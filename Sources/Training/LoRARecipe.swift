@@ -38,9 +38,7 @@ public enum LoRARecipe {
             adapters = try plans.map { try $0.make(model, generator) }
         }
         guard !adapters.isEmpty else {
-            throw Failure.input(
-                "the configuration asks for no adapter", at: setting.place,
-                expected: "module_filters and rank, or train_tokens")
+            throw noAdapter(setting)
         }
         for adapter in adapters { try adapter.attach() }
         parts.describe(
@@ -78,5 +76,12 @@ public enum LoRARecipe {
             return .init(text: text, pattern: parts[1].isNull ? nil : parts[1].text)
         }
         return reading
+    }
+
+    /// What is wrong with a configuration that trains nothing.
+    static func noAdapter(_ setting: Setting) -> Failure {
+        .input(
+            "the configuration asks for no adapter", at: setting.place,
+            expected: "module_filters and rank, or train_tokens")
     }
 }

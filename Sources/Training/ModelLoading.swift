@@ -50,17 +50,23 @@ struct ModelLoading {
             throw Failure.input(
                 "there is no file for the weights of \(part.description)", at: place,
                 expected: "a file of weights, or a folder with one", got: path,
-                advice: "check the path; it is taken from the folder the command runs in")
+                advice: KnownModel.command(toGet: path).map { "get it with: \($0)" }
+                    ?? "check the path; it is taken from the folder the command runs in")
         }
         return try Checkpoint(path).tensors(of: part)
+    }
+
+    /// What is wrong with a configuration of an adapter that names no base.
+    var baseIsUnnamed: Failure {
+        .input(
+            "`generator_checkpoint_path` is missing", at: run.places.generator,
+            expected: "the checkpoint of the base", advice: "an adapter on an untrained base would get no gradient")
     }
 
     /// The trained Stage C that adapters are put on, frozen, in the run's dtype.
     func base() throws -> (stageC: StageC, identity: BaseModel) {
         guard let path = run.generatorPath else {
-            throw Failure.input(
-                "`generator_checkpoint_path` is missing", at: run.places.generator,
-                expected: "the checkpoint of the base", advice: "an adapter on an untrained base would get no gradient")
+            throw baseIsUnnamed
         }
         let file = try weights(.stageC, path, at: run.places.generator)
         let store = ParameterStore(from: StoredParameters(file), dtype: run.dtype ?? .float32, device: device)
@@ -108,13 +114,7 @@ struct ModelLoading {
         let folder = try ModelFolder.find(name, at: run.places.image)
         let configuration = try CLIPVisionConfiguration(
             JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
-        let width = try architecture().clipImageWidth
-        guard configuration.projected == width, configuration.channels == 3 else {
-            throw Failure.input(
-                "this picture tower does not suit the model", at: run.places.image,
-                expected: "embeddings of \(width) numbers (`c_clip_img`) of pictures with 3 channels",
-                got: "\(configuration.projected) numbers, \(configuration.channels) channels")
-        }
+        try check(configuration)
         let file = try weights(.clipVision, folder, at: run.places.image)
         let store = ParameterStore(
             from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: run.dtype ?? .float32,
@@ -122,6 +122,17 @@ struct ModelLoading {
         let tower = try CLIPVisionTower(configuration, store.root)
         try store.finish()
         return PictureEncoder(tower: tower)
+    }
+
+    /// - Throws: a failure of the input where a picture tower does not make the embeddings that Stage C takes.
+    func check(_ configuration: CLIPVisionConfiguration) throws {
+        let width = try architecture().clipImageWidth
+        guard configuration.projected == width, configuration.channels == 3 else {
+            throw Failure.input(
+                "this picture tower does not suit the model", at: run.places.image,
+                expected: "embeddings of \(width) numbers (`c_clip_img`) of pictures with 3 channels",
+                got: "\(configuration.projected) numbers, \(configuration.channels) channels")
+        }
     }
 }
 

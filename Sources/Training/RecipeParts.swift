@@ -49,7 +49,7 @@ struct RecipeParts {
     }
 
     /// What pictures and latents may each take of the memory.
-    private static let cacheBytes = 256 << 20
+    static let cacheBytes = 256 << 20
 
     var latentCache: LatentCache? { run.isCachingInMemory ? LatentCache(limit: Self.cacheBytes) : nil }
 

@@ -14,7 +14,7 @@ struct House {
         ["Files"],
         ["JSON"],
         ["Torch", "LinearAlgebra"],
-        ["Shards", "Images", "Weights", "Settings", "Telemetry"],
+        ["Shards", "Web", "Images", "Weights", "Settings", "Telemetry"],
         ["Layers"],
         ["Cascade"],
         ["Diffusion"],

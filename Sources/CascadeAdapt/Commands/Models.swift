@@ -3,5 +3,6 @@ import ArgumentParser
 /// `models`: files of weights.
 struct Models: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make the models that a run needs.", subcommands: [ModelsDraw.self])
+        abstract: "Find, get and make the models that a run needs.",
+        subcommands: [ModelsList.self, ModelsGet.self, ModelsDraw.self])
 }

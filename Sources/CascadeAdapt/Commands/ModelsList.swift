@@ -1,0 +1,59 @@
+import ArgumentParser
+import JSON
+import Weights
+
+/// `models list`: the models that are known by name, and whether they are here.
+struct ModelsList: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the models that are known by name, and where they are.",
+        discussion: """
+            Models are looked for in models/ of the working folder and in the cache of the Hugging Face hub \
+            (HF_HUB_CACHE, HF_HOME). Get one with: cascade-adapt models get NAME
+            """)
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run(in context: Context) throws {
+        let places = ModelPlaces()
+        let found = KnownModel.all.map { (model: $0, path: places.path(of: $0)) }
+        if json { return try Output().result(["models": .array(found.map { $0.model.json(path: $0.path) })]) }
+        let width = KnownModel.all.map(\.name.count).max() ?? 0
+        for (model, path) in found {
+            let name = model.name + String(repeating: " ", count: width - model.name.count)
+            let indent = String(repeating: " ", count: width + 2)
+            try Output().result("\(name)  \(model.description)\(model.size.map { ", \($0)" } ?? "")")
+            try Output().result("\(indent)from \(model.origin); \(model.licence)")
+            try Output().result("\(indent)\(path.map { "here: \($0)" } ?? "not here")")
+        }
+    }
+}
+
+extension KnownModel {
+    /// About how large, for people.
+    fileprivate var size: String? {
+        megabytes.map { $0 < 1000 ? "about \($0) MB" : "about \(Double(($0 + 50) / 100) / 10) GB" }
+    }
+
+    /// Whence, for people.
+    var origin: String {
+        switch source {
+        case .hubFile(let repository, let file): "huggingface.co/\(repository), \(file)"
+        case .hubFolder(let repository): "huggingface.co/\(repository)"
+        case .web(let address): address
+        case .byHand(let words): words
+        }
+    }
+
+    fileprivate func json(path: String?) -> JSON {
+        var gettable = true
+        if case .byHand = source { gettable = false }
+        return [
+            "name": .string(name), "description": .string(description), "source": .string(origin),
+            "licence": .string(licence),
+            "bytes_about": megabytes.map { .integer(Int64($0) * 1_000_000) } ?? .null,
+            "path": path.map(JSON.string) ?? .null, "here": .bool(path != nil),
+            "get": gettable ? .string("cascade-adapt models get \(name)") : .null,
+        ]
+    }
+}

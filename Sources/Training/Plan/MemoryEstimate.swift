@@ -1,0 +1,103 @@
+import Cascade
+import Torch
+
+/// What a run will take of memory, in bytes, by part.
+///
+/// Weights: parameters times the bytes of their dtype; those that stay in a mapped file are told apart, for the system
+/// can drop and read them again. What is trained: four bytes each for weight and gradient, eight for AdamW's moments.
+///
+/// Activations are counted per position of a feature map, in units of the level's width (source: what each operator
+/// keeps for its backward pass). Frozen, a residual block keeps its input, the normalised convolution's input and the
+/// four-fold expansion, 6; attention keeps its input, queries, keys, values, their joined copies and the result, 8; a
+/// feed-forward block 5; a timestep block nothing. A trained weight makes each product keep its input too: 12, 10, 10
+/// and 1. With checkpointing each block keeps its input alone, and one block at a time is computed in full.
+/// The picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S keeps about
+/// 560 numbers a pixel (three tensors for each convolution with batch norm and SiLU, two without). The 40, and what the
+/// program takes by itself, are set on LoRA runs of the tiny model at 128 and 512 pixels; a run not used for that (384
+/// pixels, rank 32) came out at 0.96 of what was measured, a ControlNet with EffNet trunk at 0.87. No larger model has
+/// been measured.
+struct MemoryEstimate {
+    struct Part {
+        let name: String
+        let bytes: Int
+        /// Whether these bytes are pages of a mapped file, which count as nobody's.
+        var isMapped = false
+    }
+
+    private(set) var parts: [Part] = []
+
+    var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
+    var mapped: Int { parts.filter(\.isMapped).reduce(0) { $0 + $1.bytes } }
+
+    /// What the program and libtorch take by themselves.
+    static let program = 92 << 20
+
+    mutating func add(_ name: String, _ bytes: Int, isMapped: Bool = false) {
+        if bytes > 0 { parts.append(Part(name: name, bytes: bytes, isMapped: isMapped)) }
+    }
+
+    /// Weights, gradients and moments of what is trained.
+    mutating func addTrained(_ parameters: Int) {
+        add("trained weights", 4 * parameters)
+        add("gradients", 4 * parameters)
+        add("optimizer", 8 * parameters)
+    }
+
+    /// How a batch goes through Stage C.
+    struct Pass {
+        /// Pictures in a micro batch.
+        var batch: Int
+        /// A picture's sides, in pixels; a latent is a 32nd of them.
+        var imageSize: Int
+        var isCheckpointing: Bool
+        var trainsWhole: Bool
+        /// The first residual block whose input needs a gradient.
+        var firstBlock = 0
+        /// Modules with a LoRA: each keeps its input, and what came out of the thin product.
+        var adapted: [String] = []
+    }
+
+    /// Bytes that Stage C's forward pass keeps, in float32.
+    static func activations(_ c: StageCConfiguration, _ pass: Pass) -> Int {
+        let side = max(1, (pass.imageSize + 31) / 32 / c.patchSize)
+        let tokens = pass.trainsWhole ? [12, 1, 10, 10] : [6, 0, 8, 5]
+        let units: [Character: Int] = ["C": tokens[0], "T": tokens[1], "A": tokens[2], "F": tokens[3]]
+        let text = 77 + 2 * c.clipSequence
+        var (kept, largest, index) = (0, 0, 0)
+        for row in 0...1 {
+            for step in 0..<c.levels {
+                let level = row == 0 ? step : c.levels - 1 - step
+                let halvings = c.switchLevel.map { $0.prefix(level).filter(\.self).count } ?? level
+                let positions = pass.batch * max(1, side >> halvings) * max(1, side >> halvings)
+                let width = c.hidden[level]
+                let runs = c.blocks[row][step] * c.blockRepeat[row][step]
+                for _ in 0..<runs {
+                    for letter in c.levelConfiguration[level] {
+                        if letter == "C" { index += 1 }
+                        guard index > pass.firstBlock else { continue }
+                        let condition = letter == "A" ? 2 * text * pass.batch : 0
+                        let whole = 4 * width * ((units[letter] ?? 0) * positions + condition)
+                        kept += pass.isCheckpointing ? 4 * width * positions : whole
+                        largest = max(largest, whole)
+                    }
+                }
+                // What a LoRA's first product keeps of its input.
+                let inputs = pass.adapted.filter { $0.hasPrefix("\(row == 0 ? "down" : "up")_blocks.\(step).") }.count
+                if !pass.isCheckpointing { kept += 4 * width * positions * inputs }
+            }
+        }
+        return kept + largest
+    }
+
+    /// Bytes that the text tower keeps where a token is trained: per layer and token 14 widths and the attention's
+    /// rows; else what one layer holds at once.
+    static func textActivations(_ text: CLIPTextConfiguration, batch: Int, isTrained: Bool) -> Int {
+        let layer = 4 * batch * 77 * (14 * text.width + 77 * text.heads)
+        return isTrained ? layer * text.layers : layer
+    }
+
+    /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained.
+    static func efficientNet(batch: Int, side: Int, isTrained: Bool) -> Int {
+        4 * batch * side * side * (isTrained ? 560 : 40)
+    }
+}

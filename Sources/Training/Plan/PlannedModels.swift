@@ -1,0 +1,155 @@
+import AdapterKit
+import Cascade
+import Failures
+import Files
+import JSON
+import Layers
+import Torch
+import Weights
+
+/// The networks of a run without their numbers: what they would take, and whether their files fit them.
+///
+/// Every parameter is one number seen in its whole shape, so that Stage C of 3.6 billion parameters stands in a
+/// moment and takes no memory. Files that are there are checked key by key; only their headers are read.
+struct PlannedModels {
+    /// A file or folder that the run needs and that is not here.
+    struct Missing: Equatable {
+        let key: String
+        let path: String
+        /// Where the configuration names it.
+        let place: Failure.Place
+
+        /// What gets it, where anything known does.
+        var command: String? { KnownModel.command(toGet: path) }
+    }
+
+    /// A network that is only used.
+    struct Frozen {
+        let name: String
+        let parameters: Int
+        let bytes: Int
+        /// Whether its numbers stay in the mapped file, as it is stored in the run's dtype.
+        let isMapped: Bool
+    }
+
+    let stageC: StageC
+    let frozen: [Frozen]
+    let text: TextEncoder?
+    let textConfiguration: CLIPTextConfiguration
+    private(set) var missing: [Missing] = []
+
+    /// - Parameter trainsWhole: whether Stage C itself is trained, in float32 and from scratch if it has no file.
+    init(_ run: RunConfiguration, loading: ModelLoading, trainsWhole: Bool) throws {
+        var missing: [Missing] = []
+        func file(_ path: String, _ key: String, _ place: Failure.Place) throws -> SafetensorsFile? {
+            guard fileExists(path) else {
+                missing.append(Missing(key: key, path: path, place: place))
+                return nil
+            }
+            return try SafetensorsFile(path)
+        }
+        let dtype = run.dtype ?? .float32
+        var frozen: [Frozen] = []
+        func add(_ name: String, _ store: ParameterStore, _ file: SafetensorsFile?, _ dtype: DType) {
+            let parameters = store.entries.reduce(0) { $0 + $1.tensor.count }
+            let isMapped = loading.device == .cpu && file?.entries.allSatisfy { $0.dtype == dtype } == true
+            frozen.append(
+                Frozen(name: name, parameters: parameters, bytes: parameters * dtype.size, isMapped: isMapped))
+        }
+
+        if !trainsWhole && run.generatorPath == nil { throw loading.baseIsUnnamed }
+        let baseFile = try run.generatorPath.flatMap { try file($0, "generator_checkpoint_path", run.places.generator) }
+        let base = ParameterStore(from: ShapesOnly(baseFile))
+        stageC = try StageC(loading.architecture(), base)
+        if !trainsWhole { add("base", base, baseFile, dtype) }
+
+        let effnetFile = try file(run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
+        let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))
+        _ = try EffNetEncoder(EffNetEncoder.Configuration(), effnet.root)
+        try effnet.finish()
+        add("effnet", effnet, effnetFile, .float32)
+
+        if let previewer = try file(run.previewerPath, "previewer_checkpoint_path", run.places.previewer) {
+            let parameters = previewer.entries.reduce(0) { $0 + $1.count }
+            frozen.append(
+                Frozen(
+                    name: "previewer", parameters: parameters, bytes: parameters * 4,
+                    isMapped: loading.device == .cpu && previewer.entries.allSatisfy { $0.dtype == .float32 }))
+        } else {
+            let store = ParameterStore(from: ShapesOnly(nil))
+            _ = try Previewer(.init(), store.root)
+            add("previewer", store, nil, .float32)
+        }
+
+        func folder(_ name: String, _ key: String, _ place: Failure.Place) -> String? {
+            let found = ModelPlaces().folders(of: name).first { fileExists("\($0)/config.json") }
+            if found == nil { missing.append(Missing(key: key, path: name, place: place)) }
+            return found
+        }
+        let textFolder = folder(run.clipTextModel, "clip_text_model_name", run.places.text)
+        textConfiguration =
+            try textFolder.map { try CLIPTextConfiguration(JSON.read("\($0)/config.json"), file: "\($0)/config.json") }
+            ?? .bigG
+        let textFile = try textFolder.flatMap {
+            try file("\($0)/model.safetensors", "clip_text_model_name", run.places.text)
+        }
+        let store = ParameterStore(from: ShapesOnly(textFile, ignoring: CLIPTextTower.ignores))
+        let tower = try CLIPTextTower(textConfiguration, store.root)
+        try store.finish()
+        add("text", store, textFile, dtype)
+        text = try textFolder.map { TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: $0)) }
+
+        if let name = run.clipImageModel {
+            let key = "clip_image_model_name"
+            let folder = folder(name, key, run.places.image)
+            let configuration =
+                try folder.map {
+                    try CLIPVisionConfiguration(JSON.read("\($0)/config.json"), file: "\($0)/config.json")
+                } ?? .largePatch14
+            if folder != nil { try loading.check(configuration) }
+            let file = try folder.flatMap { try file("\($0)/model.safetensors", key, run.places.image) }
+            let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores))
+            _ = try CLIPVisionTower(configuration, store.root)
+            try store.finish()
+            add("pictures", store, file, dtype)
+        }
+        self.frozen = frozen
+        self.missing = missing
+    }
+}
+
+/// Gives every parameter its shape and no memory; checks it against a file where there is one.
+final class ShapesOnly: ParameterSource {
+    private let stored: StoredParameters?
+
+    init(_ file: SafetensorsFile?, ignoring: @escaping (String) -> Bool = { _ in false }) {
+        stored = file.map { StoredParameters($0, ignoring: ignoring) }
+    }
+
+    func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
+        _ = try stored?.value(key, shape: shape, initial: initial)
+        return try .zeros(shape.map { _ in 1 }).expanded(shape)
+    }
+
+    func finish() throws { try stored?.finish() }
+}
+
+extension CLIPTextConfiguration {
+    /// The text tower of CLIP ViT-bigG/14, which Stable Cascade was trained with.
+    static let bigG: CLIPTextConfiguration = {
+        var text = CLIPTextConfiguration()
+        (text.width, text.innerWidth, text.layers, text.heads) = (1280, 5120, 32, 20)
+        (text.projected, text.activation) = (1280, .gelu)
+        return text
+    }()
+}
+
+extension CLIPVisionConfiguration {
+    /// The picture tower of CLIP ViT-L/14, which Stable Cascade was trained with.
+    static let largePatch14: CLIPVisionConfiguration = {
+        var pictures = CLIPVisionConfiguration()
+        (pictures.width, pictures.innerWidth, pictures.layers, pictures.heads) = (1024, 4096, 24, 16)
+        (pictures.projected, pictures.patchSize) = (768, 14)
+        return pictures
+    }()
+}

@@ -1,0 +1,100 @@
+import JSON
+
+extension TrainingPlan {
+    /// For programs.
+    public var json: JSON {
+        [
+            "recipe": .string(recipe.rawValue),
+            "experiment_id": .string(run.experimentID),
+            "model_version": .string(run.modelVersion),
+            "updates": .integer(Int64(updates)),
+            "steps": .integer(Int64(updates * run.accumulation)),
+            "batch_size": .integer(Int64(run.batchSize)),
+            "epochs": epochs.map(JSON.number) ?? .null,
+            "parameters": [
+                "trainable": .integer(Int64(trainable)),
+                "groups": .array(
+                    groups.map { ["name": .string($0.name), "parameters": .integer(Int64($0.parameters))] }),
+            ],
+            "injection_points": .array(
+                points.map {
+                    [
+                        "index": $0.index.map { .integer(Int64($0)) } ?? .null, "name": .string($0.name),
+                        "selected": .bool($0.isSelected),
+                    ]
+                }),
+            "memory": [
+                "bytes": .integer(Int64(memory.bytes)),
+                "mapped_bytes": .integer(Int64(memory.mapped)),
+                "parts": .array(
+                    memory.parts.map {
+                        [
+                            "name": .string($0.name), "bytes": .integer(Int64($0.bytes)),
+                            "mapped": .bool($0.isMapped),
+                        ]
+                    }),
+            ],
+            "data": [
+                "samples": .integer(Int64(data.samples)),
+                "kept": .integer(Int64(data.kept)),
+                "dropped": Self.counts(data.drops.samples),
+                "broken": Self.counts(data.drops.broken),
+                "shards": .integer(Int64(shards)),
+                "decoded": .integer(Int64(data.decoded)),
+            ],
+            "missing": .array(
+                missing.map {
+                    [
+                        "key": .string($0.key), "path": .string($0.path),
+                        "command": $0.command.map(JSON.string) ?? .null,
+                    ]
+                }),
+            "unknown": .array(unknown.map(JSON.string)),
+        ]
+    }
+
+    private static func counts(_ counts: [String: Int]) -> JSON {
+        var object = JSON.Object()
+        for (reason, count) in counts.sorted(by: { $0.key < $1.key }) { object[reason] = .integer(Int64(count)) }
+        return .object(object)
+    }
+
+    /// For people.
+    public var lines: [String] {
+        var lines = ["\(run.experimentID): \(recipe.rawValue) on \(run.modelVersion)"]
+        lines.append("\(trainable) trainable parameters")
+        if groups.count > 1 { lines += groups.map { "  \($0.name): \($0.parameters)" } }
+        if !points.isEmpty {
+            let selected = points.filter(\.isSelected)
+            // Stage C of 3.6 billion parameters has 647 modules: then what is chosen is enough for a person.
+            let shown = points.count <= 64 ? points : selected
+            let note = points.count <= 64 ? "" : " (--json lists them all)"
+            lines.append("\(selected.count) of \(points.count) injection points\(note):")
+            lines += shown.map { "  \($0.isSelected ? "*" : " ") \($0.name)" }
+        }
+        let own = memory.bytes - memory.mapped
+        lines.append(
+            "about \(Self.megabytes(own)) of memory"
+                + (memory.mapped > 0 ? ", and \(Self.megabytes(memory.mapped)) of mapped files" : ""))
+        lines += memory.parts.map { "  \($0.name): \(Self.megabytes($0.bytes))\($0.isMapped ? ", mapped" : "")" }
+        lines.append(
+            "\(updates) updates of \(run.batchSize) samples"
+                + (run.accumulation > 1 ? " in \(run.accumulation) steps each" : "")
+                + (epochs.map { ", \(($0 * 100).rounded() / 100) epochs" } ?? ""))
+        let lost = data.drops.isEmpty ? "" : "; left out: \(data.drops)"
+        lines.append("\(data.kept) of \(data.samples) samples in \(shards) shards\(lost)")
+        if data.decoded < data.kept {
+            lines.append("  \(data.decoded) pictures were decoded, the others may be broken")
+        }
+        lines += unknown.map { "not known: \($0)" }
+        lines += missing.map { item in
+            "missing: \(item.key) \(item.path)" + (item.command.map { "; get it with: \($0)" } ?? "")
+        }
+        return lines
+    }
+
+    private static func megabytes(_ bytes: Int) -> String {
+        bytes < 10_000_000_000
+            ? "\((bytes + 500_000) / 1_000_000) MB" : "\((bytes + 50_000_000) / 100_000_000 * 100) MB"
+    }
+}

@@ -1,0 +1,233 @@
+import AdapterKit
+import Cascade
+import Failures
+import JSON
+import Layers
+import Settings
+import Shards
+import Torch
+import Weights
+
+/// Which recipe a configuration is for.
+public enum RecipeKind: String, CaseIterable, Sendable {
+    case controlnet, lora, finetune
+
+    /// Told by the keys that only one recipe has.
+    public init(of setting: Setting) {
+        func has(_ keys: String...) -> Bool { keys.contains { setting[$0] != nil } }
+        if has("controlnet_blocks", "controlnet_filter") {
+            self = .controlnet
+        } else if has("module_filters", "rank", "train_tokens", "lora_checkpoint_path") {
+            self = .lora
+        } else {
+            self = .finetune
+        }
+    }
+}
+
+/// What a run would do, told without loading weights: injection points, trainable parameters, memory, data.
+///
+/// A model or shard that is not here is listed with the command that gets it, and the rest is told all the same.
+public struct TrainingPlan {
+    /// Something trained: a kind of adapter, the ControlNet's parts, or Stage C whole.
+    struct Group {
+        let name: String
+        let parameters: Int
+        let dtype = DType.float32
+    }
+
+    /// A place at which an adapter can attach.
+    struct Point {
+        /// The residual block's index; nil for a module.
+        let index: Int?
+        let name: String
+        let isSelected: Bool
+    }
+
+    let recipe: RecipeKind
+    let run: RunConfiguration
+    let updates: Int
+    private(set) var groups: [Group] = []
+    private(set) var points: [Point] = []
+    private(set) var memory = MemoryEstimate()
+    private(set) var data = DataCount()
+    private(set) var shards = 0
+    private(set) var missing: [PlannedModels.Missing] = []
+    /// What could not be told, and why.
+    private(set) var unknown: [String] = []
+
+    var trainable: Int { groups.reduce(0) { $0 + $1.parameters } }
+
+    /// - Parameter recipe: nil tells it by the configuration's keys.
+    public init(
+        _ setting: Setting, recipe: RecipeKind? = nil, options: RunOptions, plugIns: PlugIns
+    ) throws {
+        var fields = try setting.fields()
+        run = try RunConfiguration(&fields)
+        self.recipe = recipe ?? RecipeKind(of: setting)
+        updates = min(run.updates, options.steps ?? run.updates)
+        switch self.recipe {
+        case .controlnet:
+            let own = try ControlNetConfiguration(&fields)
+            try fields.finish()
+            let models = try planned(options, trainsWhole: false)
+            try planControlNet(own, models, plugIns)
+        case .lora:
+            _ = try fields.value("adaptive_loss_weight", default: false)
+            let startPath: String? = try fields.optional("lora_checkpoint_path")
+            let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+            try fields.finish()
+            guard !plans.isEmpty || startPath != nil else { throw LoRARecipe.noAdapter(setting) }
+            let models = try planned(options, trainsWhole: false)
+            try planAdapters(plans, startPath, models)
+        case .finetune:
+            _ = try fields.value("adaptive_loss_weight", default: false)
+            try fields.finish()
+            let models = try planned(options, trainsWhole: true)
+            planWhole(models)
+        }
+        try countData()
+        addDataMemory()
+    }
+
+    /// The networks, and what the frozen ones take.
+    private mutating func planned(_ options: RunOptions, trainsWhole: Bool) throws -> PlannedModels {
+        let models = try PlannedModels(
+            run, loading: ModelLoading(run: run, device: options.device), trainsWhole: trainsWhole)
+        missing += models.missing
+        for frozen in models.frozen { memory.add(frozen.name, frozen.bytes, isMapped: frozen.isMapped) }
+        return models
+    }
+
+    private func pass(_ models: PlannedModels) -> MemoryEstimate.Pass {
+        .init(
+            batch: run.microBatchSize, imageSize: run.imageSize, isCheckpointing: run.isCheckpointing,
+            trainsWhole: recipe == .finetune)
+    }
+
+    /// What is trained and what a pass keeps, once the groups are known.
+    private mutating func addMemory(_ models: PlannedModels, _ pass: MemoryEstimate.Pass, tokens: Bool = false) {
+        memory.addTrained(trainable)
+        memory.add("activations", MemoryEstimate.activations(models.stageC.configuration, pass))
+        memory.add(
+            "text activations",
+            MemoryEstimate.textActivations(models.textConfiguration, batch: pass.batch, isTrained: tokens))
+        // Latents that are kept are made picture by picture.
+        let encoded = run.isCachingInMemory ? 1 : pass.batch
+        memory.add(
+            "picture encoding",
+            MemoryEstimate.efficientNet(batch: encoded, side: run.imageSize, isTrained: false))
+        memory.add("program", MemoryEstimate.program)
+    }
+
+    // MARK: The recipes
+
+    private mutating func planControlNet(
+        _ own: ControlNetConfiguration, _ models: PlannedModels, _ plugIns: PlugIns
+    ) throws {
+        let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
+        try models.stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        let file = try own.checkpointPath.map { try SafetensorsFile($0) }
+        let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
+        _ = try ControlNetTrunk(
+            .init(
+                inputs: filter.channels, projected: models.stageC.configuration.hidden[0], blocks: own.blocks,
+                bottleneckMode: own.bottleneckMode), store.root)
+        try store.finish()
+        func count(_ prefix: String) -> Int {
+            store.parameters.filter { $0.name.hasPrefix(prefix) }.reduce(0) { $0 + $1.tensor.count }
+        }
+        groups = [
+            Group(name: "backbone (\(own.bottleneckMode.rawValue))", parameters: count("backbone.")),
+            Group(name: "projections", parameters: count("projections.")),
+        ]
+        points = models.stageC.injectionPoints.compactMap { point in
+            guard case .residualBlock(let index) = point else { return nil }
+            return Point(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
+        }
+        var pass = pass(models)
+        pass.firstBlock = own.blocks.min() ?? 0
+        addMemory(models, pass)
+        if own.bottleneckMode == .effnet {
+            // What size of condition a filter makes is told by making one.
+            let blank = try Tensor.zeros([1, 3, run.imageSize, run.imageSize])
+            let side = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
+            memory.add("trunk", MemoryEstimate.efficientNet(batch: pass.batch, side: side, isTrained: true))
+        }
+    }
+
+    private mutating func planAdapters(
+        _ plans: [AdapterPlan], _ startPath: String?, _ models: PlannedModels
+    ) throws {
+        let model = AdaptedModel(
+            stageC: models.stageC, text: models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
+        let parts = try startPath.map(Self.parts(ofFile:)) ?? plans.map { try $0.parts(model) }
+        groups = parts.map { Group(name: $0.kind, parameters: $0.parameters) }
+        unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
+        let selected = Set(parts.flatMap(\.modules))
+        points = models.stageC.injectionPoints.compactMap { point in
+            guard case .module(let path) = point else { return nil }
+            return Point(index: nil, name: path, isSelected: selected.contains(path))
+        }
+        var pass = pass(models)
+        pass.adapted = Array(selected)
+        addMemory(models, pass, tokens: parts.contains { $0.modules.isEmpty })
+    }
+
+    /// What the adapters of a file consist of.
+    private static func parts(ofFile path: String) throws -> [AdapterParts] {
+        let file = try AdapterFile(path)
+        let suffix = ".lora_down.weight"
+        return file.kinds.sorted().map { kind in
+            let isTokens = kind == "tokens"
+            let entries = file.weights.entries.filter {
+                $0.name.hasPrefix("tokens.") == isTokens && $0.name != "tokens.start"
+            }
+            let modules = entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
+            return AdapterParts(
+                kind: kind, parameters: entries.reduce(0) { $0 + $1.count }, modules: isTokens ? [] : modules)
+        }
+    }
+
+    private mutating func planWhole(_ models: PlannedModels) {
+        let parameters = models.stageC.store.parameters.reduce(0) { $0 + $1.tensor.count }
+        groups = [Group(name: "Stage C whole", parameters: parameters)]
+        addMemory(models, pass(models))
+    }
+
+    // MARK: The data
+
+    private mutating func countData() throws {
+        var paths: [String] = []
+        for specification in run.webdatasetPath {
+            do {
+                paths += try resolveShards([specification])
+            } catch let failure as Failure where failure.blame == .input {
+                missing.append(.init(key: "webdataset_path", path: specification, place: run.places.data))
+            }
+        }
+        shards = paths.count
+        data = DataCount(paths)
+    }
+
+    /// Samples that wait, batches on their way, and pictures that are kept from epoch to epoch.
+    private mutating func addDataMemory() {
+        guard data.kept > 0 else { return }
+        let waiting = min(data.bytes / data.kept * min(run.shuffleBuffer, data.kept), 512 << 20)
+        let picture = run.imageSize * run.imageSize * 3
+        let batches = 4 * run.microBatchSize * picture
+        let kept = run.isCachingInMemory ? min(data.kept * picture, RecipeParts.cacheBytes) : 0
+        memory.add("data", waiting + batches + kept)
+    }
+
+    /// How often every sample is seen; nil without samples.
+    var epochs: Double? { data.kept > 0 ? Double(updates * run.batchSize) / Double(data.kept) : nil }
+
+    /// - Throws: a failure of the input that names the first thing that is missing.
+    public func requireComplete() throws {
+        guard let first = missing.first else { return }
+        throw Failure.input(
+            "the run needs `\(first.key)`, which is not here", at: first.place, got: first.path,
+            advice: first.command.map { "get it with: \($0)" })
+    }
+}

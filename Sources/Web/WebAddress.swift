@@ -1,0 +1,93 @@
+import Failures
+
+/// An address on the web, `http:` or `https:`.
+///
+/// Its description leaves out what may be secret: user and password, and the query, where tokens and signatures stand.
+public struct WebAddress: Hashable, Sendable {
+    /// The whole address as it was written; not for messages.
+    public let text: String
+    /// `http` or `https`.
+    public let scheme: String
+    /// In lower case, without port.
+    public let host: String
+    public let port: Int
+    /// From the first slash on, without query.
+    public let path: String
+
+    /// Whether a text looks like an address with a scheme, known or not.
+    public static func isAddress(_ text: String) -> Bool { text.contains("://") }
+
+    /// - Throws: a failure of the input for anything but an `http:` or `https:` address; it does not repeat the text.
+    public init(_ text: String) throws {
+        let refusal = Failure.input(
+            "this is no address on the web", expected: "https://HOST/PATH or http://HOST/PATH",
+            got: WebAddress.scheme(of: text).map { "an address that begins with \($0):" })
+        guard let separator = WebAddress.separator(in: text), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw refusal
+        }
+        let scheme = text[..<separator.lowerBound].lowercased()
+        guard scheme == "http" || scheme == "https" else { throw refusal }
+        let rest = text[separator.upperBound...]
+        let authority = rest.prefix { !"/?#".contains($0) }
+        let place = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+        var host = place
+        var port = scheme == "https" ? 443 : 80
+        if let colon = place.lastIndex(of: ":"), !place[colon...].contains("]") {
+            guard let number = Int(place[place.index(after: colon)...]), (1...65535).contains(number) else {
+                throw refusal
+            }
+            host = place[..<colon]
+            port = number
+        }
+        guard !host.isEmpty, host.allSatisfy({ $0.isLetter || $0.isNumber || ".-_[]:".contains($0) }) else {
+            throw refusal
+        }
+        self.text = text
+        self.scheme = scheme
+        self.host = host.lowercased()
+        self.port = port
+        let path = rest[authority.endIndex...].prefix { !"?#".contains($0) }
+        self.path = path.isEmpty ? "/" : String(path)
+    }
+
+    /// The last part of the path, with `%20` and the like decoded; empty where the path ends with a slash.
+    public var fileName: String {
+        var bytes: [UInt8] = []
+        var rest = path.utf8.reversed().prefix { $0 != UInt8(ascii: "/") }.reversed()[...]
+        while let byte = rest.popFirst() {
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            if byte == UInt8(ascii: "%"), digits.utf8.count == 2, let decoded = UInt8(digits, radix: 16) {
+                bytes.append(decoded)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Whether another address is served by the same host at the same port in the same way.
+    public func isSameOrigin(as other: WebAddress) -> Bool {
+        (scheme, host, port) == (other.scheme, other.host, other.port)
+    }
+
+    private static func separator(in text: String) -> Range<String.Index>? {
+        guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else { return nil }
+        return colon..<text.index(colon, offsetBy: 3)
+    }
+
+    private static func scheme(of text: String) -> Substring? {
+        guard let separator = separator(in: text) else { return nil }
+        let scheme = text[..<separator.lowerBound]
+        return scheme.utf8.count <= 16 && scheme.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) })
+            ? scheme : nil
+    }
+}
+
+extension WebAddress: CustomStringConvertible {
+    public var description: String {
+        let standard = scheme == "https" ? 443 : 80
+        let query = text.contains("?") ? "?…" : ""
+        return "\(scheme)://\(host)\(port == standard ? "" : ":\(port)")\(path)\(query)"
+    }
+}

@@ -1,0 +1,117 @@
+import CCurl
+import Failures
+import Glibc
+
+/// A blocking HTTP client: how long it waits, how often it tries, and what makes it stop.
+///
+/// A value that is copied freely; every transfer has a connection of its own, so that threads share nothing.
+public struct WebClient: Sendable {
+    /// What a connection may take, and one that delivers nothing, in seconds.
+    public var connectSeconds = 20.0
+    /// Waiting this long for less than ``stallBytes`` breaks a transfer off.
+    public var stallSeconds = 30.0
+    public var stallBytes = 1024
+    /// Attempts in a row that may fail before the last one's failure is told.
+    public var attempts = 5
+    /// The pause after the first failed attempt; it doubles with each, up to ``longestPause``.
+    public var firstPause = 1.0
+    /// Also the most that a server's `Retry-After` is heeded.
+    public var longestPause = 60.0
+    public var mostRedirects = 10
+    /// Asked several times a second while something is waited for; true ends it with a `CancellationError`.
+    public var isCancelled: @Sendable () -> Bool
+    /// Told of each pause, for a person.
+    public var note: @Sendable (String) -> Void
+
+    public init(
+        isCancelled: @escaping @Sendable () -> Bool = { false }, note: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.isCancelled = isCancelled
+        self.note = note
+    }
+
+    /// Milliseconds that one call of the door may wait.
+    static let slice: Int32 = 100
+
+    /// Asks, follows redirects, and tries again where the connection or the server (429, 5xx) fails.
+    /// - Returns: the head of a response of any other status; its body is read from it.
+    /// - Throws: the last attempt's failure; `CancellationError`.
+    public func open(_ request: WebRequest) throws -> WebResponse {
+        var attempt = 0
+        while true {
+            attempt += 1
+            do {
+                let response = try openOnce(request)
+                guard response.status == 429 || response.status >= 500 else { return response }
+                guard attempt < attempts else { throw response.failure }
+                try pause(after: attempt, asked: response.retryAfter, "the server answers \(response.status)")
+            } catch let broken as WebBreak {
+                guard attempt < attempts else { throw broken.failure }
+                try pause(after: attempt, asked: nil, broken.reason)
+            }
+        }
+    }
+
+    /// Whether there is a file at an address.
+    public func offers(_ request: WebRequest) throws -> Bool {
+        let response = try open(request)
+        switch response.status {
+        case 200: return true
+        case 404, 410: return false
+        default: throw response.failure
+        }
+    }
+
+    /// One attempt, redirects followed. Secrets stay with the host they are meant for.
+    private func openOnce(_ request: WebRequest) throws -> WebResponse {
+        var asked = request
+        var passed: [WebHeaders] = []
+        while true {
+            let response = try WebResponse(asked, client: self, passed: passed)
+            guard [301, 302, 303, 307, 308].contains(response.status), let target = response.redirect else {
+                return response
+            }
+            guard passed.count < mostRedirects else {
+                throw Failure.run(
+                    "the server redirects without end", at: .init("\(request.address)"),
+                    got: "\(mostRedirects) redirects")
+            }
+            let next = try WebAddress(target)
+            if asked.address.scheme == "https" && next.scheme == "http" {
+                throw Failure.run(
+                    "the server redirects from https to http, which anybody on the way could change",
+                    at: .init("\(request.address)"), got: "\(next)")
+            }
+            passed.append(response.headers)
+            if !next.isSameOrigin(as: request.address) { asked.confinedHeaders = [] }
+            asked.address = next
+        }
+    }
+
+    /// Waits before the attempt after `attempt`.
+    func pause(after attempt: Int, asked: Double?, _ reason: String) throws {
+        let doubled = firstPause * Double(1 << min(attempt - 1, 20))
+        let seconds = min(max(asked ?? 0, doubled), longestPause)
+        note("\(reason); trying again in \(Int(seconds.rounded(.up))) s")
+        var left = seconds
+        while left > 0 {
+            if isCancelled() { throw CancellationError() }
+            let nap = min(left, Double(Self.slice) / 1000)
+            usleep(UInt32(nap * 1e6))
+            left -= nap
+        }
+        if isCancelled() { throw CancellationError() }
+    }
+}
+
+/// A connection that failed or broke off; another attempt may do better.
+struct WebBreak: Error {
+    let address: WebAddress
+    let reason: String
+
+    var failure: Failure {
+        .run(
+            "the connection failed", at: .init("\(address)"), got: reason,
+            advice: "check the network; what was downloaded so far is kept")
+    }
+}

@@ -1,0 +1,62 @@
+/// A GET, of a whole file or of a range of its bytes.
+public struct WebRequest: Sendable {
+    public var address: WebAddress
+    /// Sent wherever a redirect leads: `If-Range`, say.
+    public var headers: [WebHeader]
+    /// Secrets, sent to the address's own host and port alone: `Authorization`, the headers of an AWS signature.
+    public var confinedHeaders: [WebHeader]
+    /// The first byte wanted; nil asks for the file without a range.
+    public var firstByte: Int?
+    /// The last byte wanted; nil asks for all that follows the first.
+    public var lastByte: Int?
+
+    public init(_ address: WebAddress, headers: [WebHeader] = [], confinedHeaders: [WebHeader] = []) {
+        self.address = address
+        self.headers = headers
+        self.confinedHeaders = confinedHeaders
+    }
+}
+
+/// A line of a request's or a response's head.
+public struct WebHeader: Equatable, Sendable {
+    public var name: String
+    public var value: String
+
+    public init(_ name: String, _ value: String) {
+        self.name = name
+        self.value = value
+    }
+
+    /// The line as it is sent: one line, whatever the value holds.
+    var line: String { "\(name): \(value.filter { !$0.isNewline && $0 != "\0" })" }
+}
+
+/// The headers of a response, in their order.
+public struct WebHeaders: Equatable, Sendable {
+    public let all: [WebHeader]
+
+    /// Reads the lines between the status line and the empty one.
+    init(lines: String) {
+        all = lines.split(whereSeparator: \.isNewline).compactMap { line in
+            line.firstIndex(of: ":").map { colon in
+                WebHeader(
+                    String(line[..<colon]),
+                    String(line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }.trimmingEnd))
+            }
+        }
+    }
+
+    /// The first header of a name, however its letters are written.
+    public subscript(name: String) -> String? {
+        let name = name.lowercased()
+        return all.first { $0.name.lowercased() == name }?.value
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingEnd: Substring {
+        var text = self
+        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        return text
+    }
+}

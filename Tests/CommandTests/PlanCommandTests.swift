@@ -1,0 +1,123 @@
+import Foundation
+import JSON
+import Shards
+import TestSupport
+import Testing
+import Weights
+
+/// `plan`, held against what a run then does.
+@Suite struct PlanCommandTests {
+    private func configuration(_ scratch: Scratch, _ changes: [String: String]) throws -> String {
+        try scratch.write(TinyWorld.shared().configuration(in: scratch, changes), to: "run.yaml")
+    }
+
+    private func plan(_ path: String, _ more: String...) throws -> JSON {
+        try JSON.parse(try expectSuccess(["plan", path, "--json"] + more), file: "plan")
+    }
+
+    @Test(arguments: ["lora", "controlnet", "finetune"])
+    func `a run trains as many parameters as its plan says`(recipe: String) throws {
+        let scratch = try Scratch()
+        let keys = ["lora": TinyWorld.lora, "controlnet": TinyWorld.controlNet][recipe] ?? [:]
+        let path = try configuration(scratch, keys)
+        let plan = try plan(path)
+        #expect(plan["recipe"]?.stringValue == recipe)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["run.yaml"])
+        try #require(Command.run([recipe, path, "--steps", "1"]).status == 0)
+        let name = recipe == "finetune" ? "generator" : recipe
+        // One of the two moments has exactly the trained tensors.
+        let state = try SafetensorsFile(scratch["checkpoints/run/\(name)_optim.safetensors"])
+        let trained = state.entries.filter { $0.name.hasPrefix("exp_avg.") }.reduce(0) { $0 + $1.count }
+        #expect(trained > 0 && plan["parameters"]?["trainable"]?.intValue == trained)
+        let groups = plan["parameters"]?["groups"]?.arrayValue ?? []
+        #expect(groups.reduce(0) { $0 + ($1["parameters"]?.intValue ?? 0) } == trained)
+        #expect((plan["memory"]?["bytes"]?.intValue ?? 0) > 16 * trained)
+    }
+
+    @Test func `injection points are listed, the chosen ones marked`() throws {
+        let scratch = try Scratch()
+        let points = try #require(plan(configuration(scratch, TinyWorld.controlNet))["injection_points"]?.arrayValue)
+        #expect(points.map { $0["index"]?.intValue } == [0, 1, 2, 3, 4, 5])
+        #expect(points.filter { $0["selected"]?.boolValue == true }.map { $0["index"]?.intValue } == [0, 2, 5])
+        let modules = try #require(plan(configuration(scratch, TinyWorld.lora))["injection_points"]?.arrayValue)
+        for module in modules {
+            let name = try #require(module["name"]?.stringValue)
+            #expect(module["selected"]?.boolValue == name.contains(".attn"), "\(name)")
+        }
+    }
+
+    @Test func `samples are counted as the loader sees them`() throws {
+        let scratch = try Scratch()
+        let good = TinyWorld.pictures(5, seed: 0)
+        try TinyWorld.pack(good, to: scratch["good.tar"])
+        let tar = scratch["bad.tar"]
+        let made = try Command.run(
+            [
+                "-c",
+                """
+                printf x > 1.txt; printf junk > 2.jpg; printf x > 2.txt; printf junk > 3.jpg; \
+                printf '\\377' > 4.txt; printf junk > 4.jpg; tar cf '\(tar)' 1.txt 2.jpg 2.txt 3.jpg 4.jpg 4.txt
+                """,
+            ], in: scratch.path, program: "/bin/bash")
+        try #require(made.status == 0)
+        let path = try configuration(
+            scratch, TinyWorld.lora.merging(["webdataset_path": "['\(scratch["good.tar"])', '\(tar)']"]) { $1 })
+        let plan = try plan(path)
+        let data = try #require(plan["data"])
+        #expect(data["samples"]?.intValue == 9 && data["kept"]?.intValue == 5)
+        #expect(
+            data["dropped"] == [
+                "caption is not UTF-8": 1, "no caption": 1, "no picture": 1, "picture can't be decoded": 1,
+            ])
+        // 3 updates of 4 samples.
+        #expect(plan["epochs"]?.doubleValue == 12.0 / 5)
+    }
+
+    @Test func `what is missing is listed with its command, and the rest is told`() throws {
+        let scratch = try Scratch()
+        let changes = [
+            "generator_checkpoint_path": "models/stage_c_lite_bf16.safetensors", "model_version": "1B",
+            "effnet_checkpoint_path": "nowhere/effnet_encoder.safetensors", "webdataset_path": "none.tar",
+            "clip_text_model_name": "", "clip_image_model_name": "openai/clip-vit-large-patch14",
+        ]
+        let path = try configuration(scratch, TinyWorld.lora.merging(changes) { $1 })
+        let outcome = try Command.run(
+            ["plan", path, "--json"], in: scratch.path, environment: ["HF_HOME": scratch["cache"]])
+        #expect(outcome.status == 0, "\(outcome)")
+        let plan = try JSON.parse(outcome.output, file: "plan")
+        #expect(
+            plan["missing"]?.arrayValue?.map { $0["command"]?.stringValue } == [
+                "cascade-adapt models get stage-c-lite-bf16",
+                "cascade-adapt models get effnet -o nowhere/effnet_encoder.safetensors",
+                "cascade-adapt models get clip-text", "cascade-adapt models get clip-image", nil,
+            ])
+        // Stage C 1B has 32 attention blocks of width 1536; rank 2 on four projections each, and one new token.
+        let lora = 32 * 4 * 2 * (1536 + 1536)
+        #expect(plan["parameters"]?["groups"]?[0]?["parameters"]?.intValue == lora)
+        #expect(plan["parameters"]?["groups"]?[1]?["parameters"]?.intValue == 1280)
+        #expect(plan["data"]?["samples"]?.intValue == 0)
+
+        let world = try TinyWorld.shared()
+        try expectRefusal(
+            ["lora", path, "--set", "webdataset_path=\(world.data)"], saying: "models get stage-c-lite-bf16",
+            in: scratch.path)
+        let text = ["lora", path, "--set", "generator_checkpoint_path=\(world.base)"]
+        try expectRefusal(
+            text + [
+                "--set", "model_version=\(world.folder["tiny.yaml"])", "--set",
+                "effnet_checkpoint_path=\(world.effnet)", "--set", "webdataset_path=\(world.data)",
+            ], saying: "models get clip-text", in: scratch.path)
+    }
+
+    @Test func `a dry run prints the plan once everything is checked`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.controlNet)
+        let said = try Command.run(["controlnet", path, "--dry-run"])
+        let planned = try expectSuccess(["plan", path])
+        #expect(said.status == 0 && said.errors == planned, "\(said)")
+        try expectRefusal(
+            ["controlnet", path, "--dry-run", "--set", "previewer_checkpoint_path=models/previewer.safetensors"],
+            saying: "models get previewer", in: scratch.path)
+        try expectRefusal(["plan", path, "--set", "ranks=3"], saying: "\"rank")
+    }
+}
