@@ -87,7 +87,7 @@ def write_families() -> None:
 
 
 def write_sample() -> None:
-    """DDIM with guidance in a window, strength by time, rescale, and injections on either side."""
+    """DDIM with guidance in a window, strength by time, rescale, and injections on either side; and what other samplers make of seed 0."""
     generator = torch.Generator().manual_seed(710)
     arch = TINY_STAGE_C | {"t_conds": []}
     network = stage_c.calm(redraw(stage_c.make(arch), generator))
@@ -112,8 +112,9 @@ def write_sample() -> None:
 
     with torch.no_grad():
         out = {"out": sampling.sample(x, settings, predict)}
+        drawn = {name: sampling.sample(x, settings | {"sampler": name}, predict) for name in ("ddpm", "lcm")}
     inputs = {"x_init": x} | guided | {f"uncond.{key}": tensor for key, tensor in free.items()}
-    parts = {"in": inputs, "out": out, "weights": stage_c.reference_state(network.state_dict())}
+    parts = {"in": inputs, "out": out, "drawn": drawn, "weights": stage_c.reference_state(network.state_dict())}
     golden.write("sample", "sample", {"stage_c": arch, **settings}, ["diffusers"], parts)
 
 

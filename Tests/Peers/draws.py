@@ -315,7 +315,7 @@ def clip_vision_case(draw: Draw) -> Case:
 
 
 def sample_case(draw: Draw) -> Case:
-    """Twenty steps of a random Stage C: what draws nothing, guidance with rescale, windows, conditions of their own."""
+    """Twenty steps of a random Stage C: guidance with rescale, windows, unconditional inputs of other sizes."""
     arch = stage_c_arch(draw)
     arch |= {"c_out": arch["c_in"], "t_conds": []}
     network = stage_c.calm(redraw(stage_c.make(arch), draw.generator))
@@ -330,7 +330,7 @@ def sample_case(draw: Draw) -> Case:
         if key not in ("x", "r")
     }
     settings = {
-        "sampler": draw.one("ddim", {"name": "ddim", "eta": 0.0}),
+        "sampler": draw.one("ddim", "ddim", {"name": "ddim", "eta": 0.5}, "ddpm", "lcm"),
         "schedule": draw.one("cosine", {"name": "linear", "logsnr_range": [-8, 8]}, {"name": "cosine", "shift": 0.5}),
         "shift": draw.one(1.0, 2.0),
         "timesteps": 20,
@@ -341,6 +341,8 @@ def sample_case(draw: Draw) -> Case:
         "cfg_t_start": draw.one(None, 0.8),
         "cfg_t_stop": draw.one(None, 0.2),
     }
+    if settings["sampler"] in ("ddpm", {"name": "ddim", "eta": 0.5}):
+        settings["scaler"] = "vp"  # elsewhere there may be more fresh noise than noise
     x = draw.normal(*shape)
 
     def predict(x: torch.Tensor, r: torch.Tensor, conditioned: bool) -> torch.Tensor:

@@ -7,8 +7,8 @@ of gradients the worst relative error. Exits 1 where one is above its bar: 2e-4 
 1e-3 for effnet, controlnet and sample), 1e-3 for gradients.
 
 With `--dtype bfloat16` the command's networks are in bfloat16 and the peers stay in float32: the root mean square of
-the differences is held to 3e-2 of the deviation. Modules without weights, gradients and sampling, which adds up what its steps
-round, are left out."""
+the differences is held to 3e-2 of the deviation. Left out are modules without weights, gradients, and sampling, which
+adds up what its steps round."""
 
 import argparse
 import json

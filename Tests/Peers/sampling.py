@@ -16,6 +16,12 @@ DEFAULTS = {
 }  # fmt: skip
 
 
+def draws(setting) -> bool:
+    """Whether a sampler takes fresh noise."""
+    name, options = values(setting)
+    return name != "ddim" or options.get("eta", 0.0) > 0
+
+
 def step(x0: Tensor, epsilon: Tensor, now: tuple, then: tuple, setting, noise: Tensor | None = None) -> Tensor:
     """Latents at the scales `then` from what those at the scales `now` are mixed of."""
     name, options = values(setting)
@@ -30,10 +36,12 @@ def step(x0: Tensor, epsilon: Tensor, now: tuple, then: tuple, setting, noise: T
 
 
 def sample(x: Tensor, arch: dict, predict: Callable[[Tensor, Tensor, bool], Tensor]) -> Tensor:
-    """The last step's prediction of x0, for samplers that draw nothing.
+    """The last step's prediction of x0.
 
-    `predict` takes latents, noise conditions [B] and whether to condition."""
+    `predict` takes latents, noise conditions [B] and whether to condition. Fresh noise is what libtorch draws on the
+    CPU from seed 0, one tensor for each step but the last."""
     a = DEFAULTS | arch
+    generator = torch.Generator().manual_seed(0)
     # Times are float32's: which of them lie within a window hangs on it.
     t = torch.linspace(a["t_start"], a["t_end"], a["timesteps"] + 1).double()
     logSNR = schedule(t, a["schedule"], a["shift"])
@@ -54,7 +62,9 @@ def sample(x: Tensor, arch: dict, predict: Callable[[Tensor, Tensor, bool], Tens
             prediction = a["cfg_rho"] * matched + (1 - a["cfg_rho"]) * guided
         signal, noise = (torch.tensor(scale, dtype=torch.float64) for scale in levels[i])
         x0, epsilon = estimate(x.double(), prediction.double(), signal, noise, a["target"])
-        x = step(x0, epsilon, levels[i], levels[i + 1], a["sampler"]).float()
+        if i + 1 < a["timesteps"]:
+            fresh = torch.randn(x.shape, generator=generator) if draws(a["sampler"]) else None
+            x = step(x0, epsilon, levels[i], levels[i + 1], a["sampler"], fresh).float()
     return x0.float()
 
 

@@ -94,6 +94,11 @@ extension TrainingRuns {
             #expect(failure.place?.file == "run.yaml")
         }
 
+        @Test func `two loss weights are refused`() throws {
+            let failure = try Run(.finetune).failure(["adaptive_loss_weight": "true", "loss_weight": "p2"])
+            #expect(failure.blame == .input && failure.what.contains("loss_weight"), "\(failure)")
+        }
+
         @Test func `a configuration that asks for no adapter is refused`() throws {
             let failure = try Run(.lora).failure(["module_filters": "", "rank": "", "train_tokens": ""])
             #expect(failure.blame == .input && failure.expected?.contains("train_tokens") == true)

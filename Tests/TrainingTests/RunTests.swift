@@ -47,7 +47,8 @@ extension TrainingRuns {
         @Test(arguments: Recipe.allCases)
         func `a run that goes on is the run in one go`(recipe: Recipe) throws {
             let (whole, parts) = (try Run(recipe), try Run(recipe))
-            let changes = ["grad_accum_steps": "2", "adaptive_loss_weight": recipe == .controlnet ? "" : "true"]
+            var changes = ["grad_accum_steps": "2", "adaptive_loss_weight": "true"]
+            if recipe == .finetune { changes.merge(["schedule": "adaptive_train", "target": "v"]) { $1 } }
             try whole(changes.merging(["updates": "4"]) { $1 })
             try parts(changes.merging(["updates": "2"]) { $1 })
             try parts(changes.merging(["updates": "4"]) { $1 })
