@@ -20,7 +20,6 @@ public struct PlugIns: Sendable {
     /// What a file changes in the official checkpoints, of whatever kind it is.
     /// - Throws: a failure of the input where a kind is unknown or cannot become part of a base.
     public func changes(in file: AdapterFile) throws -> [WeightChange] {
-        let kinds: [any Adapter.Type] = adapters + [ControlNetAdapter.self]
         let known = kinds.map { $0.kind }
         guard let first = file.kinds.first, !file.kinds.contains(where: { !known.contains($0) }) else {
             throw Failure.input(

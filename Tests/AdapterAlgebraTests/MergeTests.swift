@@ -75,6 +75,29 @@ import Weights
         #expect(failure.got == "[new]")
     }
 
+    /// The official code's files hold deltas alone: enough for words that the base has.
+    @Test(arguments: [false, true]) func tokensWithoutAStartMergeWhereTheBaseHasThem(isNew: Bool) throws {
+        let path = try world.folder.write(
+            [
+                "text_model.embeddings.token_embedding.weight": .init([1, 2, 3, 4], [2, 2]),
+                "text_model.final_layer_norm.weight": .init([1, 1], [2]),
+            ], to: "text.safetensors")
+        let tokens = try world.folder.write(
+            ["tokens.delta": .init([0.5, -1], [1, 2])],
+            metadata: [
+                "format": AdapterFile.format, "format_version": "1", "kind": "tokens",
+                "tokens": #"[{"text": "b", "id": 1, "new": \#(isNew)}]"#,
+            ], to: "tokens.safetensors")
+        guard !isNew else {
+            let failure = try #require(throws: Failure.self) { try world.part(AdapterFile(tokens)) }
+            #expect(failure.blame == .input && failure.what.contains("only what was added"))
+            return
+        }
+        try Merge([world.part(AdapterFile(tokens))], into: Checkpoint(path)).write(to: path)
+        let merged = try SafetensorsFile(path).required("text_model.embeddings.token_embedding.weight")
+        #expect(try merged.values(as: Float.self) == [1, 2, 3.5, 3])
+    }
+
     @Test func whatDoesNotFitIsNamed() throws {
         func refusal(_ tensors: [String: Golden.Tensor], base: Checkpoint? = nil) throws -> Failure {
             let part = try world.part(world.lora("odd", rank: 1, tensors: tensors))
