@@ -67,7 +67,7 @@ public enum LoRARecipe {
     }
 
     /// What the configuration says of a file to start from that does not say it itself.
-    private static func reading(_ setting: Setting, _ model: AdaptedModel) -> AdapterReading {
+    static func reading(_ setting: Setting, _ model: AdaptedModel) -> AdapterReading {
         var reading = AdapterReading(architecture: model.stageC.configuration)
         reading.text = model.text
         reading.moduleFilters = setting["module_filters"]?.elements?.compactMap(\.text) ?? []

@@ -34,6 +34,16 @@ import Weights
         #expect((plan["memory"]?["bytes"]?.intValue ?? 0) > 16 * trained)
     }
 
+    @Test func `a file to start from is planned as what it holds`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora)
+        let fresh = try plan(path)
+        try #require(Command.run(["lora", path, "--steps", "1"]).status == 0)
+        let started = try plan(path, "--set", "lora_checkpoint_path=\(scratch["checkpoints/run/lora.safetensors"])")
+        #expect(started["parameters"]?["trainable"] == fresh["parameters"]?["trainable"])
+        #expect(started["injection_points"] == fresh["injection_points"])
+    }
+
     @Test func `injection points are listed, the chosen ones marked`() throws {
         let scratch = try Scratch()
         let points = try #require(plan(configuration(scratch, TinyWorld.controlNet))["injection_points"]?.arrayValue)
@@ -119,5 +129,7 @@ import Weights
             ["controlnet", path, "--dry-run", "--set", "previewer_checkpoint_path=models/previewer.safetensors"],
             saying: "models get previewer", in: scratch.path)
         try expectRefusal(["plan", path, "--set", "ranks=3"], saying: "\"rank")
+        try expectSuccess(["plan", path, "--set", "target=v", "--set", "offset_noise=0.1"])
+        try expectRefusal(["plan", path, "--set", "target=w"], saying: "target")
     }
 }

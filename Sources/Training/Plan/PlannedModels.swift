@@ -41,16 +41,18 @@ struct PlannedModels {
     /// - Parameter trainsWhole: whether Stage C itself is trained, in float32 and from scratch if it has no file.
     init(_ run: RunConfiguration, loading: ModelLoading, trainsWhole: Bool) throws {
         var missing: [Missing] = []
-        func file(_ path: String, _ key: String, _ place: Failure.Place) throws -> SafetensorsFile? {
-            guard fileExists(path) else {
+        func file(
+            _ part: ModelPart, _ path: String, _ key: String, _ place: Failure.Place
+        ) throws -> (any NamedTensors)? {
+            guard Self.holdsWeights(path) else {
                 missing.append(Missing(key: key, path: path, place: place))
                 return nil
             }
-            return try SafetensorsFile(path)
+            return try Checkpoint(path).tensors(of: part)
         }
         let dtype = run.dtype ?? .float32
         var frozen: [Frozen] = []
-        func add(_ name: String, _ store: ParameterStore, _ file: SafetensorsFile?, _ dtype: DType) {
+        func add(_ name: String, _ store: ParameterStore, _ file: (any NamedTensors)?, _ dtype: DType) {
             let parameters = store.entries.reduce(0) { $0 + $1.tensor.count }
             let isMapped = loading.device == .cpu && file?.entries.allSatisfy { $0.dtype == dtype } == true
             frozen.append(
@@ -58,18 +60,20 @@ struct PlannedModels {
         }
 
         if !trainsWhole && run.generatorPath == nil { throw loading.baseIsUnnamed }
-        let baseFile = try run.generatorPath.flatMap { try file($0, "generator_checkpoint_path", run.places.generator) }
+        let baseFile = try run.generatorPath.flatMap {
+            try file(.stageC, $0, "generator_checkpoint_path", run.places.generator)
+        }
         let base = ParameterStore(from: ShapesOnly(baseFile))
         stageC = try StageC(loading.architecture(), base)
         if !trainsWhole { add("base", base, baseFile, dtype) }
 
-        let effnetFile = try file(run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
+        let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))
         _ = try EffNetEncoder(EffNetEncoder.Configuration(), effnet.root)
         try effnet.finish()
         add("effnet", effnet, effnetFile, .float32)
 
-        if let previewer = try file(run.previewerPath, "previewer_checkpoint_path", run.places.previewer) {
+        if let previewer = try file(.previewer, run.previewerPath, "previewer_checkpoint_path", run.places.previewer) {
             let parameters = previewer.entries.reduce(0) { $0 + $1.count }
             frozen.append(
                 Frozen(
@@ -91,7 +95,7 @@ struct PlannedModels {
             try textFolder.map { try CLIPTextConfiguration(JSON.read("\($0)/config.json"), file: "\($0)/config.json") }
             ?? .bigG
         let textFile = try textFolder.flatMap {
-            try file("\($0)/model.safetensors", "clip_text_model_name", run.places.text)
+            try file(.clipText, $0, "clip_text_model_name", run.places.text)
         }
         let store = ParameterStore(from: ShapesOnly(textFile, ignoring: CLIPTextTower.ignores))
         let tower = try CLIPTextTower(textConfiguration, store.root)
@@ -107,7 +111,7 @@ struct PlannedModels {
                     try CLIPVisionConfiguration(JSON.read("\($0)/config.json"), file: "\($0)/config.json")
                 } ?? .largePatch14
             if folder != nil { try loading.check(configuration) }
-            let file = try folder.flatMap { try file("\($0)/model.safetensors", key, run.places.image) }
+            let file = try folder.flatMap { try file(.clipVision, $0, key, run.places.image) }
             let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores))
             _ = try CLIPVisionTower(configuration, store.root)
             try store.finish()
@@ -118,20 +122,36 @@ struct PlannedModels {
     }
 }
 
-/// Gives every parameter its shape and no memory; checks it against a file where there is one.
+extension PlannedModels {
+    /// Whether a path is a file, or a folder with something in it that can be weights.
+    private static func holdsWeights(_ path: String) -> Bool {
+        if fileExists(path) { return true }
+        let endings = [".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt"]
+        let names = Folder.isFolder(path) ? (try? Folder.names(path)) ?? [] : []
+        return names.contains { name in endings.contains { name.hasSuffix($0) } }
+    }
+}
+
+/// Gives every parameter its shape and no memory; checks it against the shapes of a file where there is one.
 final class ShapesOnly: ParameterSource {
     private let stored: StoredParameters?
 
-    init(_ file: SafetensorsFile?, ignoring: @escaping (String) -> Bool = { _ in false }) {
-        stored = file.map { StoredParameters($0, ignoring: ignoring) }
+    init(_ file: (any NamedTensors)?, ignoring: @escaping (String) -> Bool = { _ in false }) {
+        stored = file.map { file in
+            StoredParameters(name: file.path, available: file.entries.map(\.name), ignoring: ignoring) { name in
+                try file[name].map { try Self.shaped($0.shape) }
+            }
+        }
     }
 
     func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
-        _ = try stored?.value(key, shape: shape, initial: initial)
-        return try .zeros(shape.map { _ in 1 }).expanded(shape)
+        try stored?.value(key, shape: shape, initial: initial) ?? Self.shaped(shape)
     }
 
     func finish() throws { try stored?.finish() }
+
+    /// One number, seen in a whole shape.
+    private static func shaped(_ shape: [Int]) throws -> Tensor { try .zeros(shape.map { _ in 1 }).expanded(shape) }
 }
 
 extension CLIPTextConfiguration {

@@ -1,5 +1,6 @@
 import AdapterKit
 import Cascade
+import Diffusion
 import Failures
 import JSON
 import Layers
@@ -66,6 +67,8 @@ public struct TrainingPlan {
         run = try RunConfiguration(&fields)
         self.recipe = recipe ?? RecipeKind(of: setting)
         updates = min(run.updates, options.steps ?? run.updates)
+        // Checked as a run checks it; nothing of the plan depends on it, and its warnings are the run's.
+        _ = try Diffusion(ofTraining: &fields) { _ in }
         switch self.recipe {
         case .controlnet:
             let own = try ControlNetConfiguration(&fields)
@@ -73,15 +76,13 @@ public struct TrainingPlan {
             let models = try planned(options, trainsWhole: false)
             try planControlNet(own, models, plugIns)
         case .lora:
-            _ = try fields.value("adaptive_loss_weight", default: false)
             let startPath: String? = try fields.optional("lora_checkpoint_path")
             let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
             try fields.finish()
             guard !plans.isEmpty || startPath != nil else { throw LoRARecipe.noAdapter(setting) }
             let models = try planned(options, trainsWhole: false)
-            try planAdapters(plans, startPath, models)
+            try planAdapters(plans, startPath.map { try start(setting, $0, plugIns, models) }, models)
         case .finetune:
-            _ = try fields.value("adaptive_loss_weight", default: false)
             try fields.finish()
             let models = try planned(options, trainsWhole: true)
             planWhole(models)
@@ -127,7 +128,7 @@ public struct TrainingPlan {
     ) throws {
         let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
         try models.stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
-        let file = try own.checkpointPath.map { try SafetensorsFile($0) }
+        let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
         _ = try ControlNetTrunk(
             .init(
@@ -157,11 +158,10 @@ public struct TrainingPlan {
     }
 
     private mutating func planAdapters(
-        _ plans: [AdapterPlan], _ startPath: String?, _ models: PlannedModels
+        _ plans: [AdapterPlan], _ start: [AdapterParts]?, _ models: PlannedModels
     ) throws {
-        let model = AdaptedModel(
-            stageC: models.stageC, text: models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
-        let parts = try startPath.map(Self.parts(ofFile:)) ?? plans.map { try $0.parts(model) }
+        let model = adapted(models)
+        let parts = try start ?? plans.map { try $0.parts(model) }
         groups = parts.map { Group(name: $0.kind, parameters: $0.parameters) }
         unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
         let selected = Set(parts.flatMap(\.modules))
@@ -174,18 +174,23 @@ public struct TrainingPlan {
         addMemory(models, pass, tokens: parts.contains { $0.modules.isEmpty })
     }
 
-    /// What the adapters of a file consist of.
-    private static func parts(ofFile path: String) throws -> [AdapterParts] {
-        let file = try AdapterFile(path)
+    private func adapted(_ models: PlannedModels) -> AdaptedModel {
+        AdaptedModel(stageC: models.stageC, text: models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
+    }
+
+    /// What the adapters of a file to start from consist of.
+    private func start(
+        _ setting: Setting, _ path: String, _ plugIns: PlugIns, _ models: PlannedModels
+    ) throws -> [AdapterParts] {
+        let file = try plugIns.open(path, LoRARecipe.reading(setting, adapted(models)))
         let suffix = ".lora_down.weight"
-        return file.kinds.sorted().map { kind in
-            let isTokens = kind == "tokens"
+        return file.kinds.map { kind in
+            // Of tokens the deltas are trained and the starting vectors are not.
             let entries = file.weights.entries.filter {
-                $0.name.hasPrefix("tokens.") == isTokens && $0.name != "tokens.start"
+                kind == "tokens" ? $0.name == "tokens.delta" : $0.name.contains(".lora_")
             }
             let modules = entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
-            return AdapterParts(
-                kind: kind, parameters: entries.reduce(0) { $0 + $1.count }, modules: isTokens ? [] : modules)
+            return AdapterParts(kind: kind, parameters: entries.reduce(0) { $0 + $1.count }, modules: modules)
         }
     }
 
