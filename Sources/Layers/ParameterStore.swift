@@ -52,8 +52,12 @@ public final class ParameterStore {
 
     fileprivate func make(_ key: String, _ shape: [Int], _ initial: Initializer, isBuffer: Bool) throws -> Tensor {
         let value = try source.value(key, shape: shape, initial: initial)
+        let dtype = isBuffer ? DType.float32 : dtype
         let tensor = try withoutGradients {
-            try value.to(device: device).to(dtype: isBuffer ? .float32 : dtype)
+            guard value.isOneElementSpread else { return try value.to(device: device).to(dtype: dtype) }
+            // A placeholder is converted before it is spread, or it would take the memory of what it stands for.
+            let element = try (0..<value.rank).reduce(value) { try $0.sliced($1, 0..<1) }
+            return try element.to(device: device).to(dtype: dtype).expanded(value.shape)
         }
         positions[key] = entries.count
         entries.append(Entry(key: key, tensor: tensor, isBuffer: isBuffer))

@@ -101,6 +101,10 @@ public final class Tensor {
     public var dtype: DType { DType(rawValue: facts.dtype) ?? .float32 }
     public var device: Device { Device(raw: facts.device) }
     public var isContiguous: Bool { facts.is_contiguous }
+    /// Whether all elements are one and the same in memory.
+    public var isOneElementSpread: Bool {
+        count > 1 && (0..<rank).allSatisfy { facts.strides[$0] == 0 || size($0) == 1 }
+    }
 
     // MARK: Reading back
 

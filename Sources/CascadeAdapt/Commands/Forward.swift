@@ -36,7 +36,7 @@ struct Forward: Action {
         completion: .file())
     var adapters: [AdapterReference] = []
 
-    @Option(help: "What to compute in: float32 or bfloat16.")
+    @Option(help: "What weights are kept in, and computed in where the machine is fast at it: float32 or bfloat16.")
     var dtype: ComputeType = .float32
 
     @Flag(help: "Also yield the loss against the targets given, and its gradients.")

@@ -18,7 +18,7 @@ struct ForwardRequest {
     let arch: Setting?
     let weights: (any NamedTensors)?
     let adapters: [AdapterReference]
-    /// Of the network's parameters and activations.
+    /// Of the network's parameters.
     let dtype: DType
     let device: Device
     let wantsGradients: Bool
@@ -26,6 +26,10 @@ struct ForwardRequest {
     let seed: UInt64
     let output: Output
     let plugIns: PlugIns
+
+    /// What Stage B and C compute in: the parameters' dtype, or float32 where the processor is slow at bfloat16, as in
+    /// training.
+    var computeDType: DType { device == .cpu && !Processor.isFastAtBFloat16 ? .float32 : dtype }
 
     /// The weights, which this part can't do without.
     func requiredWeights() throws -> any NamedTensors {

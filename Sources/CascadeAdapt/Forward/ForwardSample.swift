@@ -23,13 +23,13 @@ struct ForwardSample: ForwardModule {
         // Without guidance the unconditional ones may be given, and change nothing.
         let inputs = try request.inputs.read(
             [start] + guided.wanted() + free.wanted(isOptional: isAlone, length: "S"))
-        let conditions = try guided.read(inputs, dtype: request.dtype)
+        let conditions = try guided.read(inputs, dtype: request.computeDType)
         let unconditional =
-            try isAlone ? Self.zeros(like: conditions) : free.read(inputs, dtype: request.dtype)
+            try isAlone ? Self.zeros(like: conditions) : free.read(inputs, dtype: request.computeDType)
 
         let (stageC, _) = try ForwardStageC.network(configuration, request)
         let latents = try sampler(from: inputs.required("x_init"), generator: Generator(seed: request.seed)) {
-            try stageC($0.to(dtype: request.dtype), time: $1, $2 ? conditions : unconditional)
+            try stageC($0.to(dtype: request.computeDType), time: $1, $2 ? conditions : unconditional)
         }
         return [("out", latents)]
     }

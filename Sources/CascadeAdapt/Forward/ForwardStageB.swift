@@ -15,9 +15,9 @@ struct ForwardStageB: ForwardModule {
                 .init(name: "pixels", shape: ["B", .exactly(c.pixelChannels), .any, .any], isOptional: true),
             ] + c.timeConditions.map { .init(name: $0, shape: ["B"], isOptional: true) })
         let (stageB, _) = try request.network { try StageB(c, $0) }
-        func input(_ name: String) throws -> Tensor { try inputs.required(name).to(dtype: request.dtype) }
+        func input(_ name: String) throws -> Tensor { try inputs.required(name).to(dtype: request.computeDType) }
         var conditions = StageB.Conditions(effnet: try input("effnet"), clip: try input("clip"))
-        conditions.pixels = try inputs["pixels"]?.to(dtype: request.dtype)
+        conditions.pixels = try inputs["pixels"]?.to(dtype: request.computeDType)
         for name in c.timeConditions { conditions.times[name] = inputs[name] }
         return [("out", try stageB(input("x"), time: inputs.required("r"), conditions))]
     }

@@ -16,8 +16,8 @@ struct ForwardStageC: ForwardModule {
         let store = stageC.store
         if request.wantsGradients && adapters.isEmpty { try store.setTrainable(true) }
         let output = try stageC(
-            inputs.required("x").to(dtype: request.dtype), time: inputs.required("r"),
-            conditions.read(inputs, dtype: request.dtype))
+            inputs.required("x").to(dtype: request.computeDType), time: inputs.required("r"),
+            conditions.read(inputs, dtype: request.computeDType))
         guard request.wantsGradients else { return [("out", output)] }
 
         let loss = try output.to(dtype: .float32).meanSquaredError(to: inputs.required("target"))
