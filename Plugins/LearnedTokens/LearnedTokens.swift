@@ -170,17 +170,12 @@ public final class LearnedTokens: Adapter {
     public static func changes(in file: AdapterFile) throws -> [WeightChange]? {
         guard file.kinds.contains(kind) else { return nil }
         let stored = try StoredTokens(file)
-        // A row of the vocabulary starts from the base's own; only a new one needs to say where.
-        if stored.start == nil, stored.rows.contains(where: \.isNew) {
-            throw stored.lacksStart(at: Failure.Place(file.path))
-        }
-        let delta = try stored.delta()
         return [
             .rows(
                 .init(
                     part: .clipText, key: "text_model.embeddings.token_embedding.weight",
                     rows: stored.rows.map { .init(id: $0.id, text: $0.text, isNew: $0.isNew) },
-                    start: try stored.start?() ?? .zeros(delta.shape), delta: delta))
+                    start: try stored.start?(), delta: try stored.delta()))
         ]
     }
 

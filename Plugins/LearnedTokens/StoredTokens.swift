@@ -54,15 +54,12 @@ struct StoredTokens {
     /// The vectors that other programs put in the tokens' places, [k, c], float32.
     /// - Throws: a failure of the input where the file has relative vectors alone.
     func vectors(at place: Failure.Place) throws -> Tensor {
-        guard let start else { throw lacksStart(at: place) }
+        guard let start else {
+            throw Failure.input(
+                "the file has only what was added to the tokens' vectors", at: place,
+                expected: "the text model they were trained on",
+                advice: "export it to native first, with --clip-text FOLDER")
+        }
         return try start().to(dtype: .float32) + delta().to(dtype: .float32)
-    }
-
-    /// What is said where a file has relative vectors alone and the absolute ones are needed.
-    func lacksStart(at place: Failure.Place) -> Failure {
-        .input(
-            "the file has only what was added to the tokens' vectors", at: place,
-            expected: "the text model they were trained on",
-            advice: "export it to native first, with --clip-text FOLDER")
     }
 }

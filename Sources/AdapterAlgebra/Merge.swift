@@ -136,12 +136,13 @@ public struct Merge {
 
     private mutating func add(_ change: RowChange, _ part: Part, _ targets: MergeTargets) throws {
         let place = Failure.Place(part.file.path)
-        let (start, delta) = try (change.start.values(as: Float.self), change.delta.values(as: Float.self))
+        let delta = try change.delta.values(as: Float.self)
+        let start = try change.start?.values(as: Float.self) ?? [Float](repeating: 0, count: delta.count)
         guard start.allSatisfy(\.isFinite), delta.allSatisfy(\.isFinite) else {
             throw Failure.input("the learned tokens hold numbers that are not finite", at: place)
         }
         guard let entry = targets[change.part, change.key].first?.entry else { return }
-        let width = change.start.size(1)
+        let width = change.delta.size(1)
         let weight = Float(part.weight)
         for (index, row) in change.rows.enumerated() {
             let numbers = index * width..<(index + 1) * width

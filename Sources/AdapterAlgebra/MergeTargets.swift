@@ -72,10 +72,16 @@ struct MergeTargets {
         guard found.count == 1, let table = found.first, !table.isTransposed else {
             return Misfit(what: "the learned tokens", expected: "a table `\(change.key)`", got: "none")
         }
-        guard table.width == change.start.size(1) else {
+        guard table.width == change.delta.size(1) else {
             return Misfit(
                 what: "the learned tokens", expected: "vectors of \(table.width) numbers",
-                got: "\(change.start.size(1))")
+                got: "\(change.delta.size(1))")
+        }
+        if change.start == nil, let new = change.rows.first(where: \.isNew) {
+            return Misfit(
+                what: "the new token \(new.text)",
+                expected: "the vector it starts from (export --clip-text FOLDER adds it)",
+                got: "only what was added to it")
         }
         if let strange = change.rows.first(where: { !$0.isNew && !table.rows.contains($0.id) }) {
             return Misfit(

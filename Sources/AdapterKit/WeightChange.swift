@@ -66,14 +66,14 @@ public struct RowChange {
     /// Of the table, [n, c], in the official checkpoint.
     public let key: String
     public let rows: [Row]
-    /// What the rows started from, [k, c].
-    public let start: Tensor
+    /// What the rows started from, [k, c]; nil where the file does not say. Only new rows need it.
+    public let start: Tensor?
     /// What was learned, [k, c].
     public let delta: Tensor
 
-    /// - Precondition: a start and a delta for each row.
-    public init(part: ModelPart, key: String, rows: [Row], start: Tensor, delta: Tensor) {
-        precondition(start.rank == 2 && start.shape == delta.shape && start.size(0) == rows.count)
+    /// - Precondition: a delta for each row, and a start where there are any.
+    public init(part: ModelPart, key: String, rows: [Row], start: Tensor?, delta: Tensor) {
+        precondition(delta.rank == 2 && delta.size(0) == rows.count && start?.shape ?? delta.shape == delta.shape)
         self.part = part
         self.key = key
         self.rows = rows
