@@ -76,6 +76,7 @@ let package = Package(
         library("Failures", []),
         library("Files", ["Failures"]),
         library("JSON", ["Files", "Failures"]),
+        library("Expressions", ["JSON", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
 
         // Files, pictures, data, configuration, logs
@@ -130,6 +131,7 @@ let package = Package(
             path: "Tests/Support"),
         tests("Files", ["Files", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
+        tests("Expressions", ["Expressions", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Torch", ["Torch", "CTorch", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),

@@ -13,6 +13,7 @@ struct House {
         ["Failures"],
         ["Files"],
         ["JSON"],
+        ["Expressions"],
         ["Torch"],
         ["Shards", "Images", "Weights", "Settings", "Telemetry"],
         ["Layers"],
