@@ -179,6 +179,8 @@ while drawn < 600:
     except SyntaxError:
         continue
     result = answer(function, arguments)
+    if "%" in text and result[0] == "str":
+        continue  # Python's formatting of strings is not part of the language
     if result == ["error"] and rng.random() < 0.8:
         continue
     cases.append({"text": text, "arguments": arguments, "answer": result})
