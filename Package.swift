@@ -82,7 +82,7 @@ let package = Package(
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
-        library("Shards", ["CArchive", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "Expressions", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
 
@@ -98,7 +98,7 @@ let package = Package(
             "Training",
             [
                 "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards", "Images",
-                "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
+                "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
             ]),
 
         // Plug-ins
@@ -136,7 +136,7 @@ let package = Package(
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Shards", ["Shards", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Shards", ["Shards", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
