@@ -77,13 +77,14 @@ let package = Package(
         library("Failures", []),
         library("Files", ["Failures"]),
         library("JSON", ["Files", "Failures"]),
+        library("Expressions", ["JSON", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
         library("LinearAlgebra", ["COpenBLAS", "Failures"]),
 
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
-        library("Shards", ["CArchive", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "Expressions", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
@@ -106,7 +107,7 @@ let package = Package(
             "Training",
             [
                 "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards", "Images",
-                "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
+                "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
             ]),
 
         // Plug-ins
@@ -139,6 +140,7 @@ let package = Package(
             path: "Tests/Support"),
         tests("Files", ["Files", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
+        tests("Expressions", ["Expressions", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Torch", ["Torch", "CTorch", "LinearAlgebra", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),
         tests("LinearAlgebra", ["LinearAlgebra", "Failures", "TestSupport"]),
         tests(
@@ -150,7 +152,7 @@ let package = Package(
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Shards", ["Shards", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Shards", ["Shards", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),

@@ -21,21 +21,9 @@ public struct Sample: Equatable, Sendable {
         Sample.pictureEndings.lazy.compactMap { members[$0] }.first
     }
 
-    /// The text of `txt` as it stands; nil where there is none, or it is not UTF-8.
-    public var caption: String? {
-        members["txt"].flatMap { String(validating: $0, as: UTF8.self) }
-    }
-
     /// The raw `json`.
     public var json: [UInt8]? { members["json"] }
 
     /// Where the sample lies, for messages: `SHARD/KEY`.
     public var place: String { "\(shard)/\(key)" }
-
-    /// Why the sample can't be trained on as far as can be told without decoding its picture; nil if nothing is wrong.
-    public var defect: String? {
-        if picture == nil { return "no picture" }
-        if members["txt"] == nil { return "no caption" }
-        return caption == nil ? "caption is not UTF-8" : nil
-    }
 }

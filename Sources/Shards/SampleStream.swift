@@ -30,7 +30,7 @@ public final class SampleStream {
 
         public init(
             seed: UInt64, bufferSize: Int = 1000, bufferBytes: Int = 512 << 20,
-            reasonToDrop: @escaping @Sendable (Sample) -> String? = { $0.defect }
+            reasonToDrop: @escaping @Sendable (Sample) -> String? = SampleReading().reasonToDrop
         ) {
             self.seed = seed
             self.bufferSize = bufferSize

@@ -53,6 +53,7 @@ struct BatchLoader {
     static let undecodable = "picture can't be decoded"
 
     private let stream: SampleStream
+    private let reading: SampleReading
     private let buckets: AspectBuckets
     private let batchSize: Int
     private var cache: PictureCache?
@@ -72,11 +73,13 @@ struct BatchLoader {
     ///   - cacheBytes: how many bytes of pictures to keep decoded and cropped for later epochs.
     ///   - state: where to go on; the samples before it are read again and not decoded.
     init(
-        shards: [String], options: SampleStream.Options, buckets: AspectBuckets, batchSize: Int, cacheBytes: Int = 0,
+        shards: [String], options: SampleStream.Options, reading: SampleReading, buckets: AspectBuckets, batchSize: Int,
+        cacheBytes: Int = 0,
         from state: LoaderState = LoaderState()
     ) throws {
         let start = state.waiting.first ?? state.position
         stream = try SampleStream(shards: shards, options: options, at: start)
+        self.reading = reading
         self.buckets = buckets
         self.batchSize = batchSize
         cache = cacheBytes > 0 ? PictureCache(limit: cacheBytes) : nil
@@ -105,7 +108,9 @@ struct BatchLoader {
                 }
             }
             if resumed == nil { state.position = stream.position }
-            guard let bytes = sample.picture, let caption = sample.caption else { continue }
+            guard let bytes = sample.picture, let caption = reading.caption(of: sample, draw: draw(position)) else {
+                continue
+            }
             guard let (picture, bucket) = fitted(bytes, sample.place) else {
                 stream.refuse(Self.undecodable)
                 continue
@@ -130,6 +135,13 @@ struct BatchLoader {
         let fitted = (picture.fitted(fit), fit.bucket)
         cache?.keep(fitted, as: place)
         return fitted
+    }
+
+    /// What chance decides of a sample, by its place alone, so that a resumed run decides alike.
+    private func draw(_ position: StreamPosition) -> Double {
+        let place = UInt64(position.epoch) << 40 ^ UInt64(position.handedOut)
+        var generator = SeededGenerator(seed: stream.options.seed ^ 0x63_6170_7469_6f6e, stream: place)
+        return Double.random(in: 0..<1, using: &generator)
     }
 
     private static func isBefore(_ a: StreamPosition, _ b: StreamPosition) -> Bool {

@@ -39,12 +39,14 @@ struct RecipeParts {
 
     /// Makes the loader of the train loop.
     var load: @Sendable (LoaderState) throws -> BatchLoader {
-        let (shards, buckets, size) = (shards, buckets, run.microBatchSize)
-        let stream = SampleStream.Options(seed: loop.seed, bufferSize: run.shuffleBuffer, reasonToDrop: \.defect)
+        let (shards, buckets, size, reading) = (shards, buckets, run.microBatchSize, run.reading)
+        let stream = SampleStream.Options(
+            seed: loop.seed, bufferSize: run.shuffleBuffer, reasonToDrop: reading.reasonToDrop)
         let cacheBytes = run.isCachingInMemory ? Self.cacheBytes : 0
         return { state in
             try BatchLoader(
-                shards: shards, options: stream, buckets: buckets, batchSize: size, cacheBytes: cacheBytes, from: state)
+                shards: shards, options: stream, reading: reading, buckets: buckets, batchSize: size,
+                cacheBytes: cacheBytes, from: state)
         }
     }
 

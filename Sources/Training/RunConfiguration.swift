@@ -1,6 +1,7 @@
 import Failures
 import Images
 import Settings
+import Shards
 import Torch
 
 /// The keys that all recipes share: the reference's names and meanings, and some of ours.
@@ -21,6 +22,8 @@ public struct RunConfiguration: Sendable {
     public let warmupUpdates: Int
 
     public let webdatasetPath: [String]
+    /// Captions and conditions of samples.
+    public let reading: SampleReading
     public let aspectRatios: [Double]
     public let effnetPath: String
     public let previewerPath: String
@@ -80,6 +83,7 @@ public struct RunConfiguration: Sendable {
         if webdatasetPath.isEmpty {
             throw Failure.input("`webdataset_path` is missing", at: setting.place, expected: "a path or a list of them")
         }
+        reading = try SampleReading(&fields)
         aspectRatios = try Self.ratios(&fields)
         effnetPath = try fields.required("effnet_checkpoint_path")
         previewerPath = try fields.required("previewer_checkpoint_path")
@@ -102,7 +106,6 @@ public struct RunConfiguration: Sendable {
             previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),
             image: place("clip_image_model_name"), model: place("model_version"), data: place("webdataset_path"))
 
-        try Self.checkCaptions(&fields)
         guard batchSize % accumulation == 0 else {
             throw Failure.input(
                 "`batch_size` does not divide by `grad_accum_steps`", at: place("batch_size"),
@@ -131,22 +134,6 @@ public struct RunConfiguration: Sendable {
                 throw failure
             }
         }
-    }
-
-    /// Captions come from `txt` members as they are; other getters and filters of samples are refused.
-    private static func checkCaptions(_ fields: inout Fields) throws {
-        let getter: [String] = try fields.value("captions_getter", default: ["txt", "identity"])
-        guard getter == ["txt", "identity"] else {
-            throw Failure.input(
-                "this caption getter is not known", at: fields.setting["captions_getter"]?.place,
-                expected: "['txt', identity]", got: "\(getter)")
-        }
-        if let filters = fields.setting["dataset_filters"], filters.elements?.isEmpty == false {
-            throw Failure.input(
-                "dataset filters are not known", at: filters.place, expected: "no filter",
-                advice: "leave out what the filters would drop when packing the dataset")
-        }
-        fields.ignore("dataset_filters")
     }
 }
 

@@ -89,8 +89,10 @@ import Weights
                 "tokens": #"[{"text": "b", "id": 1, "new": \#(isNew)}]"#,
             ], to: "tokens.safetensors")
         guard !isNew else {
-            let failure = try #require(throws: Failure.self) { try world.part(AdapterFile(tokens)) }
-            #expect(failure.blame == .input && failure.what.contains("only what was added"))
+            let part = try world.part(AdapterFile(tokens))
+            let failure = try #require(throws: Failure.self) { try Merge([part], into: Checkpoint(path)) }
+            #expect(failure.blame == .input && failure.what.contains("new token b"), "\(failure)")
+            #expect(failure.got == "only what was added to it")
             return
         }
         try Merge([world.part(AdapterFile(tokens))], into: Checkpoint(path)).write(to: path)

@@ -13,6 +13,7 @@ struct House {
         ["Failures"],
         ["Files"],
         ["JSON"],
+        ["Expressions"],
         ["Torch", "LinearAlgebra"],
         ["Shards", "Web", "Images", "Weights", "Settings", "Telemetry"],
         ["Layers"],

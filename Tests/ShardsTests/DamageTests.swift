@@ -20,7 +20,7 @@ import Testing
         let before = min(length / 2560, 10)
         #expect(read.prefix(before).map(\.members) == all.prefix(before).map(\.members))
         #expect(read.suffix(3).map(\.key) == ["other-0", "other-1", "other-2"])
-        #expect(read.dropFirst(before).dropLast(3).allSatisfy { $0.defect != nil })
+        #expect(read.dropFirst(before).dropLast(3).allSatisfy { SampleReading().reasonToDrop($0) != nil })
         // A cut between two members looks like an end.
         #expect(
             (reader.drops.broken.isEmpty) == (length % 512 == 0 && [0, 1536].contains(length % 2560) && length > 0))
@@ -33,7 +33,9 @@ import Testing
         bytes[3 * 2560 + 20] ^= 0xFF  // in the name of the fourth picture: the header's sum is wrong
         let reader = ShardReader(shards: [try folder.write("damaged.tar", bytes)])
         let read = samples(of: reader)
-        #expect(read.filter { $0.defect == nil }.map(\.key) == [0, 1, 2, 4, 5, 6, 7, 8, 9].map { "whole-\($0)" })
+        #expect(
+            read.filter { SampleReading().reasonToDrop($0) == nil }.map(\.key)
+                == [0, 1, 2, 4, 5, 6, 7, 8, 9].map { "whole-\($0)" })
         #expect(reader.drops.broken == ["shard is damaged": 1])
     }
 

@@ -44,14 +44,6 @@ private let goldens = String(#filePath.dropLast("ShardsTests/ShardReaderTests.sw
         #expect(sample.picture == [1])
     }
 
-    @Test func `defects are told by reason`() {
-        func defect(_ members: [String: [UInt8]]) -> String? { Sample(key: "", shard: "", members: members).defect }
-        #expect(defect(["txt": [65]]) == "no picture")
-        #expect(defect(["jpg": [1]]) == "no caption")
-        #expect(defect(["jpg": [1], "txt": [0xC3, 0x28]]) == "caption is not UTF-8")
-        #expect(defect(["jpg": [1], "txt": Array("caf\u{E9}".utf8)]) == nil)
-    }
-
     private func base64(_ sample: Sample) -> [String: String] { sample.members.mapValues(encoded) }
 
     private func strings(_ json: JSON) throws -> [String: String] {

@@ -62,6 +62,13 @@ extension TrainingRuns {
             #expect(failure.advice?.contains("dataset inspect") == true)
         }
 
+        @Test func `filters that leave nothing end the run with the counts`() throws {
+            let run = try Run(.lora)
+            let failure = try run.failure(["dataset_filters": "[[width, 'lambda w: w >= 768']]"])
+            #expect(failure.blame == .input)
+            #expect(failure.got == "12 no json", "\(failure)")
+        }
+
         @Test func `data that is not there is named`() throws {
             let run = try Run(.lora)
             let failure = try run.failure(["webdataset_path": run.scratch["none.tar"]])

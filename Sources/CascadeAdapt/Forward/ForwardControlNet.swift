@@ -16,7 +16,8 @@ struct ForwardControlNet: ForwardModule {
             } : []
         let inputs = try request.inputs.read(
             [.init(name: "image", shape: ["B", .exactly(configuration.inputs), "H", "W"])] + targets)
-        let (trunk, store) = try request.network(ignoring: BatchStatistics.isCounter) {
+        // Float32 in a bfloat16 run too, as in training: it is what is trained.
+        let (trunk, store) = try request.network(ignoring: BatchStatistics.isCounter, dtype: .float32) {
             try ControlNetTrunk(configuration, $0)
         }
         try store.setTrainable(request.wantsGradients)

@@ -12,7 +12,8 @@ struct ForwardEffNet: ForwardModule {
             try fields.finish()
         }
         let inputs = try request.inputs.read([.init(name: "images", shape: ["B", 3, "H", "W"])])
-        let (encoder, _) = try request.network(ignoring: BatchStatistics.isCounter) {
+        // Float32 in a bfloat16 run too, as in training: rounding the weights alone moves this network too far.
+        let (encoder, _) = try request.network(ignoring: BatchStatistics.isCounter, dtype: .float32) {
             try EffNetEncoder(configuration, $0)
         }
         return [("latents", try encoder.encode(inputs.required("images")))]

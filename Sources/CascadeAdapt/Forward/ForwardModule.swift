@@ -43,12 +43,13 @@ struct ForwardRequest {
     }
 
     /// A network with the weights of the request.
+    /// - Parameter dtype: of its parameters; the request's where none is given.
     /// - Throws: a failure of the input that lists the weights that are missing, unexpected or mis-shaped.
     func network<Network>(
-        ignoring: @escaping (String) -> Bool = { _ in false }, _ make: (Scope) throws -> Network
+        ignoring: @escaping (String) -> Bool = { _ in false }, dtype: DType? = nil, _ make: (Scope) throws -> Network
     ) throws -> (network: Network, store: ParameterStore) {
         let source = StoredParameters(try requiredWeights(), ignoring: ignoring)
-        let store = ParameterStore(from: source, dtype: dtype, device: device)
+        let store = ParameterStore(from: source, dtype: dtype ?? self.dtype, device: device)
         let network = try make(store.root)
         try store.finish()
         return (network, store)

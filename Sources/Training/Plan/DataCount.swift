@@ -20,11 +20,11 @@ struct DataCount: Sendable {
 
     /// Reads the shards, several at a time. A picture takes about a hundred times as long to decode as to read, so
     /// only the first of each shard are, `decodeLimit` in all.
-    init(_ shards: [String], decodeLimit: Int = 2000) {
+    init(_ shards: [String], reading: SampleReading, decodeLimit: Int = 2000) {
         let share = max(1, decodeLimit / max(1, shards.count))
         let counts = Mutex([DataCount]())
         DispatchQueue.concurrentPerform(iterations: shards.count) { index in
-            let count = DataCount(shard: shards[index], decodeLimit: share)
+            let count = DataCount(shard: shards[index], reading: reading, decodeLimit: share)
             counts.withLock { $0.append(count) }
         }
         for count in counts.withLock(\.self) {
@@ -35,11 +35,11 @@ struct DataCount: Sendable {
         }
     }
 
-    private init(shard: String, decodeLimit: Int) {
+    private init(shard: String, reading: SampleReading, decodeLimit: Int) {
         let reader = ShardReader(shards: [shard])
         while let sample = reader.next() {
             samples += 1
-            if let defect = sample.defect {
+            if let defect = reading.reasonToDrop(sample) {
                 drops.addSample(defect)
                 continue
             }

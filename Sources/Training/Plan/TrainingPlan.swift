@@ -212,7 +212,7 @@ public struct TrainingPlan {
             }
         }
         shards = paths.count
-        data = DataCount(paths)
+        data = DataCount(paths, reading: run.reading)
     }
 
     /// Samples that wait, batches on their way, and pictures that are kept from epoch to epoch.

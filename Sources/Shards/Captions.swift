@@ -1,0 +1,66 @@
+import JSON
+
+/// Where a sample's caption comes from: the first source in a chain that has one.
+public struct Captions: Equatable, Sendable {
+    public enum Source: Equatable, Sendable {
+        /// The text of a member, such as `txt`.
+        case member(String)
+        /// A string in the sample's JSON, by its field.
+        case field(String)
+        /// What the official training data has: `caption`, or one time in twenty the `og_caption` within the JSON that
+        /// `old_caption` holds as a string.
+        ///
+        /// Source: the reference's `train/base.py`.
+        case official
+    }
+
+    public let chain: [Source]
+
+    /// - Parameter chain: at least one source.
+    public init(_ chain: [Source] = [.member("txt")]) {
+        precondition(!chain.isEmpty, "a caption comes from somewhere")
+        self.chain = chain
+    }
+
+    private static let shareOfOriginals = 0.05
+
+    /// The caption, or why there is none.
+    /// - Parameter draw: a number in 0..<1 that decides where chance has a say.
+    func caption(of facts: SampleFacts, draw: Double = 1) -> Result<String, Absence> {
+        var reason = Absence.missing
+        for source in chain {
+            switch Self.text(source, facts, draw) {
+            case .success(let text): return .success(text)
+            case .failure(.missing): continue
+            case .failure(let other): reason = other
+            }
+        }
+        return .failure(reason)
+    }
+
+    /// Why a sample has no caption, as it is counted.
+    enum Absence: String, Error {
+        case missing = "no caption"
+        case encoding = "caption is not UTF-8"
+    }
+
+    private static func text(_ source: Source, _ facts: SampleFacts, _ draw: Double) -> Result<String, Absence> {
+        switch source {
+        case .member(let ending):
+            guard let bytes = facts.sample.members[ending] else { return .failure(.missing) }
+            guard let text = String(validating: bytes, as: UTF8.self) else { return .failure(.encoding) }
+            return .success(text)
+        case .field(let name):
+            guard let text = facts[name]?.stringValue else { return .failure(.missing) }
+            return .success(text)
+        case .official:
+            let old = facts["old_caption"]?.stringValue
+            if draw < shareOfOriginals, let old,
+                let original = try? JSON.parse(old, file: facts.sample.place)["og_caption"]?.stringValue
+            {
+                return .success(original)
+            }
+            return text(.field("caption"), facts, draw)
+        }
+    }
+}

@@ -1,0 +1,25 @@
+/// What makes a sample of a dataset one to train on: its picture, its caption, the conditions on its JSON.
+public struct SampleReading: Sendable {
+    public var captions: Captions
+    /// All of them apply, also several on one field.
+    public var filters: [SampleFilter]
+
+    public init(captions: Captions = Captions(), filters: [SampleFilter] = []) {
+        self.captions = captions
+        self.filters = filters
+    }
+
+    /// Why the sample can't be trained on as far as can be told without decoding its picture; nil if nothing is wrong.
+    public func reasonToDrop(_ sample: Sample) -> String? {
+        if sample.picture == nil { return "no picture" }
+        let facts = SampleFacts(sample)
+        if case .failure(let absence) = captions.caption(of: facts) { return absence.rawValue }
+        return filters.lazy.compactMap { $0.reasonToDrop(facts) }.first
+    }
+
+    /// The caption of a sample that is not dropped; nil where there is none.
+    /// - Parameter draw: a number in 0..<1 that decides where chance has a say.
+    public func caption(of sample: Sample, draw: Double) -> String? {
+        try? captions.caption(of: SampleFacts(sample), draw: draw).get()
+    }
+}

@@ -1,0 +1,77 @@
+import Expressions
+import Testing
+
+@testable import Shards
+
+/// Which samples are trained on, and with which caption.
+@Suite struct SampleReadingTests {
+    private func sample(json: String? = nil, text: [UInt8]? = nil, picture: Bool = true) -> Sample {
+        var members: [String: [UInt8]] = picture ? ["jpg": [1]] : [:]
+        members["json"] = json.map { Array($0.utf8) }
+        members["txt"] = text
+        return Sample(key: "k", shard: "s", members: members)
+    }
+
+    private func filter(_ fields: String..., condition: String) throws -> SampleFilter {
+        try SampleFilter(fields: fields, condition: Lambda(condition))
+    }
+
+    @Test func `defects are told by reason`() {
+        let reading = SampleReading()
+        #expect(reading.reasonToDrop(sample(text: [65], picture: false)) == "no picture")
+        #expect(reading.reasonToDrop(sample()) == "no caption")
+        #expect(reading.reasonToDrop(sample(text: [0xC3, 0x28])) == "caption is not UTF-8")
+        #expect(reading.reasonToDrop(sample(text: Array("caf\u{E9}".utf8))) == nil)
+    }
+
+    @Test func `filters on one field all apply, and what lacks the field is dropped`() throws {
+        let reading = SampleReading(
+            captions: Captions([.field("caption")]),
+            filters: [
+                try filter("width", condition: "lambda w: w >= 768"),
+                try filter("width", condition: "lambda w: w < 2000"),
+                try filter("width", "meta.height", condition: "lambda w, h: w / h < 2"),
+            ])
+        func reason(_ json: String?) -> String? { reading.reasonToDrop(sample(json: json)) }
+        #expect(reason(#"{"caption": "a", "width": 800, "meta": {"height": 800}}"#) == nil)
+        #expect(reason(#"{"caption": "a", "width": 700, "meta": {"height": 800}}"#) == "filtered by `width`")
+        #expect(reason(#"{"caption": "a", "width": 2000, "meta": {"height": 2000}}"#) == "filtered by `width`")
+        #expect(
+            reason(#"{"caption": "a", "width": 1900, "meta": {"height": 800}}"#) == "filtered by `width, meta.height`")
+        #expect(
+            reason(#"{"caption": "a", "width": 800, "meta": {"height": 0}}"#) == "filter on `width, meta.height` fails")
+        #expect(reason(#"{"caption": "a", "width": 800}"#) == "no field `meta.height`")
+        #expect(reason(#"{"caption": "a", "width": "800"}"#) == "filter on `width` fails")
+        #expect(reason(#"{"caption": "a", "width": {}}"#) == "field `width` is not for conditions")
+        #expect(reason(#"{"width": 800}"#) == "no caption")
+        let texts = SampleReading(filters: reading.filters)
+        #expect(texts.reasonToDrop(sample(text: [65])) == "no json")
+        #expect(texts.reasonToDrop(sample(json: "{", text: [65])) == "json cannot be read")
+        #expect(texts.reasonToDrop(sample(json: "[1]", text: [65])) == "json cannot be read")
+    }
+
+    @Test func `a condition of another number of values is refused`() {
+        #expect(throws: (any Error).self) { try filter("width", condition: "lambda w, h: w > h") }
+    }
+
+    @Test func `the first source of a chain that has a caption gives it`() {
+        let reading = SampleReading(captions: Captions([.field("long"), .field("short"), .member("txt")]))
+        func caption(_ json: String?, _ text: String?) -> String? {
+            reading.caption(of: sample(json: json, text: text.map { Array($0.utf8) }), draw: 0)
+        }
+        #expect(caption(#"{"long": "l", "short": "s"}"#, "t") == "l")
+        #expect(caption(#"{"short": "s"}"#, "t") == "s")
+        #expect(caption(#"{"long": 3}"#, "t") == "t")
+        #expect(caption(nil, "t") == "t")
+        #expect(caption("{", nil) == nil)
+    }
+
+    @Test func `one time in twenty the official getter takes the original caption`() {
+        let reading = SampleReading(captions: Captions([.official]))
+        let json = #"{"caption": "new", "old_caption": "{\"og_caption\": \"old\"}"}"#
+        #expect(reading.caption(of: sample(json: json), draw: 0.049) == "old")
+        #expect(reading.caption(of: sample(json: json), draw: 0.05) == "new")
+        #expect(reading.caption(of: sample(json: #"{"caption": "new", "old_caption": "?"}"#), draw: 0) == "new")
+        #expect(reading.caption(of: sample(json: #"{"old_caption": "{}"}"#), draw: 0.9) == nil)
+    }
+}
