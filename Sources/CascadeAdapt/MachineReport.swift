@@ -3,7 +3,7 @@ import Files
 import Glibc
 import JSON
 import Torch
-import Weights
+import Cascade
 
 /// What `doctor` found: the engine, its libtorch, where each side's algebra comes from, models at hand.
 struct MachineReport {

@@ -1,6 +1,6 @@
 import Failures
 import Files
-import Weights
+import Cascade
 
 /// Finds a model's folder by its path, or by its hub name in `models/` and in the Hugging Face cache.
 enum ModelFolder {

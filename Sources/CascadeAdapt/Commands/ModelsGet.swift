@@ -5,7 +5,7 @@ import JSON
 import Settings
 import Telemetry
 import Web
-import Weights
+import Cascade
 
 /// `models get NAME|URL`: downloads a model, resumed where it broke off, checked where a hash is known.
 struct ModelsGet: Action {

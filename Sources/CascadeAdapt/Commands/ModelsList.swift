@@ -1,6 +1,6 @@
 import ArgumentParser
 import JSON
-import Weights
+import Cascade
 
 /// `models list`: the models that are known by name, and whether they are here.
 struct ModelsList: Action {
