@@ -20,6 +20,7 @@ class Case:
     alpha: float = 0.0
     gradients: bool = False
     bar: float = 2e-4
+    is_relative: bool = False  # the bar is of each value, or of their root mean square where that is more
 
     def sizes(self) -> str:
         """The shapes of the inputs on one line."""

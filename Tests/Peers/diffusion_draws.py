@@ -1,7 +1,8 @@
 """Random processes for `forward diffuse`: every name, its constructor values drawn or left out.
 
 Where float32 loses digits by the formulas themselves an implementation in float32 would differ from the float64 peer
-by more than the bar, so times near the ends and log SNR above 7 or near 0 (for what divides by SNR - 1) are not drawn."""
+by more than the bar, so times near the ends and log SNR beyond -7 and 5 or near 0 (for what divides by SNR - 1) are not
+drawn."""
 
 from __future__ import annotations
 
@@ -122,17 +123,17 @@ def times(draw: Draw, arch: dict, count: int) -> torch.Tensor:
     inner = condition.get("noise_cond", {}) if isinstance(condition, dict) else {}
     shifts = [1.0, shift, shift * (inner.get("shift", 1.0) if isinstance(inner, dict) else 1.0)]
     moved = torch.stack([logSNR + 2 * torch.tensor(s).log() for s in shifts])
-    keep = ((moved.abs() > 0.3) & (moved < 7)).all(0)
+    keep = ((moved.abs() > 0.3) & (moved > -7) & (moved < 5)).all(0)
     if schedules.values(condition)[0] == "discrete":
         near = {**condition, "steps": condition["steps"] * 1_000_000}
         fraction = torch.remainder(diffuse.noise_cond(logSNR, near) / 1_000_000, 1)
-        keep &= (fraction - 0.5).abs() < 0.499
+        keep &= ((fraction - 0.5).abs() < 0.499) | (fraction == 0)  # a limit's own step is exact
     return t[keep][:count]
 
 
-def diffuse_case(draw: Draw) -> Case:
-    """A process of random parts."""
-    arch = {
+def process(draw: Draw) -> dict:
+    """All parts by name, most with values."""
+    return {
         "schedule": schedule(draw, draw.one(*schedules.CURVES)),
         "scaler": draw.one("vp", "lerp", {"name": "vp"}),
         "target": draw.one("epsilon", "x0", "v", "rectified_flow"),
@@ -142,10 +143,17 @@ def diffuse_case(draw: Draw) -> Case:
         "loss_shift": draw.one(1.0, 2.0),
         "offset_noise": draw.one(0.0, 0.1),
     }
+
+
+def diffuse_case(draw: Draw) -> Case:
+    """A process of random parts."""
+    arch = process(draw)
     t = times(draw, arch, draw.whole(4, 40))
+    if not len(t):
+        return diffuse_case(draw)
     batch, channels, size = len(t), draw.one(4, 16), (draw.whole(2, 9), draw.whole(2, 9))
     inputs = {name: draw.normal(batch, channels, *size) for name in ("x0", "epsilon")}
     inputs["t"] = t
     if arch["offset_noise"] > 0:
         inputs["offset"] = draw.normal(batch, channels, 1, 1)
-    return Case("diffuse", arch, inputs, diffuse.diffuse(inputs, arch), bar=BAR)
+    return Case("diffuse", arch, inputs, diffuse.diffuse(inputs, arch), bar=BAR, is_relative=True)

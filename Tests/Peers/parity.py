@@ -3,8 +3,8 @@
     python Tests/Peers/parity.py --command .build/release/cascade-adapt [--module stage-c] [--cases 8] [--seed 0]
 
 For each output it prints the largest difference and that difference over the peer's standard deviation; for each set
-of gradients the worst relative error. Exits 1 where one is above its bar: 2e-4 of the deviation (1e-5 for diffuse;
-1e-3 for effnet, controlnet and sample), 1e-3 for gradients.
+of gradients the worst relative error. Exits 1 where one is above its bar: 2e-4 of the deviation (1e-3 for effnet,
+controlnet and sample), 1e-3 for gradients, and for diffuse 1e-5 of each value or of their root mean square.
 
 With `--dtype bfloat16` the command's networks are in bfloat16 and the peers stay in float32: the root mean square of
 the differences is held to 3e-2 of the deviation. Left out are modules without weights, gradients, and sampling, which
@@ -67,12 +67,15 @@ def compare(case: Case, answer: dict[str, torch.Tensor], in_bfloat16: bool) -> b
             good = False
         elif not key.startswith("grad."):
             differences = (ours.reshape(theirs.shape) - theirs).abs()
+            if case.is_relative:
+                differences = differences / theirs.abs().clamp(min=max(theirs.square().mean().sqrt().item(), 1e-6))
             largest, typical = differences.max().item(), differences.square().mean().sqrt().item()
             measured, bar = (typical, BFLOAT16_BAR) if in_bfloat16 else (largest, case.bar)
             scale = theirs.std().item() if theirs.numel() > 1 else theirs.abs().item()
-            relative = measured / scale if scale > 1e-6 else measured
+            relative = measured / scale if scale > 1e-6 and not case.is_relative else measured
             good &= relative <= bar  # false for NaN too
-            print(f"  {key}: largest difference {largest:.2e}, {relative:.2e} of the deviation {over(relative, bar)}")
+            of = "value" if case.is_relative else "deviation"
+            print(f"  {key}: largest difference {largest:.2e}, {relative:.2e} of the {of} {over(relative, bar)}")
     return compare_gradients(case, answer) and good
 
 
