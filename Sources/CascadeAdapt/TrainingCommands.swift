@@ -7,14 +7,7 @@ import Training
 
 /// What the three training commands are given.
 struct TrainingOptions: ParsableArguments {
-    @Argument(help: "The configuration, a YAML file.", completion: .file(extensions: ["yaml", "yml"]))
-    var configuration: String
-
-    @Option(
-        name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp(
-            "Override a key, by its dotted path; the value is YAML. Repeatable.", valueName: "key=value"))
-    var overrides: [String] = []
+    @OptionGroup var file: ConfigurationOptions
 
     @Option(help: "Stop after this many updates in all.")
     var steps: Int?
@@ -23,11 +16,6 @@ struct TrainingOptions: ParsableArguments {
     var dryRun = false
 
     @OptionGroup var machine: MachineOptions
-
-    /// The configuration with its overrides.
-    private func setting() throws -> Setting {
-        try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
-    }
 
     private func runOptions() throws -> RunOptions {
         if let steps, steps < 1 {
@@ -48,7 +36,7 @@ struct TrainingOptions: ParsableArguments {
         _ recipe: (Setting, RunOptions, Console) throws -> RunOutcome?
     ) throws {
         let console = Console.standardError(isQuiet: machine.quiet)
-        let (setting, options) = (try setting(), try runOptions())
+        let (setting, options) = (try file.setting(), try runOptions())
         // The plan says all that the recipe would say of itself.
         let recipeConsole = Console.standardError(isQuiet: machine.quiet || options.isDryRun)
         guard let outcome = try recipe(setting, options, recipeConsole) else {

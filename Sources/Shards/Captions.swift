@@ -22,6 +22,13 @@ public struct Captions: Equatable, Sendable {
         self.chain = chain
     }
 
+    /// Whether a source looks into the sample's JSON.
+    var wantFields: Bool {
+        chain.contains { source in
+            if case .member = source { false } else { true }
+        }
+    }
+
     private static let shareOfOriginals = 0.05
 
     /// The caption, or why there is none.

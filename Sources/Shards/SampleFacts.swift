@@ -9,9 +9,10 @@ struct SampleFacts {
     /// The largest `json` that is read, in bytes.
     private static let limit = 4 << 20
 
-    init(_ sample: Sample) {
+    /// - Parameter wantsFields: whether anything asks for them; most data has its captions in texts and no filters.
+    init(_ sample: Sample, wantsFields: Bool) {
         self.sample = sample
-        guard let bytes = sample.json, bytes.count <= Self.limit else {
+        guard wantsFields, let bytes = sample.json, bytes.count <= Self.limit else {
             fields = nil
             return
         }

@@ -12,7 +12,7 @@ public struct SampleReading: Sendable {
     /// Why the sample can't be trained on as far as can be told without decoding its picture; nil if nothing is wrong.
     public func reasonToDrop(_ sample: Sample) -> String? {
         if sample.picture == nil { return "no picture" }
-        let facts = SampleFacts(sample)
+        let facts = SampleFacts(sample, wantsFields: captions.wantFields || !filters.isEmpty)
         if case .failure(let absence) = captions.caption(of: facts) { return absence.rawValue }
         return filters.lazy.compactMap { $0.reasonToDrop(facts) }.first
     }
@@ -20,6 +20,6 @@ public struct SampleReading: Sendable {
     /// The caption of a sample that is not dropped; nil where there is none.
     /// - Parameter draw: a number in 0..<1 that decides where chance has a say.
     public func caption(of sample: Sample, draw: Double) -> String? {
-        try? captions.caption(of: SampleFacts(sample), draw: draw).get()
+        try? captions.caption(of: SampleFacts(sample, wantsFields: captions.wantFields), draw: draw).get()
     }
 }

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Failures
-import Settings
 import Training
 
 /// `plan CFG`: what a run would do.
@@ -12,14 +10,7 @@ struct Plan: Action {
             The recipe is told by the configuration's keys.
             """)
 
-    @Argument(help: "The configuration, a YAML file.", completion: .file(extensions: ["yaml", "yml"]))
-    var configuration: String
-
-    @Option(
-        name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp(
-            "Override a key, by its dotted path; the value is YAML. Repeatable.", valueName: "key=value"))
-    var overrides: [String] = []
+    @OptionGroup var file: ConfigurationOptions
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -30,8 +21,7 @@ struct Plan: Action {
         var options = RunOptions()
         options.device = try machine.prepared()
         options.seed = machine.seed
-        let setting = try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
-        let plan = try TrainingPlan(setting, options: options, plugIns: context.plugIns)
+        let plan = try TrainingPlan(file.setting(), options: options, plugIns: context.plugIns)
         if json {
             try machine.output.result(plan.json)
         } else {

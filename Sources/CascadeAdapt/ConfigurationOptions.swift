@@ -1,0 +1,19 @@
+import ArgumentParser
+import Settings
+
+/// The configuration that a run is made of.
+struct ConfigurationOptions: ParsableArguments {
+    @Argument(help: "The configuration, a YAML file.", completion: .file(extensions: ["yaml", "yml"]))
+    var configuration: String
+
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Override a key, by its dotted path; the value is YAML. Repeatable.", valueName: "key=value"))
+    var overrides: [String] = []
+
+    /// The configuration with its overrides.
+    func setting() throws -> Setting {
+        try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
+    }
+}
