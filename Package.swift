@@ -84,10 +84,11 @@ let package = Package(
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
-        library("Shards", ["CArchive", "Expressions", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "Expressions", "Web", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
+        library("Loading", ["Shards", "Images", "JSON", "Files", "Failures"]),
 
         // The network and the process that trains it
         library("Layers", ["Weights", "Torch", "Failures"]),
@@ -106,7 +107,7 @@ let package = Package(
         library(
             "Training",
             [
-                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Shards", "Images",
+                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Loading", "Shards", "Images",
                 "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
             ]),
 
@@ -120,7 +121,8 @@ let package = Package(
             "CascadeAdapt",
             [
                 "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
-                "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON", "Files",
+                "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
+                "Files",
                 "Failures",
                 "COpenBLAS", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
@@ -128,7 +130,9 @@ let package = Package(
         .executableTarget(
             name: "cascade-bench",
             dependencies: [
-                "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Torch", "JSON", "Failures",
+                "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Loading", "Shards", "Images", "Weights",
+                "Torch",
+                "JSON", "Files", "Failures",
             ]),
 
         // Tests
@@ -154,6 +158,7 @@ let package = Package(
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Loading", ["Loading", "Shards", "Images", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
@@ -170,7 +175,8 @@ let package = Package(
             "Training",
             [
                 "Training", "Generation", "LoRA", "LearnedTokens", "CannyFilter", "AdapterKit", "Diffusion", "Cascade",
-                "Layers", "Weights", "Shards", "Images", "Settings", "Telemetry", "Torch", "JSON", "Failures",
+                "Layers", "Weights", "Loading", "Shards", "Images", "Settings", "Telemetry", "Torch", "JSON",
+                "Failures",
                 "TestSupport",
             ]),
         tests(

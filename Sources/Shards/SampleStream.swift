@@ -39,7 +39,7 @@ public final class SampleStream {
         }
     }
 
-    public let shards: [String]
+    public let shards: [Shard]
     public let options: Options
     /// The place after the last sample handed out.
     public private(set) var position: StreamPosition
@@ -50,7 +50,7 @@ public final class SampleStream {
 
     /// A stream over `shards` (see ``resolveShards(_:)``) that goes on at `position`. The samples before it are read
     /// again, not decoded; a position past the end of its epoch is a failure, for then the data is not what it was.
-    public init(shards: [String], options: Options, at position: StreamPosition = StreamPosition()) throws {
+    public init(shards: [Shard], options: Options, at position: StreamPosition = StreamPosition()) throws {
         guard position.epoch >= 0, position.handedOut >= 0 else {
             throw Failure.input("a position in the data that can't be", got: "\(position)")
         }
@@ -83,7 +83,7 @@ public final class SampleStream {
             }
             if position.handedOut == refused {
                 throw Failure.input(
-                    "no sample of a whole epoch can be used", at: shards.first.map { .init($0) },
+                    "no sample of a whole epoch can be used", at: shards.first.map { .init($0.name) },
                     expected: "pictures with captions",
                     got: epoch.drops.isEmpty ? "no samples at all" : epoch.drops.description,
                     advice: "look at the data with: cascade-adapt dataset inspect PATH")
@@ -119,7 +119,7 @@ private struct ShuffledEpoch {
     private var bufferedBytes = 0
     private var isRead = false
 
-    init(_ number: Int, of shards: [String], _ options: SampleStream.Options) {
+    init(_ number: Int, of shards: [Shard], _ options: SampleStream.Options) {
         generator = SeededGenerator(seed: options.seed, stream: UInt64(number))
         reader = ShardReader(shards: generator.shuffled(shards))
         self.options = options

@@ -7,13 +7,13 @@ import Glibc
 /// Each specification is a path, a `file:` path, either with brace ranges (`train-{0000..0127}.tar`), or a folder, whose
 /// tars are taken in the order of their names. A shard that is missing, or a folder without tars, is a failure that
 /// names it.
-public func resolveShards(_ specifications: [String]) throws -> [String] {
-    var shards: [String] = []
+public func resolveShards(_ specifications: [String]) throws -> [Shard] {
+    var shards: [Shard] = []
     for specification in specifications {
         for path in try expandBraces(localPath(specification)) {
             var status = stat()
             if stat(path, &status) != 0 { throw SystemError.current.failure("can't find the shard", path: path) }
-            shards += status.st_mode & S_IFMT == S_IFDIR ? try tars(in: path) : [path]
+            shards += (status.st_mode & S_IFMT == S_IFDIR ? try tars(in: path) : [path]).map(Shard.init(path:))
         }
     }
     if shards.isEmpty { throw Failure.input("no shard is named", expected: "the path of a tar or of a folder of tars") }

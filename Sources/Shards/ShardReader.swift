@@ -10,14 +10,14 @@ public final class ShardReader {
     public static let sampleLimit = 256 << 20
 
     public private(set) var drops = Drops()
-    private var shards: ArraySlice<String>
-    private var shard = ""
+    private var shards: ArraySlice<Shard>
+    private var shard: Shard?
     private var tar: TarReader?
     private var pending: Sample?
     private var pendingSize = 0
     private var isInDamage = false
 
-    public init(shards: [String]) { self.shards = shards[...] }
+    public init(shards: [Shard]) { self.shards = shards[...] }
 
     /// The next sample, nil after the last.
     public func next() -> Sample? {
@@ -42,11 +42,11 @@ public final class ShardReader {
 
     /// Opens the next shard that can be opened; nil when there is none left.
     private func openNext() -> TarReader? {
-        while let path = shards.popFirst() {
+        while let next = shards.popFirst() {
             do {
-                let opened = try TarReader(path: path)
+                let opened = try TarReader(path: next.path)
                 tar = opened
-                shard = path
+                shard = next
                 isInDamage = false
                 return opened
             } catch {
@@ -61,7 +61,7 @@ public final class ShardReader {
         guard let member = MemberName(name) else { return nil }
         var finished: Sample?
         if let current = pending, !MemberName.isSame(current.key, member.key) { finished = finish() }
-        if pending == nil { pending = Sample(key: member.key, shard: shard, members: [:]) }
+        if pending == nil { pending = Sample(key: member.key, shard: shard?.name ?? "", members: [:]) }
         if pending?.members[member.ending] != nil {
             drops.addBroken("member has the name of another")
             return finished

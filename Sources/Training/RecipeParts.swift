@@ -4,6 +4,7 @@ import Diffusion
 import Failures
 import Generation
 import Images
+import Loading
 import Shards
 import Telemetry
 import Torch
@@ -14,7 +15,7 @@ struct RecipeParts {
     let options: RunOptions
     let console: Console
     let buckets: AspectBuckets
-    let shards: [String]
+    let shards: [Shard]
     let loading: ModelLoading
     let loop: TrainLoop
 

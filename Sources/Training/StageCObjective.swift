@@ -2,6 +2,7 @@ import AdapterKit
 import Cascade
 import Diffusion
 import Generation
+import Loading
 import Torch
 
 /// A control filter as the objective sees it.

@@ -2,6 +2,7 @@ import Diffusion
 import Failures
 import Foundation
 import JSON
+import Loading
 import Telemetry
 import Torch
 import Weights

@@ -15,7 +15,9 @@ struct House {
         ["JSON"],
         ["Expressions"],
         ["Torch", "LinearAlgebra"],
-        ["Shards", "Web", "Images", "Weights", "Settings", "Telemetry"],
+        ["Web", "Images", "Weights", "Settings", "Telemetry"],
+        ["Shards"],
+        ["Loading"],
         ["Layers"],
         ["Cascade"],
         ["Diffusion"],
@@ -31,7 +33,7 @@ struct House {
 
     /// Modules from outside that only some may import.
     static let restricted: [String: Set<String>] = [
-        "Foundation": ["Telemetry", "Training", "CascadeAdapt"],
+        "Foundation": ["Telemetry", "Loading", "Training", "CascadeAdapt"],
         "ArgumentParser": ["CascadeAdapt"],
     ]
 

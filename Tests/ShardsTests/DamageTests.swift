@@ -10,11 +10,11 @@ import Testing
     func `a shard that is cut off gives what lies before the cut`(length: Int) throws {
         let folder = try TemporaryFolder()
         let whole = try folder.samples("whole", count: 10)
-        let all = samples(of: ShardReader(shards: [whole]))
+        let all = samples(of: ShardReader(files: [whole]))
         #expect(all.count == 10)
         let cut = try folder.write("cut.tar", Array(readFile(whole).prefix(length)))
         let other = try folder.samples("other", count: 3)
-        let reader = ShardReader(shards: [cut, other])
+        let reader = ShardReader(files: [cut, other])
         let read = samples(of: reader)
         // A picture takes 512 + 1024 bytes, a caption 512 + 512: a sample 2560.
         let before = min(length / 2560, 10)
@@ -31,7 +31,7 @@ import Testing
         let whole = try folder.samples("whole", count: 10)
         var bytes = try readFile(whole)
         bytes[3 * 2560 + 20] ^= 0xFF  // in the name of the fourth picture: the header's sum is wrong
-        let reader = ShardReader(shards: [try folder.write("damaged.tar", bytes)])
+        let reader = ShardReader(files: [try folder.write("damaged.tar", bytes)])
         let read = samples(of: reader)
         #expect(
             read.filter { SampleReading().reasonToDrop($0) == nil }.map(\.key)
@@ -56,7 +56,7 @@ import Testing
                 }
             }
             let shard = try folder.write("damaged.tar", damaged)
-            let read = samples(of: ShardReader(shards: [shard, healthy]))
+            let read = samples(of: ShardReader(files: [shard, healthy]))
             #expect(read.suffix(2).map(\.key) == ["healthy-0", "healthy-1"])
         }
     }
@@ -71,7 +71,7 @@ import Testing
         let digits = String(sum, radix: 8)
         bytes.replaceSubrange(
             148..<156, with: Array((String(repeating: "0", count: 6 - digits.count) + digits + "\0 ").utf8))
-        let reader = ShardReader(shards: [try folder.write("liar.tar", bytes)])
+        let reader = ShardReader(files: [try folder.write("liar.tar", bytes)])
         #expect(samples(of: reader).isEmpty)
         #expect(reader.drops.broken["member is cut off or damaged"] == 1)
     }
@@ -81,7 +81,7 @@ import Testing
         // Three members of 100 MiB pass the 256 MiB of a sample.
         let member = [UInt8](repeating: 0, count: 100 << 20)
         let tar = try folder.tar("large.tar", [("a.jpg", member), ("a.b", member), ("a.c", member), ("a.txt", [65])])
-        let reader = ShardReader(shards: [tar])
+        let reader = ShardReader(files: [tar])
         let read = samples(of: reader)
         #expect(read.map { $0.members.keys.sorted() } == [["b", "jpg", "txt"]])
         #expect(reader.drops.broken == ["sample is larger than 256 MiB": 1])
@@ -92,7 +92,7 @@ import Testing
         let folder = try TemporaryFolder()
         let junk = try folder.write("junk.tar", Array("this is no tar at all".utf8))
         let reader = ShardReader(
-            shards: Array(repeating: junk, count: 1500) + ["/no/such.tar", try folder.samples("good", count: 1)])
+            files: Array(repeating: junk, count: 1500) + ["/no/such.tar", try folder.samples("good", count: 1)])
         #expect(samples(of: reader).map(\.key) == ["good-0"])
         #expect(reader.drops.broken.values.reduce(0, +) == 1501)
     }

@@ -28,7 +28,7 @@ import Testing
         let out = "\(folder.path)/out.tar"
         let report = try packDataset(folder: "\(folder.path)/in", to: out, checkPicture: check)
         #expect(report.samples == 3)
-        let reader = ShardReader(shards: [out])
+        let reader = ShardReader(files: [out])
         #expect(
             samples(of: reader) == [
                 Sample(
@@ -71,7 +71,7 @@ import Testing
         }
         let out = "\(folder.path)/out.tar"
         let report = try packDataset(folder: "\(folder.path)/in", to: out, checkPicture: check)
-        let read = samples(of: ShardReader(shards: [out]))
+        let read = samples(of: ShardReader(files: [out]))
         #expect(read.map(\.key) == ["a_b-2", "a_b", "new_line", "x__meta__"])
         #expect(read.map { SampleReading().caption(of: $0, draw: 1) } == ["a_b", "a.b", "new\nline", "__meta__"])
         #expect(report.problems == [.init(path: "\(folder.path)/in/\(long).jpg", reason: "name too long for a tar")])

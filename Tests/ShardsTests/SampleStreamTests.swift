@@ -17,7 +17,7 @@ import Testing
 
     @Test func `each epoch hands out every sample once, in an order of its own`() throws {
         let folder = try TemporaryFolder()
-        let stream = try SampleStream(shards: shards(in: folder), options: .init(seed: 1, bufferSize: 5))
+        let stream = try SampleStream(files: shards(in: folder), options: .init(seed: 1, bufferSize: 5))
         let (first, second) = (try keys(stream, 23), try keys(stream, 23))
         #expect(Set(first).count == 23 && Set(second) == Set(first))
         #expect(first != second)
@@ -29,7 +29,7 @@ import Testing
         let folder = try TemporaryFolder()
         let shards = try shards(in: folder)
         func order(_ seed: UInt64) throws -> [String] {
-            try keys(SampleStream(shards: shards, options: .init(seed: seed, bufferSize: 8)), 46)
+            try keys(SampleStream(files: shards, options: .init(seed: seed, bufferSize: 8)), 46)
         }
         #expect(try order(3) == order(3))
         #expect(try order(3) != order(4))
@@ -37,7 +37,7 @@ import Testing
 
     @Test func `samples of different shards are mixed in the buffer`() throws {
         let folder = try TemporaryFolder()
-        let stream = try SampleStream(shards: shards(in: folder), options: .init(seed: 1, bufferSize: 23))
+        let stream = try SampleStream(files: shards(in: folder), options: .init(seed: 1, bufferSize: 23))
         let shards = try (0..<23).map { _ in try stream.next().shard }
         let changes = zip(shards, shards.dropFirst()).filter { $0 != $1 }.count
         #expect(changes > 5)
@@ -48,9 +48,9 @@ import Testing
         let folder = try TemporaryFolder()
         let shards = try shards(in: folder)
         let options = SampleStream.Options(seed: 9, bufferSize: 6)
-        let stream = try SampleStream(shards: shards, options: options)
+        let stream = try SampleStream(files: shards, options: options)
         _ = try keys(stream, count)
-        let restored = try SampleStream(shards: shards, options: options, at: stream.position)
+        let restored = try SampleStream(files: shards, options: options, at: stream.position)
         #expect(try keys(restored, 40) == keys(stream, 40))
         #expect(restored.position == stream.position)
     }
@@ -58,10 +58,10 @@ import Testing
     @Test func `a full buffer in bytes is drawn from early, and loses nothing`() throws {
         let folder = try TemporaryFolder()
         let options = SampleStream.Options(seed: 2, bufferSize: 100, bufferBytes: 1500)
-        let stream = try SampleStream(shards: shards(in: folder), options: options)
+        let stream = try SampleStream(files: shards(in: folder), options: options)
         #expect(try Set(keys(stream, 23)).count == 23)
         let tiny = try SampleStream(
-            shards: shards(in: folder), options: .init(seed: 2, bufferSize: 0, bufferBytes: 0))
+            files: shards(in: folder), options: .init(seed: 2, bufferSize: 0, bufferBytes: 0))
         #expect(try Set(keys(tiny, 23)).count == 23)
     }
 
@@ -73,7 +73,7 @@ import Testing
                 ("1.jpg", [1]), ("1.txt", [65]), ("2.jpg", [1]), ("3.txt", [65]), ("4.jpg", [1]), ("4.txt", [0xFF]),
                 ("5.jpg", [1]), ("5.txt", [66]),
             ])
-        let stream = try SampleStream(shards: [tar], options: .init(seed: 1))
+        let stream = try SampleStream(files: [tar], options: .init(seed: 1))
         #expect(try Set(keys(stream, 2)) == ["1", "5"])
         #expect(stream.drops.samples == ["no picture": 1, "no caption": 1, "caption is not UTF-8": 1])
         #expect(stream.position == StreamPosition(epoch: 0, handedOut: 2))
@@ -87,19 +87,19 @@ import Testing
     @Test func `an epoch without a usable sample is a failure that counts the reasons`() throws {
         let folder = try TemporaryFolder()
         let tar = try folder.tar("bad.tar", [("1.jpg", [1]), ("2.jpg", [1]), ("3.txt", [65])])
-        let stream = try SampleStream(shards: [tar], options: .init(seed: 1))
+        let stream = try SampleStream(files: [tar], options: .init(seed: 1))
         let failure = #expect(throws: Failure.self) { try stream.next() }
         #expect(failure?.blame == .input)
         #expect(failure?.got == "2 no caption, 1 no picture")
 
-        let empty = try SampleStream(shards: [folder.tar("empty.tar", [])], options: .init(seed: 1))
+        let empty = try SampleStream(files: [folder.tar("empty.tar", [])], options: .init(seed: 1))
         #expect(throws: Failure.self) { try empty.next() }
     }
 
     @Test func `an epoch of which every sample was refused is a failure, a single good one is not`() throws {
         let folder = try TemporaryFolder()
         let options = SampleStream.Options(seed: 1, bufferSize: 3)
-        let stream = try SampleStream(shards: shards(in: folder), options: options)
+        let stream = try SampleStream(files: shards(in: folder), options: options)
         for number in 0..<23 {
             _ = try stream.next()
             if number != 11 { stream.refuse("broken picture") }
@@ -119,7 +119,7 @@ import Testing
         let shards = try shards(in: folder)
         for position in [StreamPosition(epoch: 0, handedOut: 24), .init(epoch: -1), .init(handedOut: -1)] {
             let failure = #expect(throws: Failure.self) {
-                try SampleStream(shards: shards, options: .init(seed: 1), at: position)
+                try SampleStream(files: shards, options: .init(seed: 1), at: position)
             }
             #expect(failure?.blame == .input)
         }

@@ -25,9 +25,12 @@ import Testing
         let folder = try TemporaryFolder()
         for name in ["b.tar", "a.tar.gz", "c.txt", ".hidden.tar", "d-0.tar", "d-1.tar"] { try folder.write(name, [1]) }
         let all = ["a.tar.gz", "b.tar", "d-0.tar", "d-1.tar"].map { "\(folder.path)/\($0)" }
-        #expect(try resolveShards([folder.path]) == all)
-        #expect(try resolveShards(["file:\(folder.path)/d-{0..1}.tar"]) == Array(all.suffix(2)))
-        #expect(try resolveShards(["file://\(folder.path)/b.tar", "\(folder.path)/a.tar.gz"]) == [all[1], all[0]])
+        #expect(try resolveShards([folder.path]).map(\.name) == all)
+        #expect(try resolveShards(["file:\(folder.path)/d-{0..1}.tar"]).map(\.name) == Array(all.suffix(2)))
+        #expect(
+            try resolveShards(["file://\(folder.path)/b.tar", "\(folder.path)/a.tar.gz"]).map(\.name) == [
+                all[1], all[0],
+            ])
     }
 
     @Test func `what can't be found is named`() throws {

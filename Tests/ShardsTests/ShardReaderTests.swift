@@ -11,7 +11,7 @@ private let goldens = String(#filePath.dropLast("ShardsTests/ShardReaderTests.sw
     @Test(arguments: ["gnu.tar", "pax.tar", "ustar.tar", "gnu.tar.gz", "gnu.tar.bz2", "gnu.tar.xz", "gnu.tar.zst"])
     func `members are grouped as webdataset groups them`(name: String) throws {
         let expected = try #require(try JSON.read(goldens + "groups.json")[name]?.arrayValue)
-        let reader = ShardReader(shards: [goldens + name])
+        let reader = ShardReader(files: [goldens + name])
         let samples = samples(of: reader)
         #expect(samples.count == expected.count)
         for (sample, wanted) in zip(samples, expected) {
@@ -26,7 +26,7 @@ private let goldens = String(#filePath.dropLast("ShardsTests/ShardReaderTests.sw
         let folder = try TemporaryFolder()
         let tar = try folder.tar(
             "a.tar", [("._1.jpg", [1]), ("1.jpg", [2]), ("dir/._1.txt", [3]), ("1.txt", [4]), (".txt", [5])])
-        let samples = samples(of: ShardReader(shards: [tar]))
+        let samples = samples(of: ShardReader(files: [tar]))
         #expect(samples == [Sample(key: "1", shard: tar, members: ["jpg": [2], "txt": [4]])])
     }
 
@@ -34,7 +34,7 @@ private let goldens = String(#filePath.dropLast("ShardsTests/ShardReaderTests.sw
         let folder = try TemporaryFolder()
         let one = try folder.tar("1.tar", [("same.jpg", [1])])
         let two = try folder.tar("2.tar", [("same.txt", [2])])
-        #expect(samples(of: ShardReader(shards: [one, two])).map(\.members) == [["jpg": [1]], ["txt": [2]]])
+        #expect(samples(of: ShardReader(files: [one, two])).map(\.members) == [["jpg": [1]], ["txt": [2]]])
     }
 
     @Test func `the first of jpg, png, jpeg, webp is the picture`() {

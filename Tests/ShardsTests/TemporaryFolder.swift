@@ -4,6 +4,16 @@ import Testing
 
 @testable import Shards
 
+extension ShardReader {
+    convenience init(files: [String]) { self.init(shards: files.map(Shard.init(path:))) }
+}
+
+extension SampleStream {
+    convenience init(files: [String], options: Options, at position: StreamPosition = StreamPosition()) throws {
+        try self.init(shards: files.map(Shard.init(path:)), options: options, at: position)
+    }
+}
+
 /// A folder that goes when the test does.
 final class TemporaryFolder {
     let path: String

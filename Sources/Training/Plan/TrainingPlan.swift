@@ -4,6 +4,7 @@ import Diffusion
 import Failures
 import JSON
 import Layers
+import Loading
 import Settings
 import Shards
 import Torch
@@ -203,16 +204,16 @@ public struct TrainingPlan {
     // MARK: The data
 
     private mutating func countData() throws {
-        var paths: [String] = []
+        var found: [Shard] = []
         for specification in run.webdatasetPath {
             do {
-                paths += try resolveShards([specification])
+                found += try resolveShards([specification])
             } catch let failure as Failure where failure.blame == .input {
                 missing.append(.init(key: "webdataset_path", path: specification, place: run.places.data))
             }
         }
-        shards = paths.count
-        data = DataCount(paths, reading: run.reading)
+        shards = found.count
+        data = DataCount(found, reading: run.reading)
     }
 
     /// Samples that wait, batches on their way, and pictures that are kept from epoch to epoch.

@@ -2,38 +2,37 @@ import Failures
 import Images
 import JSON
 import Shards
-import Synchronization
 
 /// Pictures of one size with their captions, as plain data that can cross threads.
-struct PictureBatch: Sendable {
-    let pictures: [Picture]
-    let captions: [String]
+public struct PictureBatch: Sendable {
+    public let pictures: [Picture]
+    public let captions: [String]
     /// What tells a sample from every other of the data, for caches.
-    let keys: [String]
+    public let keys: [String]
     /// Where the loader stands once this batch has been used.
-    let stateAfter: LoaderState
+    public let stateAfter: LoaderState
 }
 
 /// Where a loader stands: enough to hand out the same batches from there on.
 ///
 /// Samples wait in their buckets until a batch is full, so the place in the stream alone is not enough: the samples
 /// that still wait are named by their own places.
-struct LoaderState: Equatable, Sendable {
+public struct LoaderState: Equatable, Sendable {
     /// The place after the last sample read.
     var position = StreamPosition()
     /// The places of samples read and not yet handed out, in the order they were read.
     var waiting: [StreamPosition] = []
 
-    var json: JSON {
+    public var json: JSON {
         func pair(_ position: StreamPosition) -> JSON {
             [.integer(Int64(position.epoch)), .integer(Int64(position.handedOut))]
         }
         return ["position": pair(position), "waiting": .array(waiting.map(pair))]
     }
 
-    init() {}
+    public init() {}
 
-    init?(_ json: JSON) {
+    public init?(_ json: JSON) {
         func position(_ json: JSON?) -> StreamPosition? {
             guard let epoch = json?[0]?.intValue, let handedOut = json?[1]?.intValue, epoch >= 0, handedOut >= 0 else {
                 return nil
@@ -48,7 +47,7 @@ struct LoaderState: Equatable, Sendable {
 }
 
 /// Reads, decodes and crops samples into batches by aspect-ratio bucket. It belongs to one thread.
-struct BatchLoader {
+public struct BatchLoader {
     /// The reason for which a sample is left out whose picture is broken.
     static let undecodable = "picture can't be decoded"
 
@@ -72,8 +71,8 @@ struct BatchLoader {
     /// - Parameters:
     ///   - cacheBytes: how many bytes of pictures to keep decoded and cropped for later epochs.
     ///   - state: where to go on; the samples before it are read again and not decoded.
-    init(
-        shards: [String], options: SampleStream.Options, reading: SampleReading, buckets: AspectBuckets, batchSize: Int,
+    public init(
+        shards: [Shard], options: SampleStream.Options, reading: SampleReading, buckets: AspectBuckets, batchSize: Int,
         cacheBytes: Int = 0,
         from state: LoaderState = LoaderState()
     ) throws {
@@ -93,10 +92,10 @@ struct BatchLoader {
     }
 
     /// What was lost so far, by reason.
-    var drops: Drops { stream.drops }
+    public var drops: Drops { stream.drops }
 
     /// The next full batch of one bucket.
-    mutating func next() throws -> PictureBatch {
+    public mutating func next() throws -> PictureBatch {
         while true {
             let sample = try stream.next()
             let position = StreamPosition(epoch: stream.position.epoch, handedOut: stream.position.handedOut - 1)

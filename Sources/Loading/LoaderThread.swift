@@ -5,7 +5,7 @@ import Shards
 /// Runs a loader beside the train loop and keeps a few batches ready.
 ///
 /// What crosses between the threads is plain data; the loader itself never leaves its thread.
-final class LoaderThread: @unchecked Sendable {
+public final class LoaderThread: @unchecked Sendable {
     private let condition = NSCondition()
     private var ready: [Result<PictureBatch, any Error>] = []
     private var isStopped = false
@@ -13,7 +13,7 @@ final class LoaderThread: @unchecked Sendable {
     private static let depth = 2
 
     /// - Parameter make: makes the loader, on its thread.
-    init(_ make: @escaping @Sendable () throws -> BatchLoader) {
+    public init(_ make: @escaping @Sendable () throws -> BatchLoader) {
         let thread = Thread { [self] in
             do {
                 var loader = try make()
@@ -28,7 +28,7 @@ final class LoaderThread: @unchecked Sendable {
     }
 
     /// The next batch, with the seconds it was waited for.
-    func next() throws -> PictureBatch {
+    public func next() throws -> PictureBatch {
         condition.lock()
         defer { condition.unlock() }
         while ready.isEmpty { condition.wait() }
@@ -39,14 +39,14 @@ final class LoaderThread: @unchecked Sendable {
     }
 
     /// What was lost on the way so far, by reason.
-    var lost: Drops {
+    public var lost: Drops {
         condition.lock()
         defer { condition.unlock() }
         return drops
     }
 
     /// Lets the thread end at its next batch.
-    func stop() {
+    public func stop() {
         condition.lock()
         isStopped = true
         condition.broadcast()

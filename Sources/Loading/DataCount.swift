@@ -5,22 +5,22 @@ import Shards
 import Synchronization
 
 /// What a run's data holds, as its loader will see it.
-struct DataCount: Sendable {
-    private(set) var samples = 0
-    private(set) var drops = Drops()
+public struct DataCount: Sendable {
+    public private(set) var samples = 0
+    public private(set) var drops = Drops()
     /// Bytes of the samples that stay, as they lie in the shards.
-    private(set) var bytes = 0
+    public private(set) var bytes = 0
     /// How many pictures were decoded to see whether they can be.
-    private(set) var decoded = 0
+    public private(set) var decoded = 0
 
     /// Samples that stay.
-    var kept: Int { samples - drops.samples.values.reduce(0, +) }
+    public var kept: Int { samples - drops.samples.values.reduce(0, +) }
 
-    init() {}
+    public init() {}
 
     /// Reads the shards, several at a time. A picture takes about a hundred times as long to decode as to read, so
     /// only the first of each shard are, `decodeLimit` in all.
-    init(_ shards: [String], reading: SampleReading, decodeLimit: Int = 2000) {
+    public init(_ shards: [Shard], reading: SampleReading, decodeLimit: Int = 2000) {
         let share = max(1, decodeLimit / max(1, shards.count))
         let counts = Mutex([DataCount]())
         DispatchQueue.concurrentPerform(iterations: shards.count) { index in
@@ -35,7 +35,7 @@ struct DataCount: Sendable {
         }
     }
 
-    private init(shard: String, reading: SampleReading, decodeLimit: Int) {
+    private init(shard: Shard, reading: SampleReading, decodeLimit: Int) {
         let reader = ShardReader(shards: [shard])
         while let sample = reader.next() {
             samples += 1
