@@ -72,10 +72,11 @@ let package = Package(
             "COpenCV", libraries: ["opencv_core", "opencv_imgproc"],
             cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
         door("COpenBLAS", libraries: ["dl"]),
+        door("CSHA256"),
 
         // Underneath everything
         library("Failures", []),
-        library("Files", ["Failures"]),
+        library("Files", ["CSHA256", "Failures"]),
         library("JSON", ["Files", "Failures"]),
         library("Expressions", ["JSON", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
@@ -142,7 +143,7 @@ let package = Package(
                 "Generation", "Cascade", "Layers", "Weights", "Shards", "Images", "Torch", "JSON", "Failures",
             ],
             path: "Tests/Support"),
-        tests("Files", ["Files", "Failures", "TestSupport"]),
+        tests("Files", ["Files", "CSHA256", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
         tests("Expressions", ["Expressions", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Torch", ["Torch", "CTorch", "LinearAlgebra", "COpenBLAS", "JSON", "Files", "Failures", "TestSupport"]),

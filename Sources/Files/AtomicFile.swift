@@ -71,6 +71,16 @@ public struct AtomicFile: ~Copyable {
         }
     }
 
+    /// Puts the file in its place without waiting for the disk: a power cut may tear it or lose it. The last thing done
+    /// to it.
+    public consuming func commitUnsynced() throws {
+        guard let temporary else { return }
+        guard rename(temporary, path) == 0 else {
+            throw SystemError.current.failure("can't finish the file", path: path)
+        }
+        isCommitted = true
+    }
+
     deinit {
         _ = close(descriptor)
         if let temporary, !isCommitted { _ = unlink(temporary) }

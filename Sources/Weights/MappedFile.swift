@@ -30,6 +30,22 @@ public final class MappedFile {
         bytes = UnsafeRawBufferPointer(start: start, count: Int(facts.st_size))
     }
 
+    /// Bytes that were read already, laid out as a mapping would have them; `path` is for messages.
+    init(copying content: [UInt8], path: String) throws {
+        self.path = path
+        guard !content.isEmpty else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard
+            let start = mmap(nil, content.count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            start != MAP_FAILED
+        else { throw Failure.run("no memory for \(content.count) bytes", at: Failure.Place(path)) }
+        let copy = UnsafeMutableRawBufferPointer(start: start, count: content.count)
+        copy.copyBytes(from: content)
+        bytes = UnsafeRawBufferPointer(copy)
+    }
+
     deinit {
         guard let start = bytes.baseAddress else { return }
         munmap(UnsafeMutableRawPointer(mutating: start), bytes.count)

@@ -37,6 +37,24 @@ import Weights
         #expect(bytes[(8 + length)...] == peer[(8 + peerLength)...])
     }
 
+    @Test func `what is made in memory is what is written, and is read from memory`() throws {
+        let golden = try SafetensorsFile(goldenPath("weights.safetensors"))
+        let tensors = try golden.entries.map { ($0.name, try golden.required($0.name)) }
+        let folder = try ScratchFolder()
+        try SafetensorsWriter.write(tensors, to: "\(folder.path)/file")
+        let bytes = try SafetensorsWriter.bytes(tensors)
+        #expect(bytes == (try readAll("\(folder.path)/file")))
+        let file = try SafetensorsFile(bytes: bytes, path: "memory")
+        for entry in golden.entries {
+            let ours = try file.required(entry.name)
+            #expect(ours.shape == entry.shape && ours.dtype == entry.dtype)
+            #expect(try ours.withBytes { Array($0) } == golden.required(entry.name).withBytes { Array($0) })
+        }
+        let cut = try expectedFailure { _ = try SafetensorsFile(bytes: Array(bytes.dropLast()), path: "memory") }
+        #expect(cut.blame == .input && cut.place?.file == "memory")
+        _ = try expectedFailure { _ = try SafetensorsFile(bytes: [], path: "memory") }
+    }
+
     @Test func `tensors are written aligned, contiguous, and from any device`() throws {
         let folder = try ScratchFolder()
         let path = "\(folder.path)/a.safetensors"

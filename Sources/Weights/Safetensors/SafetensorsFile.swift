@@ -22,6 +22,11 @@ public final class SafetensorsFile: NamedTensors {
 
     public convenience init(_ path: String) throws { try self.init(MappedFile(path)) }
 
+    /// Reads what is in memory already; `path` is for messages.
+    public convenience init(bytes: [UInt8], path: String) throws {
+        try self.init(MappedFile(copying: bytes, path: path))
+    }
+
     init(_ file: MappedFile) throws {
         let path = file.path
         self.path = path

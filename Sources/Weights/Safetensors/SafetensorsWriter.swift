@@ -9,9 +9,7 @@ public enum SafetensorsWriter {
     public static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to path: String
     ) throws {
-        let header = SafetensorsHeader(
-            tensors.map { TensorEntry(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) },
-            metadata: metadata)
+        let header = header(tensors, metadata: metadata)
         let file = try AtomicFile(at: path)
         try file.write(header.bytes)
         for position in header.order {
@@ -19,6 +17,26 @@ public enum SafetensorsWriter {
             try tensor.detached().to(device: .cpu).contiguous().withBytes { try file.write($0) }
         }
         try file.commit()
+    }
+
+    /// The bytes of a file of a few small tensors.
+    public static func bytes(_ tensors: [(name: String, tensor: Tensor)]) throws -> [UInt8] {
+        let header = header(tensors, metadata: [:])
+        var bytes = header.bytes
+        for position in header.order {
+            try tensors[position].tensor.detached().to(device: .cpu).contiguous().withBytes {
+                bytes.append(contentsOf: $0)
+            }
+        }
+        return bytes
+    }
+
+    private static func header(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String]
+    ) -> SafetensorsHeader {
+        SafetensorsHeader(
+            tensors.map { TensorEntry(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) },
+            metadata: metadata)
     }
 
     /// Writes a large file tensor by tensor, each made when its turn comes.
