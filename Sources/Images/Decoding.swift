@@ -14,16 +14,8 @@ extension Picture {
     /// Pillow does. Colour profiles are ignored, as in the reference. A file that can't be read, is cut off or damaged,
     /// or declares more than `pixelLimit` pixels is a failure of the input at `name`.
     public init(decoding bytes: [UInt8], name: String = "picture", pixelLimit: Int = defaultPixelLimit) throws {
-        guard let format = PictureFormat(magic: bytes) else {
-            throw Failure.input("not a picture", at: .init(name), expected: "JPEG, PNG or WebP")
-        }
+        let (format, width, height) = try readHeader(bytes, name: name, pixelLimit: pixelLimit)
         let door = Door(format)
-        let limit = UInt64(clamping: pixelLimit)
-        var width = 0
-        var height = 0
-        try check("can't read the \(format.rawValue) picture", name: name) {
-            door.size(bytes, bytes.count, limit, &width, &height, $0, $1)
-        }
         let stride = width * door.channels
         let decoded = try [UInt8](unsafeUninitializedCapacity: stride * height) { buffer, initialized in
             // libpng leaves rows of a later interlace pass untouched where the file ends; nothing unset may show.
@@ -42,6 +34,21 @@ extension Picture {
     public init(contentsOf path: String, pixelLimit: Int = defaultPixelLimit) throws {
         try self.init(decoding: readFile(path), name: path, pixelLimit: pixelLimit)
     }
+}
+
+/// Format and size as a file's header has them, before any orientation.
+func readHeader(
+    _ bytes: [UInt8], name: String, pixelLimit: Int
+) throws -> (format: PictureFormat, width: Int, height: Int) {
+    guard let format = PictureFormat(magic: bytes) else {
+        throw Failure.input("not a picture", at: .init(name), expected: "JPEG, PNG or WebP")
+    }
+    var width = 0
+    var height = 0
+    try check("can't read the \(format.rawValue) picture", name: name) {
+        Door(format).size(bytes, bytes.count, UInt64(clamping: pixelLimit), &width, &height, $0, $1)
+    }
+    return (format, width, height)
 }
 
 /// The two functions of a format's door; the three doors have the same shape and 0 for success.

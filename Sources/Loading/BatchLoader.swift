@@ -1,166 +1,120 @@
 import Failures
+import Glibc
 import Images
-import JSON
 import Shards
 
-/// Pictures of one size with their captions, as plain data that can cross threads.
-public struct PictureBatch: Sendable {
-    public let pictures: [Picture]
-    public let captions: [String]
-    /// What tells a sample from every other of the data, for caches.
-    public let keys: [String]
-    /// Where the loader stands once this batch has been used.
-    public let stateAfter: LoaderState
-}
-
-/// Where a loader stands: enough to hand out the same batches from there on.
+/// Makes batches of shards beside the train loop: one thread reads samples, several decode and fit their pictures, and
+/// the batches are the same however many there are and whatever they take.
 ///
-/// Samples wait in their buckets until a batch is full, so the place in the stream alone is not enough: the samples
-/// that still wait are named by their own places.
-public struct LoaderState: Equatable, Sendable {
-    /// The place after the last sample read.
-    var position = StreamPosition()
-    /// The places of samples read and not yet handed out, in the order they were read.
-    var waiting: [StreamPosition] = []
+/// It belongs to the thread that takes the batches; its own threads end with ``stop()``, or with the loader.
+public final class BatchLoader {
+    public struct Options: Sendable {
+        public var stream: SampleStream.Options
+        /// Samples of a batch.
+        public var batchSize: Int
+        /// Threads that decode.
+        public var workers: Int
+        /// How many bytes of fitted pictures to keep in memory for later epochs.
+        public var cacheBytes = 0
+        /// How many bytes samples may have on their way from the reader to a bucket, encoded and decoded.
+        public var bytesAhead = 256 << 20
 
-    public var json: JSON {
-        func pair(_ position: StreamPosition) -> JSON {
-            [.integer(Int64(position.epoch)), .integer(Int64(position.handedOut))]
+        public init(stream: SampleStream.Options, batchSize: Int, workers: Int = BatchLoader.defaultWorkers) {
+            precondition(batchSize > 0 && workers > 0, "a batch has samples, and somebody decodes them")
+            self.stream = stream
+            self.batchSize = batchSize
+            self.workers = workers
         }
-        return ["position": pair(position), "waiting": .array(waiting.map(pair))]
+
+        /// How many samples may be on their way at once: two batches, and what is being decoded.
+        public var samplesAhead: Int { 2 * batchSize + workers }
     }
 
-    public init() {}
+    /// Half the processors, eight at most: the train loop wants the others.
+    public static var defaultWorkers: Int { min(8, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
 
-    public init?(_ json: JSON) {
-        func position(_ json: JSON?) -> StreamPosition? {
-            guard let epoch = json?[0]?.intValue, let handedOut = json?[1]?.intValue, epoch >= 0, handedOut >= 0 else {
-                return nil
-            }
-            return StreamPosition(epoch: epoch, handedOut: handedOut)
-        }
-        guard let here = position(json["position"]), let list = json["waiting"]?.arrayValue else { return nil }
-        self.position = here
-        waiting = list.compactMap(position)
-        guard waiting.count == list.count else { return nil }
-    }
-}
-
-/// Reads, decodes and crops samples into batches by aspect-ratio bucket. It belongs to one thread.
-public struct BatchLoader {
     /// The reason for which a sample is left out whose picture is broken.
     static let undecodable = "picture can't be decoded"
 
-    private let stream: SampleStream
-    private let reading: SampleReading
-    private let buckets: AspectBuckets
-    private let batchSize: Int
-    private var cache: PictureCache?
-    private var state: LoaderState
-    /// The samples of the restored state that wait again as they come by.
-    private var resumed: (until: StreamPosition, waiting: [StreamPosition])?
-    private var queues: [AspectBuckets.Bucket: [Waiting]] = [:]
+    private typealias Work = OrderedWork<ReadStep, PreparedStep>
 
-    private struct Waiting {
-        let position: StreamPosition
-        let picture: Picture
-        let caption: String
-        let key: String
-    }
+    private let work: Work
+    private var queues: BucketQueues
+    private var threads: [WorkThread] = []
+    private var failure: Failure?
 
-    /// - Parameters:
-    ///   - cacheBytes: how many bytes of pictures to keep decoded and cropped for later epochs.
-    ///   - state: where to go on; the samples before it are read again and not decoded.
+    /// What was lost up to the last batch, by reason.
+    public var drops: Drops { queues.drops }
+
+    /// - Parameter state: where to go on.
+    /// - Throws: a failure of the input where the state is of other data or another order.
     public init(
-        shards: [Shard], options: SampleStream.Options, reading: SampleReading, buckets: AspectBuckets, batchSize: Int,
-        cacheBytes: Int = 0,
-        from state: LoaderState = LoaderState()
+        shards: [Shard], preparation: SamplePreparation, options: Options, from state: LoaderState = LoaderState()
     ) throws {
-        let start = state.waiting.first ?? state.position
-        stream = try SampleStream(shards: shards, options: options, at: start)
-        self.reading = reading
-        self.buckets = buckets
-        self.batchSize = batchSize
-        cache = cacheBytes > 0 ? PictureCache(limit: cacheBytes) : nil
-        self.state = state
-        if state.waiting.isEmpty {
-            resumed = nil
-        } else {
-            resumed = (state.position, state.waiting)
-            self.state.waiting = []
+        // The stream goes over to the reader's thread whole.
+        nonisolated(unsafe) let stream = try SampleStream(
+            shards: shards, options: options.stream, at: state.position, again: state.waiting)
+        queues = BucketQueues(batchSize: options.batchSize, place: shards.first?.name, from: state)
+        let work = Work(.init(jobs: options.samplesAhead, bytes: options.bytesAhead))
+        self.work = work
+        let preparing = StepPreparation(
+            sample: preparation, seed: options.stream.seed,
+            cache: options.cacheBytes > 0 ? PictureCache(limit: options.cacheBytes) : nil)
+        threads.append(try WorkThread { Self.read(stream, into: work, preparation.buckets) })
+        for _ in 1...options.workers {
+            threads.append(
+                try WorkThread {
+                    while let (number, step) = work.take() {
+                        let result = Result { try preparing(step) }
+                        work.finish(number, result, bytes: (try? result.get().size) ?? 0)
+                    }
+                })
         }
     }
 
-    /// What was lost so far, by reason.
-    public var drops: Drops { stream.drops }
+    deinit { stop() }
 
     /// The next full batch of one bucket.
-    public mutating func next() throws -> PictureBatch {
-        while true {
-            let sample = try stream.next()
-            let position = StreamPosition(epoch: stream.position.epoch, handedOut: stream.position.handedOut - 1)
-            if let (until, waiting) = resumed {
-                if Self.isBefore(position, until) {
-                    guard waiting.contains(position) else { continue }
-                } else {
-                    resumed = nil
-                }
+    ///
+    /// - Throws: a failure of the input where an epoch has no sample of use, or the data is not what it was; it stays,
+    ///   so that asking again can't wait for ever.
+    public func next() throws -> PictureBatch {
+        if let failure { throw failure }
+        let clock = ContinuousClock()
+        let began = clock.now
+        do {
+            while let step = try work.next() {
+                guard var batch = try queues.take(step) else { continue }
+                let waited = (clock.now - began).components
+                batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
+                return batch
             }
-            if resumed == nil { state.position = stream.position }
-            guard let bytes = sample.picture, let caption = reading.caption(of: sample, draw: draw(position)) else {
-                continue
-            }
-            guard let (picture, bucket) = fitted(bytes, sample.place) else {
-                stream.refuse(Self.undecodable)
-                continue
-            }
-            queues[bucket, default: []].append(
-                Waiting(position: position, picture: picture, caption: caption, key: sample.place))
-            state.waiting.append(position)
-            guard let full = queues[bucket], full.count == batchSize else { continue }
-            queues[bucket] = []
-            let used = full.map(\.position)
-            state.waiting.removeAll { used.contains($0) }
-            return PictureBatch(
-                pictures: full.map(\.picture), captions: full.map(\.caption), keys: full.map(\.key), stateAfter: state)
+            throw Failure.run("the loader of the data has been stopped")
+        } catch {
+            let failure = error as? Failure ?? .run("the data can't be loaded", got: "\(error)")
+            self.failure = failure
+            throw failure
         }
     }
 
-    /// The picture as its bucket wants it; nil where it can't be decoded.
-    private mutating func fitted(_ bytes: [UInt8], _ place: String) -> (Picture, AspectBuckets.Bucket)? {
-        if let cached = cache?[place] { return cached }
-        guard let picture = try? Picture(decoding: bytes, name: place) else { return nil }
-        let fit = buckets.fit(width: picture.width, height: picture.height)
-        let fitted = (picture.fitted(fit), fit.bucket)
-        cache?.keep(fitted, as: place)
-        return fitted
+    /// Ends the loader's threads and waits for them: no longer than one sample takes.
+    public func stop() {
+        work.close()
+        for thread in threads { thread.join() }
+        threads = []
     }
 
-    /// What chance decides of a sample, by its place alone, so that a resumed run decides alike.
-    private func draw(_ position: StreamPosition) -> Double {
-        let place = UInt64(position.epoch) << 40 ^ UInt64(position.handedOut)
-        var generator = SeededGenerator(seed: stream.options.seed ^ 0x63_6170_7469_6f6e, stream: place)
-        return Double.random(in: 0..<1, using: &generator)
-    }
-
-    private static func isBefore(_ a: StreamPosition, _ b: StreamPosition) -> Bool {
-        (a.epoch, a.handedOut) < (b.epoch, b.handedOut)
-    }
-}
-
-/// Pictures kept in memory as they were cropped, up to a number of bytes.
-private struct PictureCache {
-    private var pictures: [String: (Picture, AspectBuckets.Bucket)] = [:]
-    private var room: Int
-
-    init(limit: Int) { room = limit }
-
-    subscript(key: String) -> (Picture, AspectBuckets.Bucket)? { pictures[key] }
-
-    mutating func keep(_ fitted: (Picture, AspectBuckets.Bucket), as key: String) {
-        let bytes = fitted.0.pixels.count
-        guard bytes <= room, pictures[key] == nil else { return }
-        room -= bytes
-        pictures[key] = fitted
+    /// What the reader's thread does until it is stopped.
+    private static func read(_ stream: SampleStream, into work: Work, _ buckets: AspectBuckets) {
+        let picture = buckets.buckets.map { $0.width * $0.height * 3 }.max() ?? 0
+        while true {
+            let step = Result { try stream.next(isStopped: { !work.isOpen }) }
+            var bytes = 0
+            if case .success(.sample(let sample)) = step { bytes = sample.sample.size + picture }
+            guard
+                let read = ReadStep(step, position: stream.position, lost: stream.takeDrops()),
+                work.put(read, bytes: bytes), case .success = step
+            else { return }
+        }
     }
 }

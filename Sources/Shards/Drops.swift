@@ -18,6 +18,17 @@ public struct Drops: Equatable, Sendable, CustomStringConvertible {
         broken.merge(other.broken, uniquingKeysWith: +)
     }
 
+    /// What was lost after `earlier`, a count of the same that was taken before.
+    func since(_ earlier: Drops) -> Drops {
+        func rest(_ now: [String: Int], _ then: [String: Int]) -> [String: Int] {
+            now.merging(then, uniquingKeysWith: -).filter { $0.value > 0 }
+        }
+        var difference = Drops()
+        difference.samples = rest(samples, earlier.samples)
+        difference.broken = rest(broken, earlier.broken)
+        return difference
+    }
+
     /// All counts as `12 no caption, 1 shard is damaged`, the most frequent first.
     public var description: String {
         (Array(samples) + Array(broken)).sorted { ($1.value, $0.key) < ($0.value, $1.key) }

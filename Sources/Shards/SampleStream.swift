@@ -1,23 +1,19 @@
 import Failures
 
-/// Where a stream of samples stands: enough to find the place again.
-public struct StreamPosition: Codable, Equatable, Sendable {
-    /// The epoch, from 0.
-    public var epoch: Int
-    /// How many samples it has handed out.
-    public var handedOut: Int
-
-    public init(epoch: Int = 0, handedOut: Int = 0) {
-        self.epoch = epoch
-        self.handedOut = handedOut
-    }
+/// A sample as a stream hands it out.
+public struct StreamedSample: Sendable {
+    public let sample: Sample
+    public let turn: SampleTurn
+    /// Whether it was handed out before the position at which the stream was restored.
+    public let isAgain: Bool
 }
 
 /// The samples of a dataset in random order, epoch after epoch without end.
 ///
 /// In each epoch the shards come in an order of their own, and their samples pass through a buffer from which one is
-/// drawn at random. Seed and epoch alone decide the order, so that a stream started at a saved position goes on exactly
-/// as the one that was interrupted would have. It belongs to one thread.
+/// drawn at random. Seed and epoch alone decide the order. A stream made at a saved position goes on exactly as the one
+/// that was interrupted would have, and reads for it only the shards that hold waiting samples, and the present one up
+/// to its place. It belongs to one thread.
 public final class SampleStream {
     public struct Options: Sendable {
         public var seed: UInt64
@@ -25,129 +21,200 @@ public final class SampleStream {
         public var bufferSize: Int
         /// How many bytes they may have together; a fuller buffer is drawn from early.
         public var bufferBytes: Int
+        /// Which of several processes this is, from 0, and of how many: each gets samples of its own.
+        public var rank: Int
+        public var ranks: Int
         /// The reason for which a sample is left out, nil if it stays; it must not change between runs.
         public var reasonToDrop: @Sendable (Sample) -> String?
 
         public init(
-            seed: UInt64, bufferSize: Int = 1000, bufferBytes: Int = 512 << 20,
+            seed: UInt64, bufferSize: Int = 1000, bufferBytes: Int = 512 << 20, rank: Int = 0, ranks: Int = 1,
             reasonToDrop: @escaping @Sendable (Sample) -> String? = SampleReading().reasonToDrop
         ) {
+            precondition(ranks > 0 && (0..<ranks).contains(rank), "a rank is one of several")
             self.seed = seed
             self.bufferSize = bufferSize
             self.bufferBytes = bufferBytes
+            self.rank = rank
+            self.ranks = ranks
             self.reasonToDrop = reasonToDrop
         }
     }
 
+    /// What comes next.
+    public enum Step: Sendable {
+        case sample(StreamedSample)
+        /// An epoch is over, by its number.
+        case endOfEpoch(Int)
+    }
+
     public let shards: [Shard]
     public let options: Options
-    /// The place after the last sample handed out.
+    /// The place after the last step.
     public private(set) var position: StreamPosition
-    private var epoch: ShuffledEpoch
-    private var earlierDrops = Drops()
-    private var refused = 0
-    private var isLastRefused = false
+    private var order: EpochOrder
+    private var generator: SeededGenerator
+    private var reader: ShardReader?
+    /// The samples in `position.buffer`, one beside the other.
+    private var buffer: [Sample] = []
+    private var bufferedBytes = 0
+    /// What is handed out again, the next at the end; nil until the waiting samples are read.
+    private var again: [StreamedSample]?
+    private let turnsAgain: [SampleTurn]
+    private var drops = Drops()
+    private var countedDrops = Drops()
 
-    /// A stream over `shards` (see ``resolveShards(_:)``) that goes on at `position`. The samples before it are read
-    /// again, not decoded; a position past the end of its epoch is a failure, for then the data is not what it was.
-    public init(shards: [Shard], options: Options, at position: StreamPosition = StreamPosition()) throws {
-        guard position.epoch >= 0, position.handedOut >= 0 else {
-            throw Failure.input("a position in the data that can't be", got: "\(position)")
+    /// A stream over `shards` (see ``resolveShards(_:)``) that goes on at `position`; nothing is read yet.
+    ///
+    /// - Parameter again: samples handed out before that position that shall come first once more.
+    /// - Throws: a failure of the input where the position is of other data or another order.
+    public init(
+        shards: [Shard], options: Options, at position: StreamPosition = StreamPosition(), again: [SampleTurn] = []
+    ) throws {
+        let origin = StreamOrigin(shards, options)
+        if let saved = position.origin { try origin.check(saved) }
+        for place in position.buffer + again.map(\.place) where place.shard >= shards.count {
+            throw StreamOrigin.differs(expected: "more than \(place.shard) shards", got: "\(shards.count)")
         }
         self.shards = shards
         self.options = options
         self.position = position
-        epoch = ShuffledEpoch(position.epoch, of: shards, options)
-        for replayed in 0..<position.handedOut where epoch.next() == nil {
-            throw Failure.input(
-                "the data is not what it was when the run was saved",
-                expected: "at least \(position.handedOut) samples in an epoch", got: "\(replayed)",
-                advice: "give the shards that the run was started with")
+        self.position.origin = origin
+        turnsAgain = again
+        (order, generator) = Self.begin(position.epoch, shards, options)
+        if let saved = position.generator { generator = saved }
+        guard position.shard <= order.shards.count else {
+            throw StreamOrigin.differs(expected: "\(position.shard) shards", got: "\(order.shards.count)")
         }
     }
 
-    /// What was lost since the stream was made, by reason.
-    public var drops: Drops {
-        var all = earlierDrops
-        all.add(epoch.drops)
-        return all
-    }
-
-    /// The next sample. An epoch of which nothing was of use is a failure that counts the reasons.
-    public func next() throws -> Sample {
-        while true {
-            isLastRefused = false
-            if let sample = epoch.next() {
-                position.handedOut += 1
-                return sample
-            }
-            if position.handedOut == refused {
-                throw Failure.input(
-                    "no sample of a whole epoch can be used", at: shards.first.map { .init($0.name) },
-                    expected: "pictures with captions",
-                    got: epoch.drops.isEmpty ? "no samples at all" : epoch.drops.description,
-                    advice: "look at the data with: cascade-adapt dataset inspect PATH")
-            }
-            earlierDrops = drops
-            refused = 0
-            position = StreamPosition(epoch: position.epoch + 1)
-            epoch = ShuffledEpoch(position.epoch, of: shards, options)
-        }
-    }
-
-    /// Tells that the sample just handed out is of no use (its picture can't be decoded, say), before the next is taken.
-    /// It still counts in ``position``.
-    public func refuse(_ reason: String) {
-        epoch.refuse(reason)
-        if !isLastRefused { refused += 1 }
-        isLastRefused = true
-    }
-}
-
-/// One epoch: the shards in random order, their samples through a buffer.
-private struct ShuffledEpoch {
-    var drops: Drops {
-        var all = dropped
-        all.add(reader.drops)
-        return all
-    }
-    private var dropped = Drops()
-    private let reader: ShardReader
-    private let options: SampleStream.Options
-    private var generator: SeededGenerator
-    private var buffer: [Sample] = []
-    private var bufferedBytes = 0
-    private var isRead = false
-
-    init(_ number: Int, of shards: [Shard], _ options: SampleStream.Options) {
-        generator = SeededGenerator(seed: options.seed, stream: UInt64(number))
-        reader = ShardReader(shards: generator.shuffled(shards))
-        self.options = options
-    }
-
-    mutating func refuse(_ reason: String) { dropped.addSample(reason) }
-
-    mutating func next() -> Sample? {
-        while !isRead, buffer.isEmpty || buffer.count < options.bufferSize && bufferedBytes < options.bufferBytes {
-            guard let sample = reader.next() else {
-                isRead = true
-                break
-            }
+    /// The next step; nil once `isStopped` says so, which is asked between two samples that are read.
+    ///
+    /// - Throws: a failure of the input where a sample that the position names is no longer there.
+    public func next(isStopped: () -> Bool = { false }) throws -> Step? {
+        if again == nil { again = try readWaiting(isStopped) }
+        if isStopped() { return nil }
+        if let first = again?.popLast() { return .sample(first) }
+        while buffer.isEmpty || buffer.count < options.bufferSize && bufferedBytes < options.bufferBytes {
+            if isStopped() { return nil }
+            guard let (sample, place) = read() else { break }
             if let reason = options.reasonToDrop(sample) {
-                dropped.addSample(reason)
+                drops.addSample(reason)
             } else {
-                buffer.append(sample)
-                bufferedBytes += sample.size
+                keep(sample)
+                position.buffer.append(place)
             }
         }
-        if buffer.isEmpty { return nil }
-        buffer.swapAt(generator.next(below: buffer.count), buffer.count - 1)
-        let drawn = buffer.removeLast()
-        bufferedBytes -= drawn.size
-        return drawn
+        if buffer.isEmpty { return endEpoch() }
+        let drawn = generator.next(below: buffer.count)
+        buffer.swapAt(drawn, buffer.count - 1)
+        position.buffer.swapAt(drawn, buffer.count - 1)
+        let sample = buffer.removeLast()
+        bufferedBytes -= sample.size
+        let turn = SampleTurn(epoch: position.epoch, place: position.buffer.removeLast())
+        position.generator = generator
+        return .sample(StreamedSample(sample: sample, turn: turn, isAgain: false))
+    }
+
+    /// What was lost since this was last asked, by reason. What is read again at the start is not counted again.
+    public func takeDrops() -> Drops {
+        defer { drops = Drops() }
+        return drops
+    }
+
+    // MARK: An epoch
+
+    private static func begin(_ epoch: Int, _ shards: [Shard], _ options: Options) -> (EpochOrder, SeededGenerator) {
+        var generator = SeededGenerator(seed: options.seed, stream: UInt64(epoch))
+        let order = EpochOrder(
+            shardCount: shards.count, rank: options.rank, ranks: options.ranks, from: &generator)
+        return (order, generator)
+    }
+
+    private func endEpoch() -> Step {
+        let ended = position.epoch
+        (order, generator) = Self.begin(ended + 1, shards, options)
+        position.epoch = ended + 1
+        position.shard = 0
+        position.sample = 0
+        position.generator = generator
+        return .endOfEpoch(ended)
+    }
+
+    /// The next sample of the epoch that is this rank's, in the order of the shards; nil after the last.
+    private func read() -> (Sample, SamplePlace)? {
+        while position.shard < order.shards.count {
+            let shard = order.shards[position.shard]
+            let reader = self.reader ?? ShardReader(shards: [shards[shard]])
+            self.reader = reader
+            let sample = reader.next()
+            if reader.drops != countedDrops {
+                drops.add(reader.drops.since(countedDrops))
+                countedDrops = reader.drops
+            }
+            guard let sample else {
+                self.reader = nil
+                countedDrops = Drops()
+                position.shard += 1
+                position.sample = 0
+                continue
+            }
+            let number = position.sample
+            position.sample += 1
+            if order.isOurs(number, at: position.shard) { return (sample, SamplePlace(shard: shard, sample: number)) }
+        }
+        return nil
+    }
+
+    private func keep(_ sample: Sample) {
+        buffer.append(sample)
+        bufferedBytes += sample.size
+    }
+
+    // MARK: Going on
+
+    /// Reads the samples that wait into the buffer, and the present shard up to its place.
+    /// - Returns: the samples to be handed out again, the first at the end; nil if stopped.
+    private func readWaiting(_ isStopped: () -> Bool) throws -> [StreamedSample]? {
+        var wanted: [Int: Set<Int>] = [:]
+        for place in position.buffer + turnsAgain.map(\.place) { wanted[place.shard, default: []].insert(place.sample) }
+        var found: [SamplePlace: Sample] = [:]
+        /// Passes over the first samples of a shard, and takes up what is wanted of them.
+        func pass(_ count: Int, of shard: Int) throws -> ShardReader {
+            let reader = ShardReader(shards: [shards[shard]])
+            let numbers = wanted.removeValue(forKey: shard) ?? []
+            for number in 0..<count {
+                if isStopped() { break }
+                guard let sample = reader.next() else {
+                    throw StreamOrigin.differs(
+                        .init(shards[shard].name), expected: "at least \(count) samples",
+                        got: reader.drops.isEmpty ? "\(number)" : "\(number), and \(reader.drops)")
+                }
+                if numbers.contains(number) { found[SamplePlace(shard: shard, sample: number)] = sample }
+            }
+            // An earlier epoch may have left samples waiting that come later in the shard.
+            let later = numbers.filter { $0 >= count }
+            if !later.isEmpty { wanted[shard] = later }
+            return reader
+        }
+        if position.shard < order.shards.count, position.sample > 0 {
+            reader = try pass(position.sample, of: order.shards[position.shard])
+            countedDrops = reader?.drops ?? Drops()
+        }
+        for (shard, numbers) in wanted.sorted(by: { $0.key < $1.key }) {
+            _ = try pass((numbers.max() ?? 0) + 1, of: shard)
+        }
+        if isStopped() { return nil }
+        for place in position.buffer {
+            if let sample = found[place] { keep(sample) }
+        }
+        return turnsAgain.reversed().compactMap { turn in
+            found[turn.place].map { StreamedSample(sample: $0, turn: turn, isAgain: true) }
+        }
     }
 }
 
 extension Sample {
-    fileprivate var size: Int { members.values.reduce(0) { $0 + $1.count } }
+    /// Bytes of all members.
+    public var size: Int { members.values.reduce(0) { $0 + $1.count } }
 }

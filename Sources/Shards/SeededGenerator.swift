@@ -14,6 +14,15 @@ public struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
     /// A sequence from a state; not all four may be 0.
     init(state: (UInt64, UInt64, UInt64, UInt64)) { self.state = state }
 
+    /// The sequence that goes on where another stood; nil for what is no state.
+    init?(words: [UInt64]) {
+        guard words.count == 4, words.contains(where: { $0 != 0 }) else { return nil }
+        state = (words[0], words[1], words[2], words[3])
+    }
+
+    /// The state, to go on from.
+    var words: [UInt64] { [state.0, state.1, state.2, state.3] }
+
     public mutating func next() -> UInt64 {
         let result = rotatedLeft(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
@@ -36,6 +45,9 @@ public struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
         while number > UInt64.max - remainder { number = next() }
         return Int(number % bound)
     }
+
+    /// A number of 0..<1, a multiple of 2⁻⁵³.
+    public mutating func fraction() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     /// The elements in random order (Fisher and Yates). Unlike `shuffled(using:)` it can't change with the standard
     /// library.

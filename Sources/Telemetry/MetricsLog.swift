@@ -16,10 +16,12 @@ public struct UpdateMetrics: Equatable, Sendable {
     /// What the update took.
     public var seconds: Double
     public var samplesPerSecond: Double
+    /// How much of `seconds` the update waited for its samples.
+    public var dataSeconds: Double
 
     public init(
         step: Int, loss: Double, rawLoss: Double, gradNorm: Double, lr: Double, seconds: Double,
-        samplesPerSecond: Double
+        samplesPerSecond: Double, dataSeconds: Double
     ) {
         self.step = step
         self.loss = loss
@@ -28,13 +30,14 @@ public struct UpdateMetrics: Equatable, Sendable {
         self.lr = lr
         self.seconds = seconds
         self.samplesPerSecond = samplesPerSecond
+        self.dataSeconds = dataSeconds
     }
 
     var json: JSON {
         [
             "step": .integer(Int64(step)), "loss": .number(loss), "raw_loss": .number(rawLoss),
             "grad_norm": .number(gradNorm), "lr": .number(lr), "seconds": .number(seconds),
-            "samples_per_second": .number(samplesPerSecond),
+            "samples_per_second": .number(samplesPerSecond), "data_seconds": .number(dataSeconds),
         ]
     }
 }

@@ -52,8 +52,7 @@ public enum ControlNetRecipe {
             model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
             diffusion: diffusion, cache: parts.latentCache)
         if own.measuresStatistics {
-            let trained = try HeldOut.samples(
-                run.webdatasetPath, reading: run.reading, buckets: parts.buckets, limit: 32)
+            let trained = try HeldOut.samples(run.webdatasetPath, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
             let pictures = try TensorPictures.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition

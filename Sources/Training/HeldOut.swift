@@ -3,6 +3,7 @@ import Diffusion
 import Failures
 import Images
 import JSON
+import Loading
 import Shards
 import Torch
 
@@ -110,17 +111,13 @@ struct HeldOut {
 
     /// The samples of shards that hold no more than fit in memory, in the order of the shards, as the buckets fit them.
     static func samples(
-        _ paths: [String], reading: SampleReading, buckets: AspectBuckets, limit: Int = 64
+        _ paths: [String], _ preparation: SamplePreparation, limit: Int = 64
     ) throws -> [(picture: Picture, caption: String)] {
         guard !paths.isEmpty else { return [] }
         let reader = ShardReader(shards: try resolveShards(paths))
         var samples: [(Picture, String)] = []
         while samples.count < limit, let sample = reader.next() {
-            guard reading.reasonToDrop(sample) == nil, let bytes = sample.picture,
-                let caption = reading.caption(of: sample, draw: 1),
-                let picture = try? Picture(decoding: bytes, name: sample.place)
-            else { continue }
-            samples.append((picture.fitted(buckets.fit(width: picture.width, height: picture.height)), caption))
+            if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }
         guard samples.count > 1 else {
             throw Failure.input(

@@ -13,7 +13,7 @@ struct HeldOutUse {
     init(
         _ parts: RecipeParts, _ objective: StageCObjective, previewer: Previewer, filter: PictureFilter? = nil
     ) throws {
-        let samples = try HeldOut.samples(parts.run.validationPath, reading: parts.run.reading, buckets: parts.buckets)
+        let samples = try HeldOut.samples(parts.run.validationPath, parts.preparation)
         guard !samples.isEmpty else {
             measure = nil
             measureSwapped = nil

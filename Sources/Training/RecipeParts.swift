@@ -38,23 +38,20 @@ struct RecipeParts {
 
     func generator(_ stream: UInt64) throws -> Generator { try Generator(seed: loop.seed, stream: stream, update: 0) }
 
-    /// Makes the loader of the train loop.
-    var load: @Sendable (LoaderState) throws -> BatchLoader {
-        let (shards, buckets, size, reading) = (shards, buckets, run.microBatchSize, run.reading)
-        let stream = SampleStream.Options(
-            seed: loop.seed, bufferSize: run.shuffleBuffer, reasonToDrop: reading.reasonToDrop)
-        let cacheBytes = run.isCachingInMemory ? Self.cacheBytes : 0
-        return { state in
-            try BatchLoader(
-                shards: shards, options: stream, reading: reading, buckets: buckets, batchSize: size,
-                cacheBytes: cacheBytes, from: state)
-        }
+    /// What is done to each sample.
+    var preparation: SamplePreparation {
+        SamplePreparation(reading: run.reading, buckets: buckets, minImageSize: run.minImageSize)
     }
 
-    /// What pictures and latents may each take of the memory.
-    static let cacheBytes = 256 << 20
+    /// Makes the loader of the train loop. A run that goes on keeps the order of samples it began with.
+    func load(_ state: LoaderState) throws -> BatchLoader {
+        let options = run.loaderOptions(seed: state.seed ?? loop.seed)
+        return try BatchLoader(shards: shards, preparation: preparation, options: options, from: state)
+    }
 
-    var latentCache: LatentCache? { run.isCachingInMemory ? LatentCache(limit: Self.cacheBytes) : nil }
+    var latentCache: LatentCache? {
+        run.isCachingInMemory ? LatentCache(limit: RunConfiguration.cacheBytes) : nil
+    }
 
     /// The first few samples that have the size of the first.
     static func alike(

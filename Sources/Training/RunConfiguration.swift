@@ -1,5 +1,6 @@
 import Failures
 import Images
+import Loading
 import Settings
 import Shards
 import Torch
@@ -44,6 +45,10 @@ public struct RunConfiguration: Sendable {
     public let validationPath: [String]
     public let validationTriples: Int
     public let shuffleBuffer: Int
+    /// Threads that decode and fit pictures.
+    public let dataWorkers: Int
+    /// Pictures with a shorter side are left out; nil takes all.
+    public let minImageSize: Int?
 
     /// Where things were written, for later failures.
     let places: Places
@@ -60,6 +65,20 @@ public struct RunConfiguration: Sendable {
 
     /// The largest micro batch's share of a batch.
     public var microBatchSize: Int { batchSize / accumulation }
+
+    /// What pictures and latents may each take of the memory where they are kept in it.
+    static let cacheBytes = 256 << 20
+
+    /// How the data is loaded.
+    /// - Parameter seed: that of the order of the samples.
+    func loaderOptions(seed: UInt64) -> BatchLoader.Options {
+        var options = BatchLoader.Options(
+            stream: SampleStream.Options(
+                seed: seed, bufferSize: shuffleBuffer, reasonToDrop: reading.reasonToDrop),
+            batchSize: microBatchSize, workers: dataWorkers)
+        options.cacheBytes = isCachingInMemory ? Self.cacheBytes : 0
+        return options
+    }
 
     init(_ fields: inout Fields) throws {
         let setting = fields.setting
@@ -101,6 +120,8 @@ public struct RunConfiguration: Sendable {
         validationPath = try Self.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
+        dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
+        minImageSize = try fields.optional("min_image_size", .within(1...65536))
         places = Places(
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),

@@ -1,6 +1,7 @@
 import Failures
 import Files
 import JSON
+import Shards
 
 /// How a run ended.
 public struct RunOutcome {
@@ -12,6 +13,8 @@ public struct RunOutcome {
     /// False where a signal ended the run early.
     public var isComplete: Bool
     public var heldOut: HeldOutReport?
+    /// What was left out of the data since the run was last started, by reason.
+    public var drops = Drops()
 
     init(updates: Int, checkpoint: String, output: String, isComplete: Bool) {
         self.updates = updates

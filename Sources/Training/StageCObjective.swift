@@ -95,7 +95,7 @@ struct StageCObjective {
         let pictures = try TensorPictures.tensor(batch.pictures)
         let condition = try filter.map { try $0(pictures, generator).condition }
         var prepared = try prepare(
-            pictures, captions: dropping(batch.captions, generator), keys: batch.keys, condition: condition)
+            pictures, captions: dropping(batch.captions, generator), keys: batch.places, condition: condition)
         let draw = try diffusion.draw(prepared.latents.shape, device: prepared.latents.device, from: generator)
         // Drawn last, so that a run without a picture tower has the same numbers.
         prepared.clipImage = try embeddings(of: pictures, generator)

@@ -43,9 +43,7 @@ struct TrainLoop {
 
     /// Trains until the last update or an interruption.
     /// - Parameter load: makes the loader that goes on at a state.
-    func callAsFunction(_ task: Task, load: @escaping @Sendable (LoaderState) throws -> BatchLoader) throws
-        -> RunOutcome
-    {
+    func callAsFunction(_ task: Task, load: (LoaderState) throws -> BatchLoader) throws -> RunOutcome {
         let folder = try RunFolder(
             checkpointPath: run.checkpointPath, experimentID: run.experimentID, name: task.name)
         let output = try OutputFolder(outputPath: run.outputPath, experimentID: run.experimentID)
@@ -55,8 +53,7 @@ struct TrainLoop {
         let metrics = try MetricsLog(path: output.metricsPath, resumeAfter: progress.updates)
         if progress.heldOutBefore == nil, let measure = task.heldOut.measure { progress.heldOutBefore = try measure() }
 
-        let start = progress.loader
-        let loader = LoaderThread { try load(start) }
+        let loader = try load(progress.loader)
         defer { loader.stop() }
         let rate = LearningRate(full: run.learningRate, warmupUpdates: run.warmupUpdates)
         var bar = ProgressBar(
@@ -67,7 +64,7 @@ struct TrainLoop {
         while progress.updates < last && !Interruption.isRequested {
             let began = Self.now()
             let update = progress.updates + 1
-            let raw = try accumulate(task, loader, update, &progress)
+            let (raw, waited) = try accumulate(task, loader, update, &progress)
             let norm = try optimizer.clipGradients(to: run.gradientClip)
             guard raw.isFinite, norm.isFinite else {
                 try optimizer.clearGradients()
@@ -83,7 +80,8 @@ struct TrainLoop {
             try metrics.append(
                 UpdateMetrics(
                     step: update, loss: progress.loss ?? raw, rawLoss: raw, gradNorm: norm, lr: rate(update),
-                    seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds))
+                    seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds,
+                    dataSeconds: waited))
             bar.update(done: update, loss: progress.loss)
             isSaved = false
             if update % run.backupEvery == 0 { try folder.backUp(updates: update) { try task.write($0, update) } }
@@ -95,9 +93,10 @@ struct TrainLoop {
         }
         if !isSaved { try save(task, folder, optimizer, progress) }
         bar.finish()
-        let lost = loader.lost
-        if !lost.isEmpty { console.log("left out of the data: \(lost)") }
-        return try outcome(task, progress, folder, output, isComplete: progress.updates >= last)
+        if !loader.drops.isEmpty { console.log("left out of the data: \(loader.drops)") }
+        var outcome = try outcome(task, progress, folder, output, isComplete: progress.updates >= last)
+        outcome.drops = loader.drops
+        return outcome
     }
 
     /// Seconds on a clock that only goes forward.
@@ -114,13 +113,15 @@ struct TrainLoop {
     }
 
     /// Adds up the gradients of an update's micro batches.
-    /// - Returns: the mean unweighted loss.
+    /// - Returns: the mean unweighted loss, and how long batches were waited for.
     private func accumulate(
-        _ task: Task, _ loader: LoaderThread, _ update: Int, _ progress: inout Progress
-    ) throws -> Double {
+        _ task: Task, _ loader: BatchLoader, _ update: Int, _ progress: inout Progress
+    ) throws -> (loss: Double, secondsWaited: Double) {
         var total = 0.0
+        var waited = 0.0
         for part in 0..<run.accumulation {
             let batch = try loader.next()
+            waited += batch.secondsWaited
             let generator = try Generator(
                 seed: seed, stream: RandomStream.update, update: (update - 1) * run.accumulation + part)
             let loss = try task.loss(batch, generator)
@@ -129,7 +130,7 @@ struct TrainLoop {
             total += try loss.perSample.mean().item()
             progress.loader = batch.stateAfter
         }
-        return total / Double(run.accumulation)
+        return (total / Double(run.accumulation), waited)
     }
 
     private func preview(_ task: Task, _ output: OutputFolder, _ update: Int) throws {
@@ -152,6 +153,9 @@ struct TrainLoop {
             throw Failure.input("info.json lacks the place in the data", at: Failure.Place(folder.path))
         }
         progress.loader = loader
+        if let began = loader.seed, began != seed {
+            console.warn("the samples keep the order of seed \(began), with which the run began")
+        }
         if let losses = checkpoint.info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue), !losses.isEmpty {
             progress.heldOutBefore = HeldOut.Measurement(losses: losses)
         }

@@ -4,15 +4,17 @@ import Torch
 
 // cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
 // cascade-bench load FILE [--touch] [--threads N]
+// cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float]
 //
-// Prints one JSON line. Without Foundation, OpenCV and the system's libraries, so that the program can be carried to a
-// machine that has only a libtorch and an engine compiled for it (CASCADE_ENGINE names the engine).
+// Prints one JSON line. Without OpenCV, and with the engine opened only where it is used, so that the program can be
+// carried to a machine that has a libtorch and an engine compiled for it (CASCADE_ENGINE names the engine).
 do {
     var arguments = CommandLine.arguments.dropFirst()
     switch arguments.popFirst() {
     case "lora": print(try LoRAUpdate(LoRAUpdate.Options(&arguments)).run().text())
-    case "load": print(try Loading(&arguments).run().text())
-    case let name: throw Failure.input("unknown benchmark", expected: "lora or load", got: name ?? "none")
+    case "load": print(try WeightLoading(&arguments).run().text())
+    case "data": print(try DataLoading(&arguments).run().text())
+    case let name: throw Failure.input("unknown benchmark", expected: "lora, load or data", got: name ?? "none")
     }
 } catch {
     let text = "error: \(error)\n"
@@ -40,7 +42,7 @@ extension LoRAUpdate.Options {
     }
 }
 
-extension Loading {
+extension WeightLoading {
     init(_ arguments: inout ArraySlice<String>) throws {
         guard let path = arguments.popFirst() else { throw Failure.input("load lacks its file") }
         self.init(path: path)
@@ -51,5 +53,33 @@ extension Loading {
             default: throw Failure.input("unknown option", got: option)
             }
         }
+    }
+}
+
+extension DataLoading {
+    init(_ arguments: inout ArraySlice<String>) throws {
+        self.init()
+        while let argument = arguments.popFirst() {
+            guard argument.hasPrefix("--") else {
+                paths.append(argument)
+                continue
+            }
+            if argument == "--float" {
+                makesFloats = true
+                continue
+            }
+            guard let number = arguments.popFirst().flatMap(Int.init), number > 0 else {
+                throw Failure.input("\(argument) lacks its number")
+            }
+            switch argument {
+            case "--size": size = number
+            case "--batch": batchSize = number
+            case "--workers": workers = number
+            case "--samples": samples = number
+            case "--shuffle": shuffleBuffer = number
+            default: throw Failure.input("unknown option", got: argument)
+            }
+        }
+        if paths.isEmpty { throw Failure.input("data lacks its shards") }
     }
 }

@@ -1,15 +1,33 @@
 import JSON
-import Loading
 import Testing
 
-@Suite struct LoaderStateTests {
+@testable import Loading
+@testable import Shards
+
+@Suite struct LoaderStates {
+    /// A state as it comes back from a file.
+    static func read(_ state: LoaderState) throws -> LoaderState {
+        try #require(LoaderState(JSON.parse(state.json.text(), file: "state")))
+    }
+
     @Test func `a state is read back from its JSON, and nothing else is a state`() throws {
         let fresh = LoaderState()
-        #expect(LoaderState(fresh.json) == fresh)
-        for broken: JSON in [
-            .null, [:], ["position": [-1, 0], "waiting": []], ["position": [0, 0], "waiting": [[1]]],
-        ] {
-            #expect(LoaderState(broken) == nil)
+        #expect(try Self.read(fresh) == fresh)
+        #expect(fresh.seed == nil)
+        let world = try LoadingWorld.mixed()
+        let state = try world.loader(batchSize: 4).next().stateAfter
+        #expect(!state.waiting.isEmpty && state.seed == 3)
+        #expect(try Self.read(state) == state)
+        let good = try #require(state.json.objectValue)
+        for (key, value) in [("stream", nil), ("stream", [:]), ("waiting", nil), ("waiting", [1, 2])]
+            as [(String, JSON?)]
+        {
+            var object = good
+            object[key] = value
+            #expect(LoaderState(.object(object)) == nil, "\(key)")
         }
+        #expect(LoaderState(.null) == nil)
+        // Of a program that saved epoch and count alone.
+        #expect(LoaderState(["position": [0, 5], "waiting": []]) == nil)
     }
 }

@@ -9,8 +9,10 @@ extension ShardReader {
 }
 
 extension SampleStream {
-    convenience init(files: [String], options: Options, at position: StreamPosition = StreamPosition()) throws {
-        try self.init(shards: files.map(Shard.init(path:)), options: options, at: position)
+    convenience init(
+        files: [String], options: Options, at position: StreamPosition = StreamPosition(), again: [SampleTurn] = []
+    ) throws {
+        try self.init(shards: files.map(Shard.init(path:)), options: options, at: position, again: again)
     }
 }
 

@@ -7,7 +7,8 @@ import Testing
 
 private func metrics(_ step: Int, loss: Double = 0.5) -> UpdateMetrics {
     UpdateMetrics(
-        step: step, loss: loss, rawLoss: 0.75, gradNorm: 1.5, lr: 1e-4, seconds: 0.25, samplesPerSecond: 16)
+        step: step, loss: loss, rawLoss: 0.75, gradNorm: 1.5, lr: 1e-4, seconds: 0.25, samplesPerSecond: 16,
+        dataSeconds: 0.125)
 }
 
 /// A path in a folder of its own, removed afterwards.
@@ -35,7 +36,7 @@ private func read(_ path: String) throws -> String {
             #expect(
                 try read(path)
                     == "{\"step\":1,\"loss\":0.5,\"raw_loss\":0.75,\"grad_norm\":1.5,\"lr\":0.0001,\"seconds\":0.25,"
-                    + "\"samples_per_second\":16.0}\n")
+                    + "\"samples_per_second\":16.0,\"data_seconds\":0.125}\n")
             try log.append(metrics(2, loss: .nan))
             let last = try #require(read(path).split(separator: "\n").last)
             #expect(try JSON.parse(String(last), file: path)["loss"]?.isNull == true)

@@ -83,9 +83,16 @@ extension TrainingRuns {
         }
 
         @Test(arguments: [
-            "{}", "[]", "null", #"{"updates":2,"data":{"position":[0,-1],"waiting":[]}}"#,
-            #"{"updates":2,"data":{"position":[0,1],"waiting":[[1]]}}"#, #"{"updates":2}"#,
-            #"{"updates":2,"data":{"position":[0,9223372036854775807],"waiting":[]}}"#,
+            "{}", "[]", "null", #"{"updates":2}"#, #"{"updates":2,"data":{"position":[0,1],"waiting":[]}}"#,
+            #"{"updates":2,"data":{"stream":{"epoch":-1},"waiting":[]}}"#,
+            """
+            {"updates":2,"data":{"stream":{"origin":null,"epoch":9223372036854775807,"shard":0,"sample":0,
+            "generator":[],"buffer":[]},"waiting":[]}}
+            """,
+            """
+            {"updates":2,"data":{"stream":{"origin":null,"epoch":0,"shard":0,"sample":281474976710655,
+            "generator":[],"buffer":[5,0]},"waiting":[0,0,281474976710655]}}
+            """,
         ])
         func `info that says nothing of use is refused`(text: String) throws {
             let run = try run()
@@ -110,6 +117,7 @@ extension TrainingRuns {
             options.seed = 9
             let outcome = try #require(try run(["updates": "3"], options: options))
             #expect(outcome.isComplete && outcome.updates == 3)
+            #expect(run.lines.contains { $0.hasPrefix("warning: ") && $0.contains("order of seed 1") }, "\(run.lines)")
         }
     }
 }

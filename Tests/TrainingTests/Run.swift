@@ -84,6 +84,7 @@ struct Run {
             var object = try #require(JSON.parse(String(line), file: "metrics.jsonl").objectValue)
             object["seconds"] = nil
             object["samples_per_second"] = nil
+            object["data_seconds"] = nil
             return .object(object)
         }
     }

@@ -216,14 +216,18 @@ public struct TrainingPlan {
         data = DataCount(found, reading: run.reading)
     }
 
-    /// Samples that wait, batches on their way, and pictures that are kept from epoch to epoch.
+    /// Samples that wait to be drawn, that are on their way to a bucket, that wait in buckets or are trained on, and
+    /// pictures that are kept from epoch to epoch.
     private mutating func addDataMemory() {
         guard data.kept > 0 else { return }
-        let waiting = min(data.bytes / data.kept * min(run.shuffleBuffer, data.kept), 512 << 20)
+        let options = run.loaderOptions(seed: run.seed)
+        let sample = data.bytes / data.kept
         let picture = run.imageSize * run.imageSize * 3
-        let batches = 4 * run.microBatchSize * picture
-        let kept = run.isCachingInMemory ? min(data.kept * picture, RecipeParts.cacheBytes) : 0
-        memory.add("data", waiting + batches + kept)
+        let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
+        let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
+        let inBuckets = run.aspectRatios.count * run.microBatchSize * picture
+        let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
+        memory.add("data", waiting + onTheirWay + inBuckets + kept)
     }
 
     /// How often every sample is seen; nil without samples.

@@ -5,7 +5,7 @@ import Torch
 import Weights
 
 /// Loading a file of weights as it is: every tensor of every part, by its official name.
-struct Loading {
+struct WeightLoading {
     let path: String
     /// Whether each tensor is summed too, so that every page of the file is read.
     var touches = false

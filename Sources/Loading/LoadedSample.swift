@@ -1,0 +1,72 @@
+import Images
+import Shards
+
+/// A sample ready for a batch.
+public struct LoadedSample: Sendable {
+    public enum Content: Sendable {
+        /// The picture, resized and cut into its bucket.
+        case picture(Picture)
+        /// What a ``PreparedStore`` had of it; its picture was not decoded.
+        case prepared([UInt8])
+    }
+
+    /// Which appearance of which sample this is.
+    public let turn: SampleTurn
+    /// `SHARD/KEY`, which tells the sample from every other of the data.
+    public let place: String
+    public let caption: String
+    /// The bucket, and the way of the picture into it.
+    public let fit: AspectBuckets.Fit
+    public let content: Content
+    /// What stands for the encoded picture, its fit and all that is made of both: see ``PreparedStore``; nil without
+    /// one.
+    public let key: String?
+
+    /// Bytes of the content.
+    var size: Int {
+        switch content {
+        case .picture(let picture): picture.pixels.count
+        case .prepared(let bytes): bytes.count
+        }
+    }
+}
+
+/// Where bytes made of pictures earlier can be found again, so that these pictures need not be decoded.
+public struct PreparedStore: Sendable {
+    /// What is made of a picture beside its fit: the encoder and its weights, say.
+    public var salt: String
+    /// The bytes under a key; nil where there are none. Called by several threads at once.
+    public var lookup: @Sendable (_ key: String) -> [UInt8]?
+
+    public init(salt: String, lookup: @escaping @Sendable (_ key: String) -> [UInt8]?) {
+        self.salt = salt
+        self.lookup = lookup
+    }
+}
+
+/// Samples of one bucket, as plain data that can cross threads.
+public struct PictureBatch: Sendable {
+    public let samples: [LoadedSample]
+    /// Where the loader stands once this batch has been used.
+    public let stateAfter: LoaderState
+    /// How long the loader was waited for.
+    public internal(set) var secondsWaited = 0.0
+
+    /// The pictures of the samples that have one.
+    public var pictures: [Picture] {
+        samples.compactMap { sample in
+            if case .picture(let picture) = sample.content { picture } else { nil }
+        }
+    }
+
+    public var captions: [String] { samples.map(\.caption) }
+
+    /// What tells each sample from every other of the data.
+    public var places: [String] { samples.map(\.place) }
+
+    /// What stands for the samples in a ``PreparedStore``; nil without one.
+    public var keys: [String]? {
+        let keys = samples.compactMap(\.key)
+        return keys.count == samples.count ? keys : nil
+    }
+}

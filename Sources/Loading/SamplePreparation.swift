@@ -1,0 +1,101 @@
+import Failures
+import Files
+import Images
+import Shards
+
+/// What is done to a sample before it goes into a batch: caption, size, fit, picture. Several threads do it at once.
+public struct SamplePreparation: Sendable {
+    public var reading: SampleReading
+    public var buckets: AspectBuckets
+    /// A picture whose short side has fewer pixels is left out; nil takes all.
+    public var minImageSize: Int?
+    /// Where bytes made of pictures earlier are found again.
+    public var store: PreparedStore?
+
+    public init(
+        reading: SampleReading = SampleReading(), buckets: AspectBuckets, minImageSize: Int? = nil,
+        store: PreparedStore? = nil
+    ) {
+        self.reading = reading
+        self.buckets = buckets
+        self.minImageSize = minImageSize
+        self.store = store
+    }
+
+    /// What became of a sample.
+    enum Outcome: Sendable {
+        case loaded(LoadedSample)
+        /// It is left out, for this reason.
+        case dropped(String)
+    }
+
+    /// The reason for a picture under ``minImageSize``.
+    static let tooSmall = "picture is too small"
+
+    /// A sample as it goes into a batch.
+    ///
+    /// - Parameters:
+    ///   - seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
+    ///   - cache: pictures of earlier epochs.
+    func callAsFunction(
+        _ sample: Sample, _ turn: SampleTurn, seed: UInt64, cache: PictureCache? = nil
+    ) throws -> Outcome {
+        var generator = Self.generator(turn, seed: seed)
+        guard let bytes = sample.picture else { return .dropped("no picture") }
+        guard let caption = reading.caption(of: sample, draw: generator.fraction()) else {
+            return .dropped("no caption")
+        }
+        func loaded(_ fit: AspectBuckets.Fit, _ content: LoadedSample.Content, _ key: String?) -> Outcome {
+            .loaded(
+                LoadedSample(
+                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content, key: key))
+        }
+        do {
+            let size = try PictureSize(ofHeader: bytes, name: sample.place)
+            if let minImageSize, min(size.width, size.height) < minImageSize { return .dropped(Self.tooSmall) }
+            let fit = fit(size)
+            let key = store.map { Self.key(bytes, fit, salt: $0.salt) }
+            if let key, let known = store?.lookup(key) { return loaded(fit, .prepared(known), key) }
+            if let known = cache?.picture(sample.place, fitted: fit) { return loaded(fit, .picture(known), key) }
+            let picture = try Picture(decoding: bytes, name: sample.place).fitted(fit)
+            cache?.keep(picture, fitted: fit, as: sample.place)
+            return loaded(fit, .picture(picture), key)
+        } catch let failure as Failure where failure.blame == .input {
+            return .dropped(BatchLoader.undecodable)
+        }
+    }
+
+    /// A sample that chance has no part in, such as one that is held out; nil where it can't be used.
+    public func withoutChance(_ sample: Sample) -> (picture: Picture, caption: String)? {
+        guard reading.reasonToDrop(sample) == nil, let bytes = sample.picture,
+            let caption = reading.caption(of: sample, draw: 1),
+            let size = try? PictureSize(ofHeader: bytes, name: sample.place),
+            min(size.width, size.height) >= minImageSize ?? 0,
+            let picture = try? Picture(decoding: bytes, name: sample.place)
+        else { return nil }
+        return (picture.fitted(fit(size)), caption)
+    }
+
+    /// The way of a picture into its bucket.
+    private func fit(_ size: PictureSize) -> AspectBuckets.Fit { buckets.fit(width: size.width, height: size.height) }
+
+    /// Draws what chance decides of a sample's turn.
+    private static func generator(_ turn: SampleTurn, seed: UInt64) -> SeededGenerator {
+        // Another sequence than the one that orders the samples of the epoch.
+        var epoch = SeededGenerator(seed: seed ^ 0x63_6170_7469_6f6e, stream: UInt64(turn.epoch))
+        let place = UInt64(turn.place.shard) << 40 ^ UInt64(turn.place.sample)
+        return SeededGenerator(seed: epoch.next(), stream: place)
+    }
+
+    /// SHA-256 over the salt, the fit's numbers and the encoded picture, in hexadecimal.
+    private static func key(_ picture: [UInt8], _ fit: AspectBuckets.Fit, salt: String) -> String {
+        let numbers = [
+            fit.bucket.width, fit.bucket.height, fit.resizedWidth, fit.resizedHeight, fit.cropX, fit.cropY,
+        ]
+        let head = ([salt] + numbers.map(String.init)).joined(separator: "\0") + "\0"
+        var digest = SHA256()
+        Array(head.utf8).withUnsafeBytes { digest.update($0) }
+        picture.withUnsafeBytes { digest.update($0) }
+        return digest.finish()
+    }
+}
