@@ -64,6 +64,7 @@ let package = Package(
             ]),
         door("CArchive", libraries: ["archive"]),
         door("CCurl", libraries: ["curl"]),
+        door("CMemory"),
         door("CYAML", libraries: [":libyaml.a"]),
         door("CPNG", libraries: ["png16"]),
         door("CJPEG", libraries: ["jpeg"]),
@@ -89,7 +90,7 @@ let package = Package(
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
-        library("Loading", ["Shards", "Images", "JSON", "Files", "Failures"]),
+        library("Loading", ["CMemory", "Shards", "Images", "JSON", "Files", "Failures"]),
 
         // The network and the process that trains it
         library("Layers", ["Weights", "Torch", "Failures"]),

@@ -1,3 +1,4 @@
+import CMemory
 import Failures
 import Glibc
 import Images
@@ -51,6 +52,7 @@ public final class BatchLoader {
     public init(
         shards: [Shard], preparation: SamplePreparation, options: Options, from state: LoaderState = LoaderState()
     ) throws {
+        Self.keepMemory
         // The stream goes over to the reader's thread whole.
         nonisolated(unsafe) let stream = try SampleStream(
             shards: shards, options: options.stream, at: state.position, again: state.waiting)
@@ -71,6 +73,10 @@ public final class BatchLoader {
                 })
         }
     }
+
+    /// Pictures are decoded into blocks of megabytes that are freed soon after. By itself glibc hands such memory back
+    /// at once, and taking it anew costs as much as decoding.
+    private static let keepMemory: Void = cascade_memory_keep(64 << 20)
 
     deinit { stop() }
 

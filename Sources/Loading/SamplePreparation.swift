@@ -51,13 +51,13 @@ public struct SamplePreparation: Sendable {
                     turn: turn, place: sample.place, caption: caption, fit: fit, content: content, key: key))
         }
         do {
-            let size = try PictureSize(ofHeader: bytes, name: sample.place)
-            if let minImageSize, min(size.width, size.height) < minImageSize { return .dropped(Self.tooSmall) }
-            let fit = fit(size)
+            let info = try Picture.info(of: bytes, name: sample.place)
+            if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
+            let fit = fit(info)
             let key = store.map { Self.key(bytes, fit, salt: $0.salt) }
             if let key, let known = store?.lookup(key) { return loaded(fit, .prepared(known), key) }
             if let known = cache?.picture(sample.place, fitted: fit) { return loaded(fit, .picture(known), key) }
-            let picture = try Picture(decoding: bytes, name: sample.place).fitted(fit)
+            let picture = try Self.picture(bytes, fit, name: sample.place)
             cache?.keep(picture, fitted: fit, as: sample.place)
             return loaded(fit, .picture(picture), key)
         } catch let failure as Failure where failure.blame == .input {
@@ -69,15 +69,19 @@ public struct SamplePreparation: Sendable {
     public func withoutChance(_ sample: Sample) -> (picture: Picture, caption: String)? {
         guard reading.reasonToDrop(sample) == nil, let bytes = sample.picture,
             let caption = reading.caption(of: sample, draw: 1),
-            let size = try? PictureSize(ofHeader: bytes, name: sample.place),
-            min(size.width, size.height) >= minImageSize ?? 0,
-            let picture = try? Picture(decoding: bytes, name: sample.place)
+            let info = try? Picture.info(of: bytes, name: sample.place),
+            min(info.width, info.height) >= minImageSize ?? 0,
+            let picture = try? Self.picture(bytes, fit(info), name: sample.place)
         else { return nil }
-        return (picture.fitted(fit(size)), caption)
+        return (picture, caption)
     }
 
     /// The way of a picture into its bucket.
-    private func fit(_ size: PictureSize) -> AspectBuckets.Fit { buckets.fit(width: size.width, height: size.height) }
+    private func fit(_ info: PictureInfo) -> AspectBuckets.Fit { buckets.fit(width: info.width, height: info.height) }
+
+    private static func picture(_ bytes: [UInt8], _ fit: AspectBuckets.Fit, name: String) throws -> Picture {
+        try Picture(decoding: bytes, name: name).fitted(fit)
+    }
 
     /// Draws what chance decides of a sample's turn.
     private static func generator(_ turn: SampleTurn, seed: UInt64) -> SeededGenerator {
@@ -87,14 +91,10 @@ public struct SamplePreparation: Sendable {
         return SeededGenerator(seed: epoch.next(), stream: place)
     }
 
-    /// SHA-256 over the salt, the fit's numbers and the encoded picture, in hexadecimal.
+    /// SHA-256 over the salt, the fit and the encoded picture, in hexadecimal.
     private static func key(_ picture: [UInt8], _ fit: AspectBuckets.Fit, salt: String) -> String {
-        let numbers = [
-            fit.bucket.width, fit.bucket.height, fit.resizedWidth, fit.resizedHeight, fit.cropX, fit.cropY,
-        ]
-        let head = ([salt] + numbers.map(String.init)).joined(separator: "\0") + "\0"
         var digest = SHA256()
-        Array(head.utf8).withUnsafeBytes { digest.update($0) }
+        Array("\(salt)\0\(fit)\0".utf8).withUnsafeBytes { digest.update($0) }
         picture.withUnsafeBytes { digest.update($0) }
         return digest.finish()
     }
