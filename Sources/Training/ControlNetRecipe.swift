@@ -48,9 +48,7 @@ public enum ControlNetRecipe {
         try adapter.attach()
 
         // Say what is trained and how.
-        let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
-            diffusion: diffusion, cache: parts.latentCache)
+        let objective = try parts.objective(model, encoders, diffusion)
         if own.measuresStatistics {
             let trained = try HeldOut.samples(run.webdatasetPath, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
@@ -72,7 +70,7 @@ public enum ControlNetRecipe {
             restored: store.tensors,
             heldOut: heldOut,
             learners: diffusion.learners)
-        return try parts.loop(task, load: parts.load)
+        return try parts.train(task, objective, filters: true)
     }
 }
 

@@ -29,9 +29,7 @@ public enum FinetuneRecipe {
             stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
 
         // Say what is trained and how.
-        let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
-            diffusion: diffusion, cache: parts.latentCache)
+        let objective = try parts.objective(model, encoders, diffusion)
         let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "generator",
@@ -44,6 +42,6 @@ public enum FinetuneRecipe {
             restored: stageC.store.tensors,
             heldOut: heldOut,
             learners: diffusion.learners)
-        return try parts.loop(task, load: parts.load)
+        return try parts.train(task, objective)
     }
 }

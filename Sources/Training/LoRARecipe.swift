@@ -47,9 +47,7 @@ public enum LoRARecipe {
         if options.isDryRun { return nil }
 
         // Say what is trained and how.
-        let objective = StageCObjective(
-            model: model, effnet: encoders.effnet, text: encoders.text, pictures: encoders.pictures,
-            diffusion: diffusion, cache: parts.latentCache)
+        let objective = try parts.objective(model, encoders, diffusion)
         let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "lora",
@@ -63,7 +61,7 @@ public enum LoRARecipe {
             restored: adapters.flatMap(\.parameters),
             heldOut: heldOut,
             learners: diffusion.learners)
-        return try parts.loop(task, load: parts.load)
+        return try parts.train(task, objective)
     }
 
     /// What the configuration says of a file to start from that does not say it itself.

@@ -43,14 +43,39 @@ struct RecipeParts {
         SamplePreparation(reading: run.reading, buckets: buckets, minImageSize: run.minImageSize)
     }
 
-    /// Makes the loader of the train loop. A run that goes on keeps the order of samples it began with.
-    func load(_ state: LoaderState) throws -> BatchLoader {
-        let options = run.loaderOptions(seed: state.seed ?? loop.seed)
-        return try BatchLoader(shards: shards, preparation: preparation, options: options, from: state)
+    /// What a micro batch of a model costs. The networks' files are read once more where `cache_dir` is set: they
+    /// are part of what its entries are known by.
+    func objective(_ model: AdaptedModel, _ encoders: Encoders, _ diffusion: Diffusion) throws -> StageCObjective {
+        let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
+        return StageCObjective(
+            model: model,
+            encodings: PictureEncodings(
+                effnet: encoders.effnet, tower: encoders.pictures, device: options.device,
+                memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
+                cache: try loading.pictureCache(warn: warn)),
+            text: TextConditions(encoder: encoders.text, cache: try loading.textCache(warn: warn)),
+            diffusion: diffusion)
     }
 
-    var latentCache: LatentCache? {
-        run.isCachingInMemory ? LatentCache(limit: RunConfiguration.cacheBytes) : nil
+    /// Trains.
+    /// - Parameter filters: whether the pictures themselves are needed, also those whose encodings are known.
+    func train(_ task: TrainLoop.Task, _ objective: StageCObjective, filters: Bool = false) throws -> RunOutcome {
+        var outcome = try loop(task) { state in
+            var preparation = preparation
+            preparation.store = objective.encodings.cache.map { cache in
+                PreparedStore(salt: cache.salt) { filters ? nil : cache.folder.read($0) }
+            }
+            // A run that goes on keeps the order of samples it began with.
+            return try BatchLoader(
+                shards: shards, preparation: preparation, options: run.loaderOptions(seed: state.seed ?? loop.seed),
+                from: state)
+        }
+        if let folder = run.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache {
+            outcome.encoded = (pictures.made, texts.made)
+            console.log(
+                "\(pictures.made) pictures and \(texts.made) captions were encoded for \(folder), others found there")
+        }
+        return outcome
     }
 
     /// The first few samples that have the size of the first.

@@ -45,6 +45,8 @@ public struct RunConfiguration: Sendable {
     public let validationPath: [String]
     public let validationTriples: Int
     public let shuffleBuffer: Int
+    /// Where encodings of pictures and captions outlive the run; nil keeps none.
+    public let cacheFolder: String?
     /// Threads that decode and fit pictures.
     public let dataWorkers: Int
     /// Pictures with a shorter side are left out; nil takes all.
@@ -120,6 +122,7 @@ public struct RunConfiguration: Sendable {
         validationPath = try Self.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
+        cacheFolder = try fields.optional("cache_dir", .notEmpty)
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
         minImageSize = try fields.optional("min_image_size", .within(1...65536))
         places = Places(

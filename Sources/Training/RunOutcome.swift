@@ -15,6 +15,8 @@ public struct RunOutcome {
     public var heldOut: HeldOutReport?
     /// What was left out of the data since the run was last started, by reason.
     public var drops = Drops()
+    /// How many pictures and captions were encoded and not found in `cache_dir`; nil without one.
+    public var encoded: (pictures: Int, captions: Int)?
 
     init(updates: Int, checkpoint: String, output: String, isComplete: Bool) {
         self.updates = updates

@@ -11,13 +11,9 @@ typealias PictureFilter = (_ pictures: Tensor, Generator) throws -> ControlCondi
 /// What one micro batch of Stage C costs, as the reference's trainers compute it.
 struct StageCObjective {
     let model: AdaptedModel
-    let effnet: EffNetEncoder
-    let text: TextEncoder
-    /// Embeds the pictures themselves; nil leaves their embeddings zeros.
-    let pictures: PictureEncoder?
+    let encodings: PictureEncodings
+    let text: TextConditions
     let diffusion: Diffusion
-    /// Latents kept from epoch to epoch; nil encodes each batch as it comes.
-    var cache: LatentCache?
     /// Chance that a caption is replaced by the empty one.
     static let captionDrop = 0.05
     /// Chance that Stage C sees the picture's own embedding instead of zeros.
@@ -44,21 +40,11 @@ struct StageCObjective {
         let logSNR: Tensor
     }
 
-    /// Pictures [B, 3, H, W] in 0...1 on the CPU as latents; nothing of this wants gradients.
-    ///
-    /// - Parameter keys: what tells the pictures from all others, where their latents may be kept.
-    func prepare(
-        _ pictures: Tensor, captions: [String], keys: [String]? = nil, condition: Tensor? = nil
-    ) throws -> Prepared {
-        let device = model.stageC.store.device
-        func encode(_ pictures: Tensor) throws -> Tensor {
-            try effnet.encode(EffNetEncoder.normalised(pictures.to(device: device)))
-        }
-        let latents = try withoutGradients {
-            if let cache, let keys { return try cache.latents(pictures, keys: keys, encode: encode) }
-            return try encode(pictures)
-        }
-        return Prepared(latents: latents, captions: captions, condition: try condition?.to(device: device))
+    /// Pictures [B, 3, H, W] in 0...1 as latents; nothing of this wants gradients.
+    func prepare(_ pictures: Tensor, captions: [String], condition: Tensor? = nil) throws -> Prepared {
+        Prepared(
+            latents: try encodings.latents(pictures), captions: captions,
+            condition: try condition?.to(device: encodings.device))
     }
 
     /// Replaces captions by the empty one at random.
@@ -72,33 +58,19 @@ struct StageCObjective {
         try generator.uniform([count]).values(as: Double.self).map { $0 > 1 - pictureKeep }
     }
 
-    /// Embeddings [B, 1, c_clip_img] of pictures [B, 3, H, W], zeros but for those that keep theirs; nil where none does.
-    private func embeddings(of pictures: Tensor, _ generator: Generator) throws -> Tensor? {
-        guard let encoder = self.pictures else { return nil }
-        let kept = try Self.kept(of: pictures.size(0), generator)
-        guard kept.contains(true) else { return nil }
-        return try withoutGradients {
-            let device = model.stageC.store.device
-            let zeros = try Tensor.zeros([1, 1, model.stageC.configuration.clipImageWidth], device: device)
-            // Each by itself, as latents are, so that nothing depends on which of its neighbours keep theirs.
-            let rows = try kept.enumerated().map { index, isKept in
-                guard isKept else { return zeros }
-                return try encoder(pictures.sliced(0, index..<index + 1).to(device: device)).to(dtype: .float32)
-            }
-            return try .concatenated(rows, dimension: 0)
-        }
-    }
-
     /// The loss of a micro batch, all its random numbers from the generator.
     /// - Parameter filter: makes a ControlNet's condition of pictures [B, 3, H, W].
     func loss(of batch: PictureBatch, _ generator: Generator, filter: PictureFilter? = nil) throws -> Loss {
-        let pictures = try TensorPictures.tensor(batch.pictures)
-        let condition = try filter.map { try $0(pictures, generator).condition }
-        var prepared = try prepare(
-            pictures, captions: dropping(batch.captions, generator), keys: batch.places, condition: condition)
-        let draw = try diffusion.draw(prepared.latents.shape, device: prepared.latents.device, from: generator)
+        let pictures = batch.pictures.isEmpty ? nil : try TensorPictures.tensor(batch.pictures)
+        let condition = try filter.flatMap { filter in try pictures.map { try filter($0, generator).condition } }
+        let captions = try dropping(batch.captions, generator)
+        let encoded = try encodings(batch, pictures)
+        let draw = try diffusion.draw(encoded.latents.shape, device: encodings.device, from: generator)
         // Drawn last, so that a run without a picture tower has the same numbers.
-        prepared.clipImage = try embeddings(of: pictures, generator)
+        let isKept = encodings.tower == nil ? [] : try Self.kept(of: captions.count, generator)
+        let prepared = Prepared(
+            latents: encoded.latents, captions: captions, condition: try condition?.to(device: encodings.device),
+            clipImage: isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil)
         return try loss(prepared, draw)
     }
 

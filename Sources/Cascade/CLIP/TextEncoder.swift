@@ -17,7 +17,15 @@ public final class TextEncoder {
         public let tokens: Tensor
         /// [B, 1, projection].
         public let pooled: Tensor
+
+        public init(tokens: Tensor, pooled: Tensor) {
+            self.tokens = tokens
+            self.pooled = pooled
+        }
     }
+
+    /// Whether captions are encoded as the tower's file has it: no adapter stands in for its token table.
+    public var isAsLoaded: Bool { tower.tokenEmbedding === tower.tokenTable }
 
     /// Encodes captions, padded to 77 tokens each; what an adapter trains gets gradients.
     public func callAsFunction(_ captions: [String]) throws -> Encoded {

@@ -1,0 +1,133 @@
+import Cascade
+import Failures
+import Loading
+import Torch
+
+/// What Stage C is trained on of pictures: made by the frozen networks, or found where it was kept.
+///
+/// Each picture is encoded by itself, so that what comes of it does not depend on the batch it first came in: a resumed
+/// run then has the very numbers that the uninterrupted one had.
+final class PictureEncodings {
+    /// The pictures of a batch with what was made of them.
+    struct Encoded {
+        fileprivate var items: [Item]
+        /// [B, c, h, w], float32.
+        let latents: Tensor
+    }
+
+    fileprivate struct Item {
+        /// [1, 3, H, W] in 0...1; nil where the loader found the encoding and decoded nothing.
+        let pixels: Tensor?
+        /// What tells the picture, as it was cut, from every other of the data.
+        let name: String
+        /// What stands for it in the cache; nil without one.
+        let key: String?
+        var encoding: PictureEncoding
+    }
+
+    let effnet: EffNetEncoder
+    /// Embeds the pictures themselves; nil leaves their embeddings zeros.
+    let tower: PictureEncoder?
+    let device: Device
+    /// Of `cache_dir`.
+    let cache: EncodingCache?
+    private let memory: Int
+    private var kept: [String: PictureEncoding] = [:]
+    private var room: Int
+
+    /// - Parameter memory: how many bytes of encodings to keep for later epochs.
+    init(effnet: EffNetEncoder, tower: PictureEncoder?, device: Device, memory: Int = 0, cache: EncodingCache? = nil) {
+        self.effnet = effnet
+        self.tower = tower
+        self.device = device
+        self.cache = cache
+        self.memory = memory
+        room = memory
+    }
+
+    /// Latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1.
+    func latents(_ pictures: Tensor) throws -> Tensor {
+        try withoutGradients { try effnet.encode(EffNetEncoder.normalised(pictures.to(device: device))) }
+    }
+
+    /// What was made of a batch's pictures, now or earlier.
+    /// - Parameter pictures: [n, 3, H, W] in 0...1, of the samples that the loader decoded; nil where it decoded none.
+    func callAsFunction(_ batch: PictureBatch, _ pictures: Tensor?) throws -> Encoded {
+        var decoded = 0
+        let sources = try batch.samples.map { sample in
+            var pixels: Tensor?
+            var found: PictureEncoding?
+            switch sample.content {
+            case .picture:
+                pixels = try pictures?.sliced(0, decoded..<decoded + 1)
+                decoded += 1
+            case .prepared(let bytes):
+                found = try PictureEncoding(bytes)
+            }
+            return (pixels: pixels, found: found, name: "\(sample.place) \(sample.fit)", key: sample.key)
+        }
+        if cache == nil, memory == 0, let pictures, pictures.size(0) == sources.count {
+            // Nothing is kept, so nothing depends on what they are encoded with.
+            let latents = try latents(pictures)
+            let items = try sources.enumerated().map { index, source in
+                Item(
+                    pixels: source.pixels, name: source.name, key: nil,
+                    encoding: PictureEncoding(latents: try latents.sliced(0, index..<index + 1)))
+            }
+            return Encoded(items: items, latents: latents)
+        }
+        let items = try sources.map { source in
+            Item(
+                pixels: source.pixels, name: source.name, key: source.key,
+                encoding: try encoding(source.name, source.key, source.found, source.pixels))
+        }
+        return Encoded(
+            items: items,
+            latents: try .concatenated(items.map { try $0.encoding.latents.to(device: device) }, dimension: 0))
+    }
+
+    /// Embeddings [B, 1, c_clip_img], zeros but for some.
+    func embeddings(_ encoded: Encoded, where isKept: [Bool]) throws -> Tensor? {
+        guard let tower else { return nil }
+        // Each by itself, as latents are, so that nothing depends on which of its neighbours keep theirs.
+        let rows = try zip(encoded.items, isKept).map { item, isKept in
+            isKept ? try (item.encoding.embedding ?? embed(item.pixels, item.name, tower)).to(device: device) : nil
+        }
+        guard let known = rows.lazy.compactMap(\.self).first else { return nil }
+        let zeros = try Tensor.zeros(known.shape, device: device)
+        return try .concatenated(rows.map { $0 ?? zeros }, dimension: 0)
+    }
+
+    /// - Parameters:
+    ///   - found: what the loader found of it.
+    ///   - pixels: nil only where it found something.
+    private func encoding(
+        _ name: String, _ key: String?, _ found: PictureEncoding?, _ pixels: Tensor?
+    ) throws -> PictureEncoding {
+        if let known = kept[name] { return known }
+        if let found = try found ?? key.flatMap({ try cache?.folder.read($0).flatMap(PictureEncoding.init) }) {
+            return keep(found, name)
+        }
+        guard let pixels else { throw Failure.run("a picture is neither decoded nor encoded", at: .init(name)) }
+        var made = PictureEncoding(latents: try latents(pixels))
+        if let cache, let key {
+            // Complete, so that no later run decodes the picture for its embedding.
+            made.embedding = try tower.map { try embed(pixels, name, $0) }
+            cache.keep(key, try made.bytes())
+        }
+        return keep(made, name)
+    }
+
+    private func embed(_ pixels: Tensor?, _ name: String, _ tower: PictureEncoder) throws -> Tensor {
+        guard let pixels else { throw Failure.run("a picture is neither decoded nor embedded", at: .init(name)) }
+        return try withoutGradients { try tower(pixels.to(device: device)).to(dtype: .float32) }
+    }
+
+    private func keep(_ encoding: PictureEncoding, _ name: String) -> PictureEncoding {
+        if encoding.byteCount <= room, kept[name] == nil {
+            room -= encoding.byteCount
+            kept[name] = encoding
+        }
+        return encoding
+    }
+}

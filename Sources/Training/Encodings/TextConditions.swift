@@ -1,0 +1,44 @@
+import Cascade
+import Files
+import Torch
+import Weights
+
+/// The text conditions of captions, from the tower or from a cache of what it made before.
+struct TextConditions {
+    let encoder: TextEncoder
+    /// Not used while an adapter changes what the tower makes.
+    var cache: EncodingCache?
+
+    func callAsFunction(_ captions: [String]) throws -> TextEncoder.Encoded {
+        guard let cache, encoder.isAsLoaded else { return try encoder(captions) }
+        // Each caption by itself, so that an entry does not depend on which others it was first met with.
+        let rows = try captions.map { caption in
+            let key = key(caption, cache.salt)
+            if let found = try cache.folder.read(key).flatMap(Self.encoded) { return found }
+            let made = try withoutGradients { try encoder([caption]) }
+            cache.keep(key, try SafetensorsWriter.bytes([("tokens", made.tokens), ("pooled", made.pooled)]))
+            return made
+        }
+        let device = encoder.tower.tokenTable.weight.device
+        return TextEncoder.Encoded(
+            tokens: try .concatenated(rows.map { try $0.tokens.to(device: device) }, dimension: 0),
+            pooled: try .concatenated(rows.map { try $0.pooled.to(device: device) }, dimension: 0))
+    }
+
+    /// By the tokens and not by the text: the vocabulary's files need no digest then.
+    private func key(_ caption: String, _ salt: String) -> String {
+        let (ids, mask) = encoder.tokenizer.encodePadded(caption)
+        var digest = SHA256()
+        Array(salt.utf8).withUnsafeBytes { digest.update($0) }
+        (ids + mask).withUnsafeBytes { digest.update($0) }
+        return digest.finish()
+    }
+
+    private static func encoded(_ bytes: [UInt8]) throws -> TextEncoder.Encoded? {
+        guard let file = try? SafetensorsFile(bytes: bytes, path: "cached text"),
+            let tokens = try file.tensor("tokens"),
+            let pooled = try file.tensor("pooled"), tokens.shape.count == 3, pooled.shape.count == 3
+        else { return nil }
+        return TextEncoder.Encoded(tokens: tokens, pooled: pooled)
+    }
+}
