@@ -68,8 +68,8 @@ extension DataLoading {
                 makesFloats = true
                 continue
             }
-            guard let number = arguments.popFirst().flatMap(Int.init), number > 0 else {
-                throw Failure.input("\(argument) lacks its number")
+            guard let number = arguments.popFirst().flatMap(Int.init), (1...1_000_000).contains(number) else {
+                throw Failure.input("\(argument) lacks its number", expected: "1 to 1000000")
             }
             switch argument {
             case "--size": size = number

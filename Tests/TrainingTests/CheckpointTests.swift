@@ -111,6 +111,15 @@ extension TrainingRuns {
             #expect(try run.bytes(run.weights) == before)
         }
 
+        @Test(arguments: ["shuffle_buffer", "webdataset_path"])
+        func `a run over other data, or in another order, is refused`(key: String) throws {
+            let run = try run()
+            let other = try run.scratch.write("", to: "other.tar")
+            let failure = try run.failure([key: key == "shuffle_buffer" ? "4" : other, "updates": "3"])
+            #expect(failure.blame == .input && failure.what.contains("not what it was"), "\(failure)")
+            #expect(failure.advice?.contains("experiment_id") == true)
+        }
+
         @Test func `a run under the same name with another seed keeps to its checkpoint`() throws {
             let run = try run()
             var options = RunOptions()

@@ -32,6 +32,7 @@ extension TrainingRuns {
             let changes = ["webdataset_path": data, "cache_in_memory": cached]
             let outcome = try #require(try run(changes.merging(["updates": "4"]) { $1 }))
             #expect(outcome.isComplete && outcome.updates == 4)
+            #expect(outcome.drops.samples["picture can't be decoded"] ?? 0 >= 2)
             let report = try #require(run.lines.first { $0.hasPrefix("left out of the data: ") })
             #expect(report.contains("picture can't be decoded") && report.contains("UTF-8"), "\(report)")
 
@@ -60,6 +61,15 @@ extension TrainingRuns {
             #expect(failure.got?.contains("7 picture can't be decoded") == true, "\(failure)")
             #expect(failure.got?.contains("5 ") == true && failure.got?.contains("UTF-8") == true, "\(failure)")
             #expect(failure.advice?.contains("dataset inspect") == true)
+        }
+
+        @Test func `pictures under min_image_size are left out, the held-out ones too`() throws {
+            let run = try Run(.lora)
+            let failure = try run.failure(["min_image_size": "65"])
+            #expect(failure.blame == .input && failure.got == "12 picture is too small", "\(failure)")
+            let held = try run.failure(TinyWorld.shared().heldOut.merging(["min_image_size": "65"]) { $1 })
+            #expect(held.what.contains("held-out") && held.got == "0", "\(held)")
+            #expect(try #require(try Run(.lora)(["min_image_size": "64", "updates": "1"])).drops.isEmpty)
         }
 
         @Test func `filters that leave nothing end the run with the counts`() throws {

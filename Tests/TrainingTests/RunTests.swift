@@ -89,6 +89,21 @@ extension TrainingRuns {
             #expect(try FileManager.default.contentsOfDirectory(atPath: run.scratch.path).isEmpty)
         }
 
+        @Test func `a run does not depend on how many threads load its data`() throws {
+            let runs = try ["1", "3"].map { workers in
+                let run = try Run(.lora)
+                try run(["data_workers": workers])
+                return run
+            }
+            #expect(try runs[0].bytes(runs[0].weights) == runs[1].bytes(runs[1].weights))
+            let metrics = try runs[0].text(runs[0].scratch["output/run/metrics.jsonl"]).split(separator: "\n")
+            for line in metrics {
+                let line = try JSON.parse(String(line), file: "metrics.jsonl")
+                let waited = try #require(line["data_seconds"]?.doubleValue)
+                #expect(waited >= 0 && waited <= line["seconds"]?.doubleValue ?? 0)
+            }
+        }
+
         @Test func `lines of updates past the checkpoint are cut off and written again`() throws {
             let run = try Run(.lora)
             try run(["updates": "2"])
