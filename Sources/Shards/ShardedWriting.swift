@@ -51,7 +51,7 @@ final class ShardedWriter {
         try ShardName(path).refuseExisting()
         let made = "\(path).\(getpid()).tmp"
         guard mkdir(made, 0o755) == 0 else {
-            throw SystemError.current.failure("can't write beside the shards", path: made)
+            throw SystemError.current.failure("can't write the shards", path: path)
         }
         folder = made
     }

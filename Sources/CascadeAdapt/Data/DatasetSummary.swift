@@ -127,7 +127,7 @@ struct DatasetSummary {
         func text(_ size: PictureSize?) -> String { size.map { "\($0.width)x\($0.height)" } ?? "" }
         let sizes = report.sizes
         return [
-            "pictures: \(formats), \((report.bytes + 500_000) / 1_000_000) MB with their texts",
+            "pictures: \(formats), \(size(inBytes: report.bytes)) with their texts",
             "  smallest \(text(sizes.smallest)), median \(text(sizes.median)), largest \(text(sizes.largest)); "
                 + "\(report.enlarged) smaller than their bucket",
             report.decoded < report.kept
@@ -144,6 +144,10 @@ struct DatasetSummary {
                 let bar = String(repeating: "#", count: max(1, bucket.samples * 40 / most))
                 return "  \(padded(bucket.size, width)) \(padded(String(bucket.samples), digits)) \(bar)"
             }
+    }
+
+    private func size(inBytes bytes: Int) -> String {
+        bytes < 10_000_000 ? "\((bytes + 500) / 1000) kB" : "\((bytes + 500_000) / 1_000_000) MB"
     }
 
     private func padded(_ text: String, _ width: Int) -> String {
