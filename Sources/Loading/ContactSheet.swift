@@ -41,13 +41,20 @@ public final class ContactSheet: Sendable {
         return drawn.withLock { $0.count < limit || $0.contains { $0.number > number } }
     }
 
-    /// Takes a picture that was brought into its bucket.
-    func add(_ fitted: Picture, of sample: Sample, caption: String, at place: SamplePlace) {
-        let scale = min(1, Double(side) / Double(max(fitted.width, fitted.height)))
-        let small = fitted.resized(
-            width: max(1, Int(Double(fitted.width) * scale)), height: max(1, Int(Double(fitted.height) * scale)))
+    /// Takes a picture. It is scaled once, from the part that its bucket has of it straight to the cell.
+    func add(
+        _ picture: Picture, fitted fit: AspectBuckets.Fit, of sample: Sample, caption: String, at place: SamplePlace
+    ) {
+        let bucket = fit.bucket
+        let part = picture.cropped(
+            x: fit.cropX * picture.width / fit.resizedWidth, y: fit.cropY * picture.height / fit.resizedHeight,
+            width: max(1, bucket.width * picture.width / fit.resizedWidth),
+            height: max(1, bucket.height * picture.height / fit.resizedHeight))
+        let scale = min(1, Double(side) / Double(max(bucket.width, bucket.height)))
+        let small = part.resized(
+            width: max(1, Int(Double(bucket.width) * scale)), height: max(1, Int(Double(bucket.height) * scale)))
         let cell = Cell(
-            name: sample.place, caption: caption, picture: small, width: fitted.width, height: fitted.height,
+            name: sample.place, caption: caption, picture: small, width: bucket.width, height: bucket.height,
             place: place, number: number(of: place))
         drawn.withLock { cells in
             cells.append(cell)

@@ -72,6 +72,6 @@ public struct DatasetSurvey: Sendable {
         guard let fit = buckets?.fit(width: size.width, height: size.height) else { return }
         report.buckets[fit.bucket, default: 0] += 1
         if size.width < fit.resizedWidth || size.height < fit.resizedHeight { report.enlarged += 1 }
-        if isShown, let picture { sheet?.add(picture.fitted(fit), of: sample, caption: caption, at: queued.place) }
+        if isShown, let picture { sheet?.add(picture, fitted: fit, of: sample, caption: caption, at: queued.place) }
     }
 }
