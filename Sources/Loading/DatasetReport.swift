@@ -53,14 +53,6 @@ public struct DatasetReport: Sendable {
     }
 }
 
-/// Where a sample lies in a list of shards.
-struct SamplePlace: Hashable, Comparable, Sendable {
-    let shard: Int
-    let sample: Int
-
-    static func < (a: SamplePlace, b: SamplePlace) -> Bool { (a.shard, a.sample) < (b.shard, b.sample) }
-}
-
 /// The first few of many places.
 public struct Examples: Equatable, Sendable {
     private var found: [SamplePlace: String] = [:]

@@ -19,8 +19,6 @@ public struct DatasetSurvey: Sendable {
     /// Called now and then, from any thread, with the number of samples looked at so far.
     public var progress: (@Sendable (Int) -> Void)?
 
-    static let tooSmall = "picture is too small"
-
     public init(reading: SampleReading, decodeLimit: Int? = nil) {
         self.reading = reading
         self.decodeLimit = decodeLimit
@@ -56,7 +54,7 @@ public struct DatasetSurvey: Sendable {
         guard let bytes = sample.picture, let format = PictureFormat(magic: bytes),
             let size = try? PictureSize(ofHeader: bytes)
         else { return drop(BatchLoader.undecodable) }
-        if let minImageSize, min(size.width, size.height) < minImageSize { return drop(Self.tooSmall) }
+        if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
         let isShown = sheet?.wants(queued.place) ?? false
         var picture: Picture?
         if queued.isDecoded || isShown { picture = try? Picture(decoding: bytes) }

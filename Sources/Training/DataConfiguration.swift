@@ -23,7 +23,7 @@ public struct DataConfiguration: Sendable {
         reading = try SampleReading(&fields)
         imageSize = try Self.imageSize(&fields)
         aspectRatios = try Self.ratios(&fields)
-        minImageSize = try fields.optional("min_image_size", .within(1...65536))
+        minImageSize = try Self.minImageSize(&fields)
     }
 
     static func shards(_ fields: inout Fields) throws -> [String] {
@@ -37,6 +37,10 @@ public struct DataConfiguration: Sendable {
 
     static func imageSize(_ fields: inout Fields) throws -> Int {
         try fields.required("image_size", .within(32...8192))
+    }
+
+    static func minImageSize(_ fields: inout Fields) throws -> Int? {
+        try fields.optional("min_image_size", .within(1...65536))
     }
 
     static func paths(_ fields: inout Fields, _ key: String) throws -> [String] {

@@ -214,7 +214,9 @@ public struct TrainingPlan {
         }
         shards = found.count
         // Every picture would take as long as an epoch of the loader.
-        data = DatasetSurvey(reading: run.reading, decodeLimit: 2000).report(on: found)
+        var survey = DatasetSurvey(reading: run.reading, decodeLimit: 2000)
+        survey.minImageSize = run.minImageSize
+        data = survey.report(on: found)
     }
 
     /// Samples that wait to be drawn, that are on their way to a bucket, that wait in buckets or are trained on, and
