@@ -126,7 +126,7 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "COpenBLAS", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(

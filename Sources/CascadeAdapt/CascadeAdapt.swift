@@ -19,7 +19,7 @@ public enum CascadeAdapt {
 
     private static func status(of arguments: [String], _ plugIns: PlugIns) -> Int32 {
         do {
-            var command = try RootCommand.parseAsRoot(arguments)
+            var command = try RootCommand.parseAsRoot(FilterArgument.joined(arguments))
             if let action = command as? any Action {
                 try action.run(in: Context(plugIns: plugIns))
             } else {

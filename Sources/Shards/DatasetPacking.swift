@@ -9,44 +9,54 @@ public struct PackReport: Equatable, Sendable {
         public var reason: String
     }
 
-    /// How many samples the tar holds.
-    public var samples = 0
+    /// In the order of the samples' names.
+    public var shards: [WrittenShard] = []
     /// In the order of the paths.
     public var problems: [Problem] = []
 }
 
 /// Packs the pictures of a folder (jpg, jpeg, png, webp; subfolders too) with the texts of the same name (txt, json)
-/// into a WebDataset tar: ustar, samples sorted by name, equal bytes for equal content, written beside its place and
-/// renamed over it.
+/// into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
+/// `OUT-000000.tar` and so on; see ``ShardLimits``.
 ///
 /// `checkPicture` throws for a picture that can't be decoded; this library knows no picture formats. Pictures without
 /// text, texts without picture, broken pictures and texts that are not UTF-8 are left out and reported. A folder
-/// without a single sample is a failure, and no file is written.
+/// without a single sample is a failure. Where something fails, nothing is written.
 public func packDataset(
-    folder: String, to path: String, checkPicture: (_ bytes: [UInt8], _ path: String) throws -> Void
+    folder: String, to path: String, limits: ShardLimits = ShardLimits(),
+    checkPicture: (_ bytes: [UInt8], _ path: String) throws -> Void
 ) throws -> PackReport {
     let source = try PictureFolder(folder)
     var report = PackReport(problems: source.problems)
-    let file = try AtomicFile(at: path)
-    let tar = try TarWriter(descriptor: file.descriptor, path: path)
+    let writer = try ShardedWriter(at: path, limits: limits)
+    var samples = 0
     for (key, pair) in keyed(source.pairs) {
         do {
             try checkLength(of: key, pair)
-            for (ending, bytes) in try members(of: pair, checkPicture) { try tar.add("\(key).\(ending)", bytes) }
-            report.samples += 1
+            try writer.add(members(of: pair, checkPicture).map { ("\(key).\($0.ending)", $0.bytes) })
+            samples += 1
         } catch let problem as PackReport.Problem {
             report.problems.append(problem)
         }
     }
     report.problems.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
-    if report.samples == 0 {
+    if samples == 0 {
         throw Failure.input(
             "no picture with a text of the same name", at: .init(folder), expected: "NAME.jpg beside NAME.txt",
             got: report.problems.isEmpty ? "neither pictures nor texts" : report.reasons)
     }
-    try tar.finish()
-    try file.commit()
+    report.shards = try writer.finish()
     return report
+}
+
+extension PackReport {
+    /// How many samples the shards hold.
+    public var samples: Int { shards.reduce(0) { $0 + $1.samples } }
+
+    /// The shards as `webdataset_path` takes them.
+    public func specification(of path: String, _ limits: ShardLimits) -> String {
+        limits.areNumbered ? ShardName(path).range(shards.count) : path
+    }
 }
 
 extension PackReport {

@@ -1,7 +1,7 @@
 import JSON
 
 /// Where a sample lies: its shard by the place in the list of shards, and its number within the shard, both from 0.
-public struct SamplePlace: Hashable, Sendable {
+public struct SamplePlace: Hashable, Comparable, Sendable {
     public let shard: Int
     public let sample: Int
 
@@ -9,6 +9,9 @@ public struct SamplePlace: Hashable, Sendable {
         self.shard = shard
         self.sample = sample
     }
+
+    /// The order in which the shards have them.
+    public static func < (a: SamplePlace, b: SamplePlace) -> Bool { (a.shard, a.sample) < (b.shard, b.sample) }
 }
 
 /// One appearance of a sample: what lies at a place comes again in every epoch.

@@ -46,7 +46,7 @@ public final class Console: Sendable {
     public func warn(_ line: String) { put("warning: " + line) }
 
     /// Redraws the status line; the empty one clears it. Nothing happens where it cannot be redrawn, or if quiet.
-    func show(status line: String) {
+    public func show(status line: String) {
         guard isTerminal, !isQuiet else { return }
         status.withLock { status in
             status = line

@@ -1,5 +1,4 @@
 import Failures
-import Images
 import Loading
 import Settings
 import Shards
@@ -93,19 +92,16 @@ public struct RunConfiguration: Sendable {
 
         learningRate = try fields.required("lr", .above(0))
         batchSize = try fields.required("batch_size", .within(1...65536))
-        imageSize = try fields.required("image_size", .within(32...8192))
+        imageSize = try DataConfiguration.imageSize(&fields)
         accumulation = try fields.value("grad_accum_steps", default: 1, .atLeast(1))
         updates = try fields.required("updates", .atLeast(1))
         saveEvery = try fields.required("save_every", .atLeast(1))
         backupEvery = try fields.required("backup_every", .atLeast(1))
         warmupUpdates = try fields.value("warmup_updates", default: 1, .atLeast(0))
 
-        webdatasetPath = try Self.paths(&fields, "webdataset_path")
-        if webdatasetPath.isEmpty {
-            throw Failure.input("`webdataset_path` is missing", at: setting.place, expected: "a path or a list of them")
-        }
+        webdatasetPath = try DataConfiguration.shards(&fields)
         reading = try SampleReading(&fields)
-        aspectRatios = try Self.ratios(&fields)
+        aspectRatios = try DataConfiguration.ratios(&fields)
         effnetPath = try fields.required("effnet_checkpoint_path")
         previewerPath = try fields.required("previewer_checkpoint_path")
         generatorPath = try fields.optional("generator_checkpoint_path")
@@ -119,12 +115,12 @@ public struct RunConfiguration: Sendable {
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         isCheckpointing = try fields.value("gradient_checkpointing", default: false)
         isCachingInMemory = try fields.value("cache_in_memory", default: false)
-        validationPath = try Self.paths(&fields, "validation_path")
+        validationPath = try DataConfiguration.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
         cacheFolder = try fields.optional("cache_dir", .notEmpty)
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
-        minImageSize = try fields.optional("min_image_size", .within(1...65536))
+        minImageSize = try DataConfiguration.minImageSize(&fields)
         places = Places(
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),
@@ -138,25 +134,6 @@ public struct RunConfiguration: Sendable {
         // The reference's keys for what one process on one machine has no use of, and for logging elsewhere.
         for key in ["wandb_project", "wandb_entity", "use_fsdp", "training"] {
             fields.ignore(key)
-        }
-    }
-
-    private static func paths(_ fields: inout Fields, _ key: String) throws -> [String] {
-        if fields.setting[key]?.elements != nil { return try fields.value(key, default: []) }
-        let path: String? = try fields.optional(key)
-        return path.map { [$0] } ?? []
-    }
-
-    private static func ratios(_ fields: inout Fields) throws -> [Double] {
-        let texts: [String] = try fields.value("multi_aspect_ratio", default: ["1/1"])
-        let place = fields.setting["multi_aspect_ratio"]?.place
-        return try texts.map { text in
-            do {
-                return try AspectBuckets.ratio(parsing: text)
-            } catch var failure as Failure {
-                failure.place = place
-                throw failure
-            }
         }
     }
 }

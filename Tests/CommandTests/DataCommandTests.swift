@@ -42,6 +42,35 @@ private func square(_ side: Int) -> Picture {
         #expect(try Data(contentsOf: URL(fileURLWithPath: out["out.tar"])) == first)
     }
 
+    @Test func `pack makes shards of a size or of a number of samples`() throws {
+        let (scratch, out) = (try Scratch(), try Scratch())
+        for number in 0..<5 {
+            try square(16).write(to: scratch["\(number).png"])
+            _ = try scratch.write("a", to: "\(number).txt")
+        }
+        func pack(_ name: String, _ option: String, _ value: String) throws -> JSON {
+            try JSON.parse(
+                try expectSuccess(["dataset", "pack", scratch.path, out[name], option, value, "--json"]), file: "report"
+            )
+        }
+        let counted = try pack("a.tar", "--shard-samples", "2")
+        #expect(counted["shards"]?.arrayValue?.map { $0["samples"]?.intValue } == [2, 2, 1])
+        #expect(counted["webdataset_path"]?.stringValue == out["a-{000000..000002}.tar"])
+        #expect(try pack("b.tar", "--shard-size", "1.5MiB")["shards"]?.arrayValue?.count == 1)
+        let read = try JSON.parse(
+            try expectSuccess(["dataset", "inspect", out["a-{000000..000002}.tar"], "--json"]), file: "report")
+        #expect(read["kept"]?.intValue == 5 && read["shards"]?.intValue == 3)
+        for (option, value) in [
+            ("--shard-size", "5XB"), ("--shard-size", "-5MB"), ("--shard-size", "0"), ("--shard-size", "99999999999TB"),
+            ("--shard-samples", "0"), ("--shard-samples", "-1"), ("--shard-samples", "x"),
+        ] {
+            try expectRefusal(
+                ["dataset", "pack", scratch.path, out["c.tar"], option, value], saying: String(option.dropFirst(2)))
+        }
+        try expectRefusal(
+            ["dataset", "pack", scratch.path, out["a.tar"], "--shard-samples", "9"], saying: "a-000000.tar")
+    }
+
     @Test func `pack refuses folders without samples and places it can't write`() throws {
         let scratch = try Scratch()
         try expectRefusal(["dataset", "pack", scratch.path, scratch["out.tar"]], saying: "NAME.jpg")

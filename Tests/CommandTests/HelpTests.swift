@@ -3,7 +3,7 @@ import Testing
 @Suite struct HelpTests {
     static let commands = [
         [], ["controlnet"], ["lora"], ["finetune"], ["export"], ["merge"], ["extract"], ["resize"], ["inspect"],
-        ["dataset"], ["dataset", "pack"],
+        ["dataset"], ["dataset", "pack"], ["dataset", "inspect"],
         ["filter"], ["filter", "list"], ["filter", "apply"], ["models"], ["models", "draw"], ["doctor"], ["tokenize"],
         ["forward"],
     ]

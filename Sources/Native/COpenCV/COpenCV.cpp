@@ -18,30 +18,64 @@ void use_one_thread() {
     (void)done;
 }
 
-}  // namespace
-
-extern "C" CascadeCVStatus cascade_canny(
-    const uint8_t *rgb, size_t height, size_t width, double low, double high, uint8_t *edges, char *error,
-    size_t error_size) {
-    if (height == 0 || width == 0 || height > 32767 || width > 32767) {
-        say(error, error_size, "a picture for Canny has 1 to 32767 pixels a side");
-        return CASCADE_CV_BAD_SIZE;
-    }
+/// Runs what may throw.
+template <typename Body>
+CascadeCVStatus guarded(char *error, size_t error_size, Body body) {
     try {
         use_one_thread();
-        // OpenCV takes no pointer to const, but leaves an input array as it is.
-        const cv::Mat picture(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
-        cv::Mat found(int(height), int(width), CV_8UC1, edges);
-        cv::Canny(picture, found, low, high);
-        if (found.data != edges) {
-            say(error, error_size, "OpenCV did not write into the buffer it was given");
-            return CASCADE_CV_FAILED;
-        }
-        return CASCADE_CV_OK;
+        return body();
     } catch (const std::exception &thrown) {
         say(error, error_size, thrown.what());
     } catch (...) {
         say(error, error_size, "OpenCV threw something that is no exception");
     }
     return CASCADE_CV_FAILED;
+}
+
+CascadeCVStatus check_size(size_t height, size_t width, char *error, size_t error_size) {
+    if (height > 0 && width > 0 && height <= 32767 && width <= 32767) return CASCADE_CV_OK;
+    say(error, error_size, "a picture for OpenCV has 1 to 32767 pixels a side");
+    return CASCADE_CV_BAD_SIZE;
+}
+
+constexpr int font = cv::FONT_HERSHEY_SIMPLEX;
+
+}  // namespace
+
+extern "C" CascadeCVStatus cascade_canny(
+    const uint8_t *rgb, size_t height, size_t width, double low, double high, uint8_t *edges, char *error,
+    size_t error_size) {
+    const CascadeCVStatus size = check_size(height, width, error, error_size);
+    if (size != CASCADE_CV_OK) return size;
+    return guarded(error, error_size, [&] {
+        // OpenCV takes no pointer to const, but leaves an input array as it is.
+        const cv::Mat picture(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
+        cv::Mat found(int(height), int(width), CV_8UC1, edges);
+        cv::Canny(picture, found, low, high);
+        if (found.data == edges) return CASCADE_CV_OK;
+        say(error, error_size, "OpenCV did not write into the buffer it was given");
+        return CASCADE_CV_FAILED;
+    });
+}
+
+extern "C" CascadeCVStatus cascade_line_width(
+    const char *text, double scale, size_t *width, char *error, size_t error_size) {
+    return guarded(error, error_size, [&] {
+        int baseline = 0;
+        *width = size_t(cv::getTextSize(text, font, scale, 1, &baseline).width);
+        return CASCADE_CV_OK;
+    });
+}
+
+extern "C" CascadeCVStatus cascade_write_line(
+    uint8_t *rgb, size_t height, size_t width, const char *text, size_t x, size_t y, double scale, char *error,
+    size_t error_size) {
+    const CascadeCVStatus size = check_size(height, width, error, error_size);
+    if (size != CASCADE_CV_OK) return size;
+    if (x >= width || y >= height) return CASCADE_CV_OK;
+    return guarded(error, error_size, [&] {
+        cv::Mat picture(int(height), int(width), CV_8UC3, rgb);
+        cv::putText(picture, text, cv::Point(int(x), int(y)), font, scale, cv::Scalar(0, 0, 0), 1, cv::LINE_AA);
+        return CASCADE_CV_OK;
+    });
 }

@@ -52,7 +52,7 @@ public struct TrainingPlan {
     private(set) var groups: [Group] = []
     private(set) var points: [Point] = []
     private(set) var memory = MemoryEstimate()
-    private(set) var data = DataCount()
+    private(set) var data = DatasetReport()
     private(set) var shards = 0
     private(set) var missing: [PlannedModels.Missing] = []
     /// What could not be told, and why.
@@ -213,7 +213,10 @@ public struct TrainingPlan {
             }
         }
         shards = found.count
-        data = DataCount(found, reading: run.reading)
+        // Every picture would take as long as an epoch of the loader.
+        var survey = DatasetSurvey(reading: run.reading, decodeLimit: 2000)
+        survey.minImageSize = run.minImageSize
+        data = survey.report(on: found)
     }
 
     /// Samples that wait to be drawn, that are on their way to a bucket, that wait in buckets or are trained on, and

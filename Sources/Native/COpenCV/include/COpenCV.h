@@ -1,4 +1,4 @@
-/// The door to OpenCV's image processing, one thread, every C++ exception as a value.
+/// The door to OpenCV's image processing and drawing, one thread, every C++ exception as a value.
 ///
 /// Buffers handed in stay the caller's. Functions return a `CascadeCVStatus`; where it is not `CASCADE_CV_OK`, a
 /// sentence stands in `error` (cut to `error_size`, always terminated).
@@ -20,6 +20,15 @@ typedef enum {
 /// Sobel aperture 3, L1 gradient, the channel with the steepest gradient. `edges` takes height * width bytes, 0 or 255.
 CascadeCVStatus cascade_canny(
     const uint8_t *rgb, size_t height, size_t width, double low, double high, uint8_t *edges, char *error,
+    size_t error_size);
+
+/// The width in pixels of a line of ASCII as `cascade_write_line` writes it.
+CascadeCVStatus cascade_line_width(const char *text, double scale, size_t *width, char *error, size_t error_size);
+
+/// Writes a line of ASCII in black on an interleaved 8-bit RGB picture, in OpenCV's sans-serif font, capitals 21 *
+/// `scale` pixels high, beginning at column `x` with its feet in row `y`. What lies outside the picture is left out.
+CascadeCVStatus cascade_write_line(
+    uint8_t *rgb, size_t height, size_t width, const char *text, size_t x, size_t y, double scale, char *error,
     size_t error_size);
 
 #ifdef __cplusplus

@@ -1,0 +1,134 @@
+import ArgumentParser
+import Cascade
+import Failures
+import Files
+import Images
+import JSON
+import Loading
+import Settings
+import Shards
+import Telemetry
+import Training
+
+/// `dataset inspect PATH…`: what a run would find in its data.
+struct DatasetInspect: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "Say what a dataset holds, and what a run would leave out and why.",
+        discussion: """
+            Reads every sample as a training run would: sizes, formats, aspect-ratio buckets and captions of the samples \
+            that stay, the others by the reason for which they are left out, and broken members and shards. A sample \
+            lost is counted and no failure: the status is 0, even where nothing stays.
+
+            With --config the captions, filters, image size and aspect ratios are the configuration's, and so are the \
+            paths where none is given. Without it captions are the samples' txt.
+            """)
+
+    @Argument(help: "Tars, folders of tars, brace ranges: all that webdataset_path takes.", completion: .file())
+    var paths: [String] = []
+
+    @OptionGroup var choice: SampleChoice
+
+    @OptionGroup var buckets: BucketOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "How many pictures are decoded to see whether they can be: all, none, or a number, shared among the "
+                + "shards. The others have their headers read.", valueName: "all|none|N"))
+    var decode = DecodeLimit(count: nil)
+
+    @Option(
+        help: ArgumentHelp("Count the captions' tokens, by the tokenizer in this folder.", valueName: "folder"),
+        completion: .directory)
+    var tokenizer: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write up to 64 of the pictures that stay, cut as their buckets have them, with their captions (in ASCII; "
+                + "--json has them whole).", valueName: "out.png"),
+        completion: .file(extensions: ["png", "jpg", "jpeg"]))
+    var sheet: String?
+
+    @Option(help: "Which pictures are drawn for the sheet.")
+    var seed: UInt64 = 1
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: "No progress on standard error.")
+    var quiet = false
+
+    func run(in context: Context) throws {
+        let configuration = try choice.configuration()
+        let shards = try resolveShards(shardPaths(configuration))
+        let contactSheet = try sheet.map { path in
+            try checkSheetPath(path)
+            return ContactSheet(seed: seed)
+        }
+        var survey = DatasetSurvey(reading: try choice.reading(configuration), decodeLimit: decode.count)
+        survey.minImageSize = configuration?.minImageSize
+        survey.buckets = try buckets.buckets(configuration)
+        if let tokenizer {
+            let tokenizer = try CLIPTokenizer(folder: tokenizer)
+            survey.countTokens = { tokenizer.encode($0).count }
+        }
+        let progress = CountProgress("samples", console: .standardError(isQuiet: quiet))
+        survey.progress = progress.update
+        let report = survey.report(on: shards, sheet: contactSheet)
+        progress.finish()
+
+        let cells = contactSheet?.cells ?? []
+        let summary = DatasetSummary(report, buckets: survey.buckets?.buckets ?? [], cells: cells)
+        let output = Output(isQuiet: quiet)
+        if json {
+            try output.result(summary.json)
+        } else {
+            for line in summary.lines { try output.result(line) }
+        }
+        guard let sheet, let contactSheet else { return }
+        if cells.isEmpty {
+            output.note("no sheet is written: there is no picture to show")
+        } else {
+            try contactSheet.drawn().write(to: sheet)
+            output.note("\(sheet) shows \(cells.count) of \(report.kept) pictures")
+        }
+    }
+
+    private func shardPaths(_ configuration: DataConfiguration?) throws -> [String] {
+        if !paths.isEmpty { return paths }
+        guard let configuration else {
+            throw Failure.input(
+                "no data is named", expected: "the path of a tar or of a folder of tars, or --config with one in it")
+        }
+        return configuration.webdatasetPath
+    }
+
+    /// Fails before the data is read where the sheet could not be written after it.
+    private func checkSheetPath(_ path: String) throws {
+        guard [".png", ".jpg", ".jpeg"].contains(where: path.lowercased().hasSuffix) else {
+            throw Failure.input(
+                "can't tell the sheet's format from its name", at: .init(path), expected: "a name in .png or .jpg")
+        }
+        _ = try AtomicFile(at: path)
+    }
+}
+
+/// `all`, `none`, or how many.
+struct DecodeLimit: ExpressibleByArgument, CustomStringConvertible {
+    /// Nil for all.
+    let count: Int?
+
+    init(count: Int?) { self.count = count }
+
+    init?(argument: String) {
+        switch argument {
+        case "all": count = nil
+        case "none": count = 0
+        default:
+            guard let number = Int(argument), number >= 0 else { return nil }
+            count = number
+        }
+    }
+
+    var description: String { count.map { $0 == 0 ? "none" : "\($0)" } ?? "all" }
+    var defaultValueDescription: String { description }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import Images
+import JSON
+import Shards
+
+/// `dataset pack FOLDER OUT.tar`: pictures and texts of one name become a WebDataset.
+struct DatasetPack: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "pack", abstract: "Pack a folder of pictures and texts into a WebDataset.",
+        discussion: """
+            NAME.jpg (or jpeg, png, webp) goes with NAME.txt and NAME.json; subfolders count too. Names are sorted, \
+            and equal content gives equal bytes. Broken pictures and texts that are not UTF-8 are left out and listed.
+
+            With --shard-size or --shard-samples OUT.tar becomes OUT-000000.tar, OUT-000001.tar and so on; all of them \
+            are put in their place together, and only where no shard of that name is. A sample is never split, so one \
+            larger than the size makes a shard of its own.
+            """)
+
+    @Argument(help: "The folder.", completion: .directory)
+    var folder: String
+
+    @Argument(help: "The tar to write.", completion: .file(extensions: ["tar"]))
+    var out: String
+
+    @Option(
+        help: ArgumentHelp("The most bytes of a shard: 500MB, 1GB, 512MiB or a number of bytes.", valueName: "size"))
+    var shardSize: ByteCount?
+
+    @Option(help: ArgumentHelp("The most samples of a shard.", valueName: "count"))
+    var shardSamples: Int?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: "No notes on standard error.")
+    var quiet = false
+
+    func validate() throws {
+        if let shardSamples, shardSamples < 1 { throw ValidationError("--shard-samples is 1 or more") }
+    }
+
+    func run(in context: Context) throws {
+        let console = Output(isQuiet: quiet)
+        let limits = ShardLimits(bytes: shardSize?.bytes, samples: shardSamples)
+        let report = try packDataset(folder: folder, to: out, limits: limits) { bytes, path in
+            _ = try Picture(decoding: bytes, name: path)
+        }
+        for problem in report.problems { console.note("left out: \(problem.path): \(problem.reason)") }
+        let specification = report.specification(of: out, limits)
+        if json {
+            try console.result([
+                "samples": .integer(Int64(report.samples)),
+                "webdataset_path": .string(specification),
+                "shards": .array(
+                    report.shards.map {
+                        [
+                            "path": .string($0.path), "samples": .integer(Int64($0.samples)),
+                            "bytes": .integer(Int64($0.bytes)),
+                        ]
+                    }),
+                "left_out": .array(
+                    report.problems.map { ["path": .string($0.path), "reason": .string($0.reason)] }),
+            ])
+        } else {
+            let left = report.problems.isEmpty ? "" : ", left out: \(report.reasons)"
+            let shards = limits.areNumbered ? "\(report.shards.count) shards, " : ""
+            try console.result("\(report.samples) samples in \(shards)\(specification)\(left)")
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Images
+import Shards
+
+/// What a dataset holds, as a run's loader will see it.
+///
+/// Everything here is a sum or a choice that does not depend on the order in which samples were looked at.
+public struct DatasetReport: Sendable {
+    public internal(set) var shards = 0
+    public internal(set) var samples = 0
+    public internal(set) var drops = Drops()
+    /// The first places of each reason in `drops`: samples, or shards where no sample can be named.
+    public internal(set) var examples: [String: Examples] = [:]
+    /// Samples whose key another of their shard had before.
+    public internal(set) var repeatedKeys = 0
+
+    // Of the samples that stay:
+    /// Bytes as they lie in the shards.
+    public internal(set) var bytes = 0
+    public internal(set) var formats: [PictureFormat: Int] = [:]
+    public internal(set) var sizes = PictureSizes()
+    public internal(set) var captions = CaptionLengths()
+    /// How many pictures go to each bucket.
+    public internal(set) var buckets: [AspectBuckets.Bucket: Int] = [:]
+    /// Pictures that are smaller than their bucket on a side.
+    public internal(set) var enlarged = 0
+
+    /// How many pictures were decoded to see whether they can be.
+    public internal(set) var decoded = 0
+
+    /// Samples that stay.
+    public var kept: Int { samples - drops.samples.values.reduce(0, +) }
+
+    public init() {}
+
+    mutating func drop(_ reason: String, at place: SamplePlace, called name: String) {
+        drops.addSample(reason)
+        examples[reason, default: Examples()].add(name, at: place)
+    }
+
+    mutating func add(_ other: DatasetReport) {
+        shards += other.shards
+        samples += other.samples
+        drops.add(other.drops)
+        examples.merge(other.examples) { $0.merged(with: $1) }
+        repeatedKeys += other.repeatedKeys
+        bytes += other.bytes
+        formats.merge(other.formats, uniquingKeysWith: +)
+        sizes.add(other.sizes)
+        captions.add(other.captions)
+        buckets.merge(other.buckets, uniquingKeysWith: +)
+        enlarged += other.enlarged
+        decoded += other.decoded
+    }
+}
+
+/// The first few of many places.
+public struct Examples: Equatable, Sendable {
+    private var found: [SamplePlace: String] = [:]
+    private static let limit = 3
+
+    public var names: [String] { found.sorted { $0.key < $1.key }.map(\.value) }
+
+    mutating func add(_ name: String, at place: SamplePlace) {
+        found[place] = name
+        if found.count > Self.limit, let last = found.keys.max() { found[last] = nil }
+    }
+
+    func merged(with other: Examples) -> Examples {
+        var merged = self
+        for (place, name) in other.found { merged.add(name, at: place) }
+        return merged
+    }
+}
+
+/// How large pictures are.
+public struct PictureSizes: Equatable, Sendable {
+    private var counts: [PictureSize: Int] = [:]
+
+    public init() {}
+
+    public var distinct: Int { counts.count }
+    /// By the number of pixels, as the others.
+    public var smallest: PictureSize? { counts.keys.min(by: Self.isBefore) }
+    public var median: PictureSize? { middle(of: counts, by: Self.isBefore) }
+    public var largest: PictureSize? { counts.keys.max(by: Self.isBefore) }
+
+    mutating func add(_ size: PictureSize) { counts[size, default: 0] += 1 }
+
+    mutating func add(_ other: PictureSizes) { counts.merge(other.counts, uniquingKeysWith: +) }
+
+    private static func isBefore(_ a: PictureSize, _ b: PictureSize) -> Bool {
+        (a.width * a.height, a.width) < (b.width * b.height, b.width)
+    }
+}
+
+/// How long captions are.
+public struct CaptionLengths: Equatable, Sendable {
+    /// Unicode scalars, as Python's `len` counts them.
+    public internal(set) var characters = Tally()
+    /// What white space separates.
+    public internal(set) var words = Tally()
+    /// With start and end; empty where no tokenizer was at hand.
+    public internal(set) var tokens = Tally()
+    public internal(set) var empty = 0
+
+    public init() {}
+
+    mutating func add(_ caption: String, countTokens: ((String) -> Int)?) {
+        characters.add(caption.unicodeScalars.count)
+        let words = caption.unicodeScalars.split { $0.properties.isWhitespace }.count
+        self.words.add(words)
+        if words == 0 { empty += 1 }
+        if let countTokens { tokens.add(countTokens(caption)) }
+    }
+
+    mutating func add(_ other: CaptionLengths) {
+        characters.add(other.characters)
+        words.add(other.words)
+        tokens.add(other.tokens)
+        empty += other.empty
+    }
+}

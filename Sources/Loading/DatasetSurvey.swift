@@ -1,0 +1,75 @@
+import Foundation
+import Images
+import Shards
+import Synchronization
+
+/// Looks at every sample of a dataset as a run's loader will, on all processors.
+public struct DatasetSurvey: Sendable {
+    /// What makes a sample one to train on.
+    public var reading: SampleReading
+    /// Pictures with a shorter side are left out; nil takes all.
+    public var minImageSize: Int?
+    /// The buckets that pictures are counted into; nil asks for no counts.
+    public var buckets: AspectBuckets?
+    /// How many pictures are decoded at most to see whether they can be; nil decodes all. A picture takes about a
+    /// hundred times as long to decode as to read. Those that are not decoded still have their headers read.
+    public var decodeLimit: Int?
+    /// How many tokens a caption makes, with start and end.
+    public var countTokens: (@Sendable (String) -> Int)?
+    /// Called now and then, from any thread, with the number of samples looked at so far.
+    public var progress: (@Sendable (Int) -> Void)?
+
+    public init(reading: SampleReading, decodeLimit: Int? = nil) {
+        self.reading = reading
+        self.decodeLimit = decodeLimit
+    }
+
+    /// Reads the shards.
+    /// - Parameter sheet: takes the pictures that are shown of the data.
+    public func report(on shards: [Shard], sheet: ContactSheet? = nil) -> DatasetReport {
+        let threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+        // Of a limit each shard gets its share, and one picture at least; 0 means none at all.
+        let share = decodeLimit.map { $0 == 0 ? 0 : max(1, $0 / max(1, shards.count)) } ?? .max
+        let queue = SampleQueue(shards, lanes: threads, reading: reading, decodesPerShard: share)
+        let done = Atomic<Int>(0)
+        let total = Mutex(DatasetReport())
+        DispatchQueue.concurrentPerform(iterations: threads) { thread in
+            var report = DatasetReport()
+            while let queued = queue.next(for: thread) {
+                look(at: queued, sheet, &report)
+                let count = done.add(1, ordering: .relaxed).newValue
+                if count % 64 == 0 { progress?(count) }
+            }
+            total.withLock { $0.add(report) }
+        }
+        var report = queue.report
+        report.add(total.withLock(\.self))
+        return report
+    }
+
+    private func look(at queued: QueuedSample, _ sheet: ContactSheet?, _ report: inout DatasetReport) {
+        let sample = queued.sample
+        func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
+        if let reason = queued.reasonToDrop { return drop(reason) }
+        guard let bytes = sample.picture, let format = PictureFormat(magic: bytes),
+            let size = try? PictureSize(ofHeader: bytes)
+        else { return drop(BatchLoader.undecodable) }
+        if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
+        let isShown = sheet?.wants(queued.place) ?? false
+        var picture: Picture?
+        if queued.isDecoded || isShown { picture = try? Picture(decoding: bytes) }
+        if queued.isDecoded {
+            report.decoded += 1
+            if picture == nil { return drop(BatchLoader.undecodable) }
+        }
+        let caption = reading.caption(of: sample, draw: 1) ?? ""
+        report.bytes += sample.members.values.reduce(0) { $0 + $1.count }
+        report.formats[format, default: 0] += 1
+        report.sizes.add(size)
+        report.captions.add(caption, countTokens: countTokens)
+        guard let fit = buckets?.fit(width: size.width, height: size.height) else { return }
+        report.buckets[fit.bucket, default: 0] += 1
+        if size.width < fit.resizedWidth || size.height < fit.resizedHeight { report.enlarged += 1 }
+        if isShown, let picture { sheet?.add(picture, fitted: fit, of: sample, caption: caption, at: queued.place) }
+    }
+}
