@@ -27,7 +27,7 @@ struct RecipeParts {
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
         buckets = try AspectBuckets(size: run.imageSize, ratios: run.aspectRatios)
         do {
-            shards = try resolveShards(run.webdatasetPath)
+            shards = try resolveShards(run.webdatasetPath, access: options.shardAccess(of: run))
         } catch var failure as Failure {
             failure.place = failure.place ?? run.places.data
             throw failure

@@ -88,7 +88,7 @@ public struct TrainingPlan {
             let models = try planned(options, trainsWhole: true)
             planWhole(models)
         }
-        try countData()
+        try countData(options.shardAccess(of: run))
         addDataMemory()
     }
 
@@ -203,13 +203,18 @@ public struct TrainingPlan {
 
     // MARK: The data
 
-    private mutating func countData() throws {
+    private mutating func countData(_ access: ShardAccess) throws {
         var found: [Shard] = []
         for specification in run.webdatasetPath {
             do {
-                found += try resolveShards([specification])
-            } catch let failure as Failure where failure.blame == .input {
+                found += try resolveShards([specification], access: access)
+            } catch let failure as Failure
+                where failure.blame == .input && (specification.hasPrefix("file:") || !specification.contains("://"))
+            {
                 missing.append(.init(key: "webdataset_path", path: specification, place: run.places.data))
+            } catch var failure as Failure {
+                failure.place = failure.place ?? run.places.data
+                throw failure
             }
         }
         shards = found.count
