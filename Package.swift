@@ -86,7 +86,7 @@ let package = Package(
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
-        library("Shards", ["CArchive", "Expressions", "Web", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "Expressions", "Web", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
@@ -158,7 +158,7 @@ let package = Package(
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Shards", ["Shards", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Shards", ["Shards", "Web", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Loading", ["Loading", "Shards", "Images", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),

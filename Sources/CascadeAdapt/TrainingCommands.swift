@@ -24,6 +24,7 @@ struct TrainingOptions: ParsableArguments {
         var options = RunOptions()
         options.device = try machine.prepared()
         options.seed = machine.seed
+        options.shardAccess = machine.shardAccess
         options.steps = steps
         options.isDryRun = dryRun
         return options

@@ -53,6 +53,9 @@ public struct SHA256 {
         return digest.finishBytes()
     }
 
+    /// The digest of bytes, in hexadecimal.
+    public static func hex(of content: [UInt8]) -> String { hexadecimal(bytes(of: content)) }
+
     /// The digest of a file's content.
     public static func hex(ofFile path: String) throws -> String { try hex(ofFiles: [path]) }
 
@@ -80,7 +83,7 @@ public struct SHA256 {
 }
 
 /// Bytes as two digits each.
-private func hexadecimal(_ bytes: [UInt8]) -> String {
+public func hexadecimal(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
 }

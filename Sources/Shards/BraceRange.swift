@@ -3,14 +3,24 @@ import Failures
 /// The names that a pattern with braces stands for, in order: `{0000..0127}` counts (with the zeros of its first
 /// number), `{a,b}` lists.
 ///
-/// More than a million names, or braces that don't match, are failures of the input.
-func expandBraces(_ pattern: String) throws -> [String] {
+/// More than a million names are a failure of the input.
+/// - Parameter keepsOthers: whether braces that mean neither stay as they are, as in a shell command; else they are
+///   failures of the input.
+func expandBraces(_ pattern: String, keepsOthers: Bool = false) throws -> [String] {
     let most = 1_000_000
     var names = [""]
     var rest = pattern[...]
     while let opening = rest.firstIndex(of: "{") {
         let inside = rest[rest.index(after: opening)...]
-        guard let closing = inside.firstIndex(where: { $0 == "{" || $0 == "}" }), inside[closing] == "}" else {
+        let closing = inside.firstIndex { $0 == "{" || $0 == "}" }
+        let isPair = closing.map { inside[$0] == "}" } ?? false
+        let isVariable = rest[..<opening].last == "$"
+        if keepsOthers, isVariable || !isPair || !isRangeOrList(inside[..<(closing ?? inside.startIndex)]) {
+            names = names.map { $0 + rest[...opening] }
+            rest = inside
+            continue
+        }
+        guard isPair, let closing else {
             throw Failure.input("braces that don't match", expected: "{0000..0127} or {a,b}", got: "'\(pattern)'")
         }
         let choices = try alternatives(inside[..<closing], in: pattern, atMost: most / names.count)
@@ -19,6 +29,12 @@ func expandBraces(_ pattern: String) throws -> [String] {
         rest = inside[inside.index(after: closing)...]
     }
     return names.map { $0 + rest }
+}
+
+private func isRangeOrList(_ inside: Substring) -> Bool {
+    if inside.contains(",") { return true }
+    let ends = inside.split(separator: "..", omittingEmptySubsequences: false)
+    return ends.count == 2 && ends.allSatisfy { !$0.isEmpty && wholeNumber($0) != nil }
 }
 
 /// What one pair of braces stands for.

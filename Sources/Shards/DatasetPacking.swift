@@ -79,8 +79,7 @@ private func members(
     } catch {
         throw PackReport.Problem(path: pair.picture, reason: "broken picture")
     }
-    let dot = pair.picture.utf8.lastIndex(of: UInt8(ascii: ".")) ?? pair.picture.startIndex
-    var members = [(ending: pair.picture[dot...].dropFirst().lowercased(), bytes: picture)]
+    var members = [(ending: pair.pictureEnding, bytes: picture)]
     for (ending, path) in [("json", pair.json), ("txt", pair.text)] {
         guard let path else { continue }
         let text = try content(of: path)
@@ -102,7 +101,7 @@ private func content(of path: String) throws -> [UInt8] {
 
 /// The pairs under keys that webdataset reads back as they are (no dots, no control characters, no `__meta__` parts),
 /// sorted as the members' names will be; numbered where two names become one.
-private func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.Pair)] {
+func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.Pair)] {
     var taken: Set<String> = []
     let keyed = pairs.map { pair in
         var name = String(

@@ -9,10 +9,18 @@ struct PictureFolder {
         var picture: String
         var text: String?
         var json: String?
+
+        /// `jpg`, say, in lower case.
+        var pictureEnding: String {
+            let dot = picture.utf8.lastIndex(of: UInt8(ascii: ".")) ?? picture.startIndex
+            return picture[dot...].dropFirst().lowercased()
+        }
     }
 
     /// Sorted by name.
     private(set) var pairs: [Pair] = []
+    /// Pictures without any text, sorted by name; the first where several have one name.
+    private(set) var unpaired: [Pair] = []
     /// What can't be packed.
     private(set) var problems: [PackReport.Problem] = []
 
@@ -51,6 +59,7 @@ struct PictureFolder {
         }
         if texts.isEmpty && jsons.isEmpty {
             problems += pictures.map { .init(path: $0, reason: "picture without text") }
+            unpaired.append(Pair(name: name, picture: picture))
             return
         }
         for spare in [pictures, texts, jsons].flatMap({ $0.dropFirst() }) {

@@ -55,6 +55,8 @@ public final class SampleStream {
     private var order: EpochOrder
     private var generator: SeededGenerator
     private var reader: ShardReader?
+    /// The reader before, which may have begun the shard that follows.
+    private var earlier: ShardReader?
     /// The samples in `position.buffer`, one beside the other.
     private var buffer: [Sample] = []
     private var bufferedBytes = 0
@@ -64,7 +66,7 @@ public final class SampleStream {
     private var drops = Drops()
     private var countedDrops = Drops()
 
-    /// A stream over `shards` (see ``resolveShards(_:)``) that goes on at `position`; nothing is read yet.
+    /// A stream over `shards` (see ``resolveShards(_:access:)``) that goes on at `position`; nothing is read yet.
     ///
     /// - Parameter again: samples handed out before that position that shall come first once more.
     /// - Throws: a failure of the input where the position is of other data or another order.
@@ -145,7 +147,8 @@ public final class SampleStream {
     private func read() -> (Sample, SamplePlace)? {
         while position.shard < order.shards.count {
             let shard = order.shards[position.shard]
-            let reader = self.reader ?? ShardReader(shards: [shards[shard]])
+            let following = order.shards.dropFirst(position.shard + 1).first.map { shards[$0] }
+            let reader = self.reader ?? ShardReader(shards: [shards[shard]], after: earlier, before: following)
             self.reader = reader
             let sample = reader.next()
             if reader.drops != countedDrops {
@@ -153,6 +156,7 @@ public final class SampleStream {
                 countedDrops = reader.drops
             }
             guard let sample else {
+                earlier = reader
                 self.reader = nil
                 countedDrops = Drops()
                 position.shard += 1

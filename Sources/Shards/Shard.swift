@@ -1,10 +1,77 @@
+import Files
+import Web
+
 /// A place where samples lie together, read from its beginning to its end.
 public struct Shard: Hashable, Sendable {
-    /// The path of a tar.
-    let path: String
+    enum Place: Hashable, Sendable {
+        /// The path of a tar.
+        case file(String)
+        case pictures(PictureSlice)
+        case web(WebAddress)
+        case object(S3Object)
+        /// A shell command that writes the tar.
+        case command(String)
+    }
 
-    public init(path: String) { self.path = path }
+    let place: Place
+    /// How a place that is no path is reached.
+    let reach: ShardReach?
+    /// What it is called in messages, the same from run to run. It holds no secret: a hash stands for an address's query
+    /// (without signatures, which change) and for a command's arguments.
+    public let name: String
 
-    /// What it is called in messages and in the keys of its samples.
-    public var name: String { path }
+    public init(path: String) { self.init(.file(path), reach: nil) }
+
+    init(_ place: Place, reach: ShardReach?) {
+        self.place = place
+        self.reach = reach
+        name =
+            switch place {
+            case .file(let path): path
+            case .pictures(let slice): slice.name
+            case .web(let address):
+                address.meaning.isEmpty
+                    ? "\(address)" : "\(address)[\(shortHash(address.meaning.joined(separator: "&")))]"
+            case .object(let object): "\(object)"
+            case .command(let command): commandName(command)
+            }
+    }
+
+    /// What stands in front of its samples' keys.
+    var samplesPlace: String {
+        if case .pictures(let slice) = place { slice.folder } else { name }
+    }
+
+    /// Whether it is read across a network or from a command, for which reading ahead is worth its memory.
+    var isRemote: Bool {
+        switch place {
+        case .file, .pictures: false
+        case .web, .object, .command: true
+        }
+    }
+
+    public static func == (one: Shard, other: Shard) -> Bool { one.place == other.place }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(place) }
 }
+
+/// `pipe:` with the program and the tars it names; `…` and a hash stand for all other words, which may be secret.
+private func commandName(_ command: String) -> String {
+    let words = command.split(whereSeparator: \.isWhitespace)
+    var shown: [Substring] = []
+    var hidesAny = false
+    for (index, whole) in words.enumerated() {
+        let word = whole.last == ";" ? whole.dropLast() : whole
+        let isPlain = !word.contains { "=@?:'\"$`".contains($0) }
+        let isTar = tarEndings.contains { word.hasSuffix($0) } && (isPlain || word.hasPrefix("s3://"))
+        if isTar || index == 0 && isPlain {
+            shown.append(word)
+        } else {
+            hidesAny = true
+            if shown.last != "…" { shown.append("…") }
+        }
+    }
+    return "pipe:" + shown.joined(separator: " ") + (hidesAny ? "[\(shortHash(command))]" : "")
+}
+
+private func shortHash(_ text: String) -> String { String(SHA256.hex(of: Array(text.utf8)).prefix(8)) }

@@ -4,7 +4,7 @@ import Failures
 ///
 /// Members are grouped as webdataset groups them: consecutive members with one key make a sample, and of two members
 /// with one name the first counts. What is broken costs itself and is counted in ``drops``: a damaged member its
-/// content, a damaged shard the rest of it.
+/// content, a damaged shard the rest of it. Of remote shards the next is begun while the last bytes of one are read.
 public final class ShardReader {
     /// The most bytes that the members of one sample may have together.
     public static let sampleLimit = 256 << 20
@@ -12,27 +12,43 @@ public final class ShardReader {
     public private(set) var drops = Drops()
     private var shards: ArraySlice<Shard>
     private var shard: Shard?
-    private var tar: TarReader?
+    private var members: (any ShardMembers)?
+    /// The remote bytes of the present shard.
+    private var bytes: ReadAhead?
+    /// Those of the next, once the present ones have all come.
+    private var bytesAhead: (shard: Shard, bytes: ReadAhead)?
     private var pending: Sample?
     private var pendingSize = 0
     private var isInDamage = false
 
-    public init(shards: [Shard]) { self.shards = shards[...] }
+    /// What will be read after the last shard, by another reader.
+    private let following: Shard?
+
+    public convenience init(shards: [Shard]) { self.init(shards: shards, after: nil, before: nil) }
+
+    /// A reader between two others: it takes over what `previous` has begun, and begins `following` for the next.
+    init(shards: [Shard], after previous: ShardReader?, before following: Shard?) {
+        self.shards = shards[...]
+        self.following = following
+        bytesAhead = previous?.bytesAhead
+        previous?.bytesAhead = nil
+    }
 
     /// The next sample, nil after the last.
     public func next() -> Sample? {
         while true {
-            guard let tar = tar ?? openNext() else { return nil }
-            switch tar.next() {
+            guard let members = members ?? openNext() else { return nil }
+            readAhead()
+            switch members.next() {
             case .member(let name):
                 isInDamage = false
-                if let finished = take(name, from: tar) { return finished }
+                if let finished = take(name, from: members) { return finished }
             case .damage:
                 // One damaged stretch may be met in many steps; it is one stretch.
                 if !isInDamage { drops.addBroken("shard is damaged") }
                 isInDamage = true
             case .broken:
-                drops.addBroken("shard is cut off or damaged")
+                count(members.failure, else: "shard is cut off or damaged")
                 if let last = finishShard() { return last }
             case .end:
                 if let last = finishShard() { return last }
@@ -41,14 +57,16 @@ public final class ShardReader {
     }
 
     /// Opens the next shard that can be opened; nil when there is none left.
-    private func openNext() -> TarReader? {
+    private func openNext() -> (any ShardMembers)? {
         while let next = shards.popFirst() {
+            shard = next
             do {
-                let opened = try TarReader(path: next.path)
-                tar = opened
-                shard = next
+                let opened = try open(next)
+                members = opened
                 isInDamage = false
                 return opened
+            } catch let failure as Failure {
+                count(next.isRemote ? failure : nil, else: "shard can't be opened")
             } catch {
                 drops.addBroken("shard can't be opened")
             }
@@ -56,17 +74,48 @@ public final class ShardReader {
         return nil
     }
 
+    private func open(_ next: Shard) throws -> any ShardMembers {
+        bytes = nil
+        switch next.place {
+        case .file(let path): return try TarReader(path: path)
+        case .pictures(let slice): return PictureSliceMembers(slice)
+        case .web, .object, .command:
+            guard let reach = next.reach else { preconditionFailure("a remote shard knows how it is reached") }
+            let begun = bytesAhead?.shard == next ? bytesAhead?.bytes : nil
+            bytesAhead = nil
+            let opened = try begun ?? reach.bytes(of: next)
+            bytes = opened
+            return try TarReader(opened, name: next.name)
+        }
+    }
+
+    /// Begins the next shard where it is a remote one and no more is to come of the present.
+    private func readAhead() {
+        guard bytesAhead == nil, let bytes, bytes.isComplete, let next = shards.first ?? following, next.isRemote,
+            let begun = try? next.reach?.bytes(of: next)
+        else { return }
+        bytesAhead = (next, begun)
+    }
+
+    /// Counts a shard that broke, by why nothing more could be had of it where that is known.
+    private func count(_ failure: Failure?, else reason: String) {
+        guard let failure else { return drops.addBroken(reason) }
+        drops.addBroken("shard can't be read: \(failure.what)")
+        let place = failure.place == nil ? "\(shard?.name ?? ""): " : ""
+        shard?.reach?.note("\(place)\(failure)")
+    }
+
     /// Reads a member into the sample it belongs to; gives back the sample before, if the member begins another.
-    private func take(_ name: String, from tar: TarReader) -> Sample? {
+    private func take(_ name: String, from members: any ShardMembers) -> Sample? {
         guard let member = MemberName(name) else { return nil }
         var finished: Sample?
         if let current = pending, !MemberName.isSame(current.key, member.key) { finished = finish() }
-        if pending == nil { pending = Sample(key: member.key, shard: shard?.name ?? "", members: [:]) }
+        if pending == nil { pending = Sample(key: member.key, shard: shard?.samplesPlace ?? "", members: [:]) }
         if pending?.members[member.ending] != nil {
             drops.addBroken("member has the name of another")
             return finished
         }
-        switch tar.content(limit: ShardReader.sampleLimit - pendingSize) {
+        switch members.content(limit: ShardReader.sampleLimit - pendingSize) {
         case .whole(let bytes):
             pendingSize += bytes.count
             pending?.members[member.ending] = bytes
@@ -79,7 +128,8 @@ public final class ShardReader {
     }
 
     private func finishShard() -> Sample? {
-        tar = nil
+        members = nil
+        bytes = nil
         return finish()
     }
 

@@ -4,57 +4,68 @@ import Files
 import Glibc
 
 /// The regular files of one tar, one after the other; gzip, bzip2, xz and zstd are unpacked on the way.
-final class TarReader {
-    /// What a step through the tar met.
-    enum Step: Equatable {
-        /// A member's name; its content is next.
-        case member(String)
-        /// A damaged stretch, after which reading may go on.
-        case damage(String)
-        /// Damage after which nothing can be read.
-        case broken(String)
-        case end
-    }
+final class TarReader: ShardMembers {
+    /// A member that declares more is no picture: to pass over it, all of it would have to be unpacked.
+    private static let mostDeclared: Int64 = 16 << 30
+    /// What may follow a tar's end and is read, so that its source can tell how it ended.
+    private static let mostPadding = 1 << 20
 
-    /// A member's content, or why there is none.
-    enum Content: Equatable {
-        case whole([UInt8])
-        case tooLarge
-        case damage(String)
-        case broken(String)
-    }
-
-    private let descriptor: Int32
+    private let descriptor: Int32?
+    private let stream: Stream?
     private var archive: OpaquePointer?
 
     init(path: String) throws {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0 { throw SystemError.current.failure("can't read the shard", path: path) }
-        let (status, message) = withErrorMessage { cascade_archive_reader_open(descriptor, &archive, $0, $1) }
-        if status != CASCADE_ARCHIVE_OK {
-            // An initialiser that throws this late still runs `deinit`, which closes the descriptor.
-            throw Failure.input("can't read the shard", at: .init(path), expected: "a tar file", got: message)
+        let opened = open(path, O_RDONLY | O_CLOEXEC)
+        if opened < 0 { throw SystemError.current.failure("can't read the shard", path: path) }
+        descriptor = opened
+        stream = nil
+        let (status, message) = withErrorMessage { cascade_archive_reader_open(opened, &archive, $0, $1) }
+        // An initialiser that throws this late still runs `deinit`, which closes the descriptor.
+        if status != CASCADE_ARCHIVE_OK { throw Self.noTar(path, message) }
+    }
+
+    /// `name` is for messages.
+    init(_ source: any ByteSource, name: String) throws {
+        descriptor = nil
+        let stream = Stream(source)
+        self.stream = stream
+        let (status, message) = withErrorMessage {
+            cascade_archive_reader_open_source(
+                { Stream.next($0, $1) }, Unmanaged.passUnretained(stream).toOpaque(), &archive, $0, $1)
         }
+        if let failure = stream.failure { throw failure }
+        if status != CASCADE_ARCHIVE_OK { throw Self.noTar(name, message) }
+    }
+
+    private static func noTar(_ name: String, _ message: String) -> Failure {
+        .input("can't read the shard", at: .init(name), expected: "a tar file", got: message)
     }
 
     deinit {
         cascade_archive_reader_close(archive)
-        _ = close(descriptor)
+        if let descriptor { _ = close(descriptor) }
     }
 
-    func next() -> Step {
+    var failure: Failure? { stream?.failure }
+
+    func next() -> ShardStep {
         var name: UnsafePointer<CChar>?
-        let (status, message) = withErrorMessage { cascade_archive_reader_next(archive, &name, $0, $1) }
+        var size: Int64 = 0
+        let (status, message) = withErrorMessage { cascade_archive_reader_next(archive, &name, &size, $0, $1) }
         switch status {
-        case CASCADE_ARCHIVE_OK: return name.map { .member(String(memberName: $0)) } ?? .damage("no name")
-        case CASCADE_ARCHIVE_END: return .end
+        case CASCADE_ARCHIVE_OK:
+            if size > Self.mostDeclared { return .broken("a member of \(size) bytes") }
+            return name.map { .member(String(memberName: $0)) } ?? .damage("no name")
+        case CASCADE_ARCHIVE_END:
+            stream?.drain(atMost: Self.mostPadding)
+            return failure.map { .broken("\($0)") } ?? .end
         case CASCADE_ARCHIVE_DAMAGED: return .damage(message)
         default: return .broken(message)
         }
     }
 
-    /// The present member's content. Memory grows with what is really there, never with the size a header declares.
-    func content(limit: Int) -> Content {
+    /// Memory grows with what is really there, never with the size a header declares.
+    func content(limit: Int) -> MemberContent {
         var bytes: [UInt8] = []
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1 << 16) { chunk in
             while true {
@@ -71,5 +82,41 @@ final class TarReader {
                 if bytes.count > limit { return .tooLarge }
             }
         }
+    }
+}
+
+/// A source as libarchive pulls from it.
+private final class Stream {
+    private let source: any ByteSource
+    private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
+    /// What ended the source early.
+    private(set) var failure: Failure?
+
+    init(_ source: any ByteSource) { self.source = source }
+
+    deinit { piece.deallocate() }
+
+    static func next(_ context: UnsafeMutableRawPointer?, _ bytes: UnsafeMutablePointer<UnsafeRawPointer?>?) -> Int {
+        guard let context else { return -1 }
+        let stream = Unmanaged<Stream>.fromOpaque(context).takeUnretainedValue()
+        bytes?.pointee = UnsafeRawPointer(stream.piece.baseAddress)
+        return stream.read() ?? -1
+    }
+
+    func drain(atMost limit: Int) {
+        var left = limit
+        while left > 0, let count = read(), count > 0 { left -= count }
+    }
+
+    private func read() -> Int? {
+        if failure != nil { return nil }
+        do {
+            return try source.read(into: piece)
+        } catch let found as Failure {
+            failure = found
+        } catch {
+            failure = .run("reading was given up")
+        }
+        return nil
     }
 }

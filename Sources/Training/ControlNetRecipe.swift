@@ -50,7 +50,7 @@ public enum ControlNetRecipe {
         // Say what is trained and how.
         let objective = try parts.objective(model, encoders, diffusion)
         if own.measuresStatistics {
-            let trained = try HeldOut.samples(run.webdatasetPath, parts.preparation, limit: 32)
+            let trained = try HeldOut.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
             let pictures = try TensorPictures.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition

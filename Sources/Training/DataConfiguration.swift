@@ -15,32 +15,34 @@ public struct DataConfiguration: Sendable {
     /// Pictures with a shorter side are left out; nil takes all.
     public let minImageSize: Int?
 
-    /// - Throws: a failure of the input that names the key which is missing or can't be read. Other keys may say what
-    ///   they like; a run looks at them.
+    /// Where remote shards, and encodings of pictures and captions, outlive a run; nil keeps none.
+    public let cacheFolder: String?
+
+    /// Reads the keys of data from a configuration of any recipe; what else is in it may say what it likes.
+    /// - Throws: a failure of the input that names the key which is missing or can't be read.
     public init(_ setting: Setting) throws {
         var fields = try setting.fields()
-        webdatasetPath = try Self.shards(&fields)
-        reading = try SampleReading(&fields)
-        imageSize = try Self.imageSize(&fields)
-        aspectRatios = try Self.ratios(&fields)
-        minImageSize = try Self.minImageSize(&fields)
+        try self.init(&fields)
     }
 
-    static func shards(_ fields: inout Fields) throws -> [String] {
-        let paths = try paths(&fields, "webdataset_path")
-        if paths.isEmpty {
+    init(_ fields: inout Fields) throws {
+        webdatasetPath = try Self.paths(&fields, "webdataset_path")
+        if webdatasetPath.isEmpty {
             throw Failure.input(
                 "`webdataset_path` is missing", at: fields.setting.place, expected: "a path or a list of them")
         }
-        return paths
+        reading = try SampleReading(&fields)
+        imageSize = try fields.required("image_size", .within(32...8192))
+        aspectRatios = try Self.ratios(&fields)
+        minImageSize = try fields.optional("min_image_size", .within(1...65536))
+        cacheFolder = try fields.optional("cache_dir", .notEmpty)
     }
 
-    static func imageSize(_ fields: inout Fields) throws -> Int {
-        try fields.required("image_size", .within(32...8192))
-    }
-
-    static func minImageSize(_ fields: inout Fields) throws -> Int? {
-        try fields.optional("min_image_size", .within(1...65536))
+    /// The access to shards with what the configuration says of it.
+    public func access(_ access: ShardAccess) -> ShardAccess {
+        var access = access
+        access.cacheFolder = cacheFolder.map { "\($0)/shards" }
+        return access
     }
 
     static func paths(_ fields: inout Fields, _ key: String) throws -> [String] {
@@ -49,7 +51,7 @@ public struct DataConfiguration: Sendable {
         return path.map { [$0] } ?? []
     }
 
-    static func ratios(_ fields: inout Fields) throws -> [Double] {
+    private static func ratios(_ fields: inout Fields) throws -> [Double] {
         let texts: [String] = try fields.value("multi_aspect_ratio", default: ["1/1"])
         let place = fields.setting["multi_aspect_ratio"]?.place
         return try texts.map { text in

@@ -111,17 +111,17 @@ struct HeldOut {
 
     /// The samples of shards that hold no more than fit in memory, in the order of the shards, as the buckets fit them.
     static func samples(
-        _ paths: [String], _ preparation: SamplePreparation, limit: Int = 64
+        _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
     ) throws -> [(picture: Picture, caption: String)] {
-        guard !paths.isEmpty else { return [] }
-        let reader = ShardReader(shards: try resolveShards(paths))
+        guard let first = shards.first else { return [] }
+        let reader = ShardReader(shards: shards)
         var samples: [(Picture, String)] = []
         while samples.count < limit, let sample = reader.next() {
             if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }
         guard samples.count > 1 else {
             throw Failure.input(
-                "the held-out data is too little to measure with", at: Failure.Place(paths[0]),
+                "the held-out data is too little to measure with", at: Failure.Place(first.name),
                 expected: "at least 2 pictures with captions", got: "\(samples.count)")
         }
         return samples

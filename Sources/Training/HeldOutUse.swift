@@ -1,4 +1,5 @@
 import Cascade
+import Shards
 import Torch
 
 /// What held-out data is for in a run: fixed triples to measure with, and a few samples to look at.
@@ -13,7 +14,9 @@ struct HeldOutUse {
     init(
         _ parts: RecipeParts, _ objective: StageCObjective, previewer: Previewer, filter: PictureFilter? = nil
     ) throws {
-        let samples = try HeldOut.samples(parts.run.validationPath, parts.preparation)
+        let paths = parts.run.validationPath
+        let shards = paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
+        let samples = try HeldOut.samples(shards, parts.preparation)
         guard !samples.isEmpty else {
             measure = nil
             measureSwapped = nil

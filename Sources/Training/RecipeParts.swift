@@ -25,9 +25,9 @@ struct RecipeParts {
         self.console = console
         try options.device.checkPresent()
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
-        buckets = try AspectBuckets(size: run.imageSize, ratios: run.aspectRatios)
+        buckets = try AspectBuckets(size: run.data.imageSize, ratios: run.data.aspectRatios)
         do {
-            shards = try resolveShards(run.webdatasetPath)
+            shards = try resolveShards(run.data.webdatasetPath, access: run.data.access(options.shardAccess))
         } catch var failure as Failure {
             failure.place = failure.place ?? run.places.data
             throw failure
@@ -40,7 +40,7 @@ struct RecipeParts {
 
     /// What is done to each sample.
     var preparation: SamplePreparation {
-        SamplePreparation(reading: run.reading, buckets: buckets, minImageSize: run.minImageSize)
+        SamplePreparation(reading: run.data.reading, buckets: buckets, minImageSize: run.data.minImageSize)
     }
 
     /// What a micro batch of a model costs. The networks' files are read once more where `cache_dir` is set: they
@@ -70,7 +70,7 @@ struct RecipeParts {
                 shards: shards, preparation: preparation, options: run.loaderOptions(seed: state.seed ?? loop.seed),
                 from: state)
         }
-        if let folder = run.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache {
+        if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache {
             outcome.encoded = (pictures.made, texts.made)
             console.log(
                 "\(pictures.made) pictures and \(texts.made) captions were encoded for \(folder), others found there")

@@ -14,17 +14,13 @@ public struct RunConfiguration: Sendable {
 
     public let learningRate: Double
     public let batchSize: Int
-    public let imageSize: Int
     public let accumulation: Int
     public let updates: Int
     public let saveEvery: Int
     public let backupEvery: Int
     public let warmupUpdates: Int
 
-    public let webdatasetPath: [String]
-    /// Captions and conditions of samples.
-    public let reading: SampleReading
-    public let aspectRatios: [Double]
+    public let data: DataConfiguration
     public let effnetPath: String
     public let previewerPath: String
     public let generatorPath: String?
@@ -44,12 +40,8 @@ public struct RunConfiguration: Sendable {
     public let validationPath: [String]
     public let validationTriples: Int
     public let shuffleBuffer: Int
-    /// Where encodings of pictures and captions outlive the run; nil keeps none.
-    public let cacheFolder: String?
     /// Threads that decode and fit pictures.
     public let dataWorkers: Int
-    /// Pictures with a shorter side are left out; nil takes all.
-    public let minImageSize: Int?
 
     /// Where things were written, for later failures.
     let places: Places
@@ -75,7 +67,7 @@ public struct RunConfiguration: Sendable {
     func loaderOptions(seed: UInt64) -> BatchLoader.Options {
         var options = BatchLoader.Options(
             stream: SampleStream.Options(
-                seed: seed, bufferSize: shuffleBuffer, reasonToDrop: reading.reasonToDrop),
+                seed: seed, bufferSize: shuffleBuffer, reasonToDrop: data.reading.reasonToDrop),
             batchSize: microBatchSize, workers: dataWorkers)
         options.cacheBytes = isCachingInMemory ? Self.cacheBytes : 0
         return options
@@ -92,16 +84,13 @@ public struct RunConfiguration: Sendable {
 
         learningRate = try fields.required("lr", .above(0))
         batchSize = try fields.required("batch_size", .within(1...65536))
-        imageSize = try DataConfiguration.imageSize(&fields)
         accumulation = try fields.value("grad_accum_steps", default: 1, .atLeast(1))
         updates = try fields.required("updates", .atLeast(1))
         saveEvery = try fields.required("save_every", .atLeast(1))
         backupEvery = try fields.required("backup_every", .atLeast(1))
         warmupUpdates = try fields.value("warmup_updates", default: 1, .atLeast(0))
 
-        webdatasetPath = try DataConfiguration.shards(&fields)
-        reading = try SampleReading(&fields)
-        aspectRatios = try DataConfiguration.ratios(&fields)
+        data = try DataConfiguration(&fields)
         effnetPath = try fields.required("effnet_checkpoint_path")
         previewerPath = try fields.required("previewer_checkpoint_path")
         generatorPath = try fields.optional("generator_checkpoint_path")
@@ -118,9 +107,7 @@ public struct RunConfiguration: Sendable {
         validationPath = try DataConfiguration.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
-        cacheFolder = try fields.optional("cache_dir", .notEmpty)
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
-        minImageSize = try DataConfiguration.minImageSize(&fields)
         places = Places(
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),

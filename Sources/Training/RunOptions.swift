@@ -1,3 +1,4 @@
+import Shards
 import Torch
 
 /// What the command line says of a run, beside its configuration.
@@ -12,6 +13,8 @@ public struct RunOptions: Sendable {
     /// Checks everything, prints the plan and trains nothing.
     public var isDryRun = false
     public var isQuiet = false
+    /// How shards that are no local files are reached.
+    public var shardAccess = ShardAccess()
 
     public init() {}
 }

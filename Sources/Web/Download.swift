@@ -16,6 +16,8 @@ public struct Download {
         public let sha256: String
         /// Whether the SHA-256 was known before, and so checked.
         public let isChecked: Bool
+        /// What tells this state of the server's file from another.
+        public let validator: WebValidator
     }
 
     public let request: WebRequest
@@ -95,6 +97,8 @@ public struct Download {
                 expected: "SHA-256 \(known)", got: found)
         }
         try part.commit()
-        return Report(bytes: stream.offset, resumedAt: resumedAt, sha256: found, isChecked: known != nil)
+        return Report(
+            bytes: stream.offset, resumedAt: resumedAt, sha256: found, isChecked: known != nil,
+            validator: stream.validator)
     }
 }

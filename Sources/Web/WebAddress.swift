@@ -13,6 +13,8 @@ public struct WebAddress: Hashable, Sendable {
     public let port: Int
     /// From the first slash on, without query.
     public let path: String
+    /// What follows the question mark, without fragment; not for messages.
+    let query: String
 
     /// Whether a text looks like an address with a scheme, known or not.
     public static func isAddress(_ text: String) -> Bool { text.contains("://") }
@@ -48,6 +50,8 @@ public struct WebAddress: Hashable, Sendable {
         self.port = port
         let path = rest[authority.endIndex...].prefix { !"?#".contains($0) }
         self.path = path.isEmpty ? "/" : String(path)
+        let after = rest[path.endIndex...].prefix { $0 != "#" }
+        query = String(after.dropFirst())
     }
 
     /// The last part of the path, with `%20` and the like decoded; empty where the path ends with a slash.
@@ -65,6 +69,25 @@ public struct WebAddress: Hashable, Sendable {
         }
         return String(decoding: bytes, as: UTF8.self)
     }
+
+    var hasQuery: Bool { text.contains("?") }
+
+    /// The parts of the query that say which file is meant, without those that only allow it to be had: a signed
+    /// address is signed anew from day to day. Not for messages.
+    public var meaning: [String] {
+        query.split(separator: "&").map(String.init).filter { part in
+            let name = part.prefix { $0 != "=" }.lowercased()
+            return !name.hasPrefix("x-amz-") && !name.hasPrefix("x-goog-") && !Self.allowances.contains(name)
+        }
+    }
+
+    private static let allowances: Set<String> = [
+        "signature", "expires", "awsaccesskeyid", "googleaccessid", "policy", "key-pair-id", "token", "access_token",
+        "sig", "se", "st", "sp", "sv", "sr", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv",
+    ]
+
+    /// The host with its port where that is not the scheme's own, as a request's `Host` says it.
+    var authority: String { port == (scheme == "https" ? 443 : 80) ? host : "\(host):\(port)" }
 
     /// Whether another address is served by the same host at the same port in the same way.
     public func isSameOrigin(as other: WebAddress) -> Bool {
@@ -86,8 +109,6 @@ public struct WebAddress: Hashable, Sendable {
 
 extension WebAddress: CustomStringConvertible {
     public var description: String {
-        let standard = scheme == "https" ? 443 : 80
-        let query = text.contains("?") ? "?…" : ""
-        return "\(scheme)://\(host)\(port == standard ? "" : ":\(port)")\(path)\(query)"
+        "\(scheme)://\(authority)\(path)\(hasQuery ? "?…" : "")"
     }
 }

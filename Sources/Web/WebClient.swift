@@ -43,7 +43,7 @@ public struct WebClient: Sendable {
             do {
                 let response = try openOnce(request)
                 guard response.status == 429 || response.status >= 500 else { return response }
-                guard attempt < attempts else { throw response.failure }
+                guard attempt < attempts else { throw request.failure(of: response) }
                 try pause(after: attempt, asked: response.retryAfter, "the server answers \(response.status)")
             } catch let broken as WebBreak {
                 guard attempt < attempts else { throw broken.failure }
@@ -58,7 +58,7 @@ public struct WebClient: Sendable {
         switch response.status {
         case 200: return true
         case 404, 410: return false
-        default: throw response.failure
+        default: throw request.failure(of: response)
         }
     }
 
@@ -83,7 +83,7 @@ public struct WebClient: Sendable {
                     at: .init("\(request.address)"), got: "\(next)")
             }
             passed.append(response.headers)
-            if !next.isSameOrigin(as: request.address) { asked.confinedHeaders = [] }
+            if !next.isSameOrigin(as: request.address) { (asked.confinedHeaders, asked.service) = ([], nil) }
             asked.address = next
         }
     }

@@ -1,3 +1,5 @@
+import Failures
+
 /// A GET, of a whole file or of a range of its bytes.
 public struct WebRequest: Sendable {
     public var address: WebAddress
@@ -5,6 +7,8 @@ public struct WebRequest: Sendable {
     public var headers: [WebHeader]
     /// Secrets, sent to the address's own host and port alone: `Authorization`, the headers of an AWS signature.
     public var confinedHeaders: [WebHeader]
+    /// Whose rules the request goes by; it signs for the address's own host and port alone.
+    public var service: (any WebService)?
     /// The first byte wanted; nil asks for the file without a range.
     public var firstByte: Int?
     /// The last byte wanted; nil asks for all that follows the first.
@@ -15,6 +19,20 @@ public struct WebRequest: Sendable {
         self.headers = headers
         self.confinedHeaders = confinedHeaders
     }
+
+    /// What is sent with the next attempt.
+    var allHeaders: [WebHeader] { headers + confinedHeaders + (service?.authorization(for: address) ?? []) }
+
+    /// What a response to it means that brings no file.
+    public func failure(of response: WebResponse) -> Failure { service?.failure(of: response) ?? response.failure }
+}
+
+/// A kind of server with rules of its own: how a request is signed, and how a refusal is told.
+public protocol WebService: Sendable {
+    /// Asked for each attempt anew, for a signature holds for some minutes only.
+    func authorization(for address: WebAddress) -> [WebHeader]
+    /// What a response says in its body; nil leaves it to its status.
+    func failure(of response: WebResponse) -> Failure?
 }
 
 /// A line of a request's or a response's head.

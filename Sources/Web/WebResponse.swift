@@ -45,7 +45,7 @@ public final class WebResponse {
     deinit { cascade_curl_close(transfer) }
 
     private static func begun(_ request: WebRequest, _ client: WebClient) throws -> OpaquePointer? {
-        let lines = (request.headers + request.confinedHeaders).map(\.line)
+        let lines = request.allHeaders.map(\.line)
         var transfer: OpaquePointer?
         let (status, message) = withErrorMessage { error, size in
             withCStrings(lines) { headers in

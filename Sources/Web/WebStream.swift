@@ -12,7 +12,7 @@ public struct WebValidator: Equatable, Sendable {
         self.lastModified = lastModified
     }
 
-    init(_ headers: WebHeaders) {
+    public init(_ headers: WebHeaders) {
         self.init(
             etag: headers["ETag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }, lastModified: headers["Last-Modified"])
     }
@@ -127,11 +127,11 @@ public final class WebStream {
                 // All of it is there already, or it is another file by now.
                 if opened.status == 416, offset == total, opened.total == total { return }
                 try restart()
-            default: throw opened.failure
+            default: throw request.failure(of: opened)
             }
         } else {
             let opened = try client.open(request)
-            guard opened.status == 200 else { throw opened.failure }
+            guard opened.status == 200 else { throw request.failure(of: opened) }
             (validator, total) = (WebValidator(), nil)
             note(opened)
             response = opened
@@ -140,7 +140,7 @@ public final class WebStream {
 
     private func restart() throws {
         let opened = try client.open(request)
-        guard opened.status == 200 else { throw opened.failure }
+        guard opened.status == 200 else { throw request.failure(of: opened) }
         begin(opened)
     }
 

@@ -23,7 +23,7 @@ struct DataLoading {
         let options = BatchLoader.Options(
             stream: .init(seed: 1, bufferSize: shuffleBuffer), batchSize: batchSize, workers: workers)
         let buckets = try AspectBuckets(size: size, ratios: ratios.map(AspectBuckets.ratio(parsing:)))
-        let shards = try resolveShards(paths)
+        let shards = try resolveShards(paths, access: ShardAccess())
         let clock = ContinuousClock()
         let began = clock.now
         let loader = try BatchLoader(

@@ -2,6 +2,7 @@ import Failures
 import Testing
 
 @testable import Shards
+@testable import Web
 
 @Suite struct ShardPaths {
     @Test func `braces count and list`() throws {
@@ -41,13 +42,60 @@ import Testing
         #expect(missing?.blame == .input)
         try folder.write("empty/readme.txt", [1])
         let empty = #expect(throws: Failure.self) { try resolveShards(["\(folder.path)/empty"]) }
-        #expect(empty?.advice?.contains("dataset pack") == true)
+        #expect(empty?.expected?.contains(".jpg") == true)
         for nothing in [[], [""], ["a\0b"]] { #expect(throws: Failure.self) { try resolveShards(nothing) } }
     }
 
-    @Test(arguments: ["http://host/a.tar", "https://host/a.tar", "s3://bucket/a.tar", "pipe:cat a.tar"])
-    func `what can't be read yet is refused plainly`(specification: String) {
+    @Test(arguments: ["gs://bucket/a.tar", "hdfs:x", "ftp://host/a.tar", "s3:bucket/x", "http:/x"])
+    func `what can't be read is refused plainly`(specification: String) {
         let failure = #expect(throws: Failure.self) { try resolveShards([specification]) }
-        #expect(failure?.got == "'\(specification)'")
+        #expect(failure?.blame == .input && failure?.got == "'\(specification)'")
+    }
+
+    @Test func `braces of a shell command stay unless they count or list`() throws {
+        func expanded(_ command: String) throws -> [String] { try expandBraces(command, keepsOthers: true) }
+        #expect(try expanded("cat x-{0..1}.tar") == ["cat x-0.tar", "cat x-1.tar"])
+        #expect(try expanded("cat { a,b } -") == ["cat  a -", "cat b  -"])
+        for plain in ["awk '{print $1}'", "echo ${A:-b,c}", "f() { a; }", "{", "}{", "{ {x} }", "{a..b}", "${A}{"] {
+            #expect(try expanded(plain) == [plain])
+        }
+        #expect(try expanded("x ${A} {1..2}") == ["x ${A} 1", "x ${A} 2"])
+        #expect(throws: Failure.self) { try expanded("{0..1000000}") }
+    }
+
+    @Test func `a list in YAML names shards beside it, and other lists`() throws {
+        let folder = try TemporaryFolder()
+        for name in ["a.tar", "sub/b-0.tar", "sub/b-1.tar"] { try folder.write(name, [1]) }
+        try folder.write("sub/inner.yaml", Array("- b-{0..1}.tar\n".utf8))
+        let list = try folder.write(
+            "all.yml", Array("# c\n- a.tar\n- file:sub/inner.yaml\n- \(folder.path)/a.tar\n- pipe:cat a.tar\n".utf8))
+        #expect(
+            try resolveShards([list]).map(\.name) == [
+                "\(folder.path)/a.tar", "\(folder.path)/sub/b-0.tar", "\(folder.path)/sub/b-1.tar",
+                "\(folder.path)/a.tar", "pipe:cat a.tar",
+            ])
+        #expect(try resolveShards([folder.write("one.yml", Array("sub/b-0.tar".utf8))]).count == 1)
+        for text in ["", "[]", "- {a: b}", "- [a.tar]", "- missing.tar", "- self.yml", "a: b", "- \"", "-"] {
+            let wrong = try folder.write("self.yml", Array(text.utf8))
+            let failure = #expect(throws: Failure.self) { try resolveShards([wrong]) }
+            #expect(failure?.blame == .input && failure?.place?.file.hasPrefix(folder.path) == true)
+        }
+    }
+
+    @Test func `names hold no secret and tell one shard from another`() throws {
+        func name(_ specification: String) throws -> String { try resolveShards([specification])[0].name }
+        #expect(try name("pipe:cat a/b-1.tar") == "pipe:cat a/b-1.tar")
+        let secret = try name("pipe:curl -H 'X: hidden' https://h/x.tar?t=hidden | cat")
+        #expect(!secret.contains("hidden") && secret.hasPrefix("pipe:curl …["))
+        #expect(try secret != name("pipe:curl -H 'X: hidden2' https://h/x.tar?t=hidden | cat"))
+        #expect(try name("pipe:aws s3 cp s3://b/x-0.tar -").hasPrefix("pipe:aws … s3://b/x-0.tar …["))
+        #expect(try name("pipe:TOKEN=hidden x").hasPrefix("pipe:…"))
+        let one = Shard(.web(try WebAddress("https://u:hidden@h/x?id=1")), reach: nil)
+        let two = Shard(.web(try WebAddress("https://u:hidden@h/x?id=2")), reach: nil)
+        #expect(one.name.hasPrefix("https://h/x?…[") && one.name != two.name && one != two)
+        let signed = try ["1", "2"].map { day in
+            Shard(.web(try WebAddress("https://h/x?X-Amz-Signature=\(day)&Expires=\(day)")), reach: nil).name
+        }
+        #expect(signed == ["https://h/x?…", "https://h/x?…"])
     }
 }

@@ -4,6 +4,11 @@ import Testing
 
 @testable import Shards
 
+/// Shards without an environment.
+func resolveShards(_ specifications: [String]) throws -> [Shard] {
+    try resolveShards(specifications, access: ShardAccess())
+}
+
 extension ShardReader {
     convenience init(files: [String]) { self.init(shards: files.map(Shard.init(path:))) }
 }

@@ -16,6 +16,9 @@ public final class LoopbackServer: Sendable {
         public var firstByte: Int? {
             headers["range"].flatMap { $0.hasPrefix("bytes=") ? Int($0.dropFirst(6).prefix { $0 != "-" }) : nil }
         }
+
+        /// The last byte of `Range: bytes=N-M`.
+        public var lastByte: Int? { headers["range"]?.split(separator: "-").dropFirst().first.flatMap { Int($0) } }
     }
 
     /// What goes out.
@@ -131,6 +134,7 @@ extension LoopbackServer.Request {
         var headers = ["Accept-Ranges": "bytes"]
         headers["ETag"] = etag
         let condition = self.headers["if-range"]
+        if let etag, self.headers["if-none-match"] == etag { return .init(304, headers: headers) }
         guard let firstByte, condition == nil || condition == etag else {
             return .init(200, headers: headers, body: content)
         }
@@ -138,8 +142,36 @@ extension LoopbackServer.Request {
             headers["Content-Range"] = "bytes */\(content.count)"
             return .init(416, headers: headers)
         }
-        headers["Content-Range"] = "bytes \(firstByte)-\(content.count - 1)/\(content.count)"
-        return .init(206, headers: headers, body: Array(content[firstByte...]))
+        let last = min(lastByte ?? .max, content.count - 1)
+        headers["Content-Range"] = "bytes \(firstByte)-\(last)/\(content.count)"
+        return .init(206, headers: headers, body: Array(content[firstByte...max(firstByte, last)]))
+    }
+}
+
+extension LoopbackServer.Request {
+    /// A value of the query, decoded; nil where it has none of that name.
+    public func query(_ name: String) -> String? {
+        let items = path.split(separator: "?", maxSplits: 1).dropFirst().first?.split(separator: "&") ?? []
+        return items.first { $0.hasPrefix("\(name)=") }.flatMap { $0.dropFirst(name.count + 1).removingPercentEncoding }
+    }
+
+    /// The reply of S3 to `ListObjectsV2` of a bucket that holds these keys: those with the prefix, a thousand a page.
+    public func listing(_ keys: [String], page: Int = 1000) -> LoopbackServer.Reply {
+        let start = query("continuation-token").flatMap { Int($0.dropLast(2)) } ?? 0
+        let found = keys.filter { $0.hasPrefix(query("prefix") ?? "") }
+        let rest = found.dropFirst(start)
+        func escaped(_ key: String) -> String {
+            key.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+        }
+        let contents = rest.prefix(page).map { "<Contents><Key>\(escaped($0))</Key><Size>1</Size></Contents>" }.joined()
+        let isCut = rest.count > page
+        let next = isCut ? "<NextContinuationToken>\(start + page)==</NextContinuationToken>" : ""
+        let body = """
+            <?xml version="1.0" encoding="UTF-8"?>
+            <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name>\
+            <IsTruncated>\(isCut)</IsTruncated>\(contents)\(next)</ListBucketResult>
+            """
+        return .init(200, headers: ["Content-Type": "application/xml"], body: Array(body.utf8))
     }
 }
 

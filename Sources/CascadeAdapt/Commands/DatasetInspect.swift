@@ -58,8 +58,10 @@ struct DatasetInspect: Action {
     var quiet = false
 
     func run(in context: Context) throws {
+        let console = Console.standardError(isQuiet: quiet)
         let configuration = try choice.configuration()
-        let shards = try resolveShards(shardPaths(configuration))
+        let shards = try resolveShards(
+            shardPaths(configuration), access: configuration?.access(console.shardAccess) ?? console.shardAccess)
         let contactSheet = try sheet.map { path in
             try checkSheetPath(path)
             return ContactSheet(seed: seed)
@@ -71,7 +73,7 @@ struct DatasetInspect: Action {
             let tokenizer = try CLIPTokenizer(folder: tokenizer)
             survey.countTokens = { tokenizer.encode($0).count }
         }
-        let progress = CountProgress("samples", console: .standardError(isQuiet: quiet))
+        let progress = CountProgress("samples", console: console)
         survey.progress = progress.update
         let report = survey.report(on: shards, sheet: contactSheet)
         progress.finish()

@@ -104,7 +104,7 @@ struct ModelsDraw: Action {
             let clouds = try generator.uniform([16, 3, 6, 6])
             return try TensorPictures.pictures(clouds, height: side, width: side)
         }
-        let reader = ShardReader(shards: try resolveShards([data]))
+        let reader = ShardReader(shards: try resolveShards([data], access: machine.shardAccess))
         var pictures: [Picture] = []
         while pictures.count < configuration.pictures, let sample = reader.next() {
             guard let bytes = sample.picture, let picture = try? Picture(decoding: bytes, name: sample.place) else {

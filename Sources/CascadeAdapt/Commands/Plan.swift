@@ -21,6 +21,7 @@ struct Plan: Action {
         var options = RunOptions()
         options.device = try machine.prepared()
         options.seed = machine.seed
+        options.shardAccess = machine.shardAccess
         let plan = try TrainingPlan(file.setting(), options: options, plugIns: context.plugIns)
         if json {
             try machine.output.result(plan.json)

@@ -12,6 +12,8 @@ enum { block_size = 1 << 16 };
 
 struct CascadeArchiveReader {
     struct archive *archive;
+    CascadeArchiveSource source;
+    void *context;
 };
 
 struct CascadeArchiveWriter {
@@ -33,8 +35,8 @@ static CascadeArchiveStatus judge(struct archive *archive, long code, char *erro
     return code == ARCHIVE_RETRY || code == ARCHIVE_FAILED ? CASCADE_ARCHIVE_DAMAGED : CASCADE_ARCHIVE_BROKEN;
 }
 
-CascadeArchiveStatus cascade_archive_reader_open(
-    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size) {
+/// Makes a reader of tars that is not open yet.
+static CascadeArchiveStatus make_reader(CascadeArchiveReader **reader, char *error, size_t error_size) {
     CascadeArchiveReader *opened = calloc(1, sizeof *opened);
     if (opened) opened->archive = archive_read_new();
     if (!opened || !opened->archive) {
@@ -53,8 +55,14 @@ CascadeArchiveStatus cascade_archive_reader_open(
         cascade_archive_reader_close(opened);
         return CASCADE_ARCHIVE_BROKEN;
     }
-    int code = archive_read_open_fd(archive, descriptor, block_size);
-    CascadeArchiveStatus status = judge(archive, code, error, error_size);
+    *reader = opened;
+    return CASCADE_ARCHIVE_OK;
+}
+
+/// Hands out a reader that opened with `code`, or frees it.
+static CascadeArchiveStatus finish_opening(
+    CascadeArchiveReader *opened, int code, CascadeArchiveReader **reader, char *error, size_t error_size) {
+    CascadeArchiveStatus status = judge(opened->archive, code, error, error_size);
     if (status != CASCADE_ARCHIVE_OK) {
         cascade_archive_reader_close(opened);
         return CASCADE_ARCHIVE_BROKEN;
@@ -63,8 +71,35 @@ CascadeArchiveStatus cascade_archive_reader_open(
     return CASCADE_ARCHIVE_OK;
 }
 
+CascadeArchiveStatus cascade_archive_reader_open(
+    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size) {
+    CascadeArchiveReader *opened = NULL;
+    CascadeArchiveStatus status = make_reader(&opened, error, error_size);
+    if (status != CASCADE_ARCHIVE_OK) return status;
+    int code = archive_read_open_fd(opened->archive, descriptor, block_size);
+    return finish_opening(opened, code, reader, error, error_size);
+}
+
+static la_ssize_t on_read(struct archive *archive, void *context, const void **bytes) {
+    CascadeArchiveReader *reader = context;
+    ptrdiff_t count = reader->source(reader->context, bytes);
+    if (count < 0) archive_set_error(archive, EIO, "the stream ended early");
+    return count < 0 ? ARCHIVE_FATAL : (la_ssize_t)count;
+}
+
+CascadeArchiveStatus cascade_archive_reader_open_source(
+    CascadeArchiveSource source, void *context, CascadeArchiveReader **reader, char *error, size_t error_size) {
+    CascadeArchiveReader *opened = NULL;
+    CascadeArchiveStatus status = make_reader(&opened, error, error_size);
+    if (status != CASCADE_ARCHIVE_OK) return status;
+    opened->source = source;
+    opened->context = context;
+    int code = archive_read_open(opened->archive, opened, NULL, on_read, NULL);
+    return finish_opening(opened, code, reader, error, error_size);
+}
+
 CascadeArchiveStatus cascade_archive_reader_next(
-    CascadeArchiveReader *reader, const char **name, char *error, size_t error_size) {
+    CascadeArchiveReader *reader, const char **name, int64_t *size, char *error, size_t error_size) {
     for (;;) {
         struct archive_entry *entry = NULL;
         int code = archive_read_next_header(reader->archive, &entry);
@@ -72,6 +107,11 @@ CascadeArchiveStatus cascade_archive_reader_next(
         CascadeArchiveStatus status = judge(reader->archive, code, error, error_size);
         if (status != CASCADE_ARCHIVE_OK) return status;
         if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) continue;
+        if (archive_entry_sparse_count(entry) > 0) {
+            say(error, error_size, "a file with holes");
+            return CASCADE_ARCHIVE_DAMAGED;
+        }
+        *size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
         // In the C locale a pax name beyond ASCII exists as UTF-8 alone.
         *name = archive_entry_pathname(entry);
         if (!*name) *name = archive_entry_pathname_utf8(entry);

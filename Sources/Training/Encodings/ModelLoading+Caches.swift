@@ -5,7 +5,7 @@ import Weights
 extension ModelLoading {
     /// Encodings of pictures; nil where the run names no folder.
     func pictureCache(warn: @escaping @Sendable (String) -> Void) throws -> EncodingCache? {
-        guard let folder = run.cacheFolder else { return nil }
+        guard let folder = run.data.cacheFolder else { return nil }
         var files = try Tensors.files(at: run.effnetPath)
         if let name = run.clipImageModel { files += try towerFiles(ModelFolder.find(name, at: run.places.image)) }
         return try EncodingCache("\(folder)/pictures", salt: salt("pictures", files), warn: warn)
@@ -13,7 +13,7 @@ extension ModelLoading {
 
     /// Text conditions of captions; nil where the run names no folder.
     func textCache(warn: @escaping @Sendable (String) -> Void) throws -> EncodingCache? {
-        guard let folder = run.cacheFolder else { return nil }
+        guard let folder = run.data.cacheFolder else { return nil }
         let files = try towerFiles(ModelFolder.find(run.clipTextModel, at: run.places.text))
         return try EncodingCache("\(folder)/texts", salt: salt("texts", files), warn: warn)
     }

@@ -88,7 +88,7 @@ public struct TrainingPlan {
             let models = try planned(options, trainsWhole: true)
             planWhole(models)
         }
-        try countData()
+        try countData(run.data.access(options.shardAccess))
         addDataMemory()
     }
 
@@ -103,7 +103,7 @@ public struct TrainingPlan {
 
     private func pass(_ models: PlannedModels) -> MemoryEstimate.Pass {
         .init(
-            batch: run.microBatchSize, imageSize: run.imageSize, isCheckpointing: run.isCheckpointing,
+            batch: run.microBatchSize, imageSize: run.data.imageSize, isCheckpointing: run.isCheckpointing,
             trainsWhole: recipe == .finetune)
     }
 
@@ -118,7 +118,7 @@ public struct TrainingPlan {
         let encoded = run.isCachingInMemory ? 1 : pass.batch
         memory.add(
             "picture encoding",
-            MemoryEstimate.efficientNet(batch: encoded, side: run.imageSize, isTrained: false))
+            MemoryEstimate.efficientNet(batch: encoded, side: run.data.imageSize, isTrained: false))
         memory.add("program", MemoryEstimate.program)
     }
 
@@ -152,7 +152,7 @@ public struct TrainingPlan {
         addMemory(models, pass)
         if own.bottleneckMode == .effnet {
             // What size of condition a filter makes is told by making one.
-            let blank = try Tensor.zeros([1, 3, run.imageSize, run.imageSize])
+            let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
             let side = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
             memory.add("trunk", MemoryEstimate.efficientNet(batch: pass.batch, side: side, isTrained: true))
         }
@@ -203,19 +203,24 @@ public struct TrainingPlan {
 
     // MARK: The data
 
-    private mutating func countData() throws {
+    private mutating func countData(_ access: ShardAccess) throws {
         var found: [Shard] = []
-        for specification in run.webdatasetPath {
+        for specification in run.data.webdatasetPath {
             do {
-                found += try resolveShards([specification])
-            } catch let failure as Failure where failure.blame == .input {
+                found += try resolveShards([specification], access: access)
+            } catch let failure as Failure
+                where failure.blame == .input && (specification.hasPrefix("file:") || !specification.contains("://"))
+            {
                 missing.append(.init(key: "webdataset_path", path: specification, place: run.places.data))
+            } catch var failure as Failure {
+                failure.place = failure.place ?? run.places.data
+                throw failure
             }
         }
         shards = found.count
         // Every picture would take as long as an epoch of the loader.
-        var survey = DatasetSurvey(reading: run.reading, decodeLimit: 2000)
-        survey.minImageSize = run.minImageSize
+        var survey = DatasetSurvey(reading: run.data.reading, decodeLimit: 2000)
+        survey.minImageSize = run.data.minImageSize
         data = survey.report(on: found)
     }
 
@@ -225,10 +230,10 @@ public struct TrainingPlan {
         guard data.kept > 0 else { return }
         let options = run.loaderOptions(seed: run.seed)
         let sample = data.bytes / data.kept
-        let picture = run.imageSize * run.imageSize * 3
+        let picture = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
         let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
-        let inBuckets = run.aspectRatios.count * run.microBatchSize * picture
+        let inBuckets = run.data.aspectRatios.count * run.microBatchSize * picture
         let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
         memory.add("data", waiting + onTheirWay + inBuckets + kept)
     }

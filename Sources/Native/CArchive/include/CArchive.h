@@ -1,5 +1,5 @@
-/// The door to libarchive: tar files (plain, gzip, bzip2, xz, zstd) read member by member from a file descriptor, and
-/// ustar files written to one. Every error is a value.
+/// The door to libarchive: tar files (plain, gzip, bzip2, xz, zstd) read member by member from a file descriptor or
+/// from whatever a function of the caller's brings, and ustar files written to a descriptor. Every error is a value.
 ///
 /// Descriptors handed in stay the caller's and outlive the reader or writer. Where a status is not `CASCADE_ARCHIVE_OK`
 /// or `CASCADE_ARCHIVE_END`, a sentence stands in `error` (cut to `error_size`, always terminated).
@@ -22,10 +22,19 @@ typedef struct CascadeArchiveWriter CascadeArchiveWriter;
 CascadeArchiveStatus cascade_archive_reader_open(
     int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size);
 
-/// Steps to the next regular file (folders, links and devices are passed over) and lends its name until the next call.
-/// The name is what the archive holds, in no certain encoding.
+/// Brings the next bytes of a stream: lends them in `*bytes` until the next call and returns how many there are, 0 at
+/// the end, a negative number where nothing more can be had.
+typedef ptrdiff_t (*CascadeArchiveSource)(void *context, const void **bytes);
+
+/// Opens a tar stream that a function of the caller's brings; `context` is handed to it and outlives the reader.
+CascadeArchiveStatus cascade_archive_reader_open_source(
+    CascadeArchiveSource source, void *context, CascadeArchiveReader **reader, char *error, size_t error_size);
+
+/// Steps to the next regular file (folders, links and devices are passed over), lends its name until the next call and
+/// tells the size it declares. The name is what the archive holds, in no certain encoding. A file with holes (sparse)
+/// counts as damaged, for its size says nothing of what is there.
 CascadeArchiveStatus cascade_archive_reader_next(
-    CascadeArchiveReader *reader, const char **name, char *error, size_t error_size);
+    CascadeArchiveReader *reader, const char **name, int64_t *size, char *error, size_t error_size);
 
 /// Reads up to `size` bytes of the present member; `*got` is how many, 0 only with `CASCADE_ARCHIVE_END`.
 CascadeArchiveStatus cascade_archive_reader_read(
