@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo test lint format bench bench-merge parity s3 engine clean clean-demo
+.PHONY: help setup build demo test lint format bench bench-data bench-merge parity s3 engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,6 +31,9 @@ format: ## rewrite the sources in the house style
 
 bench: build .venv/ready ## a LoRA update beside diffusers and peft, in alternated pairs
 	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
+
+bench-data: build .venv/ready ## pictures from tars to batches beside webdataset and torchvision (200 MB, in .bench)
+	.venv/bin/python Tests/Peers/bench_data.py --command .build/release/cascade-bench
 
 bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's (needs 22 GB of disk, in .bench)
 	.venv/bin/python Tests/Peers/bench_merge.py --command .build/release/cascade-adapt

@@ -5,9 +5,9 @@ import PackageDescription
 let torch = Context.environment["LIBTORCH"] ?? "\(Context.packageDirectory)/.libtorch"
 
 /// A C or C++ door in `Sources/Native`, linked with system libraries.
-func door(_ name: String, libraries: [String] = [], cxx: [CXXSetting] = []) -> Target {
+func door(_ name: String, libraries: [String] = [], c: [CSetting] = [], cxx: [CXXSetting] = []) -> Target {
     .target(
-        name: name, path: "Sources/Native/\(name)", cxxSettings: cxx,
+        name: name, path: "Sources/Native/\(name)", cSettings: c, cxxSettings: cxx,
         linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
@@ -69,6 +69,8 @@ let package = Package(
         door("CPNG", libraries: ["png16"]),
         door("CJPEG", libraries: ["jpeg"]),
         door("CWebP", libraries: ["webp"]),
+        // Optimised in debug builds too: tests and debuggers pass every picture through it.
+        door("CPixels", c: [.unsafeFlags(["-O3"])]),
         door(
             "COpenCV", libraries: ["opencv_core", "opencv_imgproc"],
             cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
@@ -88,7 +90,7 @@ let package = Package(
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
-        library("Images", ["CPNG", "CJPEG", "CWebP", "Files", "Failures"]),
+        library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
         library("Loading", ["CMemory", "Shards", "Images", "JSON", "Files", "Failures"]),
 

@@ -6,7 +6,7 @@ public enum TensorPictures {
     /// Pictures of one size as [B, 3, H, W] in 0...1.
     public static func tensor(_ pictures: [Picture]) throws -> Tensor {
         let (height, width) = (pictures.first?.height ?? 0, pictures.first?.width ?? 0)
-        return try Tensor(pictures.flatMap { $0.planar().values }, shape: [pictures.count, 3, height, width])
+        return try Tensor(Picture.planes(of: pictures), shape: [pictures.count, 3, height, width])
     }
 
     /// [B, 3, H, W] in 0...1, or outside of it and then limited, as pictures of a size.

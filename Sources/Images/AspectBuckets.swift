@@ -5,22 +5,14 @@ import Failures
 /// A bucket's height is floor(sqrt(area / ratio) / step) * step, its width floor(sqrt(area * ratio) / step) * step, the
 /// ratio being width over height (the reference's Bucketeer). Unlike the reference, which measures the distance of
 /// ratios by their difference and so favours landscape, a picture goes to the bucket whose ratio is nearest as a
-/// quotient; and it is only enlarged as far as it takes to cover the bucket, whatever its orientation.
+/// quotient; it is only enlarged as far as it takes to cover the bucket, whatever its orientation; and the ratios handed
+/// in stay as they are. `fit` finds the bucket of a picture and the way into it.
 public struct AspectBuckets: Equatable, Sendable {
     public struct Bucket: Hashable, Sendable {
         public let width: Int
         public let height: Int
         /// Width over height, as it was asked for.
         public let ratio: Double
-    }
-
-    /// How a picture is brought into a bucket: resized to cover it, then cut from the middle.
-    public struct Fit: Equatable, Sendable {
-        public let bucket: Bucket
-        public let resizedWidth: Int
-        public let resizedHeight: Int
-        public let cropX: Int
-        public let cropY: Int
     }
 
     /// In the order of the ratios, each followed by its inverse where that is another.
@@ -75,39 +67,8 @@ public struct AspectBuckets: Equatable, Sendable {
         }
         return value
     }
-
-    /// The nearest bucket for a picture, and the way into it.
-    public func fit(width: Int, height: Int) -> Fit {
-        precondition(width > 0 && height > 0, "a picture has pixels")
-        let ratio = Double(width) / Double(height)
-        func distance(_ bucket: Bucket) -> Double { max(bucket.ratio / ratio, ratio / bucket.ratio) }
-        guard var bucket = buckets.first else { preconditionFailure("there is a bucket for each ratio") }
-        for other in buckets where distance(other) < distance(bucket) { bucket = other }
-
-        // The short side is the smallest whole number that lets the picture cover the bucket; the long side follows
-        // as torchvision's resize has it, cut to a whole number.
-        let isWide = width >= height
-        let (short, long) = isWide ? (height, width) : (width, height)
-        let (bucketShort, bucketLong) = isWide ? (bucket.height, bucket.width) : (bucket.width, bucket.height)
-        let newShort = max(bucketShort, (bucketLong * short + long - 1) / long)
-        let newLong = newShort * long / short
-        let (newWidth, newHeight) = isWide ? (newLong, newShort) : (newShort, newLong)
-        return Fit(
-            bucket: bucket, resizedWidth: newWidth, resizedHeight: newHeight,
-            cropX: centreOffset(of: bucket.width, in: newWidth), cropY: centreOffset(of: bucket.height, in: newHeight))
-    }
 }
 
 private func floorToStep(_ value: Double, _ step: Int) -> Int {
     Int((value / Double(step)).rounded(.down)) * step
-}
-
-extension Picture {
-    /// The picture resized and cut as `fit` says. Only the part that stays is computed, so that a sliver of a picture
-    /// costs no more than the bucket.
-    public func fitted(_ fit: AspectBuckets.Fit) -> Picture {
-        let columns = Window(fit.cropX, fit.bucket.width, of: fit.resizedWidth)
-        let rows = Window(fit.cropY, fit.bucket.height, of: fit.resizedHeight)
-        return resized(columns: columns, rows: rows)
-    }
 }

@@ -1,3 +1,4 @@
+import CPixels
 import Failures
 
 /// A picture of 8-bit RGB, `pixels` [height, width, 3], rows top down.
@@ -26,14 +27,20 @@ public struct Picture: Equatable, Sendable {
 
     /// The samples as planes of 0...1, value / 255 as torchvision's `to_tensor`.
     public func planar() -> PlanarPicture {
+        PlanarPicture(width: width, height: height, values: Picture.planes(of: [self]))
+    }
+
+    /// The samples of pictures of one size as [count, 3, height, width] in 0...1, value / 255.
+    public static func planes(of pictures: [Picture]) -> [Float] {
+        let (width, height) = (pictures.first?.width ?? 0, pictures.first?.height ?? 0)
+        precondition(pictures.allSatisfy { $0.width == width && $0.height == height }, "the pictures are of one size")
         let count = width * height
-        let values = [Float](unsafeUninitializedCapacity: count * 3) { values, initialized in
-            for channel in 0..<3 {
-                for index in 0..<count { values[channel * count + index] = Float(pixels[index * 3 + channel]) / 255 }
+        return [Float](unsafeUninitializedCapacity: pictures.count * count * 3) { values, initialized in
+            for (index, picture) in pictures.enumerated() {
+                cascade_planes_from_rgb(picture.pixels, count, values.baseAddress.map { $0 + index * count * 3 })
             }
-            initialized = count * 3
+            initialized = pictures.count * count * 3
         }
-        return PlanarPicture(width: width, height: height, values: values)  // [3, H, W]
     }
 }
 

@@ -1,9 +1,17 @@
+import Failures
+
 /// What the headers of a picture file tell, without its pixels being decoded.
 public struct PictureInfo: Hashable, Sendable {
+    public let format: PictureFormat
     /// In pixels, upright: after the EXIF orientation.
     public let width: Int
     /// In pixels, upright: after the EXIF orientation.
     public let height: Int
+    /// Bits of a sample as it is stored: 1, 2, 4, 8 or 16 in a PNG, else 8.
+    public let bitDepth: Int
+    /// Whether an ICC profile lies in the file. It is ignored, as in the reference: a log may want to say so.
+    public let hasColourProfile: Bool
+    let orientation: Orientation
 }
 
 extension Picture {
@@ -12,8 +20,20 @@ extension Picture {
     public static func info(
         of bytes: [UInt8], name: String = "picture", pixelLimit: Int = defaultPixelLimit
     ) throws -> PictureInfo {
-        let (format, width, height) = try readHeader(bytes, name: name, pixelLimit: pixelLimit)
-        let isTransposed = format == .jpeg && Orientation(jpeg: bytes).isTransposed
-        return PictureInfo(width: isTransposed ? height : width, height: isTransposed ? width : height)
+        guard let format = PictureFormat(magic: bytes) else {
+            throw Failure.input("not a picture", at: .init(name), expected: "JPEG, PNG or WebP")
+        }
+        var width = 0
+        var height = 0
+        try checkDoor("can't read the \(format.rawValue) picture", name: name) {
+            PictureDoor(format).size(bytes, bytes.count, UInt64(clamping: pixelLimit), &width, &height, $0, $1)
+        }
+        let metadata = Metadata(of: bytes, format: format)
+        let isTurned = metadata.orientation.isTransposed
+        // A PNG's header is its first chunk, whose depth follows the two sides.
+        return PictureInfo(
+            format: format, width: isTurned ? height : width, height: isTurned ? width : height,
+            bitDepth: format == .png && bytes.count > 24 ? Int(bytes[24]) : 8,
+            hasColourProfile: metadata.hasColourProfile, orientation: metadata.orientation)
     }
 }

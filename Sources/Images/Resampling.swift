@@ -1,3 +1,5 @@
+import CPixels
+
 extension Picture {
     /// The picture in another size: bilinear, antialiased where it shrinks, as torchvision's
     /// `resize(…, InterpolationMode.BILINEAR, antialias=True)` on a uint8 tensor.
@@ -5,11 +7,27 @@ extension Picture {
         resized(columns: Window(0, newWidth, of: newWidth), rows: Window(0, newHeight, of: newHeight))
     }
 
-    /// A window of the picture in another size.
+    /// A window of the picture in another size. Rows are mixed first, each new one as it is needed, in float; then the
+    /// columns of that row, rounded once.
     func resized(columns: Window, rows: Window) -> Picture {
-        let planes = Planes(count: 1, rows: height, columns: width, interleaved: 3)
-        let result = resample(pixels.map(Float.init), planes, columns: columns, rows: rows)
-        return Picture(width: columns.count, height: rows.count, pixels: result.map(UInt8.init(rounding:)))
+        let across = AxisWeights(old: width, window: columns)
+        let down = AxisWeights(old: height, window: rows)
+        let count = columns.count * rows.count * 3
+        let sources = across.sources
+        var row = [Float](repeating: 0, count: sources.count * 3 + 1)
+        let resized = [UInt8](unsafeUninitializedCapacity: count) { resized, initialized in
+            pixels.withUnsafeBufferPointer { pixels in
+                across.withAxis(startingAt: sources.lowerBound) { across in
+                    down.withAxis { down in
+                        cascade_resize_rgb(
+                            pixels.baseAddress.map { $0 + sources.lowerBound * 3 }, sources.count, width * 3, across,
+                            down, &row, resized.baseAddress)
+                    }
+                }
+            }
+            initialized = count
+        }
+        return Picture(width: columns.count, height: rows.count, pixels: resized)
     }
 }
 
@@ -17,10 +35,25 @@ extension PlanarPicture {
     /// The picture in another size: bilinear, antialiased where it shrinks, as torchvision's
     /// `resize(…, InterpolationMode.BILINEAR, antialias=True)` on a float tensor.
     public func resized(width newWidth: Int, height newHeight: Int) -> PlanarPicture {
-        let planes = Planes(count: 3, rows: height, columns: width, interleaved: 1)
-        let result = resample(
-            values, planes, columns: Window(0, newWidth, of: newWidth), rows: Window(0, newHeight, of: newHeight))
-        return PlanarPicture(width: newWidth, height: newHeight, values: result)
+        let across = AxisWeights(old: width, window: Window(0, newWidth, of: newWidth))
+        let down = AxisWeights(old: height, window: Window(0, newHeight, of: newHeight))
+        let count = newWidth * newHeight
+        var row = [Float](repeating: 0, count: width)
+        let resized = [Float](unsafeUninitializedCapacity: count * 3) { resized, initialized in
+            values.withUnsafeBufferPointer { values in
+                across.withAxis { across in
+                    down.withAxis { down in
+                        for plane in 0..<3 {
+                            cascade_resize_plane(
+                                values.baseAddress.map { $0 + plane * width * height }, width, across, down, &row,
+                                resized.baseAddress.map { $0 + plane * count })
+                        }
+                    }
+                }
+            }
+            initialized = count * 3
+        }
+        return PlanarPicture(width: newWidth, height: newHeight, values: resized)
     }
 }
 
@@ -39,105 +72,58 @@ struct Window: Equatable {
     }
 }
 
-/// The layout [count, rows, columns, interleaved].
-private struct Planes {
-    var count: Int
-    var rows: Int
-    var columns: Int
-    var interleaved: Int
-}
-
 /// The weights with which an axis of `old` samples becomes a window of a resized one: a triangle as wide as the larger
 /// pixel, cut off at the border and normalised (PyTorch's antialiased upsampling, Pillow's BILINEAR).
-private struct AxisWeights {
-    /// The old samples that are drawn on at all.
-    var sources = 0..<0
-    /// For each new sample the first old one it draws on, and where its weights begin and end.
-    var firsts: [Int] = []
-    var bounds: [Int] = [0]
-    var weights: [Float] = []
+struct AxisWeights {
+    /// For each new sample the first old one it draws on.
+    private var firsts: [Int32] = []
+    /// [new samples, taps]
+    private var weights: [Float] = []
+    /// How many old samples each new one draws on, some perhaps with weight 0.
+    private let taps: Int
 
     init(old: Int, window: Window) {
         let scale = Double(old) / Double(window.size)
         let reach = max(scale, 1)
-        var end = 0
+        var stretches: [(first: Int, triangle: [Double])] = []
         for index in window.first..<(window.first + window.count) {
             let centre = scale * (Double(index) + 0.5)
-            let first = max(Int(centre - reach + 0.5), 0)
+            var first = max(Int(centre - reach + 0.5), 0)
             let last = min(Int(centre + reach + 0.5), old)
-            let triangle = (first..<last).map { max(0, 1 - abs((Double($0) - centre + 0.5) / reach)) }
-            let sum = triangle.reduce(0, +)
-            firsts.append(first)
-            weights += triangle.map { Float($0 / sum) }
-            bounds.append(weights.count)
-            end = max(end, last)
-        }
-        sources = (firsts.first ?? 0)..<end
-    }
-}
-
-/// Columns first, then rows, each a weighted sum; sums and intermediate values stay in float.
-private func resample(_ values: [Float], _ planes: Planes, columns: Window, rows: Window) -> [Float] {
-    let across = AxisWeights(old: planes.columns, window: columns)
-    let down = AxisWeights(old: planes.rows, window: rows)
-    var narrow: [Float] = []  // [count, rows drawn on, new columns, interleaved]
-    narrow.reserveCapacity(planes.count * down.sources.count * columns.count * planes.interleaved)
-    let rowSize = planes.columns * planes.interleaved
-    for plane in 0..<planes.count {
-        let start = plane * planes.rows * rowSize
-        let drawnOn = values[(start + down.sources.lowerBound * rowSize)..<(start + down.sources.upperBound * rowSize)]
-        narrow += across.applied(
-            to: drawnOn, outer: down.sources.count, inner: planes.interleaved, old: 0..<planes.columns)
-    }
-    // [count, new rows, new columns, interleaved]
-    return down.applied(
-        to: narrow[...], outer: planes.count, inner: columns.count * planes.interleaved, old: down.sources)
-}
-
-extension AxisWeights {
-    /// Resamples the middle axis of [outer, old, inner], `old` being the stretch of the old axis that is there.
-    fileprivate func applied(to values: ArraySlice<Float>, outer: Int, inner: Int, old: Range<Int>) -> [Float] {
-        let size = outer * firsts.count * inner
-        return [Float](unsafeUninitializedCapacity: size) { result, initialized in
-            result.initialize(repeating: 0)
-            values.withUnsafeBufferPointer { values in
-                weights.withUnsafeBufferPointer { weights in
-                    for block in 0..<outer {
-                        for (index, first) in firsts.enumerated() {
-                            let source = (block * old.count + first - old.lowerBound) * inner
-                            let taps = UnsafeBufferPointer(rebasing: weights[bounds[index]..<bounds[index + 1]])
-                            let row = UnsafeBufferPointer(rebasing: values[source..<(source + taps.count * inner)])
-                            let target = (block * firsts.count + index) * inner
-                            addWeighted(
-                                row, taps, to: UnsafeMutableBufferPointer(rebasing: result[target..<(target + inner)]))
-                        }
-                    }
-                }
+            var triangle = (first..<last).map { max(0, 1 - abs((Double($0) - centre + 0.5) / reach)) }
+            while triangle.count > 1, triangle.last == 0 { triangle.removeLast() }
+            while triangle.count > 1, triangle.first == 0 {
+                triangle.removeFirst()
+                first += 1
             }
-            initialized = size
+            stretches.append((first, triangle))
+        }
+        taps = stretches.lazy.map(\.triangle.count).max() ?? 1
+        for (first, triangle) in stretches {
+            // All have the same number of taps, so those at the end of the axis begin earlier, with nothing.
+            let start = max(0, min(first, old - taps))
+            let sum = triangle.reduce(0, +)
+            firsts.append(Int32(start))
+            weights += repeatElement(0, count: first - start)
+            weights += triangle.map { Float($0 / sum) }
+            weights += repeatElement(0, count: taps - triangle.count - (first - start))
         }
     }
-}
 
-/// Adds to `sum` [inner] the rows of [taps, inner], each times its weight.
-@inline(__always)
-private func addWeighted(
-    _ rows: UnsafeBufferPointer<Float>, _ taps: UnsafeBufferPointer<Float>, to sum: UnsafeMutableBufferPointer<Float>
-) {
-    let inner = sum.count
-    if inner == 3 {
-        // Interleaved colours: three sums in registers, where the loop below would not be worth its start.
-        var (red, green, blue) = (Float(0), Float(0), Float(0))
-        for tap in 0..<taps.count {
-            red += taps[tap] * rows[tap * 3]
-            green += taps[tap] * rows[tap * 3 + 1]
-            blue += taps[tap] * rows[tap * 3 + 2]
-        }
-        (sum[0], sum[1], sum[2]) = (red, green, blue)
-        return
+    /// The old samples that are drawn on at all.
+    var sources: Range<Int> {
+        let first = Int(firsts.first ?? 0)
+        return first..<(Int(firsts.last ?? 0) + taps)
     }
-    for tap in 0..<taps.count {
-        let weight = taps[tap]
-        for i in 0..<inner { sum[i] += weight * rows[tap * inner + i] }
+
+    /// Calls with the axis as C sees it, its old samples counted from `start`.
+    func withAxis(startingAt start: Int = 0, _ body: (CascadeAxis) -> Void) {
+        (start == 0 ? firsts : firsts.map { $0 - Int32(start) }).withUnsafeBufferPointer { firsts in
+            weights.withUnsafeBufferPointer { weights in
+                body(
+                    CascadeAxis(
+                        count: firsts.count, taps: taps, firsts: firsts.baseAddress, weights: weights.baseAddress))
+            }
+        }
     }
 }

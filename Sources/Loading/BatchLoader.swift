@@ -46,6 +46,8 @@ public final class BatchLoader {
 
     /// What was lost up to the last batch, by reason.
     public var drops: Drops { queues.drops }
+    /// How many pictures came with ICC profiles, which are ignored.
+    public var colourProfiles: Int { queues.colourProfiles }
 
     /// - Parameter state: where to go on.
     /// - Throws: a failure of the input where the state is of other data or another order.

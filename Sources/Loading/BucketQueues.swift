@@ -6,6 +6,8 @@ import Shards
 struct BucketQueues {
     /// Everything lost up to the last step, by reason.
     private(set) var drops = Drops()
+    /// Pictures so far whose colour profiles were ignored.
+    private(set) var colourProfiles = 0
     private let batchSize: Int
     /// Where failures say that the data is.
     private let place: String?
@@ -39,6 +41,7 @@ struct BucketQueues {
             if isAgain { state.waiting.removeAll { $0 == turn } }
         case .sample(.loaded(let sample), let turn, let isAgain):
             isOfUse = true
+            if sample.hasColourProfile, !isAgain { colourProfiles += 1 }
             if !isAgain { state.waiting.append(turn) }
             return batch(completedBy: sample)
         }

@@ -18,6 +18,8 @@ public struct DatasetReport: Sendable {
     public internal(set) var bytes = 0
     public internal(set) var formats: [PictureFormat: Int] = [:]
     public internal(set) var sizes = PictureSizes()
+    /// Pictures with an ICC profile, which is ignored.
+    public internal(set) var colourProfiles = 0
     public internal(set) var captions = CaptionLengths()
     /// How many pictures go to each bucket.
     public internal(set) var buckets: [AspectBuckets.Bucket: Int] = [:]
@@ -46,6 +48,7 @@ public struct DatasetReport: Sendable {
         bytes += other.bytes
         formats.merge(other.formats, uniquingKeysWith: +)
         sizes.add(other.sizes)
+        colourProfiles += other.colourProfiles
         captions.add(other.captions)
         buckets.merge(other.buckets, uniquingKeysWith: +)
         enlarged += other.enlarged
@@ -70,6 +73,12 @@ public struct Examples: Equatable, Sendable {
         for (place, name) in other.found { merged.add(name, at: place) }
         return merged
     }
+}
+
+/// The size of a picture in pixels, upright.
+public struct PictureSize: Hashable, Sendable {
+    public let width: Int
+    public let height: Int
 }
 
 /// How large pictures are.

@@ -51,9 +51,10 @@ public struct DatasetSurvey: Sendable {
         let sample = queued.sample
         func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
         if let reason = queued.reasonToDrop { return drop(reason) }
-        guard let bytes = sample.picture, let format = PictureFormat(magic: bytes),
-            let size = try? PictureSize(ofHeader: bytes)
-        else { return drop(BatchLoader.undecodable) }
+        guard let bytes = sample.picture, let info = try? Picture.info(of: bytes) else {
+            return drop(BatchLoader.undecodable)
+        }
+        let size = PictureSize(width: info.width, height: info.height)
         if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
         let isShown = sheet?.wants(queued.place) ?? false
         var picture: Picture?
@@ -64,8 +65,9 @@ public struct DatasetSurvey: Sendable {
         }
         let caption = reading.caption(of: sample, draw: 1) ?? ""
         report.bytes += sample.members.values.reduce(0) { $0 + $1.count }
-        report.formats[format, default: 0] += 1
+        report.formats[info.format, default: 0] += 1
         report.sizes.add(size)
+        if info.hasColourProfile { report.colourProfiles += 1 }
         report.captions.add(caption, countTokens: countTokens)
         guard let fit = buckets?.fit(width: size.width, height: size.height) else { return }
         report.buckets[fit.bucket, default: 0] += 1

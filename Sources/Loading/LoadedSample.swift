@@ -18,6 +18,8 @@ public struct LoadedSample: Sendable {
     /// The bucket, and the way of the picture into it.
     public let fit: AspectBuckets.Fit
     public let content: Content
+    /// Whether the file has an ICC profile, which is ignored.
+    public let hasColourProfile: Bool
     /// What stands for the encoded picture, its fit and all that is made of both: see ``PreparedStore``; nil without
     /// one.
     public let key: String?

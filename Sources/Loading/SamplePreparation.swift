@@ -7,6 +7,12 @@ import Shards
 public struct SamplePreparation: Sendable {
     public var reading: SampleReading
     public var buckets: AspectBuckets
+    /// Where a picture is cut, and how often it goes to another bucket.
+    public var choice = AspectBuckets.Choice()
+    /// Whether JPEGs much larger than their buckets are decoded at a fraction of their size.
+    public var isScaled = true
+    /// Whether chance decides of a sample's bucket and cut once for all epochs, so that what is kept of it serves again.
+    public var isCutKept = false
     /// A picture whose short side has fewer pixels is left out; nil takes all.
     public var minImageSize: Int?
     /// Where bytes made of pictures earlier are found again.
@@ -45,21 +51,25 @@ public struct SamplePreparation: Sendable {
         guard let caption = reading.caption(of: sample, draw: generator.fraction()) else {
             return .dropped("no caption")
         }
-        func loaded(_ fit: AspectBuckets.Fit, _ content: LoadedSample.Content, _ key: String?) -> Outcome {
+        func loaded(
+            _ info: PictureInfo, _ fit: AspectBuckets.Fit, _ content: LoadedSample.Content, _ key: String?
+        ) -> Outcome {
             .loaded(
                 LoadedSample(
-                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content, key: key))
+                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content,
+                    hasColourProfile: info.hasColourProfile, key: key))
         }
         do {
             let info = try Picture.info(of: bytes, name: sample.place)
             if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
-            let fit = fit(info)
-            let key = store.map { Self.key(bytes, fit, salt: $0.salt) }
-            if let key, let known = store?.lookup(key) { return loaded(fit, .prepared(known), key) }
-            if let known = cache?.picture(sample.place, fitted: fit) { return loaded(fit, .picture(known), key) }
-            let picture = try Self.picture(bytes, fit, name: sample.place)
+            var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
+            let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
+            let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
+            if let key, let known = store?.lookup(key) { return loaded(info, fit, .prepared(known), key) }
+            if let known = cache?.picture(sample.place, fitted: fit) { return loaded(info, fit, .picture(known), key) }
+            let picture = try decoded(bytes, fit, name: sample.place)
             cache?.keep(picture, fitted: fit, as: sample.place)
-            return loaded(fit, .picture(picture), key)
+            return loaded(info, fit, .picture(picture), key)
         } catch let failure as Failure where failure.blame == .input {
             return .dropped(BatchLoader.undecodable)
         }
@@ -71,16 +81,23 @@ public struct SamplePreparation: Sendable {
             let caption = reading.caption(of: sample, draw: 1),
             let info = try? Picture.info(of: bytes, name: sample.place),
             min(info.width, info.height) >= minImageSize ?? 0,
-            let picture = try? Self.picture(bytes, fit(info), name: sample.place)
+            let picture = try? decoded(bytes, fitWithoutChance(info), name: sample.place)
         else { return nil }
         return (picture, caption)
     }
 
-    /// The way of a picture into its bucket.
-    private func fit(_ info: PictureInfo) -> AspectBuckets.Fit { buckets.fit(width: info.width, height: info.height) }
+    /// The way of a picture into the nearest bucket, cut as it always is.
+    private func fitWithoutChance(_ info: PictureInfo) -> AspectBuckets.Fit {
+        // Never drawn from: only a random cut and a random bucket draw.
+        var unused = SeededGenerator(seed: 0)
+        let choice = AspectBuckets.Choice(crop: choice.crop == .random ? .centre : choice.crop)
+        return buckets.fit(width: info.width, height: info.height, choice, using: &unused)
+    }
 
-    private static func picture(_ bytes: [UInt8], _ fit: AspectBuckets.Fit, name: String) throws -> Picture {
-        try Picture(decoding: bytes, name: name).fitted(fit)
+    private func decoded(_ bytes: [UInt8], _ fit: AspectBuckets.Fit, name: String) throws -> Picture {
+        let source =
+            isScaled ? try Picture(decoding: bytes, name: name, for: fit) : try Picture(decoding: bytes, name: name)
+        return source.fitted(fit)
     }
 
     /// Draws what chance decides of a sample's turn.
@@ -91,10 +108,10 @@ public struct SamplePreparation: Sendable {
         return SeededGenerator(seed: epoch.next(), stream: place)
     }
 
-    /// SHA-256 over the salt, the fit and the encoded picture, in hexadecimal.
-    private static func key(_ picture: [UInt8], _ fit: AspectBuckets.Fit, salt: String) -> String {
+    /// SHA-256 over the salt, the way of decoding, the fit and the encoded picture, in hexadecimal.
+    private func cacheKey(_ picture: [UInt8], _ fit: AspectBuckets.Fit, salt: String) -> String {
         var digest = SHA256()
-        Array("\(salt)\0\(fit)\0".utf8).withUnsafeBytes { digest.update($0) }
+        Array("\(salt)\0\(isScaled ? "scaled" : "full")\0\(fit)\0".utf8).withUnsafeBytes { digest.update($0) }
         picture.withUnsafeBytes { digest.update($0) }
         return digest.finish()
     }

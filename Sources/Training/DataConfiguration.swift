@@ -12,6 +12,10 @@ public struct DataConfiguration: Sendable {
     public let imageSize: Int
     /// Width over height.
     public let aspectRatios: [Double]
+    /// Where pictures are cut, and how often one goes to another bucket than the nearest.
+    public let choice: AspectBuckets.Choice
+    /// Whether JPEGs much larger than needed are decoded at a fraction of their size.
+    public let isScaledDecoding: Bool
     /// Pictures with a shorter side are left out; nil takes all.
     public let minImageSize: Int?
 
@@ -34,6 +38,12 @@ public struct DataConfiguration: Sendable {
         reading = try SampleReading(&fields)
         imageSize = try fields.required("image_size", .within(32...8192))
         aspectRatios = try Self.ratios(&fields)
+        // The reference's default, which holds where it has buckets to choose from.
+        let ratio = fields.setting["multi_aspect_ratio"].map { $0.isNull ? 0 : 0.05 } ?? 0
+        choice = AspectBuckets.Choice(
+            crop: try fields.value("crop", default: .centre),
+            randomBucketRatio: try fields.value("bucketeer_random_ratio", default: ratio, .within(0...1)))
+        isScaledDecoding = try fields.value("scaled_decoding", default: true)
         minImageSize = try fields.optional("min_image_size", .within(1...65536))
         cacheFolder = try fields.optional("cache_dir", .notEmpty)
     }
@@ -64,3 +74,5 @@ public struct DataConfiguration: Sendable {
         }
     }
 }
+
+extension CropMode: SettingReadable {}

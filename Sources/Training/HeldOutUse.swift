@@ -15,7 +15,8 @@ struct HeldOutUse {
         _ parts: RecipeParts, _ objective: StageCObjective, previewer: Previewer, filter: PictureFilter? = nil
     ) throws {
         let paths = parts.run.validationPath
-        let shards = paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
+        let shards =
+            paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
         let samples = try HeldOut.samples(shards, parts.preparation)
         guard !samples.isEmpty else {
             measure = nil

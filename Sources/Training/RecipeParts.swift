@@ -40,7 +40,12 @@ struct RecipeParts {
 
     /// What is done to each sample.
     var preparation: SamplePreparation {
-        SamplePreparation(reading: run.data.reading, buckets: buckets, minImageSize: run.data.minImageSize)
+        var preparation = SamplePreparation(
+            reading: run.data.reading, buckets: buckets, minImageSize: run.data.minImageSize)
+        preparation.choice = run.data.choice
+        preparation.isScaled = run.data.isScaledDecoding
+        preparation.isCutKept = run.isCachingInMemory || run.data.cacheFolder != nil
+        return preparation
     }
 
     /// What a micro batch of a model costs. The networks' files are read once more where `cache_dir` is set: they
@@ -70,7 +75,8 @@ struct RecipeParts {
                 shards: shards, preparation: preparation, options: run.loaderOptions(seed: state.seed ?? loop.seed),
                 from: state)
         }
-        if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache {
+        if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache
+        {
             outcome.encoded = (pictures.made, texts.made)
             console.log(
                 "\(pictures.made) pictures and \(texts.made) captions were encoded for \(folder), others found there")

@@ -93,6 +93,9 @@ struct TrainLoop {
         }
         if !isSaved { try save(task, folder, optimizer, progress) }
         bar.finish()
+        if loader.colourProfiles > 0 {
+            console.log("\(loader.colourProfiles) pictures came with colour profiles, which are ignored")
+        }
         if !loader.drops.isEmpty { console.log("left out of the data: \(loader.drops)") }
         var outcome = try outcome(task, progress, folder, output, isComplete: progress.updates >= last)
         outcome.drops = loader.drops

@@ -1,10 +1,12 @@
 import Failures
 import Glibc
+import Images
 import Torch
 
 // cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
 // cascade-bench load FILE [--touch] [--threads N]
 // cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float]
+// cascade-bench pictures PATH… [--size N] [--ratios 1/1,9/16,…] [--batch N] [--scaled] [--output FOLDER]
 //
 // Prints one JSON line. Without OpenCV, and with the engine opened only where it is used, so that the program can be
 // carried to a machine that has a libtorch and an engine compiled for it (CASCADE_ENGINE names the engine).
@@ -14,7 +16,9 @@ do {
     case "lora": print(try LoRAUpdate(LoRAUpdate.Options(&arguments)).run().text())
     case "load": print(try WeightLoading(&arguments).run().text())
     case "data": print(try DataLoading(&arguments).run().text())
-    case let name: throw Failure.input("unknown benchmark", expected: "lora, load or data", got: name ?? "none")
+    case "pictures": print(try Pictures(&arguments).run().text())
+    case let name:
+        throw Failure.input("unknown benchmark", expected: "lora, load, data or pictures", got: name ?? "none")
     }
 } catch {
     let text = "error: \(error)\n"
@@ -81,5 +85,29 @@ extension DataLoading {
             }
         }
         if paths.isEmpty { throw Failure.input("data lacks its shards") }
+    }
+}
+
+extension Pictures {
+    init(_ arguments: inout ArraySlice<String>) throws {
+        var paths: [String] = []
+        while let path = arguments.first, !path.hasPrefix("--") { paths.append(arguments.removeFirst()) }
+        if paths.isEmpty { throw Failure.input("pictures lacks its tars") }
+        self.init(paths: paths)
+        while let option = arguments.popFirst() {
+            if option == "--scaled" {
+                isScaled = true
+                continue
+            }
+            guard let value = arguments.popFirst() else { throw Failure.input("\(option) lacks its value") }
+            switch option {
+            case "--size": size = Int(value) ?? size
+            case "--ratios":
+                ratios = try value.split(separator: ",").map { try AspectBuckets.ratio(parsing: String($0)) }
+            case "--batch": batchSize = max(1, Int(value) ?? batchSize)
+            case "--output": output = value
+            default: throw Failure.input("unknown option", got: option)
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 """Writes the goldens of Tests/ImagesTests into Tests/Goldens/images.
 
-Peers: Pillow 13.0.0 (decoding, EXIF, encoding), torchvision 0.29.2 with torch 2.15.0 (resizing, crop offsets),
-OpenCV 5.0.0 (cv2.Canny), numpy (16-bit samples, whose values are known). The buckets follow the reference's formula.
-Expected pictures are PPM (P6), edges PGM (P5), floats raw little-endian float32.
+Peers: Pillow 13.0.0 (decoding, also scaled by `draft`, EXIF, encoding), torchvision 0.29.2 with torch 2.15.0 (resizing,
+crop offsets), OpenCV 5.0.0 (cv2.Canny, 4:1:1 JPEG), numpy (16-bit samples, whose values are known). The buckets follow
+the reference's formula. Expected pictures are PPM (P6), edges PGM (P5), floats raw little-endian float32.
 """
 import json
 import math
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 import torchvision.transforms.functional as F
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from torchvision.transforms.functional import _compute_resized_output_size
 
 here = pathlib.Path(__file__).parent / "images"
@@ -180,7 +180,112 @@ def canny():
         ppm(f"canny-{low}-{high}.pgm", cv2.Canny(picture, low, high))
 
 
+def many_sizes():
+    """50 sizes, and windows of them, in one file: up, down, one side only, odd, tiny, slivers."""
+    source = torch.from_numpy(scene(67, 45)).permute(2, 0, 1).contiguous()
+    ppm("many-source.ppm", source.permute(1, 2, 0).numpy())
+    sizes = [(67, 45), (66, 44), (1, 45), (67, 1), (2, 90), (200, 3), (3, 120), (1, 1), (2, 2), (134, 90)]
+    sizes += [tuple(int(v) for v in random.integers(3, 80, 2)) for _ in range(50 - len(sizes))]
+    cases, pixels = [], b""
+    for width, height in sizes:
+        resized = F.resize(source, [height, width], F.InterpolationMode.BILINEAR, antialias=True)
+        exact = F.resize(source.float() / 255, [height, width], F.InterpolationMode.BILINEAR, antialias=True)
+        # The reference resizes floats; in bytes both are the same but for values half-way between two.
+        assert (resized.float() - exact * 255).abs().max() < 0.501
+        crop_width, crop_height = (int(random.integers(1, min(side, 32) + 1)) for side in (width, height))
+        x, y = int(random.integers(0, width - crop_width + 1)), int(random.integers(0, height - crop_height + 1))
+        pixels += F.crop(resized, y, x, crop_height, crop_width).permute(1, 2, 0).contiguous().numpy().tobytes()
+        cases.append([width, height, x, y, crop_width, crop_height])
+    (here / "many.json").write_text(json.dumps(cases) + "\n")
+    (here / "many.rgb").write_bytes(pixels)
+
+
+def bucket_sizes():
+    """The formula of the reference's Bucketeer, for the ratios of its training configurations; [height, width]."""
+    texts = ["1/1", "1/2", "1/3", "2/3", "3/4", "1/5", "2/5", "3/5", "4/5", "1/6", "5/6", "9/16"]
+    cases = []
+    for size in (384, 768, 1024):
+        ratios = [int(t.split("/")[0]) / int(t.split("/")[1]) for t in texts]
+        ratios += [1 / r for r in ratios if 1 / r not in ratios]
+        sizes = [[int((size**2 / r) ** 0.5 // 32 * 32), int((size**2 * r) ** 0.5 // 32 * 32)] for r in ratios]
+        cases.append({"size": size, "ratios": texts, "sizes": sizes})
+    (here / "bucket-sizes.json").write_text(json.dumps(cases) + "\n")
+
+
+def scaled():
+    """What libjpeg gives at a half, a quarter and an eighth of a picture's size."""
+    Image.fromarray(scene(80, 57)).save(here / "scaled.jpg", quality=92)
+    for divisor in (1, 2, 4, 8):
+        image = Image.open(here / "scaled.jpg")
+        image.draft("RGB", (80 // divisor, 57 // divisor))
+        ppm(f"scaled-{divisor}.ppm", image)
+
+
+def natural():
+    """A picture with a photograph's spectrum, one over the frequency, and colours that change less than its light."""
+    width, height = 256, 176
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    frequency[0, 0] = 1
+    light, *tint = (np.fft.irfft2(np.fft.rfft2(random.normal(size=(height, width))) / frequency**1.2) for _ in range(4))
+    planes = np.stack([light / light.std() + 0.2 * t / t.std() for t in tint], -1) * 45 + 127
+    Image.fromarray(np.clip(planes, 0, 255).astype(np.uint8)).save(here / "natural.jpg", quality=90)
+
+
+def more_formats():
+    """What photographs and drawings off the web come in beside the common."""
+    picture, alpha = scene(21, 15), scene(21, 15, 4)
+    image = Image.fromarray(picture)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(here / "422.jpg", quality=90, subsampling="4:2:2", icc_profile=profile)
+    sampling = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411]
+    cv2.imwrite(str(here / "411.jpg"), picture[..., ::-1], sampling)
+    for depth in (2, 4):
+        levels = scene(21, 15, 1)[..., 0] >> (8 - depth)
+        (here / f"grey-{depth}.png").write_bytes(packed_png(levels, depth, 0))
+        colours = chunk(b"PLTE", bytes(random.integers(0, 256, 3 * 2**depth, dtype=np.uint8)))
+        (here / f"palette-{depth}.png").write_bytes(packed_png(levels, depth, 3, colours))
+    # One colour is transparent: a grey of 4 bits, and the colour of the bar.
+    (here / "grey-key.png").write_bytes(packed_png(levels, 4, 0, chunk(b"tRNS", struct.pack(">H", 7))))
+    flat = picture & 0xE0
+    key = struct.pack(">3H", *(int(v) for v in flat[12, 3]))
+    (here / "rgb-key.png").write_bytes(packed_png(flat, 8, 2, chunk(b"tRNS", key)))
+    image.save(here / "profile.png", icc_profile=profile)
+    image.save(here / "lossless.webp", lossless=True, icc_profile=profile)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(here / "exif.png", exif=exif.tobytes())
+    exif[0x0112] = 8
+    Image.fromarray(alpha, "RGBA").save(here / "exif.webp", lossless=True, exact=True, exif=exif.tobytes())
+    # Pillow looks for the grey of 4 bits among those it has made 8 of.
+    ppm("grey-key.png.ppm", np.repeat(np.where(levels == 7, 255, levels * 17)[..., None].astype(np.uint8), 3, -1))
+    names = ["422.jpg", "411.jpg", "grey-2.png", "grey-4.png", "palette-2.png", "palette-4.png"]
+    for name in names + ["rgb-key.png", "profile.png", "lossless.webp", "exif.png", "exif.webp"]:
+        ppm(f"{name}.ppm", over_white(ImageOps.exif_transpose(Image.open(here / name))))
+
+    deep = random.integers(0, 65536, (15, 21, 4))
+    (here / "rgba-16.png").write_bytes(png(deep, 16, 6, interlaced=True))
+    eight = np.round(deep / 257)
+    mixed = (eight[..., :3] * eight[..., 3:] + 255 * (255 - eight[..., 3:])) / 255
+    ppm("rgba-16.png.ppm", np.round(mixed).astype(np.uint8))
+
+
+def packed_png(array, depth, colour, between=b""):
+    """A PNG by hand whose samples may share bytes, with chunks `between` the header and the pixels."""
+    array = array if array.ndim == 3 else array[..., None]
+    bits = (array.reshape(array.shape[0], -1, 1) >> np.arange(depth - 1, -1, -1)) & 1
+    rows = np.packbits(bits.reshape(array.shape[0], -1).astype(np.uint8), axis=1)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], depth, colour, 0, 0, 0)
+    end = chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + between + end
+
+
 decoding()
 resizing()
 buckets()
 canny()
+many_sizes()
+bucket_sizes()
+scaled()
+more_formats()
+natural()

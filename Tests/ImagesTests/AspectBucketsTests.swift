@@ -23,6 +23,20 @@ import Testing
         }
     }
 
+    @Test func `the sizes are the reference's`() throws {
+        let cases = try #require(try Golden.json("bucket-sizes.json").arrayValue)
+        #expect(cases.compactMap { $0["size"]?.intValue } == [384, 768, 1024])
+        for item in cases {
+            let texts = try #require(item["ratios"]?.arrayValue).compactMap(\.stringValue)
+            let buckets = try AspectBuckets(
+                size: #require(item["size"]?.intValue), ratios: texts.map(AspectBuckets.ratio(parsing:)))
+            // As many, too: where two ratios come to one size, there are two buckets of it.
+            let sizes = try #require(item["sizes"]?.arrayValue).map(pair)
+            #expect(
+                buckets.buckets.map { [$0.height, $0.width] }.sorted(by: isBefore) == sizes.sorted(by: isBefore))
+        }
+    }
+
     @Test func `portrait and landscape are treated alike`() throws {
         let buckets = try AspectBuckets(size: 768, ratios: [1, 0.5, 0.75, 9 / 16])
         for (width, height) in [(1000, 700), (1231, 1000), (900, 500), (3000, 17)] {
@@ -66,6 +80,8 @@ import Testing
         #expect(throws: Failure.self) { try AspectBuckets(size: 768, ratios: []) }
         #expect(throws: Failure.self) { try AspectBuckets(size: 768, step: 0) }
     }
+
+    private func isBefore(_ one: [Int], _ other: [Int]) -> Bool { one.lexicographicallyPrecedes(other) }
 
     private func pair(_ json: JSON) throws -> [Int] {
         let numbers = try #require(json.arrayValue).compactMap(\.intValue)

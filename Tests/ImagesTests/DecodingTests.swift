@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct Decoding {
     /// Two decoders may round the last step of colour conversion differently, and no more.
-    @Test(arguments: ["colour", "progressive", "grey", "cmyk", "ycck"])
+    @Test(arguments: ["colour", "progressive", "grey", "cmyk", "ycck", "422", "411"])
     func `JPEG is decoded as Pillow decodes it`(name: String) throws {
         let decoded = try Picture(decoding: Golden.bytes("\(name).jpg"))
         let expected = try Golden.picture("\(name).jpg.ppm")
@@ -21,14 +21,15 @@ import Testing
     }
 
     @Test(arguments: [
-        "rgb", "rgba", "grey", "one-bit", "palette", "palette-alpha", "grey-alpha", "interlaced", "rgb-16", "grey-16",
+        "rgb", "rgba", "grey", "one-bit", "grey-2", "grey-4", "palette", "palette-2", "palette-4", "palette-alpha",
+        "grey-alpha", "grey-key", "rgb-key", "interlaced", "rgb-16", "grey-16", "rgba-16", "profile", "exif",
     ])
     func `PNG is decoded, and laid over white`(name: String) throws {
         let decoded = try Picture(decoding: Golden.bytes("\(name).png"))
         #expect(try largestDifference(decoded, Golden.picture("\(name).png.ppm")) <= 1)
     }
 
-    @Test(arguments: ["lossy", "alpha"])
+    @Test(arguments: ["lossy", "lossless", "alpha", "exif"])
     func `WebP is decoded, and laid over white`(name: String) throws {
         let decoded = try Picture(decoding: Golden.bytes("\(name).webp"))
         #expect(try largestDifference(decoded, Golden.picture("\(name).webp.ppm")) <= 1)
@@ -91,15 +92,19 @@ import Testing
 
     @Test(arguments: [
         "colour.jpg", "progressive.jpg", "cmyk.jpg", "exif-6.jpg", "palette-alpha.png", "interlaced.png", "grey-16.png",
-        "lossy.webp", "alpha.webp",
+        "lossy.webp", "alpha.webp", "exif.png", "exif.webp",
     ])
     func `a damaged picture gives a picture or a failure`(name: String) throws {
         let bytes = try Golden.bytes(name)
         var damage = Damage(seed: 1)
         var failures = 0
-        for _ in 0..<300 {
+        for round in 0..<300 {
+            let damaged = damage.damaged(bytes)
             do {
-                let picture = try Picture(decoding: damage.damaged(bytes), pixelLimit: 1 << 20)
+                let picture =
+                    round % 2 == 0
+                    ? try Picture(decoding: damaged, pixelLimit: 1 << 20)
+                    : try Picture(decoding: damaged, covering: (9, 6), pixelLimit: 1 << 20)
                 #expect(picture.pixels.count == picture.width * picture.height * 3)
             } catch let failure as Failure {
                 failures += 1

@@ -69,3 +69,7 @@ struct Damage {
         return bytes
     }
 }
+
+extension Damage: RandomNumberGenerator {
+    mutating func next() -> UInt64 { UInt64(next(below: 1 << 31)) << 33 ^ UInt64(next(below: 1 << 31)) << 10 }
+}

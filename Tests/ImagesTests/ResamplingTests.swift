@@ -12,6 +12,27 @@ import Testing
         }
     }
 
+    @Test func `windows of 50 sizes are those of torchvision`() throws {
+        let source = try Golden.picture("many-source.ppm")
+        let cases = try #require(try Golden.json("many.json").arrayValue)
+        #expect(cases.count == 50)
+        var expected = try Golden.bytes("many.rgb")[...]
+        var (largest, sum, count) = (0, 0.0, 0)
+        for item in cases {
+            let numbers = try #require(item.arrayValue).compactMap(\.intValue)
+            try #require(numbers.count == 6)
+            let (x, y, width, height) = (numbers[2], numbers[3], numbers[4], numbers[5])
+            let cut = source.resized(width: numbers[0], height: numbers[1])
+                .cropped(x: x, y: y, width: width, height: height)
+            let wanted = Picture(width: width, height: height, pixels: Array(expected.prefix(width * height * 3)))
+            expected = expected.dropFirst(width * height * 3)
+            largest = try max(largest, largestDifference(cut, wanted))
+            sum += try meanDifference(cut, wanted) * Double(cut.pixels.count)
+            count += cut.pixels.count
+        }
+        #expect(expected.isEmpty && largest <= 1 && sum / Double(count) < 0.01)
+    }
+
     @Test func `floats are resized as torchvision resizes them`() throws {
         let source = try Golden.picture("resize-source.ppm").planar()
         for (width, height) in try sizes() {

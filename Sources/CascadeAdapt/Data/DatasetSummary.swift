@@ -49,6 +49,7 @@ struct DatasetSummary {
                 "largest": size(report.sizes.largest), "distinct": integer(report.sizes.distinct),
                 "smaller_than_bucket": integer(report.enlarged),
             ],
+            "colour_profiles": integer(report.colourProfiles),
             "buckets": .array(
                 filled.map {
                     ["width": integer($0.width), "height": integer($0.height), "samples": integer($0.samples)]
@@ -132,7 +133,7 @@ struct DatasetSummary {
                 + "\(report.enlarged) smaller than their bucket",
             report.decoded < report.kept
                 ? "  \(report.decoded) were decoded, the others may be broken" : "  all were decoded",
-        ]
+        ] + (report.colourProfiles > 0 ? ["  \(report.colourProfiles) have colour profiles, which are ignored"] : [])
     }
 
     private var bucketLines: [String] {

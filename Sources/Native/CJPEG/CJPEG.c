@@ -97,7 +97,8 @@ static uint8_t product(unsigned a, unsigned b) {
 }
 
 CascadeJPEGStatus cascade_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t capacity, char *error, size_t error_size) {
+    const uint8_t *bytes, size_t count, unsigned eighths, uint8_t *rgb, size_t capacity, char *error,
+    size_t error_size) {
     Session session;
     struct jpeg_decompress_struct jpeg = {.err = manage(&session, error, error_size)};
     struct jpeg_progress_mgr progress = {.progress_monitor = on_progress};
@@ -111,6 +112,8 @@ CascadeJPEGStatus cascade_jpeg_decode(
     jpeg_read_header(&jpeg, TRUE);
     boolean four = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
     jpeg.out_color_space = four ? JCS_CMYK : JCS_RGB;
+    jpeg.scale_num = eighths;
+    jpeg.scale_denom = 8;
     jpeg_start_decompress(&jpeg);
     size_t width = jpeg.output_width, height = jpeg.output_height, stride = width * 3;
     if (capacity / stride != height || capacity % stride) {

@@ -19,10 +19,12 @@ CascadeJPEGStatus cascade_jpeg_size(
     size_t error_size);
 
 /// Decodes baseline or progressive JPEG (grey, YCbCr, RGB, CMYK, YCCK) to interleaved RGB, rows top down.
-/// `capacity` is the size of `rgb` in bytes, exactly width * height * 3. CMYK counts as inverted, as Adobe writes it.
+/// Sides are `eighths` / 8 of the stored ones, rounded up: 8 for all there is; 4, 2 and 1 skip the frequencies that
+/// finer pixels would need. `capacity` is the size of `rgb` in bytes, exactly width * height * 3 of those sides. CMYK counts as inverted, as Adobe writes it.
 /// Data that ends early or is corrupt is `CASCADE_JPEG_BROKEN`, where libjpeg alone would warn and paint grey.
 CascadeJPEGStatus cascade_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t capacity, char *error, size_t error_size);
+    const uint8_t *bytes, size_t count, unsigned eighths, uint8_t *rgb, size_t capacity, char *error,
+    size_t error_size);
 
 /// Encodes interleaved 8-bit RGB with quality 1...100, chroma halved both ways. On success `*out` belongs to the
 /// caller, who gives it to `cascade_jpeg_free`.

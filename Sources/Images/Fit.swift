@@ -1,0 +1,125 @@
+/// Which part of a picture stays where it is larger than its bucket along one side.
+public enum CropMode: String, CaseIterable, Sendable {
+    /// The middle, as torchvision's `center_crop`.
+    case centre
+    /// Any part, each offset as likely as another, as torchvision's `RandomCrop`.
+    case random
+    /// The part with the most to see: `Picture.subjectOffset`.
+    case smart
+}
+
+extension AspectBuckets {
+    /// What is left to choose once the buckets are there.
+    public struct Choice: Hashable, Sendable {
+        public var crop: CropMode
+        /// The chance, 0...1, that a picture goes to any of the buckets, each as likely, instead of the nearest (the
+        /// reference's `bucketeer_random_ratio`).
+        public var randomBucketRatio: Double
+
+        public init(crop: CropMode = .centre, randomBucketRatio: Double = 0) {
+            self.crop = crop
+            self.randomBucketRatio = randomBucketRatio
+        }
+    }
+
+    /// How a picture is brought into a bucket: resized to cover it, then cut. It says all that happens to the pixels,
+    /// so that its description can stand in a cache's key.
+    public struct Fit: Hashable, Sendable, CustomStringConvertible {
+        public let bucket: Bucket
+        public let resizedWidth: Int
+        public let resizedHeight: Int
+        /// Where the cut begins; the middle where `isSmart`.
+        public let cropX: Int
+        /// Where the cut begins; the middle where `isSmart`.
+        public let cropY: Int
+        /// Whether the cut is laid where the picture has the most to see, which its pixels decide.
+        public let isSmart: Bool
+        /// How many times longer the sides become; below 1 for a picture larger than its bucket.
+        public let enlargement: Double
+
+        /// Width x height resized to, then width x height + x + y of the cut: `1024x768 768x768+128+0`.
+        public var description: String {
+            let cut = isSmart ? " smart" : "+\(cropX)+\(cropY)"
+            return "\(resizedWidth)x\(resizedHeight) \(bucket.width)x\(bucket.height)\(cut)"
+        }
+    }
+
+    /// The nearest bucket for a picture, and the way into it: cut from the middle.
+    public func fit(width: Int, height: Int) -> Fit {
+        fit(width: width, height: height, nearest(toWidth: width, height: height)) { $0 }
+    }
+
+    /// A bucket for a picture and the way into it, as `choice` has it. Chance draws from `generator`, and only where it
+    /// is asked for: for the bucket, then for the cut's x and y.
+    public func fit(
+        width: Int, height: Int, _ choice: Choice, using generator: inout some RandomNumberGenerator
+    ) -> Fit {
+        var bucket = nearest(toWidth: width, height: height)
+        if choice.randomBucketRatio > 0, Double.random(in: 0..<1, using: &generator) < choice.randomBucketRatio {
+            bucket = buckets[Int.random(in: buckets.indices, using: &generator)]
+        }
+        return fit(width: width, height: height, bucket, isSmart: choice.crop == .smart) { centre in
+            guard choice.crop == .random else { return centre }
+            return Offset(
+                x: Int.random(in: 0...centre.freeX, using: &generator), freeX: centre.freeX,
+                y: Int.random(in: 0...centre.freeY, using: &generator), freeY: centre.freeY)
+        }
+    }
+
+    private func nearest(toWidth width: Int, height: Int) -> Bucket {
+        precondition(width > 0 && height > 0, "a picture has pixels")
+        let ratio = Double(width) / Double(height)
+        func distance(_ bucket: Bucket) -> Double { max(bucket.ratio / ratio, ratio / bucket.ratio) }
+        guard var nearest = buckets.first else { preconditionFailure("there is a bucket for each ratio") }
+        for other in buckets where distance(other) < distance(nearest) { nearest = other }
+        return nearest
+    }
+
+    /// Where a cut begins and how far it could be moved.
+    private struct Offset {
+        var x: Int
+        var freeX: Int
+        var y: Int
+        var freeY: Int
+    }
+
+    /// The short side is the smallest whole number that lets the picture cover the bucket; the long side follows as
+    /// torchvision's resize has it, cut to a whole number.
+    private func fit(
+        width: Int, height: Int, _ bucket: Bucket, isSmart: Bool = false, moved: (Offset) -> Offset
+    ) -> Fit {
+        let isWide = width >= height
+        let (short, long) = isWide ? (height, width) : (width, height)
+        let (bucketShort, bucketLong) = isWide ? (bucket.height, bucket.width) : (bucket.width, bucket.height)
+        let newShort = max(bucketShort, (bucketLong * short + long - 1) / long)
+        let newLong = newShort * long / short
+        let (newWidth, newHeight) = isWide ? (newLong, newShort) : (newShort, newLong)
+        let offset = moved(
+            Offset(
+                x: centreOffset(of: bucket.width, in: newWidth), freeX: newWidth - bucket.width,
+                y: centreOffset(of: bucket.height, in: newHeight), freeY: newHeight - bucket.height))
+        return Fit(
+            bucket: bucket, resizedWidth: newWidth, resizedHeight: newHeight, cropX: offset.x, cropY: offset.y,
+            isSmart: isSmart, enlargement: Double(newShort) / Double(short))
+    }
+}
+
+extension Picture {
+    /// Decodes what `fit`, made for the file's upright size, needs: see `init(decoding:name:covering:pixelLimit:)`.
+    public init(
+        decoding bytes: [UInt8], name: String = "picture", for fit: AspectBuckets.Fit,
+        pixelLimit: Int = defaultPixelLimit
+    ) throws {
+        try self.init(
+            decoding: bytes, name: name, covering: (fit.resizedWidth, fit.resizedHeight), pixelLimit: pixelLimit)
+    }
+
+    /// The picture resized and cut as `fit` says, which was made for the file's upright size, however much of it was
+    /// decoded. Only the part that stays is computed, so that a sliver of a picture costs no more than the bucket.
+    public func fitted(_ fit: AspectBuckets.Fit) -> Picture {
+        let (x, y) = fit.isSmart ? subjectOffset(of: fit) : (fit.cropX, fit.cropY)
+        return resized(
+            columns: Window(x, fit.bucket.width, of: fit.resizedWidth),
+            rows: Window(y, fit.bucket.height, of: fit.resizedHeight))
+    }
+}
