@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo test lint format bench bench-data bench-merge parity s3 engine clean clean-demo
+.PHONY: help setup build demo test lint format bench bench-data bench-lora bench-merge parity s3 engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -29,7 +29,9 @@ lint: ## the style, strictly, and nothing else
 format: ## rewrite the sources in the house style
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-bench: build .venv/ready ## a LoRA update beside diffusers and peft, in alternated pairs
+bench: bench-lora bench-data ## what is measured against Python, in alternated pairs
+
+bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
 	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
 
 bench-data: build .venv/ready ## pictures from tars to batches beside webdataset and torchvision (200 MB, in .bench)

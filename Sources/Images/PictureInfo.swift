@@ -15,6 +15,9 @@ public struct PictureInfo: Hashable, Sendable {
 }
 
 extension Picture {
+    /// How many bytes one of a deflate stream can stand for (zlib's technical details).
+    private static let mostDeflated = 1032
+
     /// Reads a JPEG, PNG or WebP file's headers. What is no picture, has damaged headers or declares more than
     /// `pixelLimit` pixels is a failure of the input at `name`.
     public static func info(
@@ -28,12 +31,17 @@ extension Picture {
         try checkDoor("can't read the \(format.rawValue) picture", name: name) {
             PictureDoor(format).size(bytes, bytes.count, UInt64(clamping: pixelLimit), &width, &height, $0, $1)
         }
+        // A PNG's header is its first chunk, whose depth follows the two sides.
+        let bitDepth = format == .png && bytes.count > 24 ? Int(bytes[24]) : 8
+        if format == .png, width * height / 8 * bitDepth > bytes.count * mostDeflated {
+            throw Failure.input(
+                "can't read the PNG picture", at: .init(name),
+                got: "\(width) x \(height) pixels in \(bytes.count) bytes, more than they can hold")
+        }
         let metadata = Metadata(of: bytes, format: format)
         let isTurned = metadata.orientation.isTransposed
-        // A PNG's header is its first chunk, whose depth follows the two sides.
         return PictureInfo(
             format: format, width: isTurned ? height : width, height: isTurned ? width : height,
-            bitDepth: format == .png && bytes.count > 24 ? Int(bytes[24]) : 8,
-            hasColourProfile: metadata.hasColourProfile, orientation: metadata.orientation)
+            bitDepth: bitDepth, hasColourProfile: metadata.hasColourProfile, orientation: metadata.orientation)
     }
 }

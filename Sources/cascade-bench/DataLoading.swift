@@ -17,6 +17,8 @@ struct DataLoading {
     var ratios = ["1/1", "1/2", "1/3", "2/3", "3/4", "1/5", "2/5", "3/5", "4/5", "1/6", "5/6", "9/16"]
     /// Whether each batch becomes float planes [B, 3, H, W] too, as the network takes it.
     var makesFloats = false
+    /// Whether JPEGs much larger than needed are decoded at a fraction of their size.
+    var isScaled = true
 
     /// Seconds from the shards to the last batch, and the most memory that the process ever held.
     func run() throws -> JSON {
@@ -24,19 +26,18 @@ struct DataLoading {
             stream: .init(seed: 1, bufferSize: shuffleBuffer), batchSize: batchSize, workers: workers)
         let buckets = try AspectBuckets(size: size, ratios: ratios.map(AspectBuckets.ratio(parsing:)))
         let shards = try resolveShards(paths, access: ShardAccess())
+        var preparation = SamplePreparation(buckets: buckets)
+        preparation.isScaled = isScaled
         let clock = ContinuousClock()
         let began = clock.now
-        let loader = try BatchLoader(
-            shards: shards, preparation: SamplePreparation(buckets: buckets), options: options)
+        let loader = try BatchLoader(shards: shards, preparation: preparation, options: options)
         var (loaded, waited) = (0, 0.0)
         var floats: [Float] = []
         while loaded < samples {
             let batch = try loader.next()
             loaded += batch.samples.count
             waited += batch.secondsWaited
-            guard makesFloats else { continue }
-            floats.removeAll(keepingCapacity: true)
-            for picture in batch.pictures { floats += picture.planar().values }  // [B, 3, H, W]
+            if makesFloats { floats = Picture.planes(of: batch.pictures) }  // [B, 3, H, W]
         }
         let time = (clock.now - began).components
         let seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18
@@ -49,7 +50,7 @@ struct DataLoading {
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [
             "what": "data to batches, cascade-adapt", "samples_per_second": .number(Double(loaded) / seconds),
-            "seconds": .number(seconds), "seconds_waited": .number(waited), "samples": .integer(Int64(loaded)),
+            "seconds": .number(seconds), "seconds_waited": .number(waited), "pictures": .integer(Int64(loaded)),
             "peak_bytes": .integer(Int64(usage.ru_maxrss) * 1024), "drops": .object(drops),
             "workers": .integer(Int64(workers)), "floats": .integer(Int64(floats.count)),
         ]

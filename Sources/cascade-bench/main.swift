@@ -5,7 +5,7 @@ import Torch
 
 // cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
 // cascade-bench load FILE [--touch] [--threads N]
-// cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float]
+// cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float] [--full]
 // cascade-bench pictures PATH… [--size N] [--ratios 1/1,9/16,…] [--batch N] [--scaled] [--output FOLDER]
 //
 // Prints one JSON line. Without OpenCV, and with the engine opened only where it is used, so that the program can be
@@ -68,8 +68,8 @@ extension DataLoading {
                 paths.append(argument)
                 continue
             }
-            if argument == "--float" {
-                makesFloats = true
+            if argument == "--float" || argument == "--full" {
+                if argument == "--float" { makesFloats = true } else { isScaled = false }
                 continue
             }
             guard let number = arguments.popFirst().flatMap(Int.init), (1...1_000_000).contains(number) else {

@@ -65,6 +65,12 @@ import Testing
         let failure = #expect(throws: Failure.self) { try Picture(decoding: png) }
         #expect(failure?.got?.hasPrefix("65535 x 65535 pixels") == true)
 
+        // Within the limit of pixels, and still more than so few bytes can stand for.
+        png.replaceSubrange(16..<24, with: [0, 0, 0x20, 0, 0, 0, 0x20, 0])
+        png.replaceSubrange(29..<33, with: crc32(Array(png[12..<29])))
+        let unlikely = #expect(throws: Failure.self) { try Picture(decoding: png) }
+        #expect(unlikely?.got?.hasPrefix("8192 x 8192 pixels in \(png.count) bytes") == true)
+
         var jpeg = try Golden.bytes("colour.jpg")
         let frame = try #require((0..<jpeg.count - 9).first { jpeg[$0] == 0xFF && jpeg[$0 + 1] == 0xC0 })
         jpeg.replaceSubrange((frame + 5)..<(frame + 9), with: [0xFF, 0xDC, 0xFF, 0xDC])

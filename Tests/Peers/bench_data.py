@@ -1,11 +1,12 @@
 """Times pictures from tars to batches, ours and webdataset with torchvision's transforms, in alternated pairs.
 
     python Tests/Peers/bench_data.py [FOLDER] [--photographs FOLDER] [--command .build/release/cascade-bench]
-        [--ours '{command} pictures {tars} --size {size}'] [--pairs 5] [--cores 1 2] [--count 1000]
+        [--ours '{command} data {tars} --size {size} …'] [--pairs 5] [--cores 1 2] [--count 1000] [--size 768]
 
 FOLDER (.bench/data) keeps the tars from one time to the next: `count` JPEG files of 1024 x 1024, quality 90, cut from the
 photographs given or those that the demo has gathered, else drawn with a photograph's spectrum. `--ours` is the command
-line to time; it prints a JSON line with `seconds` and `pictures`, and may name {tars}, {size}, {batch} and {cores}.
+line to time; it prints a JSON line with `seconds` and `pictures`, and may name {tars}, {size}, {batch}, {count} and
+{cores}. Add --full there to decode every JPEG whole.
 
 Both make batches of four [4, 3, 768, 768] float32 of every picture. The peer decodes with Pillow, then ToTensor, Resize
 (bilinear, antialias) and CenterCrop, in as many workers of torch's DataLoader as is fastest on so many cores, tried first.
@@ -197,7 +198,7 @@ def main() -> None:
     parser.add_argument("folder", type=pathlib.Path, nargs="?", default=pathlib.Path(".bench/data"))
     parser.add_argument("--photographs", type=pathlib.Path, default=pathlib.Path(".demo/photographs"))
     parser.add_argument("--command", default=".build/release/cascade-bench")
-    parser.add_argument("--ours", default="{command} pictures {tars} --size {size} --batch {batch}")
+    parser.add_argument("--ours", default="{command} data {tars} --size {size} --batch {batch} --samples {count} --workers {cores} --float")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--size", type=int, default=768)
     parser.add_argument("--pairs", type=int, default=5)
@@ -211,16 +212,17 @@ def main() -> None:
         print(json.dumps(peer([str(tar) for tar in tars], options.size, options.peer)))
         return
 
-    def ours(cores: int, some: list[pathlib.Path] = tars) -> str:
-        names = " ".join(shlex.quote(str(tar)) for tar in some)
+    def ours(cores: int) -> str:
+        names = " ".join(shlex.quote(str(tar)) for tar in tars)
         return options.ours.format(
-            command=options.command, tars=names, size=options.size, batch=BATCH, cores=cores)
+            command=options.command, tars=names, size=options.size, batch=BATCH, count=options.count, cores=cores)
 
     theirs = [sys.executable, __file__, str(options.folder), "--photographs", str(options.photographs)]
     theirs += ["--count", str(options.count), "--size", str(options.size), "--peer"]
     print(f"{options.count} pictures, {'photographs' if photographs else 'drawn'}, {SIDE} to {options.size}", flush=True)
-    if " pictures " in options.ours:
-        largest, mean = differences(ours(1, tars[:1]), tars, options.size)
+    if options.ours.startswith("{command} "):
+        pictures = f"{options.command} pictures {shlex.quote(str(tars[0]))} --size {options.size}"
+        largest, mean = differences(pictures, tars, options.size)
         print(f"ours and the peer's differ by at most {largest:.0f}/255, on average {mean:.4f}/255", flush=True)
     for cores in options.cores:
         trials = {workers: report([*theirs, str(workers)], cores)["seconds"] for workers in range(cores + 1)}

@@ -1,4 +1,4 @@
-"""Times our LoRA update and the peer's in alternation, and prints the ratios pair by pair: `make bench`.
+"""Times our LoRA update and the peer's in alternation, and prints the ratios pair by pair: `make bench-lora`.
 
     python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench [--pairs 10] [--updates 1] [--threads 2]
 
