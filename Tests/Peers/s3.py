@@ -8,6 +8,7 @@ shards of a configuration; each sample's JSON has its number, so that a filter t
 import argparse
 import io
 import json
+import logging
 import os
 import random
 import socket
@@ -23,6 +24,8 @@ from pathlib import Path
 os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "3"
 import boto3  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 RIGHTS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 CONFIGURATION = """
