@@ -6,6 +6,7 @@ import Generation
 import Images
 import Loading
 import Shards
+import Synchronization
 import Telemetry
 import Torch
 
@@ -18,6 +19,14 @@ struct RecipeParts {
     let shards: [Shard]
     let loading: ModelLoading
     let loop: TrainLoop
+    /// Tells the shards' client when nobody waits for it any more.
+    private let reading = Reading()
+
+    private final class Reading: Sendable {
+        private let over = Atomic<Bool>(false)
+        var isOver: Bool { over.load(ordering: .relaxed) }
+        func end() { over.store(true, ordering: .relaxed) }
+    }
 
     init(_ run: RunConfiguration, _ options: RunOptions, _ console: Console) throws {
         self.run = run
@@ -27,7 +36,9 @@ struct RecipeParts {
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
         buckets = try AspectBuckets(size: run.data.imageSize, ratios: run.data.aspectRatios)
         do {
-            shards = try resolveShards(run.data.webdatasetPath, access: run.data.access(options.shardAccess))
+            var access = run.data.access(options.shardAccess)
+            access.client.isCancelled = { [reading, asked = access.client.isCancelled] in reading.isOver || asked() }
+            shards = try resolveShards(run.data.webdatasetPath, access: access)
         } catch var failure as Failure {
             failure.place = failure.place ?? run.places.data
             throw failure
@@ -71,9 +82,9 @@ struct RecipeParts {
                 PreparedStore(salt: cache.salt) { filters ? nil : cache.folder.read($0) }
             }
             // A run that goes on keeps the order of samples it began with.
-            return try BatchLoader(
-                shards: shards, preparation: preparation, options: run.loaderOptions(seed: state.seed ?? loop.seed),
-                from: state)
+            var loading = run.loaderOptions(seed: state.seed ?? loop.seed)
+            loading.willStop = { [reading] in reading.end() }
+            return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)
         }
         if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache
         {

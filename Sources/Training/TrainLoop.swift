@@ -64,7 +64,17 @@ struct TrainLoop {
         while progress.updates < last && !Interruption.isRequested {
             let began = Self.now()
             let update = progress.updates + 1
-            let (raw, waited) = try accumulate(task, loader, update, &progress)
+            let raw, waited: Double
+            let before = (loader: progress.loader, losses: task.learners.map { $0.running.means })
+            do {
+                (raw, waited) = try accumulate(task, loader, update, &progress)
+            } catch is CancellationError where Interruption.isRequested {
+                // The data did not come in time to finish this update: as if it had not begun.
+                try optimizer.clearGradients()
+                progress.loader = before.loader
+                for (learner, means) in zip(task.learners, before.losses) { try learner.running.restore(means) }
+                break
+            }
             let norm = try optimizer.clipGradients(to: run.gradientClip)
             guard raw.isFinite, norm.isFinite else {
                 try optimizer.clearGradients()

@@ -131,6 +131,48 @@ extension TrainingRuns {
             }
         }
 
+        @Test func `a run that waits for data in vain ends at a signal, and goes on as if it had not waited`() async {
+            await #expect(processExitsWith: .success) {
+                let data = [UInt8](try Data(contentsOf: URL(fileURLWithPath: TinyWorld.shared().data)))
+                let hasStalled = Atomic<Bool>(false)
+                let isWell = Atomic<Bool>(false)
+                let counter = Counter()
+                let server = try LoopbackServer { request in
+                    var reply = request.reply(data)
+                    // The first answer is to the question whether the shard is there, the second an epoch.
+                    if counter.next() > 1, !isWell.load(ordering: .relaxed) {
+                        reply.stallAfter = reply.body.count / 2
+                        hasStalled.store(true, ordering: .relaxed)
+                    }
+                    return reply
+                }
+                var options = RunOptions()
+                options.shardAccess.client.isCancelled = { Interruption.isRequested }
+                let changes = [
+                    "webdataset_path": "\(server.address)/data.tar", "batch_size": "4", "grad_accum_steps": "2",
+                    "cache_in_memory": "false", "shuffle_buffer": "4", "updates": "12",
+                ]
+                let run = try Run(.lora)
+                Thread {
+                    while !hasStalled.load(ordering: .relaxed) { usleep(2000) }
+                    // What was read before the stall becomes updates first.
+                    usleep(1_500_000)
+                    kill(getpid(), SIGTERM)
+                }.start()
+                let outcome = try #require(try run(changes, options: options))
+                #expect(!outcome.isComplete && outcome.updates >= 1 && outcome.updates < 12)
+
+                isWell.store(true, ordering: .relaxed)
+                // As another process would begin.
+                Interruption.install()
+                #expect(try run(changes, options: options)?.isComplete == true)
+                let whole = try Run(.lora)
+                #expect(try whole(changes, options: options)?.isComplete == true)
+                #expect(try run.bytes(run.weights) == whole.bytes(whole.weights))
+                #expect(try run.metrics() == whole.metrics())
+            }
+        }
+
         @Test func `a signal ends a run early and saves it`() async {
             await #expect(processExitsWith: .success) {
                 let run = try Run(.lora)

@@ -19,6 +19,8 @@ public final class BatchLoader {
         public var cacheBytes = 0
         /// How many bytes samples may have on their way from the reader to a bucket, encoded and decoded.
         public var bytesAhead = 256 << 20
+        /// Called once the loader is to end: whatever the shards' client waits for, it need not any more.
+        public var willStop: @Sendable () -> Void = {}
 
         public init(stream: SampleStream.Options, batchSize: Int, workers: Int = BatchLoader.defaultWorkers) {
             precondition(batchSize > 0 && workers > 0, "a batch has samples, and somebody decodes them")
@@ -43,6 +45,7 @@ public final class BatchLoader {
     private var queues: BucketQueues
     private var threads: [WorkThread] = []
     private var failure: Failure?
+    private let willStop: @Sendable () -> Void
 
     /// What was lost up to the last batch, by reason.
     public var drops: Drops { queues.drops }
@@ -59,6 +62,7 @@ public final class BatchLoader {
         nonisolated(unsafe) let stream = try SampleStream(
             shards: shards, options: options.stream, at: state.position, again: state.waiting)
         queues = BucketQueues(batchSize: options.batchSize, place: shards.first?.name, from: state)
+        willStop = options.willStop
         let work = Work(.init(jobs: options.samplesAhead, bytes: options.bytesAhead))
         self.work = work
         let preparing = StepPreparation(
@@ -85,7 +89,7 @@ public final class BatchLoader {
     /// The next full batch of one bucket.
     ///
     /// - Throws: a failure of the input where an epoch has no sample of use, or the data is not what it was; it stays,
-    ///   so that asking again can't wait for ever.
+    ///   so that asking again can't wait for ever. `CancellationError` where the shards' client gave up waiting.
     public func next() throws -> PictureBatch {
         if let failure { throw failure }
         let clock = ContinuousClock()
@@ -98,6 +102,9 @@ public final class BatchLoader {
                 return batch
             }
             throw Failure.run("the loader of the data has been stopped")
+        } catch let cancellation as CancellationError {
+            failure = .run("the loader of the data has been stopped")
+            throw cancellation
         } catch {
             let failure = error as? Failure ?? .run("the data can't be loaded", got: "\(error)")
             self.failure = failure
@@ -108,6 +115,7 @@ public final class BatchLoader {
     /// Ends the loader's threads and waits for them: no longer than one sample takes.
     public func stop() {
         work.close()
+        willStop()
         for thread in threads { thread.join() }
         threads = []
     }

@@ -92,14 +92,15 @@ public final class SampleStream {
 
     /// The next step; nil once `isStopped` says so, which is asked between two samples that are read.
     ///
-    /// - Throws: a failure of the input where a sample that the position names is no longer there.
+    /// - Throws: a failure of the input where a sample that the position names is no longer there; `CancellationError`
+    ///   where the shards' client gave up waiting, after which the stream is of no more use.
     public func next(isStopped: () -> Bool = { false }) throws -> Step? {
         if again == nil { again = try readWaiting(isStopped) }
         if isStopped() { return nil }
         if let first = again?.popLast() { return .sample(first) }
         while buffer.isEmpty || buffer.count < options.bufferSize && bufferedBytes < options.bufferBytes {
             if isStopped() { return nil }
-            guard let (sample, place) = read() else { break }
+            guard let (sample, place) = try read() else { break }
             if let reason = options.reasonToDrop(sample) {
                 drops.addSample(reason)
             } else {
@@ -144,13 +145,14 @@ public final class SampleStream {
     }
 
     /// The next sample of the epoch that is this rank's, in the order of the shards; nil after the last.
-    private func read() -> (Sample, SamplePlace)? {
+    private func read() throws -> (Sample, SamplePlace)? {
         while position.shard < order.shards.count {
             let shard = order.shards[position.shard]
             let following = order.shards.dropFirst(position.shard + 1).first.map { shards[$0] }
             let reader = self.reader ?? ShardReader(shards: [shards[shard]], after: earlier, before: following)
             self.reader = reader
             let sample = reader.next()
+            if reader.isGivenUp { throw CancellationError() }
             if reader.drops != countedDrops {
                 drops.add(reader.drops.since(countedDrops))
                 countedDrops = reader.drops
@@ -190,6 +192,7 @@ public final class SampleStream {
             for number in 0..<count {
                 if isStopped() { break }
                 guard let sample = reader.next() else {
+                    if reader.isGivenUp { throw CancellationError() }
                     throw StreamOrigin.differs(
                         .init(shards[shard].name), expected: "at least \(count) samples",
                         got: reader.drops.isEmpty ? "\(number)" : "\(number), and \(reader.drops)")

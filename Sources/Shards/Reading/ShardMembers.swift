@@ -4,9 +4,15 @@ import Failures
 protocol ShardMembers: AnyObject {
     /// Why nothing more could be had from where the shard lies; nil where the fault is the shard's own.
     var failure: Failure? { get }
+    /// Whether reading was given up, so that what is missing tells nothing of the shard.
+    var isGivenUp: Bool { get }
     func next() -> ShardStep
     /// The present member's content, at most so many bytes of it.
     func content(limit: Int) -> MemberContent
+}
+
+extension ShardMembers {
+    var isGivenUp: Bool { false }
 }
 
 /// What a step through a shard met.

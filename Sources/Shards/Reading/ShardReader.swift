@@ -10,6 +10,8 @@ public final class ShardReader {
     public static let sampleLimit = 256 << 20
 
     public private(set) var drops = Drops()
+    /// Whether reading was given up, as a client's `isCancelled` asks: what comes afterwards is not what the shards hold.
+    public private(set) var isGivenUp = false
     private var shards: ArraySlice<Shard>
     private var shard: Shard?
     private var members: (any ShardMembers)?
@@ -36,10 +38,13 @@ public final class ShardReader {
 
     /// The next sample, nil after the last.
     public func next() -> Sample? {
-        while true {
+        while !isGivenUp {
             guard let members = members ?? openNext() else { return nil }
             readAhead()
-            switch members.next() {
+            let step = members.next()
+            isGivenUp = members.isGivenUp
+            if isGivenUp { continue }
+            switch step {
             case .member(let name):
                 isInDamage = false
                 if let finished = take(name, from: members) { return finished }
@@ -54,6 +59,7 @@ public final class ShardReader {
                 if let last = finishShard() { return last }
             }
         }
+        return nil
     }
 
     /// Opens the next shard that can be opened; nil when there is none left.
@@ -65,6 +71,9 @@ public final class ShardReader {
                 members = opened
                 isInDamage = false
                 return opened
+            } catch is CancellationError {
+                isGivenUp = true
+                return nil
             } catch let failure as Failure {
                 count(next.isRemote ? failure : nil, else: "shard can't be opened")
             } catch {
@@ -122,6 +131,8 @@ public final class ShardReader {
         case .tooLarge:
             drops.addBroken("sample is larger than \(ShardReader.sampleLimit >> 20) MiB")
         case .damage, .broken:
+            isGivenUp = members.isGivenUp
+            if isGivenUp { return nil }
             drops.addBroken("member is cut off or damaged")
         }
         return finished

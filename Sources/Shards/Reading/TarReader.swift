@@ -34,6 +34,7 @@ final class TarReader: ShardMembers {
                 { Stream.next($0, $1) }, Unmanaged.passUnretained(stream).toOpaque(), &archive, $0, $1)
         }
         if let failure = stream.failure { throw failure }
+        if stream.isGivenUp { throw CancellationError() }
         if status != CASCADE_ARCHIVE_OK { throw Self.noTar(name, message) }
     }
 
@@ -47,6 +48,7 @@ final class TarReader: ShardMembers {
     }
 
     var failure: Failure? { stream?.failure }
+    var isGivenUp: Bool { stream?.isGivenUp ?? false }
 
     func next() -> ShardStep {
         var name: UnsafePointer<CChar>?
@@ -58,7 +60,7 @@ final class TarReader: ShardMembers {
             return name.map { .member(String(memberName: $0)) } ?? .damage("no name")
         case CASCADE_ARCHIVE_END:
             stream?.drain(atMost: Self.mostPadding)
-            return failure.map { .broken("\($0)") } ?? .end
+            return failure.map { .broken("\($0)") } ?? (isGivenUp ? .broken("given up") : .end)
         case CASCADE_ARCHIVE_DAMAGED: return .damage(message)
         default: return .broken(message)
         }
@@ -91,6 +93,7 @@ private final class Stream {
     private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
     /// What ended the source early.
     private(set) var failure: Failure?
+    private(set) var isGivenUp = false
 
     init(_ source: any ByteSource) { self.source = source }
 
@@ -109,13 +112,13 @@ private final class Stream {
     }
 
     private func read() -> Int? {
-        if failure != nil { return nil }
+        if failure != nil || isGivenUp { return nil }
         do {
             return try source.read(into: piece)
         } catch let found as Failure {
             failure = found
         } catch {
-            failure = .run("reading was given up")
+            isGivenUp = true
         }
         return nil
     }
