@@ -80,6 +80,7 @@ let package = Package(
         // Underneath everything
         library("Failures", []),
         library("Files", ["CSHA256", "Failures"]),
+        library("Threads", ["Failures"]),
         library("JSON", ["Files", "Failures"]),
         library("Expressions", ["JSON", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
@@ -88,11 +89,11 @@ let package = Package(
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
-        library("Shards", ["CArchive", "Expressions", "Web", "Settings", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
-        library("Loading", ["CMemory", "Shards", "Images", "JSON", "Files", "Failures"]),
+        library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
 
         // The network and the process that trains it
         library("Layers", ["Weights", "Torch", "Failures"]),
@@ -162,7 +163,7 @@ let package = Package(
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "Web", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Loading", ["Loading", "Shards", "Images", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Loading", ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(

@@ -11,7 +11,7 @@ struct House {
     /// Libraries and executables, lowest first. A target imports from lower lines only.
     static let floors: [[String]] = [
         ["Failures"],
-        ["Files"],
+        ["Files", "Threads"],
         ["JSON"],
         ["Expressions"],
         ["Torch", "LinearAlgebra"],

@@ -1,6 +1,7 @@
 import Failures
 import Synchronization
 import Testing
+import Threads
 
 @testable import Loading
 

@@ -2,7 +2,7 @@ import Failures
 import Glibc
 
 /// A thread that can be waited for.
-struct WorkThread {
+public struct WorkThread: Sendable {
     private let thread: pthread_t
 
     /// The body's place on the way to the thread.
@@ -15,7 +15,7 @@ struct WorkThread {
     private static let stackBytes = 4 << 20
 
     /// - Throws: a failure of the run where the system has no thread left.
-    init(_ run: @escaping @Sendable () -> Void) throws {
+    public init(_ run: @escaping @Sendable () -> Void) throws {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
@@ -36,5 +36,5 @@ struct WorkThread {
     }
 
     /// Waits until the thread has ended; once.
-    func join() { pthread_join(thread, nil) }
+    public func join() { pthread_join(thread, nil) }
 }

@@ -1,3 +1,5 @@
+import Threads
+
 /// Jobs that several threads do at once, and whose results come out in the order in which the jobs went in.
 ///
 /// One thread puts jobs in, any number do them, one takes the results. A job is on its way from when it is put in until

@@ -1,12 +1,12 @@
 import Glibc
 
 /// A lock, and conditions that a thread can wait for while it holds it.
-final class Monitor: @unchecked Sendable {
+public final class Monitor: @unchecked Sendable {
     /// What some threads wait for.
-    final class Condition: @unchecked Sendable {
+    public final class Condition: @unchecked Sendable {
         fileprivate let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-        init() { pthread_cond_init(condition, nil) }
+        public init() { pthread_cond_init(condition, nil) }
 
         deinit {
             pthread_cond_destroy(condition)
@@ -14,27 +14,27 @@ final class Monitor: @unchecked Sendable {
         }
 
         /// Wakes one of the threads that wait.
-        func signal() { pthread_cond_signal(condition) }
+        public func signal() { pthread_cond_signal(condition) }
 
         /// Wakes all of them.
-        func broadcast() { pthread_cond_broadcast(condition) }
+        public func broadcast() { pthread_cond_broadcast(condition) }
     }
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-    init() { pthread_mutex_init(mutex, nil) }
+    public init() { pthread_mutex_init(mutex, nil) }
 
     deinit {
         pthread_mutex_destroy(mutex)
         mutex.deallocate()
     }
 
-    func withLock<Value>(_ body: () throws -> Value) rethrows -> Value {
+    public func withLock<Value>(_ body: () throws -> Value) rethrows -> Value {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
     /// Gives the lock up until the condition is signalled and holds it again afterwards; it may also wake for nothing.
-    func wait(for condition: Condition) { pthread_cond_wait(condition.condition, mutex) }
+    public func wait(for condition: Condition) { pthread_cond_wait(condition.condition, mutex) }
 }
