@@ -82,5 +82,5 @@ ${bold}What to try next:${plain}
   $program lora configs/training/lora_c_tiny.yaml --set updates=200
   $program filter list
   $program tokenize 'a photo of [fernando]' --tokenizer models/clip-tokenizer
-  Put pictures and texts of one name into a folder, pack it, and give it with --set webdataset_path=YOUR.tar.
+  Put pictures and texts of one name into a folder, and give it with --set webdataset_path=FOLDER.
 TEXT
