@@ -72,7 +72,7 @@ let package = Package(
         // Optimised in debug builds too: tests and debuggers pass every picture through it.
         door("CPixels", c: [.unsafeFlags(["-O3"])]),
         door(
-            "COpenCV", libraries: ["opencv_core", "opencv_imgproc"],
+            "COpenCV", libraries: ["opencv_core", "opencv_imgproc", "opencv_saliency"],
             cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
         door("COpenBLAS", libraries: ["dl"]),
         door("CSHA256"),
@@ -118,6 +118,8 @@ let package = Package(
 
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
+        plugIn("EdgeFilter"),
+        plugIn("InpaintFilter", ["COpenCV", "Images"]),
         plugIn("LoRA", ["Files"]),
         plugIn("LearnedTokens"),
 
@@ -129,7 +131,8 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "LoRA",
+                "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
@@ -173,8 +176,9 @@ let package = Package(
         tests(
             "Plugin",
             [
-                "CannyFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings",
-                "Torch", "Images", "JSON", "Files", "Failures", "TestSupport",
+                "CannyFilter", "EdgeFilter", "InpaintFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade",
+                "Layers",
+                "Weights", "Settings", "Torch", "Images", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",

@@ -17,6 +17,13 @@ public protocol ControlFilter: Sendable {
     /// Channels of the condition.
     var channels: Int { get }
 
+    /// What the log should say of this filter, in one line; such as which of two ways it goes.
+    var remark: String? { get }
+
+    /// Opens what the filter needs beside its parameters, such as a model's file, so that a run ends before it begins
+    /// where that is missing. A filter is called without it too.
+    func prepare() throws
+
     /// The condition of pictures.
     /// - Parameters:
     ///   - pictures: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
@@ -25,6 +32,12 @@ public protocol ControlFilter: Sendable {
 }
 
 extension ControlFilter {
+    /// Nothing: most filters have one way.
+    public var remark: String? { nil }
+
+    /// Nothing: most filters need nothing.
+    public func prepare() {}
+
     /// A filter of this kind by its parameters; a mapping, or null for the defaults.
     /// - Throws: a failure of the input that names an unknown or mistyped parameter.
     public static func make(_ parameters: Setting) throws -> Self {

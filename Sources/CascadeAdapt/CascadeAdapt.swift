@@ -1,8 +1,10 @@
 import AdapterKit
 import ArgumentParser
 import CannyFilter
+import EdgeFilter
 import Failures
 import Glibc
+import InpaintFilter
 import LearnedTokens
 import LoRA
 
@@ -13,7 +15,8 @@ public enum CascadeAdapt {
     public static func main(adding filters: [any ControlFilter.Type] = []) -> Never {
         // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
         signal(SIGPIPE, SIG_IGN)
-        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+        let plugIns = PlugIns(
+            filters: [CannyFilter.self, PidiFilter.self, InpaintFilter.self], adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
     }
 

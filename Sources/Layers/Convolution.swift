@@ -8,6 +8,7 @@ public final class Convolution {
         public var kernel: Int
         public var stride = 1
         public var padding = 0
+        public var dilation = 1
         public var groups = 1
         public var bias = true
         public var transposed = false
@@ -38,6 +39,7 @@ public final class Convolution {
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         try x.convolved(
             weight.to(dtype: x.dtype), bias: bias?.to(dtype: x.dtype), stride: configuration.stride,
-            padding: configuration.padding, groups: configuration.groups, transposed: configuration.transposed)
+            padding: configuration.padding, dilation: configuration.dilation, groups: configuration.groups,
+            transposed: configuration.transposed)
     }
 }

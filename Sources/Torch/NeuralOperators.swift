@@ -9,12 +9,12 @@ extension Tensor {
 
     /// A convolution over [B, C, H, W]; weight [out, in / groups, kernel, kernel], or [in, out / groups, …] transposed.
     public func convolved(
-        _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1,
+        _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1,
         transposed: Bool = false
     ) throws -> Tensor {
         try Operators.convolution(
             .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]), .ints([padding, padding]),
-            .ints([1, 1]), .bool(transposed), .ints([0, 0]), .int(groups))
+            .ints([dilation, dilation]), .bool(transposed), .ints([0, 0]), .int(groups))
     }
 
     /// softmax(q·kᵀ / √width)·v with q, k, v [B, heads, tokens, width]; `mask` adds to the scores.
@@ -66,10 +66,21 @@ extension Tensor {
         try Operators.adaptiveAveragePool(.tensor(self), .ints([1, 1]))
     }
 
+    /// The largest of each square of `side` pixels of [B, C, H, W], squares side by side; what is left over goes.
+    public func maxPooled(_ side: Int) throws -> Tensor {
+        try Operators.maxPool(
+            .tensor(self), .ints([side, side]), .ints([side, side]), .ints([0, 0]), .ints([1, 1]), .bool(false))
+    }
+
     /// Bilinear resize of [B, C, H, W].
     public func resized(height: Int, width: Int, alignCorners: Bool, antialias: Bool = false) throws -> Tensor {
         let op = antialias ? Operators.bilinearAntialiased : Operators.bilinear
         return try op(.tensor(self), .ints([height, width]), .bool(alignCorners))
+    }
+
+    /// Resize of [B, C, H, W] by the nearest element, that at the corner of what it covers.
+    public func resizedToNearest(height: Int, width: Int) throws -> Tensor {
+        try Operators.nearest(.tensor(self), .ints([height, width]), .none, .none)
     }
 
     /// Bicubic resize of [B, C, H, W] that averages over what it leaves out, corners not aligned.

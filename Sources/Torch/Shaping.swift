@@ -48,6 +48,11 @@ extension Tensor {
         try Operators.replicationPad(.tensor(self), .ints([count, count, count, count]))
     }
 
+    /// Mirrors `count` elements of [B, C, H, W] at each border, which is not repeated itself.
+    public func paddedByReflection(_ count: Int) throws -> Tensor {
+        try Operators.reflectionPad(.tensor(self), .ints([count, count, count, count]))
+    }
+
     public func flipped(_ dimensions: [Int]) throws -> Tensor { try Operators.flip(.tensor(self), .ints(dimensions)) }
     public func repeated(_ counts: [Int]) throws -> Tensor { try Operators.repeat(.tensor(self), .ints(counts)) }
 

@@ -22,6 +22,8 @@ public enum ControlNetRecipe {
         let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
         try fields.finish()
         let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
+        try filter.prepare()
+        if let remark = filter.remark { console.log("\(own.filter): \(remark)") }
 
         // Load.
         let parts = try RecipeParts(run, options, console)

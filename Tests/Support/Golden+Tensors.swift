@@ -1,3 +1,4 @@
+import JSON
 import Layers
 import Torch
 
@@ -19,6 +20,14 @@ extension Golden {
         let stored = self.part(part)
         return StoredParameters(
             name: path, available: Array(stored.keys), ignoring: ignoring, lookUp: { try stored[$0]?.made() })
+    }
+
+    /// A tensor drawn from its name for each of the shapes, by key, that the golden's `shapes` (JSON) lists.
+    public func drawnTensors() throws -> [(name: String, tensor: Torch.Tensor)] {
+        try (JSON.parse(metadata["shapes"] ?? "{}", file: path).objectValue ?? .init()).map { member in
+            let shape = member.value.arrayValue?.compactMap(\.intValue) ?? []
+            return (member.key, try Torch.Tensor(drawn(member.key, shape: shape), shape: shape))
+        }
     }
 
     /// Every parameter drawn from its name, and batch norms' statistics by their layer's scale in this file.

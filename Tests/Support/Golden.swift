@@ -39,9 +39,12 @@ public struct Golden: Sendable {
     /// The arch as JSON, as `forward --arch` takes it.
     public var arch: String { metadata["arch"] ?? "{}" }
 
+    /// The path of a file of `Tests/Goldens`.
+    public static func file(_ name: String) -> String { "\(folder)/\(name)" }
+
     /// Reads `Tests/Goldens/NAME.safetensors`; throws where it is missing or no safetensors file.
     public init(_ name: String) throws {
-        path = Self.folder + "/\(name).safetensors"
+        path = Self.file("\(name).safetensors")
         let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         guard data.count >= 8 else { throw Failure.input("golden is cut short", at: .init(path)) }
         let headerSize = data.withUnsafeBytes { Int($0.loadUnaligned(as: UInt64.self)) }

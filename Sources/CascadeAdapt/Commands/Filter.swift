@@ -99,6 +99,7 @@ struct FilterApply: Action {
         }
         let preview = PlanarPicture(width: shape[3], height: shape[2], values: try made.preview.values())
         try preview.picture().write(to: output)
+        if let remark = filter.remark { machine.output.note("\(name): \(remark)") }
         machine.output.note("\(name): condition \(made.condition.shape), preview in \(output)")
     }
 }

@@ -5,6 +5,7 @@
 
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+#include <opencv2/saliency.hpp>
 
 namespace {
 
@@ -55,6 +56,24 @@ extern "C" CascadeCVStatus cascade_canny(
         if (found.data == edges) return CASCADE_CV_OK;
         say(error, error_size, "OpenCV did not write into the buffer it was given");
         return CASCADE_CV_FAILED;
+    });
+}
+
+extern "C" CascadeCVStatus cascade_fine_grained_saliency(
+    const uint8_t *rgb, size_t height, size_t width, float *map, char *error, size_t error_size) {
+    const CascadeCVStatus size = check_size(height, width, error, error_size);
+    if (size != CASCADE_CV_OK) return size;
+    return guarded(error, error_size, [&] {
+        const cv::Mat picture(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
+        cv::Mat ordered, found;
+        cv::cvtColor(picture, ordered, cv::COLOR_RGB2BGR);
+        if (!cv::saliency::StaticSaliencyFineGrained::create()->computeSaliency(ordered, found) ||
+            found.type() != CV_32FC1 || found.size() != picture.size()) {
+            say(error, error_size, "OpenCV gave no map of the picture's size");
+            return CASCADE_CV_FAILED;
+        }
+        found.copyTo(cv::Mat(int(height), int(width), CV_32FC1, map));
+        return CASCADE_CV_OK;
     });
 }
 

@@ -22,6 +22,11 @@ CascadeCVStatus cascade_canny(
     const uint8_t *rgb, size_t height, size_t width, double low, double high, uint8_t *edges, char *error,
     size_t error_size);
 
+/// The fine-grained static saliency of an interleaved 8-bit RGB picture, as OpenCV's `StaticSaliencyFineGrained` makes
+/// it of the same in BGR. `map` takes height * width numbers, 0 to 1.
+CascadeCVStatus cascade_fine_grained_saliency(
+    const uint8_t *rgb, size_t height, size_t width, float *map, char *error, size_t error_size);
+
 /// The width in pixels of a line of ASCII as `cascade_write_line` writes it.
 CascadeCVStatus cascade_line_width(const char *text, double scale, size_t *width, char *error, size_t error_size);
 

@@ -1,0 +1,89 @@
+import AdapterKit
+import Failures
+import Settings
+import Torch
+
+/// Soft edges of a picture by PiDiNet, widened by a random disc and cut at a random height.
+///
+/// Behaves as the reference's filter of this name in `modules/controlnet.py`.
+public struct PidiFilter: ControlFilter {
+    public static let name = "PidiFilter"
+
+    public static let parameters = [
+        FilterParameter(
+            "resize", type: "whole number or null", default: "224",
+            "side of the square in which edges are looked for; null looks in the picture as it is"),
+        FilterParameter(
+            "dilation_kernels", type: "list of whole numbers", default: "[0, 3, 5, 7, 9]",
+            "widths of the disc that edges are widened by, one drawn for each batch; 0 leaves them, one number is fixed"
+        ),
+        FilterParameter(
+            "binarize", type: "true or false", default: "true", "whether edges are made 0 and 1, at a threshold"),
+        FilterParameter(
+            "threshold", type: "number or list of two", default: "[0.05, 0.7]",
+            "range from which the threshold is drawn for each batch; one number is fixed"),
+        FilterParameter(
+            "weights", type: "path or null", default: "null",
+            "PiDiNet's weights; null is table5_pidinet.pth where models lie, which `models get pidinet` gets"),
+    ]
+
+    /// Side of the square in which edges are looked for; nil leaves the picture as it is.
+    public let resize: Int?
+    public let dilationKernels: [Int]
+    public let binarize: Bool
+    /// Lowest and highest threshold.
+    public let threshold: ClosedRange<Double>
+    private let model: FilterModel<PiDiNet>
+
+    public init(parameters fields: inout Fields) throws {
+        let isOff = fields.setting["resize"]?.isNull ?? false
+        let side: Int = try fields.value("resize", default: 224, .within(PiDiNet.leastSide...8192))
+        resize = isOff ? nil : side
+        let kernels = Requirement<OneOrMore<Int>>(
+            "of 0 and from \(Dilation.sides.lowerBound) to \(Dilation.sides.upperBound), at least one"
+        ) { !$0.elements.isEmpty && $0.elements.allSatisfy { $0 == 0 || Dilation.sides.contains($0) } }
+        dilationKernels = try fields.optional("dilation_kernels", kernels)?.elements ?? [0, 3, 5, 7, 9]
+        binarize = try fields.value("binarize", default: true)
+        threshold = try fields.range("threshold", default: 0.05...0.7)
+        model = FilterModel("pidinet", path: try fields.optional("weights")) { try PiDiNet(file: $0) }
+    }
+
+    public var channels: Int { 1 }
+
+    public func prepare() throws { _ = try model.network() }
+
+    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let network = try model.network()
+        // Both are drawn whatever is fixed, so that fixing one leaves the other as it was.
+        let draws = try generator.uniform([2]).values(as: Double.self)
+        let kernel = dilationKernels[min(Int(draws[0] * Double(dilationKernels.count)), dilationKernels.count - 1)]
+        let height = threshold.value(at: draws[1])
+
+        // One by one: a picture's edges are then the same in every batch.
+        let conditions = try withoutGradients {
+            try (0..<pictures.size(0)).map { index in
+                let picture = try pictures.sliced(0, index..<index + 1)
+                var edges = try network(small(picture))  // [1, 1, h, w]
+                if kernel > 0 { edges = try Dilation.dilated(edges, side: kernel) }
+                // Above and not at the threshold.
+                if binarize { edges = try (height - edges).isBelow(0).to(dtype: .float32) }
+                return try edges.resized(height: picture.size(2), width: picture.size(3), alignCorners: false)
+            }
+        }
+        let condition = try Tensor.concatenated(conditions, dimension: 0)
+        return ControlCondition(condition: condition, preview: try condition.repeated([1, 3, 1, 1]))
+    }
+
+    /// The picture in which edges are looked for.
+    private func small(_ picture: Tensor) throws -> Tensor {
+        if let resize { return try picture.resized(height: resize, width: resize, alignCorners: false) }
+        let sides = picture.shape.suffix(2)
+        guard sides.allSatisfy({ $0 >= PiDiNet.leastSide }) else {
+            throw Failure.input(
+                "the picture is too small for edges to be found in it as it is",
+                expected: "at least \(PiDiNet.leastSide) pixels a side", got: "\(sides[3]) x \(sides[2])",
+                advice: "set `resize` of \(Self.name)")
+        }
+        return picture
+    }
+}

@@ -1,0 +1,85 @@
+import AdapterKit
+import Settings
+import Torch
+
+/// A picture from which what matters is cut out, or all the rest, and the mask of what was cut.
+///
+/// Behaves as the reference's filter of this name in `modules/controlnet.py`.
+public struct InpaintFilter: ControlFilter {
+    public static let name = "InpaintFilter"
+
+    public static let parameters = [
+        FilterParameter(
+            "threshold", type: "number or list of two", default: "[0.04, 0.4]",
+            "range from which the saliency is drawn, for each batch, above which a place is cut out; one number is"
+                + " fixed; `thresold` is read too"),
+        FilterParameter(
+            "p_outpaint", type: "number", default: "0.4",
+            "how likely all but that is cut out instead, drawn for each batch; 0 and 1 are fixed"),
+        FilterParameter(
+            "saliency", type: "path or null", default: "null",
+            "weights of the reference's saliency network (`models get saliency`); null is OpenCV's fine-grained"
+                + " saliency, which needs none"),
+        FilterParameter(
+            "mask", type: "path or null", default: "null",
+            "a picture that says what to cut out, in white, of every picture; nothing is drawn then"),
+    ]
+
+    /// Lowest and highest threshold.
+    public let threshold: ClosedRange<Double>
+    public let outpaintProbability: Double
+    let saliency: Saliency
+    private let mask: GivenMask?
+
+    public init(parameters fields: inout Fields) throws {
+        // Configurations of the reference spell it so.
+        let spelling = fields.contains("thresold") && !fields.contains("threshold") ? "thresold" : "threshold"
+        threshold = try fields.range(spelling, default: 0.04...0.4)
+        outpaintProbability = try fields.value("p_outpaint", default: 0.4, .within(0...1))
+        let path: String? = try fields.optional("saliency")
+        saliency =
+            path.map { path in .network(FilterModel("saliency", path: path) { try SaliencyNetwork(file: $0) }) }
+            ?? .fineGrained
+        mask = try fields.optional("mask").map { try GivenMask($0) }
+    }
+
+    public var channels: Int { 4 }
+
+    public func prepare() throws {
+        if case .network(let model) = saliency, mask == nil { _ = try model.network() }
+    }
+
+    public var remark: String? {
+        if mask != nil { return "the mask is given" }
+        return switch saliency {
+        case .network: "saliency is that of the reference's network"
+        case .fineGrained: "saliency is OpenCV's fine-grained one, for `saliency` names no weights"
+        }
+    }
+
+    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let draws = try generator.uniform([2]).values(as: Double.self)
+        let height = threshold.value(at: draws[0])
+        let isOutpainting = draws[1] < outpaintProbability
+        // One by one: a picture's mask is then the same in every batch.
+        let masks = try withoutGradients {
+            try (0..<pictures.size(0)).map { index in
+                try hole(in: pictures.sliced(0, index..<index + 1), above: height, isOutpainting)
+            }
+        }
+        let mask = try Tensor.concatenated(masks, dimension: 0)
+        // White where it is cut out.
+        let kept = try pictures * (1 - mask) + mask
+        return ControlCondition(condition: try .concatenated([kept, mask], dimension: 1), preview: kept)
+    }
+
+    /// What is cut out of a picture [1, 3, H, W]: [1, 1, H, W] of 0 and 1.
+    private func hole(in picture: Tensor, above threshold: Double, _ isOutpainting: Bool) throws -> Tensor {
+        let (height, width) = (picture.size(2), picture.size(3))
+        if let mask { return try mask.sized(height: height, width: width) }
+        var matters = try (threshold - saliency(picture)).isBelow(0).to(dtype: .float32)
+        if isOutpainting { matters = try 1 - matters }
+        let sized = try matters.resizedToNearest(height: height, width: width)
+        return try (0.5 - GaussianBlur.blurred(sized, kernel: 141)).isBelow(0).to(dtype: .float32)
+    }
+}

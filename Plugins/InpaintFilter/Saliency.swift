@@ -1,0 +1,53 @@
+import AdapterKit
+import COpenCV
+import Failures
+import Torch
+
+/// What tells what matters in a picture.
+enum Saliency: Sendable {
+    /// The reference's network, from the user's file.
+    case network(FilterModel<SaliencyNetwork>)
+    /// OpenCV's fine-grained saliency (Montabone and Soto 2010), which needs no model.
+    case fineGrained
+
+    /// The short side of the picture that is looked at.
+    static let shortSide = 240
+    /// A long side beyond this is squeezed, or a picture of one row would grow without end.
+    static let longestSide = 16 * shortSide
+
+    /// How much each place of a picture matters, in 0...1.
+    /// - Parameter picture: [1, 3, H, W], RGB in 0...1.
+    /// - Returns: [1, 1, h, w], an eighth of the size looked at.
+    func callAsFunction(_ picture: Tensor) throws -> Tensor {
+        let (height, width) = Self.size(height: picture.size(2), width: picture.size(3))
+        let small = try picture.resized(height: height, width: width, alignCorners: false, antialias: true)
+        switch self {
+        case .network(let model): return try model.network()(small)
+        case .fineGrained:
+            let map = try fineGrained(small.clamped(min: 0, max: 1))
+            return try map.resized(height: height / 8, width: width / 8, alignCorners: false, antialias: true)
+        }
+    }
+
+    /// The size looked at: as torchvision's `resize` to a short side cuts the long one to a whole number.
+    static func size(height: Int, width: Int) -> (height: Int, width: Int) {
+        let long = min(longestSide, Int(Double(shortSide) * Double(max(height, width)) / Double(min(height, width))))
+        return height < width ? (shortSide, long) : (long, shortSide)
+    }
+
+    /// [1, 3, H, W] to [1, 1, H, W].
+    private func fineGrained(_ picture: Tensor) throws -> Tensor {
+        let (height, width) = (picture.size(2), picture.size(3))
+        // Truncated and not rounded, as a cast in numpy does.
+        let bytes = try (picture * 255).to(dtype: .uint8).permuted([0, 2, 3, 1]).contiguous()
+        var map = [Float](repeating: 0, count: height * width)
+        let (status, message) = bytes.withBytes { rgb in
+            withErrorMessage { error, size in
+                cascade_fine_grained_saliency(
+                    rgb.bindMemory(to: UInt8.self).baseAddress, height, width, &map, error, size)
+            }
+        }
+        guard status == CASCADE_CV_OK else { throw Failure.input("no saliency could be found: \(message)") }
+        return try Tensor(map, shape: [1, 1, height, width])
+    }
+}
