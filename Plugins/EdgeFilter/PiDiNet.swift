@@ -10,9 +10,9 @@ import Weights
 final class PiDiNet: @unchecked Sendable {
     struct Configuration {
         /// Channels of the first group, C: 60 in the published file, 30 and 20 in the paper's smaller networks.
-        var width = 60
+        let width: Int
         /// Channels of the modules beside the backbone: 24, 12 and 8.
-        var dilatedWidth = 24
+        let dilatedWidth: Int
 
         /// What the shapes in a file say.
         init(of file: any NamedTensors, prefix: String) throws {

@@ -38,7 +38,7 @@ public final class FilterModel<Network: Sendable>: Sendable {
         guard let known else { throw Failure.input("the filter's model file is missing", at: given.map { .init($0) }) }
         let path = given ?? "models/\(known.place)"
         throw Failure.input(
-            "the filter's model file is missing (\(known.description); \(known.licence))", at: .init(path),
+            "the filter's model file is missing (\(known.description); licence: \(known.licence))", at: .init(path),
             expected: known.place + (given == nil ? " there or in the cache of the Hugging Face hub" : ""),
             advice: "cascade-adapt models get \(known.name)\(given == nil ? "" : " -o \(path)")")
     }

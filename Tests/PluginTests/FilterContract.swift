@@ -14,24 +14,25 @@ private let plugIns = PlugIns(filters: [CannyFilter.self, PidiFilter.self, Inpai
 @Suite struct FilterContract {
     static let names = plugIns.filters.map { $0.name }
 
-    /// What a filter needs that tests must give it: a model's file, small and random.
-    private static let needed = [
-        "PidiFilter": ["weights": Golden.file("pidinet_narrow.pth")]
-    ]
-
-    private func filter(_ name: String, _ parameters: [String: String] = [:]) throws -> any ControlFilter {
-        let parameters = parameters.merging(Self.needed[name] ?? [:]) { $1 }
-        let text = "{" + parameters.map { "\($0): \($1)" }.joined(separator: ", ") + "}"
-        return try plugIns.filter(name, parameters: .parse(text, file: "filter.yaml"))
+    /// The files that filters cannot do without.
+    private func needs(_ name: String) throws -> [String: String] {
+        name == "PidiFilter" ? ["weights": Golden.file("pidinet_narrow.pth")] : [:]
     }
 
-    /// Pictures with straight edges and a gradient, all different.
+    /// A filter with what it needs and further parameters, as in a YAML mapping without its braces.
+    private func filter(_ name: String, _ parameters: String = "") throws -> any ControlFilter {
+        let written = try [parameters].filter { !$0.isEmpty } + needs(name).map { "\($0): \($1)" }
+        return try plugIns.filter(
+            name, parameters: .parse("{" + written.joined(separator: ", ") + "}", file: "filter.yaml"))
+    }
+
+    /// Pictures with straight edges and a gradient, all of different shape and brightness.
     private func pictures(_ count: Int, _ height: Int, _ width: Int) throws -> Tensor {
         let values = (0..<count * 3 * height * width).map { index -> Float in
             let (x, y) = (index % width, index / width % height)
             let (channel, picture) = (index / (width * height) % 3, index / (3 * width * height))
             let isInside = x > width / 4 + picture && x < width * 3 / 4 && y > height / 4 && y < height * 2 / 3
-            return isInside ? 0.9 - 0.1 * Float(channel) : 0.3 * Float(x) / Float(width)
+            return isInside ? 0.9 - 0.1 * Float(channel) - 0.05 * Float(picture) : 0.3 * Float(x) / Float(width)
         }
         return try Tensor(values, shape: [count, 3, height, width])
     }
@@ -80,6 +81,20 @@ private let plugIns = PlugIns(filters: [CannyFilter.self, PidiFilter.self, Inpai
         #expect(try (whole.selected(0, 0) - whole.selected(0, 2)).abs().sum().item() > 0)
     }
 
+    @Test(arguments: names)
+    func threadsShareAFilter(name: String) async throws {
+        let (filter, values) = (try filter(name), try pictures(1, 48, 64).values(as: Float.self))
+        @Sendable func condition() throws -> [Float] {
+            try filter(Tensor(values, shape: [1, 3, 48, 64]), generator: Generator(seed: 4)).condition.values()
+        }
+        let made = try await withThrowingTaskGroup(of: [Float].self) { group in
+            for _ in 0..<4 { group.addTask { try condition() } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        let alone = try condition()
+        #expect(made.count == 4 && made.allSatisfy { $0 == alone })
+    }
+
     /// The parameters that a filter lists for people.
     private func listed(_ name: String) -> [FilterParameter] {
         plugIns.filters.first { $0.name == name }?.parameters ?? []
@@ -88,9 +103,7 @@ private let plugIns = PlugIns(filters: [CannyFilter.self, PidiFilter.self, Inpai
     @Test(arguments: names)
     func anUnknownParameterIsRefusedWithTheNearestName(name: String) throws {
         for parameter in listed(name).map(\.name) {
-            let failure = try #require(throws: Failure.self) {
-                try plugIns.filter(name, parameters: .parse("{\(parameter)x: 1}", file: "filter.yaml"))
-            }
+            let failure = try #require(throws: Failure.self) { try filter(name, "\(parameter)x: 1") }
             #expect(failure.blame == .input && failure.what.contains("\(parameter)x"))
             #expect(failure.place == .init("filter.yaml", line: 1, column: 2))
             #expect(failure.advice?.contains("\"\(parameter)\"") == true)
@@ -100,7 +113,9 @@ private let plugIns = PlugIns(filters: [CannyFilter.self, PidiFilter.self, Inpai
     @Test(arguments: names)
     func theDefaultsListedAreTheDefaults(name: String) throws {
         let pictures = try pictures(1, 48, 64)
-        let defaults = Dictionary(listed(name).map { ($0.name, $0.defaultValue) }) { $1 }
+        let needs = try needs(name)
+        let defaults = listed(name).filter { needs[$0.name] == nil }.map { "\($0.name): \($0.defaultValue)" }
+            .joined(separator: ", ")
         let (written, plain) = (try filter(name, defaults), try filter(name))
         let stated = try written(pictures, generator: Generator(seed: 3)).condition
         let unstated = try plain(pictures, generator: Generator(seed: 3)).condition
