@@ -118,6 +118,8 @@ let package = Package(
 
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
+        plugIn("QRFilter", ["COpenCV"]),
+        plugIn("SuperResolutionFilter", ["Files"]),
         plugIn("LoRA", ["Files"]),
         plugIn("LearnedTokens"),
 
@@ -129,7 +131,9 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "LoRA", "LearnedTokens", argumentParser,
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+                "LearnedTokens",
+                argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
@@ -173,8 +177,9 @@ let package = Package(
         tests(
             "Plugin",
             [
-                "CannyFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings",
-                "Torch", "Images", "JSON", "Files", "Failures", "TestSupport",
+                "CannyFilter", "QRFilter", "SuperResolutionFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade",
+                "Layers", "Weights", "Settings", "Torch", "Images", "COpenCV", "JSON", "Files", "Failures",
+                "TestSupport",
             ]),
         tests(
             "Training",

@@ -5,6 +5,8 @@ import Failures
 import Glibc
 import LearnedTokens
 import LoRA
+import QRFilter
+import SuperResolutionFilter
 
 /// The command `cascade-adapt`, for a program of two lines.
 public enum CascadeAdapt {
@@ -13,7 +15,9 @@ public enum CascadeAdapt {
     public static func main(adding filters: [any ControlFilter.Type] = []) -> Never {
         // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
         signal(SIGPIPE, SIG_IGN)
-        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+        let plugIns = PlugIns(
+            filters: [CannyFilter.self, QRFilter.self, SRFilter.self, SREffnetFilter.self],
+            adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
     }
 

@@ -7,7 +7,8 @@ import Testing
         .deletingLastPathComponent()
 
     static let house = House(
-        doors: ["CTorch", "CTorchEngine", "CYAML", "COpenCV"], plugIns: ["CannyFilter", "LoRA", "LearnedTokens"])
+        doors: ["CTorch", "CTorchEngine", "CYAML", "COpenCV"],
+        plugIns: ["CannyFilter", "QRFilter", "SuperResolutionFilter", "LoRA", "LearnedTokens"])
 
     @Test func everyFileKeepsTheDirection() throws {
         let tree = try SourceTree(root: Self.root)
