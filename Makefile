@@ -43,6 +43,7 @@ bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's 
 parity: build .venv/ready ## every part beside its peer, on random configurations
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/parity_filters.py --command .build/release/cascade-adapt
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt

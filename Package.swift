@@ -120,6 +120,8 @@ let package = Package(
         plugIn("CannyFilter", ["COpenCV"]),
         plugIn("EdgeFilter"),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
+        plugIn("QRFilter", ["COpenCV"]),
+        plugIn("SuperResolutionFilter", ["Files"]),
         plugIn("LoRA", ["Files"]),
         plugIn("LearnedTokens"),
 
@@ -131,8 +133,8 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "LoRA",
-                "LearnedTokens", argumentParser,
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter",
+                "SuperResolutionFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
@@ -176,9 +178,9 @@ let package = Package(
         tests(
             "Plugin",
             [
-                "CannyFilter", "EdgeFilter", "InpaintFilter", "LoRA", "LearnedTokens", "AdapterKit", "Cascade",
-                "Layers",
-                "Weights", "Settings", "Torch", "Images", "JSON", "Files", "Failures", "TestSupport",
+                "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+                "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "Images",
+                "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",

@@ -7,6 +7,8 @@ import Glibc
 import InpaintFilter
 import LearnedTokens
 import LoRA
+import QRFilter
+import SuperResolutionFilter
 
 /// The command `cascade-adapt`, for a program of two lines.
 public enum CascadeAdapt {
@@ -16,7 +18,10 @@ public enum CascadeAdapt {
         // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
         signal(SIGPIPE, SIG_IGN)
         let plugIns = PlugIns(
-            filters: [CannyFilter.self, PidiFilter.self, InpaintFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+            filters: [
+                CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self,
+                SREffnetFilter.self,
+            ], adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
     }
 

@@ -90,13 +90,8 @@ struct ModelLoading {
     }
 
     func encoders() throws -> Encoders {
-        let effnetStore = ParameterStore(
-            from: StoredParameters(
-                try weights(.effnet, run.effnetPath, at: run.places.effnet),
-                ignoring: BatchStatistics.isCounter),
-            device: device)
-        let effnet = try EffNetEncoder(EffNetEncoder.Configuration(), effnetStore.root)
-        try effnetStore.finish()
+        let effnet = try EffNetEncoder.load(
+            try weights(.effnet, run.effnetPath, at: run.places.effnet), device: device)
         let previewer = try Previewer.load(
             try weights(.previewer, run.previewerPath, at: run.places.previewer), device: device)
         return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder(), pictures: try pictureEncoder())

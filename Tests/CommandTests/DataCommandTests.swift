@@ -94,6 +94,23 @@ private func square(_ side: Int) -> Picture {
             ])
     }
 
+    @Test func `list needs no model files`() throws {
+        let list = try expectSuccess(["filter", "list"])
+        for name in ["QRFilter", "SRFilter", "SREffnetFilter  (channels of the condition: 16)"] {
+            #expect(list.contains(name))
+        }
+    }
+
+    @Test func `apply says how to get a model file that is missing`() throws {
+        let scratch = try Scratch()
+        try square(64).write(to: scratch["in.png"])
+        try expectRefusal(
+            [
+                "filter", "apply", "SREffnetFilter", scratch["in.png"], "-o", scratch["o.png"], "--params",
+                "{effnet_checkpoint_path: \(scratch["effnet_encoder.safetensors"])}",
+            ], saying: "effnet_checkpoint_path", "cascade-adapt models get effnet")
+    }
+
     @Test func `apply shows the edges and writes the tensors`() throws {
         let scratch = try Scratch()
         try square(64).write(to: scratch["in.png"])

@@ -7,7 +7,10 @@ import Testing
         .deletingLastPathComponent()
 
     static let house = House(
-        doors: ["CTorch", "CTorchEngine", "CYAML", "COpenCV"], plugIns: ["CannyFilter", "EdgeFilter", "InpaintFilter", "LoRA", "LearnedTokens"])
+        doors: ["CTorch", "CTorchEngine", "CYAML", "COpenCV"],
+        plugIns: [
+            "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter", "LoRA", "LearnedTokens",
+        ])
 
     @Test func everyFileKeepsTheDirection() throws {
         let tree = try SourceTree(root: Self.root)

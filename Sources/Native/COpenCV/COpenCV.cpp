@@ -39,6 +39,19 @@ CascadeCVStatus check_size(size_t height, size_t width, char *error, size_t erro
     return CASCADE_CV_BAD_SIZE;
 }
 
+/// The points of `cascade_morph`'s element; 3 to 255 a side.
+cv::Mat round_element(int side) {
+    cv::Mat element(side, side, CV_8UC1);
+    const auto squared_offset = [side](int index) {
+        const double offset = double(index) / (side - 1) - 0.5;
+        return offset * offset;
+    };
+    for (int row = 0; row < side; ++row)
+        for (int column = 0; column < side; ++column)
+            element.at<uint8_t>(row, column) = squared_offset(row) + squared_offset(column) < 0.3;
+    return element;
+}
+
 constexpr int font = cv::FONT_HERSHEY_SIMPLEX;
 
 }  // namespace
@@ -74,6 +87,31 @@ extern "C" CascadeCVStatus cascade_fine_grained_saliency(
         }
         found.copyTo(cv::Mat(int(height), int(width), CV_32FC1, map));
         return CASCADE_CV_OK;
+    });
+}
+
+extern "C" CascadeCVStatus cascade_morph(
+    const float *plane, size_t height, size_t width, size_t side, CascadeCVMorphology morphology, float *made,
+    char *error, size_t error_size) {
+    const CascadeCVStatus size = check_size(height, width, error, error_size);
+    if (size != CASCADE_CV_OK) return size;
+    if (side < 3 || side > 255) {
+        say(error, error_size, "a round element has 3 to 255 points a side");
+        return CASCADE_CV_BAD_SIZE;
+    }
+    return guarded(error, error_size, [&] {
+        const cv::Mat from(int(height), int(width), CV_32FC1, const_cast<float *>(plane));
+        cv::Mat to(int(height), int(width), CV_32FC1, made);
+        const cv::Mat element = round_element(int(side));
+        // Of the two middles of an even element a dilation takes the one, an erosion the other.
+        const int half = int(side) / 2, other_half = (int(side) - 1) / 2;
+        if (morphology == CASCADE_CV_EROSION)
+            cv::erode(from, to, element, cv::Point(half, half));
+        else
+            cv::dilate(from, to, element, cv::Point(other_half, other_half));
+        if (to.data == reinterpret_cast<uint8_t *>(made)) return CASCADE_CV_OK;
+        say(error, error_size, "OpenCV did not write into the buffer it was given");
+        return CASCADE_CV_FAILED;
     });
 }
 

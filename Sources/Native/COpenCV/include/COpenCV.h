@@ -12,7 +12,7 @@ extern "C" {
 
 typedef enum {
     CASCADE_CV_OK = 0,
-    CASCADE_CV_BAD_SIZE = 1,  ///< a side of 0, or of more than 32767 pixels
+    CASCADE_CV_BAD_SIZE = 1,  ///< a side of 0, or of more than 32767 pixels, or an element of no points
     CASCADE_CV_FAILED = 2,    ///< OpenCV threw, for want of memory for instance
 } CascadeCVStatus;
 
@@ -26,6 +26,19 @@ CascadeCVStatus cascade_canny(
 /// it of the same in BGR. `map` takes height * width numbers, 0 to 1.
 CascadeCVStatus cascade_fine_grained_saliency(
     const uint8_t *rgb, size_t height, size_t width, float *map, char *error, size_t error_size);
+
+typedef enum {
+    CASCADE_CV_DILATION = 0,  ///< the largest number below the element
+    CASCADE_CV_EROSION = 1,   ///< the smallest
+} CascadeCVMorphology;
+
+/// Dilates or erodes a plane of numbers by a round element: of `side` * `side` points in a square of side 1 those less
+/// than sqrt(0.3) from its middle; from 3 on it has any. Its anchor lies, and outside the plane counts, as in kornia
+/// 0.9: at `side / 2` in an erosion, at `(side - 1) / 2` in a dilation, and not at all. `made` takes height * width
+/// numbers and is not `plane`.
+CascadeCVStatus cascade_morph(
+    const float *plane, size_t height, size_t width, size_t side, CascadeCVMorphology morphology, float *made,
+    char *error, size_t error_size);
 
 /// The width in pixels of a line of ASCII as `cascade_write_line` writes it.
 CascadeCVStatus cascade_line_width(const char *text, double scale, size_t *width, char *error, size_t error_size);

@@ -1,0 +1,111 @@
+import AdapterKit
+import COpenCV
+import Failures
+import Settings
+import Torch
+
+/// What is bright, dark and between in a picture, as large soft blobs: white, black and grey.
+///
+/// Behaves as the reference's filter of this name in `modules/controlnet.py`, except that every picture has the limits
+/// of its own brightness; the reference takes those of the batch's first picture for all.
+public struct QRFilter: ControlFilter {
+    public static let name = "QRFilter"
+
+    public static let parameters = [
+        FilterParameter(
+            "resize", type: "whole number or null", default: "224",
+            "side of the square in which it works; null works in the picture as it is"),
+        FilterParameter("blobify", type: "true or false", default: "true", "whether blobs are made of the detail"),
+        FilterParameter(
+            "dilation_kernels", type: "whole number or list of such", default: "[3, 5, 7]",
+            "width of the round element that closes gaps, one of these by chance, so that one alone fixes it; below 3 "
+                + "closes none"),
+        FilterParameter(
+            "blur_kernels", type: "whole number or list of such", default: "[15]",
+            "width of the Gaussian blur, odd or 0 for none, one of these by chance, so that one alone fixes it"),
+        FilterParameter(
+            "blur_sigma", type: "number or list of two", default: "[0.1, 2]",
+            "deviation of the Gaussian blur in pixels: between the two by chance, or one that fixes it"),
+    ]
+
+    /// Side of the square in which the filter works; nil leaves the picture as it is.
+    public let resize: Int?
+    public let isBlobbing: Bool
+    public let dilationKernels: [Int]
+    public let blurKernels: [Int]
+    public let blurSigma: ClosedRange<Double>
+
+    public init(parameters fields: inout Fields) throws {
+        let isOff = fields.setting["resize"]?.isNull ?? false
+        let side: Int = try fields.value("resize", default: 224, .within(1...8192))
+        resize = isOff ? nil : side
+        isBlobbing = try fields.value("blobify", default: true)
+        dilationKernels = try Self.kernels(
+            &fields, "dilation_kernels", default: [3, 5, 7], "from 0 to 101, at least one"
+        ) { 0...101 ~= $0 }
+        blurKernels = try Self.kernels(
+            &fields, "blur_kernels", default: [15], "that are 0, or odd and up to 101, at least one"
+        ) { $0 == 0 || 1...101 ~= $0 && $0 % 2 == 1 }
+        let sigma: OneOrMore<Double>? = try fields.optional(
+            "blur_sigma",
+            Requirement("from 0.01 to 100, one or two in rising order") { sigma in
+                let ends = sigma.elements
+                return 1...2 ~= ends.count && ends.allSatisfy { 0.01...100 ~= $0 } && ends[0] <= ends[ends.count - 1]
+            })
+        let ends = sigma?.elements ?? [0.1, 2]
+        blurSigma = ends[0]...ends[ends.count - 1]
+    }
+
+    private static func kernels(
+        _ fields: inout Fields, _ key: String, default fallback: [Int], _ phrase: String,
+        _ isPossible: @escaping (Int) -> Bool
+    ) throws -> [Int] {
+        let kernels: OneOrMore<Int>? = try fields.optional(
+            key, Requirement(phrase) { !$0.elements.isEmpty && $0.elements.allSatisfy(isPossible) })
+        return kernels?.elements ?? fallback
+    }
+
+    public var channels: Int { 1 }
+
+    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let (height, width) = (pictures.size(2), pictures.size(3))
+        var small = pictures
+        if let resize { small = try small.resized(height: resize, width: resize, alignCorners: false) }
+        // The value of hue, saturation and value: the largest channel.
+        let channels = try (0..<3).map { try small.sliced(1, $0..<$0 + 1) }
+        var brightness = try channels[0].maximum(channels[1]).maximum(channels[2])  // [B, 1, h, w]
+        var closing = 0
+        if isBlobbing {
+            let choice = try Choice(of: self, generator)
+            if choice.blur > 0 { brightness = try brightness.blurred(width: choice.blur, sigma: choice.sigma) }
+            closing = choice.dilation
+        }
+        let planes = try (0..<brightness.size(0)).map { index in
+            var plane = try Plane(brightness.selected(0, index))
+            try plane.close(gapsOf: closing)
+            return try plane.brightAndDark().tensor()
+        }
+        let mask = try Tensor.stacked(planes)
+        let condition = resize == nil ? mask : try mask.resized(height: height, width: width, alignCorners: false)
+        return ControlCondition(condition: condition, preview: try condition.repeated([1, 3, 1, 1]))
+    }
+}
+
+/// What is left to chance, drawn once for a batch.
+///
+/// Always as many numbers are drawn, so that fixing one does not change the others.
+private struct Choice {
+    let dilation: Int
+    let blur: Int
+    let sigma: Double
+
+    init(of filter: QRFilter, _ generator: Generator) throws {
+        func one(of kernels: [Int]) throws -> Int {
+            try kernels[min(Int(generator.uniform() * Double(kernels.count)), kernels.count - 1)]
+        }
+        dilation = try one(of: filter.dilationKernels)
+        blur = try one(of: filter.blurKernels)
+        let (low, high) = (filter.blurSigma.lowerBound, filter.blurSigma.upperBound)
+        sigma = low + (high - low) * (try generator.uniform())
+    }
+}

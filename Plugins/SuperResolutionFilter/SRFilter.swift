@@ -1,0 +1,32 @@
+import AdapterKit
+import Settings
+import Torch
+
+/// A coarse picture: one pixel in several, as large as all of them.
+///
+/// Behaves as the reference's filter of this name in `modules/controlnet.py`: a side that the factor does not divide
+/// loses what is over. A picture smaller than one coarse pixel becomes one.
+public struct SRFilter: ControlFilter {
+    public static let name = "SRFilter"
+
+    public static let parameters = [
+        FilterParameter(
+            "scale_factor", type: "number", default: "0.25", "part of each side's pixels that is left, 0.01 to 1")
+    ]
+
+    public let scaleFactor: Double
+
+    public init(parameters fields: inout Fields) throws {
+        scaleFactor = try fields.value("scale_factor", default: 0.25, .within(0.01...1))
+    }
+
+    public var channels: Int { 3 }
+
+    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let rows = Coarsening(of: pictures.size(2), by: scaleFactor)
+        let columns = Coarsening(of: pictures.size(3), by: scaleFactor)
+        let preview = try rows.restored(columns.restored(columns.reduced(rows.reduced(pictures, 2), 3), 3), 2)
+        let condition = try preview.sliced(2, 0..<rows.whole).sliced(3, 0..<columns.whole).contiguous()
+        return ControlCondition(condition: condition, preview: preview)
+    }
+}

@@ -1,0 +1,56 @@
+"""The control filters as the reference computes them, with what it leaves to chance handed in."""
+
+import kornia
+import torch
+from torch.nn.functional import interpolate
+from torchvision.transforms.functional import gaussian_blur
+
+
+def qr(
+    pictures: torch.Tensor, resize: int | None = 224, dilation: int = 5, blur: int = 15, sigma: float = 1.0,
+    blobify: bool = True,
+) -> torch.Tensor:
+    """[B, 3, H, W] in 0...1 -> [B, 1, H, W] of 0, 0.5 and 1, each picture by limits of its own.
+
+    An element of no points (below 3) closes nothing; kornia's sum with -1e4 there would leave rounding alone."""  # fmt: skip
+    size = pictures.shape[2:]
+    if resize is not None:
+        pictures = interpolate(pictures, (resize, resize), mode="bilinear")
+    value = kornia.color.rgb_to_hsv(pictures)[:, 2:]
+    if blobify and blur > 0:
+        value = gaussian_blur(value, [blur, blur], [sigma, sigma])
+    if blobify and dilation >= 3:
+        offsets = torch.linspace(-0.5, 0.5, dilation).square()
+        element = (offsets[:, None] + offsets < 0.3).float()
+        value = kornia.morphology.erosion(kornia.morphology.dilation(value, element), element)
+    least, most = value.amin((1, 2, 3), keepdim=True), value.amax((1, 2, 3), keepdim=True)
+    third = (most - least) * 0.33
+    mask = (1 - (value < least + third).float() + (value > most - third).float()) * 0.5
+    return mask if resize is None else interpolate(mask, size, mode="bilinear")
+
+
+def coarse(pictures: torch.Tensor, factor: float) -> torch.Tensor:
+    """One pixel in several."""
+    return interpolate(pictures, scale_factor=factor, mode="nearest")
+
+
+def restored(pictures: torch.Tensor, factor: float) -> torch.Tensor:
+    """As many pixels as there were, but for those that the factor does not divide."""
+    return interpolate(pictures, scale_factor=1 / factor, mode="nearest")
+
+
+def sr(pictures: torch.Tensor, factor: float = 0.25) -> torch.Tensor:
+    return restored(coarse(pictures, factor), factor)
+
+
+def normalised(pictures: torch.Tensor) -> torch.Tensor:
+    """By ImageNet's mean and deviation."""
+    mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, None, :, None, None]
+    return (pictures - mean) / deviation
+
+
+def sr_effnet(encoder: torch.nn.Module, pictures: torch.Tensor, factor: float = 0.5) -> dict[str, torch.Tensor]:
+    small = coarse(pictures, factor)
+    with torch.no_grad():
+        latents = encoder(normalised(small))
+    return {"condition": restored(latents, factor), "preview": restored(small, factor)}
