@@ -1,6 +1,5 @@
 import Failures
 import Files
-import Settings
 import Synchronization
 
 /// The part of `cache_dir` that holds one kind of results, during a run.
