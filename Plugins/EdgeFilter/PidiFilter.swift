@@ -50,6 +50,8 @@ public struct PidiFilter: ControlFilter {
 
     public var channels: Int { 1 }
 
+    public var modelFiles: [FilterModelFile] { [model.file] }
+
     public func prepare() throws { _ = try model.network() }
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {

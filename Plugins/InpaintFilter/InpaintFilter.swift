@@ -45,6 +45,11 @@ public struct InpaintFilter: ControlFilter {
 
     public var channels: Int { 4 }
 
+    public var modelFiles: [FilterModelFile] {
+        if case .network(let model) = saliency, mask == nil { return [model.file] }
+        return []
+    }
+
     public func prepare() throws {
         if case .network(let model) = saliency, mask == nil { _ = try model.network() }
     }

@@ -20,6 +20,9 @@ public protocol ControlFilter: Sendable {
     /// What the log should say of this filter, in one line; such as which of two ways it goes.
     var remark: String? { get }
 
+    /// The files of networks that the filter takes with its parameters, there or not.
+    var modelFiles: [FilterModelFile] { get }
+
     /// Opens what the filter needs beside its parameters, such as a model's file, so that a run ends before it begins
     /// where that is missing. A filter is called without it too.
     func prepare() throws
@@ -34,6 +37,9 @@ public protocol ControlFilter: Sendable {
 extension ControlFilter {
     /// Nothing: most filters have one way.
     public var remark: String? { nil }
+
+    /// None: most filters have no network.
+    public var modelFiles: [FilterModelFile] { [] }
 
     /// Nothing: most filters need nothing.
     public func prepare() {}
@@ -58,6 +64,21 @@ public struct ControlCondition {
     public init(condition: Tensor, preview: Tensor) {
         self.condition = condition
         self.preview = preview
+    }
+}
+
+/// The file of a network that a filter takes.
+public struct FilterModelFile: Sendable, Equatable {
+    /// What `models get` knows it by, such as "pidinet".
+    public let name: String
+    /// Where it lies, or should.
+    public let path: String
+    public let isThere: Bool
+
+    public init(name: String, path: String, isThere: Bool) {
+        self.name = name
+        self.path = path
+        self.isThere = isThere
     }
 }
 

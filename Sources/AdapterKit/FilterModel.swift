@@ -7,6 +7,7 @@ import Synchronization
 /// thread that runs the filter.
 public final class FilterModel<Network: Sendable>: Sendable {
     private let opened = Mutex<Network?>(nil)
+    private let name: String
     private let known: KnownModel?
     private let given: String?
     private let open: @Sendable (String) throws -> Network
@@ -16,6 +17,7 @@ public final class FilterModel<Network: Sendable>: Sendable {
     ///   - path: where the user says the file is; nil looks where models lie.
     ///   - open: makes the network of the file at a path.
     public init(_ name: String, path: String?, open: @escaping @Sendable (String) throws -> Network) {
+        self.name = name
         known = KnownModel.named(name)
         given = path
         self.open = open
@@ -26,20 +28,27 @@ public final class FilterModel<Network: Sendable>: Sendable {
     public func network() throws -> Network {
         try opened.withLock { opened in
             if let opened { return opened }
-            let made = try open(file())
+            let made = try open(path())
             opened = made
             return made
         }
     }
 
-    /// Where the file is.
-    private func file() throws -> String {
-        if let path = given ?? known.flatMap({ ModelPlaces().path(of: $0) }), fileExists(path) { return path }
-        guard let known else { throw Failure.input("the filter's model file is missing", at: given.map { .init($0) }) }
-        let path = given ?? "models/\(known.place)"
+    /// Where the file is, or should be.
+    public var file: FilterModelFile {
+        let path = given ?? known.flatMap { ModelPlaces().path(of: $0) }
+        return FilterModelFile(
+            name: name, path: path ?? "models/\(known?.place ?? name)", isThere: path.map(fileExists) ?? false)
+    }
+
+    private func path() throws -> String {
+        let file = file
+        if file.isThere { return file.path }
+        guard let known else { throw Failure.input("the filter's model file is missing", at: .init(file.path)) }
         throw Failure.input(
-            "the filter's model file is missing (\(known.description); licence: \(known.licence))", at: .init(path),
+            "the filter's model file is missing (\(known.description); licence: \(known.licence))",
+            at: .init(file.path),
             expected: known.place + (given == nil ? " there or in the cache of the Hugging Face hub" : ""),
-            advice: "cascade-adapt models get \(known.name)\(given == nil ? "" : " -o \(path)")")
+            advice: "cascade-adapt models get \(known.name)\(given == nil ? "" : " -o \(file.path)")")
     }
 }
