@@ -72,7 +72,7 @@ let package = Package(
         // Optimised in debug builds too: tests and debuggers pass every picture through it.
         door("CPixels", c: [.unsafeFlags(["-O3"])]),
         door(
-            "COpenCV", libraries: ["opencv_core", "opencv_imgproc", "opencv_saliency"],
+            "COpenCV", libraries: ["opencv_core", "opencv_imgproc", "opencv_dnn", "opencv_saliency"],
             cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
         door("COpenBLAS", libraries: ["dl"]),
         door("CSHA256"),
@@ -92,6 +92,7 @@ let package = Package(
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
+        library("Inference", ["COpenCV", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
         library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
 

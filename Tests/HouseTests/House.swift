@@ -15,7 +15,7 @@ struct House {
         ["JSON"],
         ["Expressions"],
         ["Torch", "LinearAlgebra"],
-        ["Web", "Images", "Weights", "Settings", "Telemetry"],
+        ["Web", "Images", "Inference", "Weights", "Settings", "Telemetry"],
         ["Shards"],
         ["Loading"],
         ["Layers"],

@@ -1,37 +1,14 @@
 #include "COpenCV.h"
 
-#include <cstdio>
-#include <exception>
-
-#include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/saliency.hpp>
 
+#include "guarded.hpp"
+
+using cascade_cv::guarded;
+using cascade_cv::say;
+
 namespace {
-
-void say(char *error, size_t error_size, const char *message) {
-    if (error && error_size) std::snprintf(error, error_size, "%s", message);
-}
-
-/// The data loader's own threads are the parallelism; OpenCV's pool would only fight them for cores.
-void use_one_thread() {
-    static const bool done = (cv::setNumThreads(1), true);
-    (void)done;
-}
-
-/// Runs what may throw.
-template <typename Body>
-CascadeCVStatus guarded(char *error, size_t error_size, Body body) {
-    try {
-        use_one_thread();
-        return body();
-    } catch (const std::exception &thrown) {
-        say(error, error_size, thrown.what());
-    } catch (...) {
-        say(error, error_size, "OpenCV threw something that is no exception");
-    }
-    return CASCADE_CV_FAILED;
-}
 
 CascadeCVStatus check_size(size_t height, size_t width, char *error, size_t error_size) {
     if (height > 0 && width > 0 && height <= 32767 && width <= 32767) return CASCADE_CV_OK;

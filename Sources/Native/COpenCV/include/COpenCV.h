@@ -3,18 +3,12 @@
 /// Buffers handed in stay the caller's. Functions return a `CascadeCVStatus`; where it is not `CASCADE_CV_OK`, a
 /// sentence stands in `error` (cut to `error_size`, always terminated).
 #pragma once
-#include <stddef.h>
-#include <stdint.h>
+#include "network.h"
+#include "status.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum {
-    CASCADE_CV_OK = 0,
-    CASCADE_CV_BAD_SIZE = 1,  ///< a side of 0, or of more than 32767 pixels, or an element of no points
-    CASCADE_CV_FAILED = 2,    ///< OpenCV threw, for want of memory for instance
-} CascadeCVStatus;
 
 /// Canny's edges of an interleaved 8-bit RGB picture, as `cv2.Canny(picture, low, high)` finds them on a colour array:
 /// Sobel aperture 3, L1 gradient, the channel with the steepest gradient. `edges` takes height * width bytes, 0 or 255.
