@@ -11,10 +11,11 @@ LIBTORCH ?= .libtorch
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-setup: ## install what is missing: Debian's libraries, libtorch, CLIP's vocabulary
+setup: ## install what is missing: Debian's libraries, libtorch, CLIP's vocabulary, the tests' photographs
 	@.ci/setup
 
-build: setup ## the program, optimised: .build/release/cascade-adapt
+build: ## the program, optimised: .build/release/cascade-adapt
+	@.ci/setup --for-building
 	$(SWIFT) build -c release
 
 demo: build ## train a ControlNet and a LoRA on real photographs, from nothing
