@@ -119,10 +119,10 @@ let package = Package(
 
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
-        plugIn("EdgeFilter"),
+        plugIn("EdgeFilter", ["COpenCV"]),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
         plugIn("QRFilter", ["COpenCV"]),
-        plugIn("SuperResolutionFilter", ["Files"]),
+        plugIn("SuperResolutionFilter"),
         plugIn("LoRA", ["Files"]),
         plugIn("LearnedTokens"),
 

@@ -29,12 +29,10 @@ struct Plane {
 
     private mutating func morph(_ side: Int, _ morphology: CascadeCVMorphology) throws {
         var made = [Float](repeating: 0, count: values.count)
-        var message = [CChar](repeating: 0, count: 256)
-        let status = cascade_morph(values, height, width, side, morphology, &made, &message, message.count)
-        guard status == CASCADE_CV_OK else {
-            let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            throw Failure.input("no blobs could be made: \(text)")
+        let (status, message) = withErrorMessage {
+            cascade_morph(values, height, width, side, morphology, &made, $0, $1)
         }
+        guard status == CASCADE_CV_OK else { throw Failure.input("no blobs could be made: \(message)") }
         values = made
     }
 

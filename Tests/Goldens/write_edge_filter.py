@@ -1,6 +1,6 @@
 """Writes the goldens of the edge filter: PiDiNet, and what the reference's `PidiFilter` computes with it, step by step.
 
-Peers: Tests/Peers/pidinet.py in torch (the network, from the paper), OpenCV (dilation by a flat kernel) and torch
+Peers: Tests/Peers/pidinet.py in torch (the network, from the paper), kornia (dilation) and torch
 (bilinear resizing); the file's metadata names their versions. `pidinet` has the published size, its weights drawn from
 their names; `pidinet_narrow.pth` is a file in the published layout, of fewer channels. In the filter pictures are brought
 to 224 x 224, edges are dilated by a disc, cut at a threshold, and brought back to the picture's size."""
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
+import kornia
 import numpy
 import torch
 from torch.nn.functional import interpolate
@@ -21,7 +21,7 @@ import golden
 import pidinet
 from write_canny_filter import draw
 
-CASES = {"plain": (0, None), "narrow": (3, None), "wide": (9, None), "cut": (0, 0.4), "both": (7, 0.5)}
+CASES = {"plain": (0, None), "narrow": (3, None), "even": (4, None), "wide": (9, None), "cut": (0, 0.4), "both": (7, 0.5)}
 
 
 def narrow_weights() -> dict[str, torch.Tensor]:
@@ -42,8 +42,7 @@ def filtered(weights: dict, picture: torch.Tensor, side: int, level: float | Non
     found = pidinet.edges(weights, small)
     if side > 0:
         steps = torch.linspace(-0.5, 0.5, side).square()
-        disc = (steps[:, None] + steps[None] < 0.3).numpy().astype(numpy.uint8)
-        found = torch.from_numpy(cv2.dilate(found[0, 0].numpy(), disc))[None, None]
+        found = kornia.morphology.dilation(found, (steps[:, None] + steps[None] < 0.3).float())
     threshold = None
     if level is not None:
         # Half way over a wide gap, so that no rounding decides.
@@ -74,5 +73,5 @@ if __name__ == "__main__":
     outputs = {name: condition for name, (condition, _) in results.items()}
     thresholds = {f"threshold.{name}": repr(level) for name, (_, level) in results.items() if level is not None}
     golden.write(
-        "pidi_filter", "PidiFilter", {}, ["opencv-python-headless"], {"in": {"picture": picture}, "out": outputs},
+        "pidi_filter", "PidiFilter", {}, ["kornia"], {"in": {"picture": picture}, "out": outputs},
         **thresholds)

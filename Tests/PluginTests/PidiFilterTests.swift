@@ -33,7 +33,7 @@ import Weights
         #expect(try largestDifference(made, #require(golden.tensors["out.edges"]).made()) < 2e-4)
     }
 
-    @Test(arguments: [("plain", 0), ("narrow", 3), ("wide", 9), ("cut", 0), ("both", 7)])
+    @Test(arguments: [("plain", 0), ("narrow", 3), ("even", 4), ("wide", 9), ("cut", 0), ("both", 7)])
     func conditionsAreThePeers(name: String, kernel: Int) throws {
         let golden = try Golden("pidi_filter")
         let threshold = golden.metadata["threshold.\(name)"]
