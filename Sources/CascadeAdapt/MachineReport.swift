@@ -86,7 +86,7 @@ struct MachineReport {
             "matrix products of the engine (sgemm_): \(running?.products ?? "unknown")",
             "algebra (sgemm_): \(algebra?.product ?? "OpenBLAS could not be loaded")",
             "algebra (sgesdd_): \(algebra?.decomposition ?? "OpenBLAS could not be loaded")",
-            "models: \(models.isEmpty ? "none in models/ or the Hugging Face cache" : "")",
+            "models: \(models.isEmpty ? "none in models/ or the caches" : "")",
         ]
         return lines + models.map { "  \($0)" }
     }
@@ -107,12 +107,13 @@ struct MachineReport {
         return [("LIBTORCH", named), (".libtorch", link)]
     }
 
-    /// Folders and files in `models/`, and repositories in the Hugging Face cache.
+    /// Folders and files in `models/`, repositories in the Hugging Face cache, and what packages shipped.
     private static func modelsAtHand() -> [String] {
-        let cache = ModelPlaces().cache
+        let (cache, packageCache) = (ModelPlaces().cache, ModelPlaces().packageCache)
         func names(_ folder: String) -> [String] { Folder.isFolder(folder) ? (try? Folder.names(folder)) ?? [] : [] }
         return names("models").filter { !$0.hasPrefix(".") }.map { "models/\($0)" }
             + names(cache).filter { $0.hasPrefix("models--") }.map { "\(cache)/\($0)" }
+            + names(packageCache).map { "\(packageCache)/\($0)" }
     }
 
     private static func environment(_ name: String) -> String? {

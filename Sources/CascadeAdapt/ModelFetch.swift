@@ -44,23 +44,33 @@ struct Hub {
 struct ModelFetch {
     /// A file that is there now.
     struct File {
+        /// What is told of a file that came.
+        struct News {
+            let bytes: Int
+            /// How many of them an earlier start had brought.
+            var resumedAt = 0
+            let sha256: String
+            /// Whether the SHA-256 was known before, and so checked.
+            let isChecked: Bool
+        }
+
         let path: String
         /// nil where it was there before.
-        let report: Download.Report?
+        let news: News?
 
         var json: JSON {
-            guard let report else { return ["path": .string(path), "was_here": true] }
+            guard let news else { return ["path": .string(path), "was_here": true] }
             return [
-                "path": .string(path), "was_here": false, "bytes": .integer(Int64(report.bytes)),
-                "resumed_at": .integer(Int64(report.resumedAt)), "sha256": .string(report.sha256),
-                "checked": .bool(report.isChecked),
+                "path": .string(path), "was_here": false, "bytes": .integer(Int64(news.bytes)),
+                "resumed_at": .integer(Int64(news.resumedAt)), "sha256": .string(news.sha256),
+                "checked": .bool(news.isChecked),
             ]
         }
 
         var line: String {
-            guard let report else { return "\(path): is here already" }
-            let check = report.isChecked ? "as expected" : "no hash known to check it by"
-            return "\(path): \(report.bytes) bytes, SHA-256 \(report.sha256), \(check)"
+            guard let news else { return "\(path): is here already" }
+            let check = news.isChecked ? "as expected" : "no hash known to check it by"
+            return "\(path): \(news.bytes) bytes, SHA-256 \(news.sha256), \(check)"
         }
     }
 
@@ -81,7 +91,7 @@ struct ModelFetch {
                     "there is another file already", at: .init(path), expected: "SHA-256 \(sha256.lowercased())",
                     got: found, advice: "move it away, or choose another place with -o")
             }
-            return File(path: path, report: nil)
+            return File(path: path, news: nil)
         }
         if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try Folder.make(String(path[..<slash])) }
         console.log("\(path) from \(request.address)")
@@ -92,7 +102,10 @@ struct ModelFetch {
         let report = try download()
         line.finish()
         if report.resumedAt > 0 { console.log("resumed at byte \(report.resumedAt)") }
-        return File(path: path, report: report)
+        return File(
+            path: path,
+            news: .init(
+                bytes: report.bytes, resumedAt: report.resumedAt, sha256: report.sha256, isChecked: report.isChecked))
     }
 
     /// Downloads what a folder in transformers' layout needs: weights, whole or in shards, the tokenizer's files where

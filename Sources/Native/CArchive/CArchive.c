@@ -35,8 +35,9 @@ static CascadeArchiveStatus judge(struct archive *archive, long code, char *erro
     return code == ARCHIVE_RETRY || code == ARCHIVE_FAILED ? CASCADE_ARCHIVE_DAMAGED : CASCADE_ARCHIVE_BROKEN;
 }
 
-/// Makes a reader of tars that is not open yet.
-static CascadeArchiveStatus make_reader(CascadeArchiveReader **reader, char *error, size_t error_size) {
+/// Makes a reader of tars, and of zip files too where asked for, that is not open yet.
+static CascadeArchiveStatus make_reader(
+    CascadeArchiveReader **reader, int takes_zip, char *error, size_t error_size) {
     CascadeArchiveReader *opened = calloc(1, sizeof *opened);
     if (opened) opened->archive = archive_read_new();
     if (!opened || !opened->archive) {
@@ -50,8 +51,9 @@ static CascadeArchiveStatus make_reader(CascadeArchiveReader **reader, char *err
         archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
         archive_read_support_filter_bzip2(archive) != ARCHIVE_OK ||
         archive_read_support_filter_xz(archive) != ARCHIVE_OK ||
-        archive_read_support_filter_zstd(archive) != ARCHIVE_OK) {
-        say(error, error_size, "this libarchive lacks tar, gzip, bzip2, xz or zstd");
+        archive_read_support_filter_zstd(archive) != ARCHIVE_OK ||
+        (takes_zip && archive_read_support_format_zip(archive) != ARCHIVE_OK)) {
+        say(error, error_size, "this libarchive lacks tar, zip, gzip, bzip2, xz or zstd");
         cascade_archive_reader_close(opened);
         return CASCADE_ARCHIVE_BROKEN;
     }
@@ -71,13 +73,23 @@ static CascadeArchiveStatus finish_opening(
     return CASCADE_ARCHIVE_OK;
 }
 
-CascadeArchiveStatus cascade_archive_reader_open(
-    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size) {
+static CascadeArchiveStatus open_descriptor(
+    int descriptor, int takes_zip, CascadeArchiveReader **reader, char *error, size_t error_size) {
     CascadeArchiveReader *opened = NULL;
-    CascadeArchiveStatus status = make_reader(&opened, error, error_size);
+    CascadeArchiveStatus status = make_reader(&opened, takes_zip, error, error_size);
     if (status != CASCADE_ARCHIVE_OK) return status;
     int code = archive_read_open_fd(opened->archive, descriptor, block_size);
     return finish_opening(opened, code, reader, error, error_size);
+}
+
+CascadeArchiveStatus cascade_archive_reader_open(
+    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size) {
+    return open_descriptor(descriptor, 0, reader, error, error_size);
+}
+
+CascadeArchiveStatus cascade_archive_reader_open_package(
+    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size) {
+    return open_descriptor(descriptor, 1, reader, error, error_size);
 }
 
 static la_ssize_t on_read(struct archive *archive, void *context, const void **bytes) {
@@ -90,7 +102,7 @@ static la_ssize_t on_read(struct archive *archive, void *context, const void **b
 CascadeArchiveStatus cascade_archive_reader_open_source(
     CascadeArchiveSource source, void *context, CascadeArchiveReader **reader, char *error, size_t error_size) {
     CascadeArchiveReader *opened = NULL;
-    CascadeArchiveStatus status = make_reader(&opened, error, error_size);
+    CascadeArchiveStatus status = make_reader(&opened, 0, error, error_size);
     if (status != CASCADE_ARCHIVE_OK) return status;
     opened->source = source;
     opened->context = context;

@@ -3,11 +3,11 @@ import Files
 import Glibc
 import Synchronization
 
-/// The standard output of a shell command, `pipe:COMMAND`.
+/// The standard output of a shell command, such as that of a shard's `pipe:COMMAND`.
 ///
 /// The command runs in a process group of its own with an empty standard input. It is ended and reaped when this value
 /// goes; a status other than 0, or a signal, is a failure at the end of its output. Source: webdataset's `pipe:`.
-final class CommandBytes: ByteSource {
+public final class CommandBytes: ByteSource {
     private let output: Int32
     private var process: pid_t
     private let name: String
@@ -17,14 +17,21 @@ final class CommandBytes: ByteSource {
     /// Seconds that a command may take to end after its output has.
     private static let patience = 30.0
 
-    init(_ command: String, name: String, isCancelled: @escaping @Sendable () -> Bool) throws {
+    /// - Parameters:
+    ///   - command: as the shell takes it.
+    ///   - parameters: its `$1`, `$2` and so on, or all of them as `"$@"`.
+    ///   - name: for messages.
+    ///   - isCancelled: asked while there is nothing to read.
+    public init(
+        _ command: String, parameters: [String] = [], name: String, isCancelled: @escaping @Sendable () -> Bool
+    ) throws {
         self.name = name
         self.isCancelled = isCancelled
         (output, process) = try Self.starting.withLock { _ in
             var ends: [Int32] = [-1, -1]
             guard pipe(&ends) == 0 else { throw SystemError.current.failure("no pipe for the command", path: name) }
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-            let (code, started) = Self.start(command, output: ends[1])
+            let (code, started) = Self.start(["sh", "-c", command, "sh"] + parameters, output: ends[1])
             _ = close(ends[1])
             guard code == 0 else {
                 _ = close(ends[0])
@@ -37,7 +44,7 @@ final class CommandBytes: ByteSource {
     /// One command starts at a time: another's would else hold the end of this one's pipe open.
     private static let starting = Mutex(())
 
-    private static func start(_ command: String, output: Int32) -> (code: Int32, process: pid_t) {
+    private static func start(_ words: [String], output: Int32) -> (code: Int32, process: pid_t) {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -58,7 +65,7 @@ final class CommandBytes: ByteSource {
         posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var process = pid_t()
-        var arguments: [UnsafeMutablePointer<CChar>?] = ["sh", "-c", command].map { (word: String) in strdup(word) }
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { (word: String) in strdup(word) }
         defer { for argument in arguments { free(argument) } }
         arguments.append(nil)
         return (posix_spawn(&process, "/bin/sh", &actions, &attributes, arguments, environ), process)
@@ -77,7 +84,7 @@ final class CommandBytes: ByteSource {
         }
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         while true {
             if isCancelled() { throw CancellationError() }
             var watched = pollfd(fd: output, events: Int16(POLLIN), revents: 0)

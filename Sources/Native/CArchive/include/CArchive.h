@@ -1,5 +1,6 @@
 /// The door to libarchive: tar files (plain, gzip, bzip2, xz, zstd) read member by member from a file descriptor or
-/// from whatever a function of the caller's brings, and ustar files written to a descriptor. Every error is a value.
+/// from whatever a function of the caller's brings, zip files from a descriptor, and ustar files written to one. Every
+/// error is a value.
 ///
 /// Descriptors handed in stay the caller's and outlive the reader or writer. Where a status is not `CASCADE_ARCHIVE_OK`
 /// or `CASCADE_ARCHIVE_END`, a sentence stands in `error` (cut to `error_size`, always terminated).
@@ -20,6 +21,10 @@ typedef struct CascadeArchiveWriter CascadeArchiveWriter;
 /// Opens a tar stream at the descriptor's position. On success `*reader` belongs to the caller, who gives it to
 /// `cascade_archive_reader_close`.
 CascadeArchiveStatus cascade_archive_reader_open(
+    int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size);
+
+/// Opens a zip file or a tar, whichever it is, at the start of a descriptor that can seek.
+CascadeArchiveStatus cascade_archive_reader_open_package(
     int descriptor, CascadeArchiveReader **reader, char *error, size_t error_size);
 
 /// Brings the next bytes of a stream: lends them in `*bytes` until the next call and returns how many there are, 0 at
