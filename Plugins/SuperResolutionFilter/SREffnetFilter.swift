@@ -1,4 +1,5 @@
 import AdapterKit
+import Cascade
 import Settings
 import Torch
 
@@ -19,27 +20,39 @@ public struct SREffnetFilter: ControlFilter {
     ]
 
     public let scaleFactor: Double
-    private let encoder: EncoderFile
+    private let model: FilterModel<Encoder>
 
     public init(parameters fields: inout Fields) throws {
         scaleFactor = try fields.value("scale_factor", default: 0.5, .within(0.01...1))
-        let key = "effnet_checkpoint_path"
-        let path: String? = try fields.optional(key)
-        encoder = EncoderFile(path, at: fields.setting[key]?.place ?? fields.setting.place)
-        // A path that is written is held to at once; that the filters can be listed takes no weights.
-        if path != nil { _ = try encoder.found() }
+        model = FilterModel("effnet", path: try fields.optional("effnet_checkpoint_path")) { try Encoder(file: $0) }
     }
 
     public var channels: Int { 16 }
+
+    public var modelFiles: [FilterModelFile] { [model.file] }
+
+    public func prepare() throws { _ = try model.network() }
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let rows = Coarsening(of: pictures.size(2), by: scaleFactor)
         let columns = Coarsening(of: pictures.size(3), by: scaleFactor)
         let coarse = try columns.reduced(rows.reduced(pictures, 2), 3)
-        let latents = try encoder.latents(of: coarse)  // [B, 16, h / 32, w / 32], rounded up
+        let latents = try model.network().latents(of: coarse)  // [B, 16, h / 32, w / 32], rounded up
         let scale = 1 / scaleFactor
         let condition = try latents.repeatedByNearest(2, count: Int(Double(latents.size(2)) * scale), scale: scale)
             .repeatedByNearest(3, count: Int(Double(latents.size(3)) * scale), scale: scale)
         return ControlCondition(condition: condition, preview: try rows.restored(columns.restored(coarse, 3), 2))
+    }
+}
+
+/// The EffNet encoder of a file. Sendable because its passes only read its parameters.
+private struct Encoder: @unchecked Sendable {
+    private let network: EffNetEncoder
+
+    init(file path: String) throws { network = try EffNetEncoder.load(Checkpoint(path).tensors(of: .effnet)) }
+
+    /// Stage C's latents of pictures [B, 3, H, W] in 0...1.
+    func latents(of pictures: Tensor) throws -> Tensor {
+        try withoutGradients { try network.encode(EffNetEncoder.normalised(pictures)) }
     }
 }

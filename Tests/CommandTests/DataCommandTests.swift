@@ -101,6 +101,30 @@ private func square(_ side: Int) -> Picture {
         }
     }
 
+    @Test func `list says which model files a filter takes and whether they are there`() throws {
+        let scratch = try Scratch()
+        func effnet() throws -> (line: String, json: JSON) {
+            let text = try expectSuccess(["filter", "list"], in: scratch.path)
+            let parsed = try JSON.parse(expectSuccess(["filter", "list", "--json"], in: scratch.path), file: "list")
+            let filters = try #require(parsed["filters"]?.arrayValue)
+            #expect(filters.first { $0["name"]?.stringValue == "CannyFilter" }?["model_files"]?.arrayValue == [])
+            let filter = try #require(filters.first { $0["name"]?.stringValue == "SREffnetFilter" })
+            let line = try #require(text.split(separator: "\n").first { $0.contains("model effnet: ") })
+            return (String(line), try #require(filter["model_files"]?[0]))
+        }
+        let path = "models/effnet_encoder.safetensors"
+        try FileManager.default.createDirectory(atPath: scratch["models"], withIntermediateDirectories: true)
+        try scratch.write("x", to: path)
+        let there = try effnet()
+        #expect(there.line == "  model effnet: here: \(path)")
+        #expect(there.json["path"]?.stringValue == path && there.json["here"]?.boolValue == true)
+        try FileManager.default.removeItem(atPath: scratch[path])
+        let missing = try effnet()
+        guard missing.json["here"]?.boolValue == false else { return }  // it lies in this machine's cache of the hub
+        #expect(missing.line == "  model effnet: not here (\(path)): cascade-adapt models get effnet")
+        #expect(missing.json["advice"]?.stringValue == "cascade-adapt models get effnet")
+    }
+
     @Test func `apply says how to get a model file that is missing`() throws {
         let scratch = try Scratch()
         try square(64).write(to: scratch["in.png"])
@@ -108,7 +132,7 @@ private func square(_ side: Int) -> Picture {
             [
                 "filter", "apply", "SREffnetFilter", scratch["in.png"], "-o", scratch["o.png"], "--params",
                 "{effnet_checkpoint_path: \(scratch["effnet_encoder.safetensors"])}",
-            ], saying: "effnet_checkpoint_path", "cascade-adapt models get effnet")
+            ], saying: "filter's model file is missing", "cascade-adapt models get effnet")
     }
 
     @Test func `apply shows the edges and writes the tensors`() throws {

@@ -1,3 +1,4 @@
+import AdapterKit
 import Failures
 import Settings
 import SuperResolutionFilter
@@ -49,15 +50,14 @@ import Torch
         #expect(made.count == 1)
     }
 
-    @Test func aWrittenPathWithoutAFileIsRefusedWithTheCommandThatGetsIt() throws {
-        let failure = try expectedFailure {
-            _ = try SREffnetFilter.make(
-                .parse("{effnet_checkpoint_path: nowhere/effnet_encoder.safetensors}", file: "filter.yaml"))
-        }
-        #expect(failure.blame == .input && failure.what.contains("effnet_checkpoint_path"))
-        #expect(failure.place == .init("filter.yaml", line: 1, column: 26))
-        #expect(failure.got == "nowhere/effnet_encoder.safetensors")
-        #expect(failure.advice?.contains("models get effnet -o nowhere/effnet_encoder.safetensors") == true)
+    @Test func aMissingFileIsRefusedBeforeTheFirstPictureWithTheCommandThatGetsIt() throws {
+        let path = "nowhere/encoder.safetensors"
+        let filter = try SREffnetFilter.make(.parse("{effnet_checkpoint_path: \(path)}", file: "filter.yaml"))
+        let failure = try expectedFailure { try filter.prepare() }
+        #expect(failure.blame == .input && failure.place == .init(path))
+        #expect(failure.expected == "effnet_encoder.safetensors")
+        #expect(failure.advice == "cascade-adapt models get effnet -o \(path)")
+        #expect(filter.modelFiles == [.init(name: "effnet", path: path, isThere: false)])
     }
 
     @Test func aFileOfSomethingElseIsRefused() throws {

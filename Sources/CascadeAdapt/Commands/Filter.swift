@@ -1,5 +1,6 @@
 import AdapterKit
 import ArgumentParser
+import Cascade
 import Failures
 import Images
 import JSON
@@ -14,10 +15,11 @@ struct Filter: ParsableCommand {
         subcommands: [FilterList.self, FilterApply.self])
 }
 
-/// `filter list`: the filters and their parameters.
+/// `filter list`: the filters, their parameters and the files of their networks.
 struct FilterList: Action {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the filters and their parameters.")
+        commandName: "list", abstract: "List the filters, their parameters and the files of their networks.",
+        discussion: "The files are those that a filter takes when its parameters have the values shown.")
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -26,8 +28,9 @@ struct FilterList: Action {
         let console = Output()
         if json {
             let filters = try context.plugIns.filters.map { type -> JSON in
-                [
-                    "name": .string(type.name), "channels": .integer(Int64(try channels(of: type))),
+                let filter = try Self.standard(type)
+                return [
+                    "name": .string(type.name), "channels": .integer(Int64(filter.channels)),
                     "parameters": .array(
                         type.parameters.map {
                             [
@@ -35,21 +38,42 @@ struct FilterList: Action {
                                 "default": .string($0.defaultValue), "meaning": .string($0.meaning),
                             ]
                         }),
+                    "model_files": .array(filter.modelFiles.map(\.json)),
                 ]
             }
             return try console.result(["filters": .array(filters)])
         }
         for type in context.plugIns.filters {
-            try console.result("\(type.name)  (channels of the condition: \(channels(of: type)))")
+            let filter = try Self.standard(type)
+            try console.result("\(type.name)  (channels of the condition: \(filter.channels))")
             for parameter in type.parameters {
                 try console.result(
                     "  \(parameter.name): \(parameter.defaultValue)  (\(parameter.type)) \(parameter.meaning)")
             }
+            for file in filter.modelFiles { try console.result("  model \(file.name): \(file.whereabouts)") }
         }
     }
 
-    private func channels(of type: any ControlFilter.Type) throws -> Int {
-        try type.make(Setting.parse("", file: type.name)).channels
+    /// A filter with the default parameters.
+    private static func standard(_ type: any ControlFilter.Type) throws -> any ControlFilter {
+        try type.make(Setting.parse("", file: type.name))
+    }
+}
+
+extension FilterModelFile {
+    /// What gets it, where something does.
+    private var advice: String? { KnownModel.named(name)?.advice(for: nil) }
+
+    /// Where it is or should be, for people.
+    fileprivate var whereabouts: String {
+        isThere ? "here: \(path)" : "not here (\(path))" + (advice.map { ": \($0)" } ?? "")
+    }
+
+    fileprivate var json: JSON {
+        [
+            "name": .string(name), "path": .string(path), "here": .bool(isThere),
+            "advice": isThere ? .null : advice.map(JSON.string) ?? .null,
+        ]
     }
 }
 
