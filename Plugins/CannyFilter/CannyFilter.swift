@@ -26,9 +26,7 @@ public struct CannyFilter: ControlFilter {
     public let highThreshold: Double
 
     public init(parameters fields: inout Fields) throws {
-        let isOff = fields.setting["resize"]?.isNull ?? false
-        let side: Int = try fields.value("resize", default: 224, .within(1...8192))
-        resize = isOff ? nil : side
+        resize = try fields.resize()
         lowThreshold = try fields.value("low_threshold", default: 100, .within(0...1e6))
         highThreshold = try fields.value("high_threshold", default: 200, .within(0...1e6))
     }

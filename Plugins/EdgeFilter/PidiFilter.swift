@@ -36,13 +36,11 @@ public struct PidiFilter: ControlFilter {
     private let model: FilterModel<PiDiNet>
 
     public init(parameters fields: inout Fields) throws {
-        let isOff = fields.setting["resize"]?.isNull ?? false
-        let side: Int = try fields.value("resize", default: 224, .within(PiDiNet.leastSide...8192))
-        resize = isOff ? nil : side
-        let kernels = Requirement<OneOrMore<Int>>(
-            "of 0 and from \(Dilation.sides.lowerBound) to \(Dilation.sides.upperBound), at least one"
-        ) { !$0.elements.isEmpty && $0.elements.allSatisfy { $0 == 0 || Dilation.sides.contains($0) } }
-        dilationKernels = try fields.optional("dilation_kernels", kernels)?.elements ?? [0, 3, 5, 7, 9]
+        resize = try fields.resize(atLeast: PiDiNet.leastSide)
+        dilationKernels = try fields.choices(
+            "dilation_kernels", default: [0, 3, 5, 7, 9],
+            "of 0 and from \(Dilation.sides.lowerBound) to \(Dilation.sides.upperBound)"
+        ) { $0 == 0 || Dilation.sides.contains($0) }
         binarize = try fields.value("binarize", default: true)
         threshold = try fields.range("threshold", default: 0.05...0.7)
         model = FilterModel("pidinet", path: try fields.optional("weights")) { try PiDiNet(file: $0) }
@@ -58,7 +56,7 @@ public struct PidiFilter: ControlFilter {
         let network = try model.network()
         // Both are drawn whatever is fixed, so that fixing one leaves the other as it was.
         let draws = try generator.uniform([2]).values(as: Double.self)
-        let kernel = dilationKernels[min(Int(draws[0] * Double(dilationKernels.count)), dilationKernels.count - 1)]
+        let kernel = dilationKernels.value(at: draws[0])
         let height = threshold.value(at: draws[1])
 
         // One by one: a picture's edges are then the same in every batch.

@@ -36,33 +36,13 @@ public struct QRFilter: ControlFilter {
     public let blurSigma: ClosedRange<Double>
 
     public init(parameters fields: inout Fields) throws {
-        let isOff = fields.setting["resize"]?.isNull ?? false
-        let side: Int = try fields.value("resize", default: 224, .within(1...8192))
-        resize = isOff ? nil : side
+        resize = try fields.resize()
         isBlobbing = try fields.value("blobify", default: true)
-        dilationKernels = try Self.kernels(
-            &fields, "dilation_kernels", default: [3, 5, 7], "from 0 to 101, at least one"
-        ) { 0...101 ~= $0 }
-        blurKernels = try Self.kernels(
-            &fields, "blur_kernels", default: [15], "that are 0, or odd and up to 101, at least one"
-        ) { $0 == 0 || 1...101 ~= $0 && $0 % 2 == 1 }
-        let sigma: OneOrMore<Double>? = try fields.optional(
-            "blur_sigma",
-            Requirement("from 0.01 to 100, one or two in rising order") { sigma in
-                let ends = sigma.elements
-                return 1...2 ~= ends.count && ends.allSatisfy { 0.01...100 ~= $0 } && ends[0] <= ends[ends.count - 1]
-            })
-        let ends = sigma?.elements ?? [0.1, 2]
-        blurSigma = ends[0]...ends[ends.count - 1]
-    }
-
-    private static func kernels(
-        _ fields: inout Fields, _ key: String, default fallback: [Int], _ phrase: String,
-        _ isPossible: @escaping (Int) -> Bool
-    ) throws -> [Int] {
-        let kernels: OneOrMore<Int>? = try fields.optional(
-            key, Requirement(phrase) { !$0.elements.isEmpty && $0.elements.allSatisfy(isPossible) })
-        return kernels?.elements ?? fallback
+        dilationKernels = try fields.choices("dilation_kernels", default: [3, 5, 7], "from 0 to 101") { 0...101 ~= $0 }
+        blurKernels = try fields.choices("blur_kernels", default: [15], "that are 0, or odd and up to 101") {
+            $0 == 0 || 1...101 ~= $0 && $0 % 2 == 1
+        }
+        blurSigma = try fields.range("blur_sigma", default: 0.1...2, within: 0.01...100)
     }
 
     public var channels: Int { 1 }
@@ -100,12 +80,8 @@ private struct Choice {
     let sigma: Double
 
     init(of filter: QRFilter, _ generator: Generator) throws {
-        func one(of kernels: [Int]) throws -> Int {
-            try kernels[min(Int(generator.uniform() * Double(kernels.count)), kernels.count - 1)]
-        }
-        dilation = try one(of: filter.dilationKernels)
-        blur = try one(of: filter.blurKernels)
-        let (low, high) = (filter.blurSigma.lowerBound, filter.blurSigma.upperBound)
-        sigma = low + (high - low) * (try generator.uniform())
+        dilation = try filter.dilationKernels.value(at: generator.uniform())
+        blur = try filter.blurKernels.value(at: generator.uniform())
+        sigma = try filter.blurSigma.value(at: generator.uniform())
     }
 }

