@@ -78,11 +78,16 @@ public struct Engine: @unchecked Sendable {
     /// The file from which the engine's side of the process takes a symbol, such as `sgemm_`.
     public func library(of symbol: String) -> String { text(table.pointee.library_path(symbol)) }
 
-    /// Threads that one operator may use.
+    /// Threads that one operator may use which the calling thread asks for.
     public var threads: Int { Int(table.pointee.threads()) }
 
-    /// Sets the number of threads that one operator may use, for the whole process.
+    /// Sets the number of threads that one operator may use, for the calling thread and all that begin later.
     public func setThreads(_ count: Int) throws { try check(table.pointee.set_threads(Int32(clamping: count))) }
+
+    /// Sets the number of threads for operators that the calling thread asks for, and for no other thread.
+    public func setThreadsOfThisThread(_ count: Int) throws {
+        try check(table.pointee.set_own_threads(Int32(clamping: count)))
+    }
 
     /// CUDA devices in reach.
     public var cudaDevices: Int { Int(table.pointee.cuda_devices()) }

@@ -45,6 +45,14 @@ public final class Generator {
     /// One number uniform in 0..<1.
     public func uniform() throws -> Double { try uniform([1]).item() }
 
+    /// What `body` gives, and whether it drew numbers from this generator.
+    public func watching<Value>(_ body: () throws -> Value) throws -> (value: Value, hasDrawn: Bool) {
+        let before = try state()
+        let value = try body()
+        let after = try state()
+        return (value, before.withBytes { before in after.withBytes { !before.elementsEqual($0) } })
+    }
+
     /// The state, [bytes] uint8, for `restore`.
     public func state() throws -> Tensor {
         let engine = try Engine.shared()

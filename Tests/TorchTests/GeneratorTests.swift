@@ -59,4 +59,16 @@ import Torch
         #expect(try abs(uniform.mean().item() - 0.5) < 5 / sqrt(12 * count))
         #expect(try uniform.values(as: Double.self).allSatisfy { (0..<1).contains($0) })
     }
+
+    @Test func `watching tells whether anything was drawn`() throws {
+        let (generator, other) = (try Generator(seed: 3), try Generator(seed: 3))
+        let quiet = try generator.watching { try numbers(other) }
+        #expect(!quiet.hasDrawn)
+        let drawn = try generator.watching { try numbers(generator) }
+        #expect(drawn.hasDrawn && drawn.value == quiet.value)
+        // One number, of which the generator makes several at once, is a draw too.
+        #expect(try generator.watching { try generator.normal([1]) }.hasDrawn)
+        #expect(try generator.watching { try generator.normal([1]) }.hasDrawn)
+        #expect(try generator.watching { try generator.uniform() }.hasDrawn)
+    }
 }

@@ -42,6 +42,7 @@ int set_generator_state(CTorchGenerator *generator, const CTorchTensor *state);
 void release_generator(CTorchGenerator *generator);
 int32_t threads();
 int set_threads(int32_t count);
+int set_own_threads(int32_t count);
 int32_t cuda_devices();
 int32_t fast_bfloat16();
 int synchronize(CTorchDevice device);

@@ -9,6 +9,9 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include <mutex>
+#include <thread>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -76,6 +79,19 @@ int32_t threads() { return at::get_num_threads(); }
 
 int set_threads(int32_t count) {
     return guarded([&] { at::set_num_threads(count); });
+}
+
+int set_own_threads(int32_t count) {
+    return guarded([&] {
+        // libtorch sets the calling thread's number together with the one that later threads begin with. Another
+        // thread can tell that one beforehand and put it back, for what it sets as its own ends with it.
+        static std::mutex one_at_a_time;
+        std::lock_guard<std::mutex> lock(one_at_a_time);
+        int later = 1;
+        std::thread([&later] { later = at::get_num_threads(); }).join();
+        at::set_num_threads(count);
+        std::thread([later] { at::set_num_threads(later); }).join();
+    });
 }
 
 int32_t cuda_devices() {

@@ -42,6 +42,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.release_generator = engine::release_generator;
         t.threads = engine::threads;
         t.set_threads = engine::set_threads;
+        t.set_own_threads = engine::set_own_threads;
         t.cuda_devices = engine::cuda_devices;
         t.fast_bfloat16 = engine::fast_bfloat16;
         t.synchronize = engine::synchronize;

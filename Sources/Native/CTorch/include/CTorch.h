@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 1
+#define CTORCH_ABI 2
 #define CTORCH_MAX_RESULTS 64
 
 typedef struct CTorchTensor CTorchTensor;
@@ -133,7 +133,10 @@ typedef struct CTorchTable {
 
     // The machine
     int32_t (*threads)(void);
+    /// For the calling thread and those that begin later.
     int (*set_threads)(int32_t count);
+    /// For the calling thread alone.
+    int (*set_own_threads)(int32_t count);
     int32_t (*cuda_devices)(void);
     /// Whether the processor multiplies bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
