@@ -16,7 +16,7 @@ public final class BatchLoader {
         public var batchSize: Int
         /// Threads that decode.
         public var workers: Int
-        /// How many bytes of fitted pictures to keep in memory for later epochs.
+        /// How many bytes of fitted pictures, and how many of their conditions, to keep in memory for later epochs.
         public var cacheBytes = 0
         /// How many bytes samples may have on their way from the reader to a bucket, encoded and decoded.
         public var bytesAhead = 256 << 20
@@ -68,7 +68,7 @@ public final class BatchLoader {
         self.work = work
         let preparing = StepPreparation(
             sample: preparation, seed: options.stream.seed,
-            cache: options.cacheBytes > 0 ? PictureCache(limit: options.cacheBytes) : nil)
+            memory: options.cacheBytes > 0 ? LoaderMemory(limit: options.cacheBytes) : nil)
         threads.append(try WorkThread { Self.read(stream, into: work, preparation.buckets) })
         for _ in 1...options.workers {
             threads.append(

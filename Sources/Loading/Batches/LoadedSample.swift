@@ -18,18 +18,22 @@ public struct LoadedSample: Sendable {
     /// The bucket, and the way of the picture into it.
     public let fit: AspectBuckets.Fit
     public let content: Content
+    /// What ``PictureConditions`` made of the picture; nil without them.
+    public let condition: [UInt8]?
     /// Whether the file has an ICC profile, which is ignored.
     public let hasColourProfile: Bool
     /// What stands for the encoded picture, its fit and all that is made of both: see ``PreparedStore``; nil without
     /// one.
     public let key: String?
 
-    /// Bytes of the content.
+    /// Bytes of the content and the condition.
     var size: Int {
-        switch content {
-        case .picture(let picture): picture.pixels.count
-        case .prepared(let bytes): bytes.count
-        }
+        let content =
+            switch content {
+            case .picture(let picture): picture.pixels.count
+            case .prepared(let bytes): bytes.count
+            }
+        return content + (condition?.count ?? 0)
     }
 }
 
@@ -39,10 +43,16 @@ public struct PreparedStore: Sendable {
     public var salt: String
     /// The bytes under a key; nil where there are none. Called by several threads at once.
     public var lookup: @Sendable (_ key: String) -> [UInt8]?
+    /// Takes what the loader itself made of a picture. Called by several threads at once.
+    public var keep: @Sendable (_ key: String, _ bytes: [UInt8]) -> Void
 
-    public init(salt: String, lookup: @escaping @Sendable (_ key: String) -> [UInt8]?) {
+    public init(
+        salt: String, lookup: @escaping @Sendable (_ key: String) -> [UInt8]?,
+        keep: @escaping @Sendable (_ key: String, _ bytes: [UInt8]) -> Void = { _, _ in }
+    ) {
         self.salt = salt
         self.lookup = lookup
+        self.keep = keep
     }
 }
 

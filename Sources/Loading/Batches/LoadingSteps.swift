@@ -43,14 +43,14 @@ struct StepPreparation: Sendable {
     let sample: SamplePreparation
     /// Decides what is left to chance.
     let seed: UInt64
-    let cache: PictureCache?
+    let memory: LoaderMemory?
 
     func callAsFunction(_ read: ReadStep) throws -> PreparedStep {
         let outcome: PreparedStep.Outcome
         switch try read.step.get() {
         case .endOfEpoch: outcome = .endOfEpoch
         case .sample(let streamed):
-            let prepared = try sample(streamed.sample, streamed.turn, seed: seed, cache: cache)
+            let prepared = try sample(streamed.sample, streamed.turn, seed: seed, memory: memory)
             outcome = .sample(prepared, streamed.turn, isAgain: streamed.isAgain)
         }
         return PreparedStep(outcome: outcome, position: read.position, lost: read.lost)

@@ -3,7 +3,8 @@ import Files
 import Images
 import Shards
 
-/// What is done to a sample before it goes into a batch: caption, size, fit, picture. Several threads do it at once.
+/// What is done to a sample before it goes into a batch: caption, size, fit, picture, condition. Several threads do it
+/// at once.
 public struct SamplePreparation: Sendable {
     public var reading: SampleReading
     public var buckets: AspectBuckets
@@ -17,6 +18,8 @@ public struct SamplePreparation: Sendable {
     public var minImageSize: Int?
     /// Where bytes made of pictures earlier are found again.
     public var store: PreparedStore?
+    /// What is made of the picture beside it.
+    public var conditions: PictureConditions?
 
     public init(
         reading: SampleReading = SampleReading(), buckets: AspectBuckets, minImageSize: Int? = nil,
@@ -42,22 +45,14 @@ public struct SamplePreparation: Sendable {
     ///
     /// - Parameters:
     ///   - seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
-    ///   - cache: pictures of earlier epochs.
+    ///   - memory: of earlier epochs.
     func callAsFunction(
-        _ sample: Sample, _ turn: SampleTurn, seed: UInt64, cache: PictureCache? = nil
+        _ sample: Sample, _ turn: SampleTurn, seed: UInt64, memory: LoaderMemory? = nil
     ) throws -> Outcome {
         var generator = Self.generator(turn, seed: seed)
         guard let bytes = sample.picture else { return .dropped("no picture") }
         guard let caption = reading.caption(of: sample, draw: generator.fraction()) else {
             return .dropped("no caption")
-        }
-        func loaded(
-            _ info: PictureInfo, _ fit: AspectBuckets.Fit, _ content: LoadedSample.Content, _ key: String?
-        ) -> Outcome {
-            .loaded(
-                LoadedSample(
-                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content,
-                    hasColourProfile: info.hasColourProfile, key: key))
         }
         do {
             let info = try Picture.info(of: bytes, name: sample.place)
@@ -65,11 +60,26 @@ public struct SamplePreparation: Sendable {
             var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
             let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
             let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
-            if let key, let known = store?.lookup(key) { return loaded(info, fit, .prepared(known), key) }
-            if let known = cache?.picture(sample.place, fitted: fit) { return loaded(info, fit, .picture(known), key) }
-            let picture = try decoded(bytes, fit, name: sample.place)
-            cache?.keep(picture, fitted: fit, as: sample.place)
-            return loaded(info, fit, .picture(picture), key)
+            var fitted = memory?.pictures.value(sample.place, fitted: fit)
+            func picture() throws -> Picture {
+                if let fitted { return fitted }
+                let picture = try decoded(bytes, fit, name: sample.place)
+                memory?.pictures.keep(picture, bytes: picture.pixels.count, fitted: fit, as: sample.place)
+                fitted = picture
+                return picture
+            }
+            let known = key.flatMap { store?.lookup($0) }
+            let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture())
+            let subject = PictureConditions.Subject(
+                name: sample.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
+                key: { cacheKey(bytes, fit, salt: $0) }, picture: picture)
+            return .loaded(
+                LoadedSample(
+                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content,
+                    condition: try conditions?(of: subject, memory: memory?.conditions),
+                    hasColourProfile: info.hasColourProfile, key: key))
+        } catch is PictureConditions.Refusal {
+            return .dropped(PictureConditions.refused)
         } catch let failure as Failure where failure.blame == .input {
             return .dropped(BatchLoader.undecodable)
         }
@@ -106,6 +116,12 @@ public struct SamplePreparation: Sendable {
         var epoch = SeededGenerator(seed: seed ^ 0x63_6170_7469_6f6e, stream: UInt64(turn.epoch))
         let place = UInt64(turn.place.shard) << 40 ^ UInt64(turn.place.sample)
         return SeededGenerator(seed: epoch.next(), stream: place)
+    }
+
+    /// Decides what chance has to say in a condition; of another sequence than the caption and the cut.
+    private static func filterSeed(_ turn: SampleTurn, seed: UInt64) -> UInt64 {
+        var generator = generator(turn, seed: seed ^ 0x66_696c_7465_72)
+        return generator.next()
     }
 
     /// SHA-256 over the salt, the way of decoding, the fit and the encoded picture, in hexadecimal.

@@ -1,0 +1,76 @@
+import Failures
+import Images
+import Shards
+
+/// What is made of a sample's picture beside it, in the worker that fitted the picture: a ControlNet's condition.
+public struct PictureCondition: Sendable {
+    /// In the form of whoever makes it.
+    public let bytes: [UInt8]
+    /// Whether chance had a part in it. Such a condition is made anew each time, every other may be kept.
+    public let isDrawn: Bool
+
+    public init(bytes: [UInt8], isDrawn: Bool) {
+        self.bytes = bytes
+        self.isDrawn = isDrawn
+    }
+}
+
+/// How conditions are made of pictures, and where those made earlier are found. Several threads make them at once.
+public struct PictureConditions: Sendable {
+    /// A picture as a batch has it, to its condition; the seed decides what is left to chance. A failure of the input
+    /// leaves the sample out, any other ends the loading.
+    public typealias Make = @Sendable (_ picture: Picture, _ seed: UInt64) throws -> PictureCondition
+
+    let make: Make
+    /// Where conditions outlive the loader.
+    let store: PreparedStore?
+
+    public init(store: PreparedStore? = nil, make: @escaping Make) {
+        self.store = store
+        self.make = make
+    }
+
+    /// The reason for which a sample is left out whose picture has no condition.
+    static let refused = "filter refused the picture"
+
+    /// What is thrown for that reason.
+    struct Refusal: Error {}
+
+    /// Of what a condition is made.
+    struct Subject {
+        /// As ``LoadedSample/place``.
+        let name: String
+        let fit: AspectBuckets.Fit
+        let seed: UInt64
+        /// The key for a salt, as ``PreparedStore`` has it.
+        let key: (_ salt: String) -> String
+        /// The picture, decoded where it is not yet.
+        let picture: () throws -> Picture
+    }
+
+    /// The condition of a sample's picture, kept or made.
+    /// - Throws: a `Refusal`; whatever the picture can't be decoded for; failures of the run.
+    func callAsFunction(of subject: Subject, memory: FittedCache<[UInt8]>?) throws -> [UInt8] {
+        if let known = memory?.value(subject.name, fitted: subject.fit) { return known }
+        let key = store.map { subject.key($0.salt) }
+        if let key, let known = store?.lookup(key) {
+            memory?.keep(known, bytes: known.count, fitted: subject.fit, as: subject.name)
+            return known
+        }
+        let made = try made(of: subject.picture(), subject)
+        guard !made.isDrawn else { return made.bytes }
+        memory?.keep(made.bytes, bytes: made.bytes.count, fitted: subject.fit, as: subject.name)
+        if let key { store?.keep(key, made.bytes) }
+        return made.bytes
+    }
+
+    private func made(of picture: Picture, _ subject: Subject) throws -> PictureCondition {
+        do {
+            return try make(picture, subject.seed)
+        } catch var failure as Failure {
+            guard failure.blame != .input else { throw Refusal() }
+            failure.place = failure.place ?? .init(subject.name)
+            throw failure
+        }
+    }
+}
