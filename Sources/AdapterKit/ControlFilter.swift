@@ -27,7 +27,10 @@ public protocol ControlFilter: Sendable {
     /// where that is missing. A filter is called without it too.
     func prepare() throws
 
-    /// The condition of pictures.
+    /// The condition of pictures. Training asks for each picture's by itself, in several threads at once.
+    ///
+    /// A failure of the input leaves the picture out of training, any other ends the run. Pictures of one size have
+    /// conditions of one size. A condition for which nothing was drawn may be kept and used again.
     /// - Parameters:
     ///   - pictures: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
     ///   - generator: the only source of randomness, so that a seed repeats a run.

@@ -58,12 +58,13 @@ public enum ControlNetRecipe {
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let condition: PictureFilter = { try filter($0, generator: $1) }
-        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer, filter: condition)
+        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer) {
+            try filter($0, generator: $1)
+        }
         let task = TrainLoop.Task(
             name: "controlnet",
             groups: [.init(adapter.parameters, weightDecay: run.weightDecay)],
-            loss: { try objective.loss(of: $0, $1, filter: condition) },
+            loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 try adapter.write(to: &contents)
@@ -72,7 +73,7 @@ public enum ControlNetRecipe {
             restored: store.tensors,
             heldOut: heldOut,
             learners: diffusion.learners)
-        return try parts.train(task, objective, filters: true)
+        return try parts.train(task, objective, filter: (filter, own.filterParameters.json))
     }
 }
 

@@ -1,6 +1,10 @@
+import AdapterKit
 import Cascade
 import Shards
 import Torch
+
+/// A control filter as held-out data sees it.
+typealias PictureFilter = (_ pictures: Tensor, Generator) throws -> ControlCondition
 
 /// What held-out data is for in a run: fixed triples to measure with, and a few samples to look at.
 struct HeldOutUse {

@@ -4,6 +4,7 @@ import Diffusion
 import Failures
 import Generation
 import Images
+import JSON
 import Loading
 import Shards
 import Synchronization
@@ -74,13 +75,19 @@ struct RecipeParts {
     }
 
     /// Trains.
-    /// - Parameter filters: whether the pictures themselves are needed, also those whose encodings are known.
-    func train(_ task: TrainLoop.Task, _ objective: StageCObjective, filters: Bool = false) throws -> RunOutcome {
+    /// - Parameter filter: makes the conditions of the pictures in the loader's threads, with these parameters.
+    func train(
+        _ task: TrainLoop.Task, _ objective: StageCObjective,
+        filter: (filter: any ControlFilter, parameters: JSON)? = nil
+    ) throws -> RunOutcome {
+        let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
+        let conditions = try filter.flatMap { try loading.conditionCache($0.filter, $0.parameters, warn: warn) }
         var outcome = try loop(task) { state in
             var preparation = preparation
             preparation.store = objective.encodings.cache.map { cache in
-                PreparedStore(salt: cache.salt) { filters ? nil : cache.folder.read($0) }
+                PreparedStore(salt: cache.salt, lookup: { cache.folder.read($0) })
             }
+            preparation.conditions = filter.map { FilterWork($0.filter, warn: warn).conditions(cache: conditions) }
             // A run that goes on keeps the order of samples it began with.
             var loading = run.loaderOptions(seed: state.seed ?? loop.seed)
             loading.willStop = { [reading] in reading.end() }
@@ -89,8 +96,10 @@ struct RecipeParts {
         if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache
         {
             outcome.encoded = (pictures.made, texts.made)
+            outcome.conditions = conditions?.made
             console.log(
                 "\(pictures.made) pictures and \(texts.made) captions were encoded for \(folder), others found there")
+            if let conditions { console.log("\(conditions.made) conditions were made for it") }
         }
         return outcome
     }

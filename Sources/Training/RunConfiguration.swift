@@ -35,7 +35,7 @@ public struct RunConfiguration: Sendable {
     public let weightDecay: Double
     public let gradientClip: Double
     public let isCheckpointing: Bool
-    /// Keeps decoded pictures and their latents from epoch to epoch, for data that fits.
+    /// Keeps decoded pictures, their latents and their conditions from epoch to epoch, for data that fits.
     public let isCachingInMemory: Bool
     public let validationPath: [String]
     public let validationTriples: Int
@@ -59,7 +59,7 @@ public struct RunConfiguration: Sendable {
     /// The largest micro batch's share of a batch.
     public var microBatchSize: Int { batchSize / accumulation }
 
-    /// What pictures and latents may each take of the memory where they are kept in it.
+    /// What pictures, latents and conditions may each take of the memory where they are kept in it.
     static let cacheBytes = 256 << 20
 
     /// How the data is loaded.

@@ -17,6 +17,9 @@ public struct RunOutcome {
     public var drops = Drops()
     /// How many pictures and captions were encoded and not found in `cache_dir`; nil without one.
     public var encoded: (pictures: Int, captions: Int)?
+    /// How many conditions were put into `cache_dir`, which does not take what chance has a part in; nil without one, or
+    /// without a filter.
+    public var conditions: Int?
 
     init(updates: Int, checkpoint: String, output: String, isComplete: Bool) {
         self.updates = updates

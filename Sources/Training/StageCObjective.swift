@@ -5,9 +5,6 @@ import Generation
 import Loading
 import Torch
 
-/// A control filter as the objective sees it.
-typealias PictureFilter = (_ pictures: Tensor, Generator) throws -> ControlCondition
-
 /// What one micro batch of Stage C costs, as the reference's trainers compute it.
 struct StageCObjective {
     let model: AdaptedModel
@@ -58,18 +55,17 @@ struct StageCObjective {
         try generator.uniform([count]).values(as: Double.self).map { $0 > 1 - pictureKeep }
     }
 
-    /// The loss of a micro batch, all its random numbers from the generator.
-    /// - Parameter filter: makes a ControlNet's condition of pictures [B, 3, H, W].
-    func loss(of batch: PictureBatch, _ generator: Generator, filter: PictureFilter? = nil) throws -> Loss {
+    /// The loss of a micro batch, all its random numbers from the generator but for those of its conditions.
+    func loss(of batch: PictureBatch, _ generator: Generator) throws -> Loss {
         let pictures = batch.pictures.isEmpty ? nil : try TensorPictures.tensor(batch.pictures)
-        let condition = try filter.flatMap { filter in try pictures.map { try filter($0, generator).condition } }
         let captions = try dropping(batch.captions, generator)
         let encoded = try encodings(batch, pictures)
         let draw = try diffusion.draw(encoded.latents.shape, device: encodings.device, from: generator)
         // Drawn last, so that a run without a picture tower has the same numbers.
         let isKept = encodings.tower == nil ? [] : try Self.kept(of: captions.count, generator)
         let prepared = Prepared(
-            latents: encoded.latents, captions: captions, condition: try condition?.to(device: encodings.device),
+            latents: encoded.latents, captions: captions,
+            condition: try batch.condition()?.to(device: encodings.device),
             clipImage: isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil)
         return try loss(prepared, draw)
     }

@@ -1,0 +1,47 @@
+import AdapterKit
+import Files
+import Glibc
+import JSON
+import Weights
+
+extension ModelLoading {
+    /// Conditions that a filter makes of pictures; nil where the run names no folder.
+    ///
+    /// Beside the picture an entry is known by the filter's name, its parameters, the files of both, and the program
+    /// that the filter is part of: one that somebody works on makes other conditions from build to build.
+    /// - Parameter parameters: those that the filter was made with.
+    func conditionCache(
+        _ filter: any ControlFilter, _ parameters: JSON, warn: @escaping @Sendable (String) -> Void
+    ) throws -> EncodingCache? {
+        guard let folder = run.data.cacheFolder else { return nil }
+        // Also files that are no network's: a parameter may name a picture or a list.
+        let files =
+            filter.modelFiles.filter(\.isThere).flatMap { (try? Tensors.files(at: $0.path)) ?? [$0.path] }
+            + parameters.texts.filter { fileExists($0) && !Folder.isFolder($0) }
+        let digests = try Set(files).sorted().map { try SHA256.hex(ofFile: $0) }
+        return try EncodingCache(
+            "\(folder)/conditions",
+            salt: "conditions \(ConditionBytes.version) of \(type(of: filter).name)"
+                + " \(parameters.text(sorted: true)) with \(digests) by \(Self.program)",
+            warn: warn)
+    }
+
+    /// What tells this build of the program from others: its size, and when it was linked.
+    private static let program: String = {
+        var facts = stat()
+        guard stat("/proc/self/exe", &facts) == 0 else { return "" }
+        return "\(facts.st_size) \(facts.st_mtim.tv_sec).\(facts.st_mtim.tv_nsec)"
+    }()
+}
+
+extension JSON {
+    /// All strings that are values.
+    fileprivate var texts: [String] {
+        switch self {
+        case .string(let text): [text]
+        case .array(let elements): elements.flatMap(\.texts)
+        case .object(let object): object.flatMap { $0.value.texts }
+        default: []
+        }
+    }
+}
