@@ -15,13 +15,13 @@ public struct PidiFilter: ControlFilter {
             "side of the square in which edges are looked for; null looks in the picture as it is"),
         FilterParameter(
             "dilation_kernels", type: "list of whole numbers", default: "[0, 3, 5, 7, 9]",
-            "widths of the disc that edges are widened by, one drawn for each batch; 0 leaves them, one number is fixed"
+            "widths of the disc that edges are widened by, one drawn for each picture; 0 leaves them, one number is fixed"
         ),
         FilterParameter(
             "binarize", type: "true or false", default: "true", "whether edges are made 0 and 1, at a threshold"),
         FilterParameter(
             "threshold", type: "number or list of two", default: "[0.05, 0.7]",
-            "range from which the threshold is drawn for each batch; one number is fixed"),
+            "range from which the threshold is drawn for each picture; one number is fixed"),
         FilterParameter(
             "weights", type: "path or null", default: "null",
             "PiDiNet's weights; null is table5_pidinet.pth where models lie, which `models get pidinet` gets"),
@@ -52,10 +52,15 @@ public struct PidiFilter: ControlFilter {
 
     public func prepare() throws { _ = try model.network() }
 
+    /// Whether nothing is left to chance, so that a picture's condition serves again.
+    private var isFixed: Bool {
+        dilationKernels.count == 1 && (!binarize || threshold.lowerBound == threshold.upperBound)
+    }
+
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let network = try model.network()
-        // Both are drawn whatever is fixed, so that fixing one leaves the other as it was.
-        let draws = try generator.uniform([2]).values(as: Double.self)
+        // Both are drawn where one is fixed, so that this leaves the other as it was.
+        let draws = isFixed ? [0, 0] : try generator.uniform([2]).values(as: Double.self)
         let kernel = dilationKernels.value(at: draws[0])
         let height = threshold.value(at: draws[1])
 

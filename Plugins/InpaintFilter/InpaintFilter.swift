@@ -11,11 +11,11 @@ public struct InpaintFilter: ControlFilter {
     public static let parameters = [
         FilterParameter(
             "threshold", type: "number or list of two", default: "[0.04, 0.4]",
-            "range from which the saliency is drawn, for each batch, above which a place is cut out; one number is"
+            "range from which the saliency is drawn, for each picture, above which a place is cut out; one number is"
                 + " fixed; `thresold` is read too"),
         FilterParameter(
             "p_outpaint", type: "number", default: "0.4",
-            "how likely all but that is cut out instead, drawn for each batch; 0 and 1 are fixed"),
+            "how likely all but that is cut out instead, drawn for each picture; 0 and 1 are fixed"),
         FilterParameter(
             "saliency", type: "path or null", default: "null",
             "weights of the reference's saliency network (`models get saliency`); null is OpenCV's fine-grained"
@@ -62,8 +62,14 @@ public struct InpaintFilter: ControlFilter {
         }
     }
 
+    /// Whether nothing is left to chance, so that a picture's condition serves again.
+    private var isFixed: Bool {
+        mask != nil || threshold.lowerBound == threshold.upperBound && [0, 1].contains(outpaintProbability)
+    }
+
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let draws = try generator.uniform([2]).values(as: Double.self)
+        // Both are drawn where one is fixed, so that this leaves the other as it was.
+        let draws = isFixed ? [0, 0] : try generator.uniform([2]).values(as: Double.self)
         let height = threshold.value(at: draws[0])
         let isOutpainting = draws[1] < outpaintProbability
         // One by one: a picture's mask is then the same in every batch.

@@ -71,17 +71,21 @@ public struct QRFilter: ControlFilter {
     }
 }
 
-/// What is left to chance, drawn once for a batch.
+/// What is left to chance, drawn once for all pictures of a call.
 ///
-/// Always as many numbers are drawn, so that fixing one does not change the others.
+/// Always as many numbers are drawn, so that fixing one does not change the others; with all fixed none is, so that a
+/// picture's condition serves again.
 private struct Choice {
     let dilation: Int
     let blur: Int
     let sigma: Double
 
     init(of filter: QRFilter, _ generator: Generator) throws {
-        dilation = try filter.dilationKernels.value(at: generator.uniform())
-        blur = try filter.blurKernels.value(at: generator.uniform())
-        sigma = try filter.blurSigma.value(at: generator.uniform())
+        let (sizes, deviation) = ([filter.dilationKernels.count, filter.blurKernels.count], filter.blurSigma)
+        let isFixed = sizes == [1, 1] && deviation.lowerBound == deviation.upperBound
+        func draw() throws -> Double { isFixed ? 0 : try generator.uniform() }
+        dilation = try filter.dilationKernels.value(at: draw())
+        blur = try filter.blurKernels.value(at: draw())
+        sigma = try deviation.value(at: draw())
     }
 }

@@ -24,6 +24,16 @@ import Weights
         try #require(golden.tensors["in.\(name)"]).made()
     }
 
+    @Test(arguments: [
+        ("", true), ("threshold: 0.2", true), ("p_outpaint: 0", true), ("threshold: 0.2, p_outpaint: 0", false),
+        ("threshold: 0.2, p_outpaint: 1", false),
+    ])
+    func withAllFixedNothingIsDrawn(parameters: String, isDrawn: Bool) throws {
+        let generator = try Generator(seed: 1)
+        let made = try generator.watching { try filter(parameters)(.zeros([1, 3, 32, 32]), generator: generator) }
+        #expect(made.hasDrawn == isDrawn)
+    }
+
     @Test(arguments: ["wide", "tall"])
     func saliencyIsThePeers(name: String) throws {
         let (golden, scratch) = (try Golden("inpaint_filter"), try Scratch())

@@ -33,6 +33,16 @@ import Weights
         #expect(try largestDifference(made, #require(golden.tensors["out.edges"]).made()) < 2e-4)
     }
 
+    @Test(arguments: [
+        ("resize: 32", true), ("dilation_kernels: 3", true), ("dilation_kernels: 3, threshold: 0.2", false),
+        ("dilation_kernels: 3, binarize: false", false), ("threshold: 0.2", true),
+    ])
+    func withAllFixedNothingIsDrawn(parameters: String, isDrawn: Bool) throws {
+        let generator = try Generator(seed: 1)
+        let made = try generator.watching { try filter(parameters)(.zeros([1, 3, 32, 32]), generator: generator) }
+        #expect(made.hasDrawn == isDrawn)
+    }
+
     @Test(arguments: [("plain", 0), ("narrow", 3), ("even", 4), ("wide", 9), ("cut", 0), ("both", 7)])
     func conditionsAreThePeers(name: String, kernel: Int) throws {
         let golden = try Golden("pidi_filter")

@@ -28,6 +28,16 @@ import Torch
         for level: Float in [0, 0.5, 1] { #expect(expected.floats.contains(level)) }
     }
 
+    @Test(arguments: [
+        ("{}", true), ("{blobify: false}", false), ("{dilation_kernels: 5, blur_sigma: 1}", false),
+        ("{dilation_kernels: 5}", true), ("{blur_sigma: 1}", true),
+    ])
+    func withAllFixedNothingIsDrawn(parameters: String, isDrawn: Bool) throws {
+        let generator = try Generator(seed: 1)
+        let made = try generator.watching { try filter(parameters)(noise([1, 3, 32, 32]), generator: generator) }
+        #expect(made.hasDrawn == isDrawn)
+    }
+
     @Test func theGeneratorChoosesKernelsAndDeviation() throws {
         let picture = try noise([1, 3, 64, 64])
         for parameters in [
