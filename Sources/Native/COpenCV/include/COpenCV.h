@@ -3,6 +3,7 @@
 /// Buffers handed in stay the caller's. Functions return a `CascadeCVStatus`; where it is not `CASCADE_CV_OK`, a
 /// sentence stands in `error` (cut to `error_size`, always terminated).
 #pragma once
+#include "drawing.h"
 #include "network.h"
 #include "status.h"
 
