@@ -121,6 +121,7 @@ let package = Package(
         plugIn("CannyFilter", ["COpenCV"]),
         plugIn("EdgeFilter", ["COpenCV"]),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
+        plugIn("PoseFilter", ["COpenCV", "Inference", "Files"]),
         plugIn("QRFilter", ["COpenCV"]),
         plugIn("SuperResolutionFilter"),
         plugIn("LoRA", ["Files"]),
@@ -134,7 +135,8 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter",
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "PoseFilter",
+                "QRFilter",
                 "SuperResolutionFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
@@ -179,7 +181,7 @@ let package = Package(
         tests(
             "Plugin",
             [
-                "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+                "CannyFilter", "EdgeFilter", "InpaintFilter", "PoseFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
                 "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "Images",
                 "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),

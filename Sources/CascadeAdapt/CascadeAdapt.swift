@@ -7,6 +7,7 @@ import Glibc
 import InpaintFilter
 import LearnedTokens
 import LoRA
+import PoseFilter
 import QRFilter
 import SuperResolutionFilter
 
@@ -20,7 +21,7 @@ public enum CascadeAdapt {
         let plugIns = PlugIns(
             filters: [
                 CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self,
-                SREffnetFilter.self,
+                SREffnetFilter.self, PoseFilter.self,
             ], adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
     }

