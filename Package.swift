@@ -74,6 +74,7 @@ let package = Package(
         door(
             "COpenCV", libraries: ["opencv_core", "opencv_imgproc", "opencv_dnn", "opencv_saliency"],
             cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
+        door("CONNXRuntime", libraries: ["dl"]),
         door("COpenBLAS", libraries: ["dl"]),
         door("CSHA256"),
 
@@ -92,7 +93,7 @@ let package = Package(
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
-        library("Inference", ["COpenCV", "Files", "Failures"]),
+        library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
         library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
 
@@ -171,6 +172,7 @@ let package = Package(
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Loading", ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Inference", ["Inference", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
