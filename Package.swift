@@ -121,6 +121,7 @@ let package = Package(
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
         plugIn("EdgeFilter", ["COpenCV"]),
+        plugIn("IdentityFilter", ["Inference", "COpenCV", "Images"]),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
         plugIn("QRFilter", ["COpenCV"]),
         plugIn("SuperResolutionFilter"),
@@ -135,7 +136,8 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter",
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
+                "QRFilter",
                 "SuperResolutionFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
@@ -172,7 +174,7 @@ let package = Package(
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Loading", ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Inference", ["Inference", "Files", "Failures", "TestSupport"]),
+        tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
@@ -181,7 +183,8 @@ let package = Package(
         tests(
             "Plugin",
             [
-                "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+                "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
+                "LoRA",
                 "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "Images",
                 "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),

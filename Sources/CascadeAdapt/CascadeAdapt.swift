@@ -4,6 +4,7 @@ import CannyFilter
 import EdgeFilter
 import Failures
 import Glibc
+import IdentityFilter
 import InpaintFilter
 import LearnedTokens
 import LoRA
@@ -19,7 +20,8 @@ public enum CascadeAdapt {
         signal(SIGPIPE, SIG_IGN)
         let plugIns = PlugIns(
             filters: [
-                CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self,
+                CannyFilter.self, PidiFilter.self, IdentityFilter.self, InpaintFilter.self, QRFilter.self,
+                SRFilter.self,
                 SREffnetFilter.self,
             ], adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))

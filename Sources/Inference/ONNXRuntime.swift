@@ -10,7 +10,7 @@ public struct ONNXRuntime: Sendable {
     /// Such as "1.32.0".
     public let version: String
 
-    /// The library that the environment names: `CASCADE_ONNXRUNTIME`, a file or the folder it lies in.
+    /// The library that the environment names: `CASCADE_ONNXRUNTIME`, a file.
     public static var named: String? {
         getenv("CASCADE_ONNXRUNTIME").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }

@@ -9,7 +9,8 @@ import Testing
     static let house = House(
         doors: ["CTorch", "CTorchEngine", "CYAML", "COpenCV"],
         plugIns: [
-            "CannyFilter", "EdgeFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter", "LoRA", "LearnedTokens",
+            "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+            "LearnedTokens",
         ])
 
     @Test func everyFileKeepsTheDirection() throws {

@@ -1,6 +1,6 @@
+import Cascade
 import Failures
 import Files
-import Foundation
 import Inference
 import TestSupport
 import Testing
@@ -18,9 +18,8 @@ enum InferenceEngine: String, CaseIterable {
 
     /// The library where `models get onnxruntime` puts it, or where the environment says it is.
     static func runtime() throws -> ONNXRuntime {
-        let environment = ProcessInfo.processInfo.environment
-        let cache = environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
-        return try ONNXRuntime(library: ONNXRuntime.named ?? "\(cache)/cascade-adapt/models/onnxruntime")
+        let known = KnownModel.named("onnxruntime").flatMap { ModelPlaces().path(of: $0) }
+        return try ONNXRuntime(library: #require(ONNXRuntime.named ?? known))
     }
 }
 

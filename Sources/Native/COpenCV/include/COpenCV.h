@@ -5,6 +5,7 @@
 #pragma once
 #include "network.h"
 #include "status.h"
+#include "windows.h"
 
 #ifdef __cplusplus
 extern "C" {
