@@ -74,6 +74,7 @@ let package = Package(
         door(
             "COpenCV", libraries: ["opencv_core", "opencv_imgproc", "opencv_dnn", "opencv_saliency"],
             cxx: [.unsafeFlags(["-isystem", "/usr/include/opencv4", "-O2"])]),
+        door("CONNXRuntime", libraries: ["dl"]),
         door("COpenBLAS", libraries: ["dl"]),
         door("CSHA256"),
 
@@ -92,7 +93,7 @@ let package = Package(
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
-        library("Inference", ["COpenCV", "Files", "Failures"]),
+        library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
         library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
 
@@ -120,6 +121,7 @@ let package = Package(
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
         plugIn("EdgeFilter", ["COpenCV"]),
+        plugIn("IdentityFilter", ["Inference", "COpenCV", "Images"]),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
         plugIn("PoseFilter", ["COpenCV", "Inference", "Files"]),
         plugIn("QRFilter", ["COpenCV"]),
@@ -135,7 +137,8 @@ let package = Package(
                 "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
                 "Files",
                 "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "InpaintFilter", "PoseFilter",
+                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
+                "PoseFilter",
                 "QRFilter",
                 "SuperResolutionFilter", "LoRA", "LearnedTokens", argumentParser,
             ]),
@@ -173,6 +176,7 @@ let package = Package(
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Loading", ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
@@ -181,7 +185,8 @@ let package = Package(
         tests(
             "Plugin",
             [
-                "CannyFilter", "EdgeFilter", "InpaintFilter", "PoseFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+                "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
+                "LoRA", "PoseFilter",
                 "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "Images",
                 "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),

@@ -4,6 +4,7 @@ import CannyFilter
 import EdgeFilter
 import Failures
 import Glibc
+import IdentityFilter
 import InpaintFilter
 import LearnedTokens
 import LoRA
@@ -21,7 +22,7 @@ public enum CascadeAdapt {
         let plugIns = PlugIns(
             filters: [
                 CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self,
-                SREffnetFilter.self, PoseFilter.self,
+                SREffnetFilter.self, IdentityFilter.self, PoseFilter.self,
             ], adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
     }

@@ -66,9 +66,8 @@ private final class OpenedNetwork: @unchecked Sendable {
 
     func run(_ input: Blob, _ outputs: [String]) throws -> [Blob] {
         var made = [CascadeCVArray](repeating: CascadeCVArray(), count: outputs.count)
-        let names = outputs.map { $0.utf8CString }
         let (status, message) = withErrorMessage { error, size in
-            withPointers(to: names[...]) { names in
+            withCStrings(outputs) { names in
                 cascade_network_run(
                     network, input.values, input.shape, input.shape.count, names, names.count, &made, error, size)
             }
@@ -84,17 +83,4 @@ private final class OpenedNetwork: @unchecked Sendable {
                 shape: shape, values: Array(UnsafeBufferPointer(start: array.values, count: shape.reduce(1, *))))
         }
     }
-
-    private func withPointers<Result>(
-        to names: ArraySlice<ContiguousArray<CChar>>, _ found: [UnsafePointer<CChar>?] = [],
-        _ body: ([UnsafePointer<CChar>?]) -> Result
-    ) -> Result {
-        guard let name = names.first else { return body(found) }
-        return name.withUnsafeBufferPointer { withPointers(to: names.dropFirst(), found + [$0.baseAddress], body) }
-    }
-}
-
-/// OpenCV's messages span lines; an error is one.
-private func oneLine(_ message: String) -> String {
-    message.split(whereSeparator: \.isNewline).joined(separator: " ")
 }

@@ -9,7 +9,8 @@ import Testing
     static let house = House(
         doors: ["CTorch", "CTorchEngine", "CYAML", "COpenCV"],
         plugIns: [
-            "CannyFilter", "EdgeFilter", "InpaintFilter", "PoseFilter", "QRFilter", "SuperResolutionFilter", "LoRA",
+            "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "PoseFilter", "QRFilter",
+            "SuperResolutionFilter", "LoRA",
             "LearnedTokens",
         ])
 

@@ -2,6 +2,7 @@ import AdapterKit
 import CannyFilter
 import EdgeFilter
 import Failures
+import IdentityFilter
 import InpaintFilter
 import PoseFilter
 import QRFilter
@@ -14,20 +15,25 @@ import Torch
 /// What every filter keeps; a new one is added here.
 private let plugIns = PlugIns(
     filters: [
-        CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self, SREffnetFilter.self,
-        PoseFilter.self,
+        CannyFilter.self, PidiFilter.self, IdentityFilter.self, InpaintFilter.self, PoseFilter.self, QRFilter.self,
+        SRFilter.self, SREffnetFilter.self,
     ], adapters: [])
 
 @Suite struct FilterContract {
     static let names = plugIns.filters.map { $0.name }
 
     /// Filters whose condition is numbers of a network and no picture: finite, but not in 0...1.
-    static let encoders: Set = ["SREffnetFilter"]
+    static let encoders: Set = ["SREffnetFilter", "IdentityFilter"]
 
-    /// The files that filters cannot do without.
+    /// Chances that are drawn for each picture and not for a batch, fixed.
+    static let fixed = ["IdentityFilter": "p_drop: 0, p_full: 0"]
+
+    /// What filters cannot do without: files, and for networks with drawn weights faces of any size.
     private func needs(_ name: String) throws -> [String: String] {
         switch name {
         case "SREffnetFilter": ["effnet_checkpoint_path": try DrawnEncoder.path()]
+        case "IdentityFilter":
+            ["detector": Golden.file("faces.onnx"), "recognizer": Golden.file("identities.onnx"), "min_face": "1"]
         case "PidiFilter": ["weights": Golden.file("pidinet_narrow.pth")]
         case "PoseFilter":
             ["weights": Golden.file("pose_corners.caffemodel"), "description": Golden.file("pose_corners.prototxt")]
@@ -88,7 +94,7 @@ private let plugIns = PlugIns(
 
     @Test(arguments: names)
     func aBatchIsItsPicturesOneByOne(name: String) throws {
-        let (filter, pictures) = (try filter(name), try pictures(3, 48, 64))
+        let (filter, pictures) = (try filter(name, Self.fixed[name] ?? ""), try pictures(3, 48, 64))
         let whole = try filter(pictures, generator: Generator(seed: 4)).condition
         for index in 0..<3 {
             let one = try filter(pictures.sliced(0, index..<index + 1), generator: Generator(seed: 4)).condition

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
 
 #include "status.h"
 
@@ -13,9 +14,11 @@ inline void say(char *error, size_t error_size, const char *message) {
     if (error && error_size) std::snprintf(error, error_size, "%s", message);
 }
 
-/// The data loader's own threads are the parallelism; OpenCV's pool would only fight them for cores.
-inline void use_one_thread() {
-    static const bool done = (cv::setNumThreads(1), true);
+/// The data loader's own threads are the parallelism; OpenCV's pool would only fight them for cores. What it writes on
+/// standard error comes back as a message too.
+inline void use_one_silent_thread() {
+    static const bool done =
+        (cv::setNumThreads(1), cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT), true);
     (void)done;
 }
 
@@ -23,7 +26,7 @@ inline void use_one_thread() {
 template <typename Body>
 CascadeCVStatus guarded(char *error, size_t error_size, Body body) {
     try {
-        use_one_thread();
+        use_one_silent_thread();
         return body();
     } catch (const std::exception &thrown) {
         say(error, error_size, thrown.what());

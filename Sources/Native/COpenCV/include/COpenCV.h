@@ -6,6 +6,7 @@
 #include "drawing.h"
 #include "network.h"
 #include "status.h"
+#include "windows.h"
 
 #ifdef __cplusplus
 extern "C" {

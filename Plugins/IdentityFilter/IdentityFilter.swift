@@ -1,0 +1,101 @@
+import AdapterKit
+import Images
+import Settings
+import Torch
+
+/// Who is where: the numbers that tell a face apart, in the cells of the 1/32 grid that its box covers.
+///
+/// Behaves as the reference's filter of this name in `modules/controlnet.py`.
+public struct IdentityFilter: ControlFilter {
+    public static let name = "IdentityFilter"
+
+    public static let parameters = [
+        FilterParameter(
+            "max_faces", type: "whole number or null", default: "4",
+            "how many faces count, the large ones in the middle first; null and 0 take all"),
+        FilterParameter(
+            "p_drop", type: "number", default: "0.05",
+            "how likely a face is left out, drawn for each; 0 and 1 are fixed"),
+        FilterParameter(
+            "p_full", type: "number", default: "0.3",
+            "how likely the one face of a picture stands in the whole grid, drawn for each; 0 and 1 are fixed"),
+        FilterParameter(
+            "min_face", type: "whole number", default: "20",
+            "the shorter side of the smallest face that counts, in pixels; the larger, the faster is the default detector"
+        ),
+        FilterParameter(
+            "detector", type: "path or null", default: "null",
+            "the user's `det_10g.onnx`, or a folder of MTCNN's networks; null is that of `models get mtcnn`"),
+        FilterParameter(
+            "recognizer", type: "path or null", default: "null",
+            "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),
+    ]
+
+    /// The side of a cell of the grid, in pixels.
+    static let cell = 32
+
+    /// How many faces of a picture count; nil takes all.
+    public let maxFaces: Int?
+    public let dropProbability: Double
+    public let fullProbability: Double
+    /// The shorter side of the smallest face that counts, in pixels.
+    public let leastFace: Int
+    let models: FaceModels
+
+    public init(parameters fields: inout Fields) throws {
+        let isUnlimited = fields.setting["max_faces"]?.isNull ?? false
+        let limit: Int = try fields.value("max_faces", default: 4, .within(0...1_000_000))
+        maxFaces = isUnlimited || limit == 0 ? nil : limit
+        dropProbability = try fields.value("p_drop", default: 0.05, .within(0...1))
+        fullProbability = try fields.value("p_full", default: 0.3, .within(0...1))
+        leastFace = try fields.value("min_face", default: 20, .within(1...8192))
+        models = FaceModels(
+            detector: try fields.optional("detector"), recognizer: try fields.optional("recognizer"),
+            leastFace: leastFace)
+    }
+
+    public var channels: Int { embeddingSize }
+
+    public var modelFiles: [FilterModelFile] { models.files }
+
+    public func prepare() throws { _ = try models.networks() }
+
+    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let networks = try models.networks()
+        // Truncated and not rounded, as a cast in numpy does.
+        let bytes = try (pictures * 255).clamped(min: 0, max: 255).to(dtype: .uint8).permuted([0, 2, 3, 1])
+        let (height, width) = (pictures.size(2), pictures.size(3))
+        var grids: [Tensor] = []
+        var previews: [Tensor] = []
+        for index in 0..<pictures.size(0) {
+            let picture = Picture(
+                width: width, height: height, pixels: try bytes.selected(0, index).contiguous().values())
+            let faces = chosen(try networks.detector.faces(in: picture), in: picture)
+            // Both numbers are drawn for every face, so that fixing one leaves the other as it was.
+            let draws = try faces.isEmpty ? [] : generator.uniform([2 * faces.count]).values(as: Double.self)
+            var grid = IdentityGrid(width: width, height: height)
+            for (place, face) in faces.enumerated() where draws[2 * place] >= dropProbability {
+                let isFull = faces.count == 1 && draws[2 * place + 1] < fullProbability
+                grid.write(
+                    try networks.recognizer.embedding(of: face, in: picture), number: place,
+                    in: isFull ? grid.all : grid.cells(of: face.box))
+            }
+            grids.append(try grid.condition())
+            previews.append(try grid.preview(over: pictures.selected(0, index)))
+        }
+        return ControlCondition(condition: try .stacked(grids), preview: try .stacked(previews))
+    }
+
+    /// The faces that count. Of too many, those whose area less twice the squared distance from the picture's middle is
+    /// the largest, as in the reference.
+    private func chosen(_ faces: [Face], in picture: Picture) -> [Face] {
+        let faces = faces.filter { $0.isFinite && min($0.box.width, $0.box.height) >= Double(leastFace) }
+        guard let maxFaces, faces.count > maxFaces else { return faces }
+        func value(_ box: Box) -> Double {
+            let x = (box.left + box.right) / 2 - Double(picture.width / 2)
+            let y = (box.top + box.bottom) / 2 - Double(picture.height / 2)
+            return box.width * box.height - 2 * (x * x + y * y)
+        }
+        return Array(faces.sorted { value($0.box) > value($1.box) }.prefix(maxFaces))
+    }
+}
