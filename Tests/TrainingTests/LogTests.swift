@@ -29,11 +29,11 @@ extension TrainingRuns {
         @Test func `the report shows the configuration with its overrides and no secret`() throws {
             let world = try TinyWorld.shared()
             let run = try Run(.lora)
-            let pipe = "pipe:cat \(world.data) # password=hidden"
+            let pipe = "pipe:cat \(world.data) # password=sesame"
             try run(world.heldOut.merging(["webdataset_path": "'\(pipe)'", "save_every": "2"]) { $1 })
             let page = try run.text(run.scratch["output/run/report.html"])
             #expect(page.contains("experiment_id: run\n") && page.contains("module_filters: [&quot;.attn&quot;]"))
-            #expect(page.contains("webdataset_path: &quot;pipe:cat …&quot;") && !page.contains("hidden"))
+            #expect(page.contains("webdataset_path: &quot;pipe:cat …&quot;") && !page.contains("sesame"))
             #expect(page.contains("data-step=\"2\"") && page.contains("data-step=\"3\""))
             #expect(page.contains("Done: update 3 of 3."))
             #expect(page.contains("<th scope=\"row\">checkpoint</th><td>\(run.weights)</td>"))
