@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo test lint format bench bench-data bench-lora bench-merge parity s3 engine clean clean-demo
+.PHONY: help setup build demo test lint format bench bench-data bench-lora bench-merge parity s3 logs engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ parity: build .venv/ready ## every part beside its peer, on random configuration
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt
+
+logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own readers
+	.venv/bin/python Tests/Peers/logs.py --command .build/release/cascade-adapt
 
 .venv/ready: Tests/Peers/requirements.txt
 	python3 -m venv .venv

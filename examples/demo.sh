@@ -73,6 +73,7 @@ ${bold}Done in $((SECONDS - began)) s. What lies where:${plain}
   .demo/canny.safetensors         the ControlNet, alone
   .demo/fernando.safetensors      the LoRA layers and the token, alone
   .demo/output/*/*.jpg            grids: pictures, condition, noised, predicted, sampled
+  .demo/output/*/report.html      curves and previews of a run, for a browser; tensorboard/ holds the same
   .demo/output/*/metrics.jsonl    loss, gradient norm, rate and speed of every update
   .demo/edges.png                 what the ControlNet sees of a photograph
   .demo/runs/                     checkpoints; the same command goes on from them

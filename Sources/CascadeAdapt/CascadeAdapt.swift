@@ -11,6 +11,7 @@ import LoRA
 import PoseFilter
 import QRFilter
 import SuperResolutionFilter
+import Training
 
 /// The command `cascade-adapt`, for a program of two lines.
 public enum CascadeAdapt {
@@ -76,7 +77,7 @@ struct RootCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cascade-adapt",
         abstract: "Trains and uses adapters for Stable Cascade: ControlNets, LoRA layers, learned tokens.",
-        version: "0.1.0",
+        version: programVersion,
         groupedSubcommands: [
             CommandGroup(name: "Train", subcommands: [ControlNetCommand.self, LoRACommand.self, FinetuneCommand.self]),
             CommandGroup(

@@ -50,5 +50,5 @@ struct PreviewGrid {
         }
     }
 
-    func write(to path: String) throws { try Picture.grid(rows).write(to: path) }
+    func picture() throws -> Picture { try Picture.grid(rows) }
 }

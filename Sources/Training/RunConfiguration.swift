@@ -30,6 +30,11 @@ public struct RunConfiguration: Sendable {
     /// What the frozen base is kept in; nil leaves it to the machine.
     public let dtype: DType?
 
+    /// The project on W&B for which the run is logged; nil for none.
+    public let wandbProject: String?
+    /// The user or team on W&B; nil leaves it to the one who uploads.
+    public let wandbEntity: String?
+
     // Ours
     public let seed: UInt64
     public let weightDecay: Double
@@ -43,6 +48,8 @@ public struct RunConfiguration: Sendable {
     /// Threads that decode and fit pictures.
     public let dataWorkers: Int
 
+    /// All keys, for logs.
+    let written: ConfigurationText
     /// Where things were written, for later failures.
     let places: Places
 
@@ -99,6 +106,10 @@ public struct RunConfiguration: Sendable {
         clipImageModel = try fields.optional("clip_image_model_name")
         dtype = try fields.optional("dtype").map { (name: Precision) in name.dtype }
 
+        wandbProject = try fields.optional("wandb_project", .notEmpty)
+        wandbEntity = try fields.optional("wandb_entity", .notEmpty)
+        written = ConfigurationText(setting)
+
         seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
@@ -118,10 +129,8 @@ public struct RunConfiguration: Sendable {
                 "`batch_size` does not divide by `grad_accum_steps`", at: place("batch_size"),
                 expected: "a multiple of \(accumulation)", got: "\(batchSize)")
         }
-        // The reference's keys for what one process on one machine has no use of, and for logging elsewhere.
-        for key in ["wandb_project", "wandb_entity", "use_fsdp", "training"] {
-            fields.ignore(key)
-        }
+        // The reference's keys for what one process on one machine has no use of.
+        for key in ["use_fsdp", "training"] { fields.ignore(key) }
     }
 }
 

@@ -30,7 +30,8 @@ struct RunFolder {
         try Folder.make(path)
     }
 
-    private var weightsPath: String { "\(path)/\(name).safetensors" }
+    /// The file of what is trained.
+    var weightsPath: String { "\(path)/\(name).safetensors" }
     private var optimizerPath: String { "\(path)/\(name)_optim.safetensors" }
     private var infoPath: String { "\(path)/info.json" }
 

@@ -2,6 +2,7 @@ import Failures
 import Files
 import JSON
 import Shards
+import Telemetry
 
 /// How a run ended.
 public struct RunOutcome {
@@ -76,12 +77,11 @@ struct OutputFolder {
         try Folder.make(path)
     }
 
-    var metricsPath: String { "\(path)/metrics.jsonl" }
-
-    /// `000001.jpg` for update 1.
-    func previewPath(_ update: Int) -> String {
+    /// Writes a preview: `000001.jpg` for update 1.
+    func write(preview: LoggedPicture, update: Int) throws {
         let number = String(update)
-        return "\(path)/\(String(repeating: "0", count: max(0, 6 - number.count)))\(number).jpg"
+        let name = "\(String(repeating: "0", count: max(0, 6 - number.count)))\(number).jpg"
+        try writeAtomically(preview.jpeg, to: "\(path)/\(name)")
     }
 
     func write(_ report: HeldOutReport) throws {

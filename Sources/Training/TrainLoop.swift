@@ -7,7 +7,7 @@ import Telemetry
 import Torch
 import Weights
 
-/// The loop that every recipe runs: batches in, updates of what is trainable, metrics, checkpoints and previews out.
+/// The loop that every recipe runs: batches in, updates of what is trainable, logs, checkpoints and previews out.
 ///
 /// It is synchronous and does not care what is trained. All random numbers of an update come from the seed and the
 /// update's number, so a run that is resumed draws what the uninterrupted one would have drawn.
@@ -50,8 +50,9 @@ struct TrainLoop {
         let optimizer = try AdamW(task.groups)
         var progress = try begin(task, folder, optimizer)
         let last = min(run.updates, options.steps ?? run.updates)
-        let metrics = try MetricsLog(path: output.metricsPath, resumeAfter: progress.updates)
         if progress.heldOutBefore == nil, let measure = task.heldOut.measure { progress.heldOutBefore = try measure() }
+        let log = try TrainingLog(
+            self, output, resumeAfter: progress.updates, before: progress.heldOutBefore)
 
         let loader = try load(progress.loader)
         defer { loader.stop() }
@@ -87,28 +88,40 @@ struct TrainLoop {
             progress.updates = update
             progress.loss = progress.loss.map { 0.99 * $0 + 0.01 * raw } ?? raw
             let seconds = Self.now() - began
-            try metrics.append(
+            isSaved = update % run.saveEvery == 0 || update == last
+            if update == last { progress.heldOutAfter = try task.heldOut.measure?() }
+            // Logged before it is saved, so that a run killed at any moment goes on with logs that lack nothing.
+            try log.append(
                 UpdateMetrics(
                     step: update, loss: progress.loss ?? raw, rawLoss: raw, gradNorm: norm, lr: rate(update),
                     seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds,
-                    dataSeconds: waited))
+                    dataSeconds: waited),
+                validation: progress.heldOutAfter, preview: isSaved ? preview(task) : nil)
             bar.update(done: update, loss: progress.loss)
-            isSaved = false
             if update % run.backupEvery == 0 { try folder.backUp(updates: update) { try task.write($0, update) } }
-            if update % run.saveEvery == 0 || update == last {
+            if isSaved {
+                try log.sync()
                 try save(task, folder, optimizer, progress)
-                isSaved = true
-                try preview(task, output, update)
+                try log.report("Under way", outcome(folder, output, progress, loader))
             }
         }
-        if !isSaved { try save(task, folder, optimizer, progress) }
+        if !isSaved {
+            try log.sync()
+            try save(task, folder, optimizer, progress)
+        }
         bar.finish()
         if loader.colourProfiles > 0 {
             console.log("\(loader.colourProfiles) pictures came with colour profiles, which are ignored")
         }
         if !loader.drops.isEmpty { console.log("left out of the data: \(loader.drops)") }
-        var outcome = try outcome(task, progress, folder, output, isComplete: progress.updates >= last)
-        outcome.drops = loader.drops
+        var outcome = outcome(folder, output, progress, loader)
+        outcome.isComplete = progress.updates >= last
+        if outcome.isComplete { outcome.heldOut = try judge(task, progress, output) }
+        try log.report(
+            outcome.isComplete ? "Done" : "Stopped by a signal; the same command goes on", outcome)
+        if let upload = try log.finish(isComplete: outcome.isComplete) {
+            console.log("to see the run on W&B: \(upload)")
+        }
         return outcome
     }
 
@@ -123,6 +136,8 @@ struct TrainLoop {
         var loss: Double?
         var loader = LoaderState()
         var heldOutBefore: HeldOut.Measurement?
+        /// Measured after the last update; not saved.
+        var heldOutAfter: HeldOut.Measurement?
     }
 
     /// Adds up the gradients of an update's micro batches.
@@ -146,9 +161,8 @@ struct TrainLoop {
         return (total / Double(run.accumulation), waited)
     }
 
-    private func preview(_ task: Task, _ output: OutputFolder, _ update: Int) throws {
-        let generator = try Generator(seed: seed, stream: RandomStream.preview, update: 0)
-        if let grid = try task.heldOut.preview(generator) { try grid.write(to: output.previewPath(update)) }
+    private func preview(_ task: Task) throws -> PreviewGrid? {
+        try task.heldOut.preview(Generator(seed: seed, stream: RandomStream.preview, update: 0))
     }
 
     // MARK: Checkpoints
@@ -211,18 +225,24 @@ struct TrainLoop {
         }
     }
 
+    // MARK: How it goes
+
+    /// How the run stands.
     private func outcome(
-        _ task: Task, _ progress: Progress, _ folder: RunFolder, _ output: OutputFolder, isComplete: Bool
-    ) throws -> RunOutcome {
+        _ folder: RunFolder, _ output: OutputFolder, _ progress: Progress, _ loader: BatchLoader
+    ) -> RunOutcome {
         var outcome = RunOutcome(
-            updates: progress.updates, checkpoint: "\(folder.path)/\(task.name).safetensors",
-            output: output.path, isComplete: isComplete)
-        guard isComplete, let before = progress.heldOutBefore, let measure = task.heldOut.measure else {
-            return outcome
-        }
-        outcome.heldOut = HeldOutReport(
-            before: before, after: try measure(), swapped: try task.heldOut.measureSwapped?())
-        if let report = outcome.heldOut { try output.write(report) }
+            updates: progress.updates, checkpoint: folder.weightsPath, output: output.path, isComplete: false)
+        outcome.drops = loader.drops
         return outcome
+    }
+
+    /// What training did to the held-out loss; nil where none was measured.
+    private func judge(_ task: Task, _ progress: Progress, _ output: OutputFolder) throws -> HeldOutReport? {
+        guard let before = progress.heldOutBefore, let measure = task.heldOut.measure else { return nil }
+        let report = HeldOutReport(
+            before: before, after: try progress.heldOutAfter ?? measure(), swapped: try task.heldOut.measureSwapped?())
+        try output.write(report)
+        return report
     }
 }

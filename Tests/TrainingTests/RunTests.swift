@@ -36,7 +36,9 @@ extension TrainingRuns {
                 #expect(report.triples == 4 && report.before.isFinite && report.after.isFinite)
                 #expect((report.swapped != nil) == (recipe == .controlnet))
                 let files = try Set(FileManager.default.contentsOfDirectory(atPath: outcome.output))
-                #expect(files == ["000002.jpg", "000003.jpg", "held_out.json", "metrics.jsonl"])
+                let pictures: Set = ["000002.jpg", "000003.jpg"]
+                #expect(files == pictures.union(["held_out.json", "metrics.jsonl", "report.html", "tensorboard"]))
+                #expect(metrics.last?["validation_loss"]?.doubleValue == report.after)
                 let file = try AdapterFile(outcome.checkpoint)
                 #expect(file.trainedSteps == 3)
                 #expect(file.kinds == (recipe == .lora ? ["lora", "tokens"] : ["controlnet"]))

@@ -33,61 +33,56 @@ public struct UpdateMetrics: Equatable, Sendable {
         self.dataSeconds = dataSeconds
     }
 
-    var json: JSON {
+    /// All but the step, in the order and under the names of `metrics.jsonl`.
+    var scalars: [(name: String, value: Double)] {
         [
-            "step": .integer(Int64(step)), "loss": .number(loss), "raw_loss": .number(rawLoss),
-            "grad_norm": .number(gradNorm), "lr": .number(lr), "seconds": .number(seconds),
-            "samples_per_second": .number(samplesPerSecond), "data_seconds": .number(dataSeconds),
+            ("loss", loss), ("raw_loss", rawLoss), ("grad_norm", gradNorm), ("lr", lr), ("seconds", seconds),
+            ("samples_per_second", samplesPerSecond), ("data_seconds", dataSeconds),
         ]
     }
 }
 
-/// `metrics.jsonl`: one JSON object a line for each update, on disk as soon as it is appended.
+/// `metrics.jsonl`: one JSON object a line for each update, with the system as soon as it is appended.
 public final class MetricsLog {
-    private let path: String
-    private let descriptor: Int32
+    private let file: AppendedFile
 
     /// Opens the file to append, and first cuts off what a resumed run will write again: lines past `step` and lines
     /// that are torn. Readers see the old file or the cut one, never one between.
-    /// - Parameter step: The last update whose line stays; 0 for a run from the start.
-    public init(path: String, resumeAfter step: Int) throws {
-        self.path = path
+    /// - Parameters:
+    ///   - step: The last update whose line stays; 0 for a run from the start.
+    ///   - visit: Is shown every line that stays.
+    public init(path: String, resumeAfter step: Int, visit: (JSON) -> Void = { _ in }) throws {
         var facts = stat()
         if stat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG {
             let old = try readFile(path)
-            let kept = Self.lines(of: old, upTo: step)
+            let kept = Self.lines(of: old, upTo: step, visit)
             if kept != old { try writeAtomically(kept, to: path) }
         }
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Self.failure(path) }
+        file = try AppendedFile(path)
     }
 
-    deinit { close(descriptor) }
-
+    /// - Parameter measured: Further numbers for the update's line.
     /// - Throws: Where the line cannot be written, such as on a full disk.
-    public func append(_ metrics: UpdateMetrics) throws {
-        var rest = Array((metrics.json.text() + "\n").utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw Self.failure(path) }
-            rest = rest.dropFirst(count)
-        }
+    public func append(_ metrics: UpdateMetrics, measured: [(name: String, value: Double)] = []) throws {
+        var line = JSON.Object()
+        line["step"] = .integer(Int64(metrics.step))
+        for (name, value) in metrics.scalars + measured { line[name] = .number(value) }
+        try file.append(Array((JSON.object(line).text() + "\n").utf8))
     }
 
-    private static func lines(of bytes: [UInt8], upTo last: Int) -> [UInt8] {
+    func sync() throws { try file.sync() }
+
+    private static func lines(of bytes: [UInt8], upTo last: Int, _ visit: (JSON) -> Void) -> [UInt8] {
         var kept: [UInt8] = []
         var rest = bytes[...]
         while let end = rest.firstIndex(of: 0x0A) {
             let line = rest[...end]
             rest = rest[(end + 1)...]
             let metrics = try? line.withUnsafeBytes { try JSON.parse($0, file: "metrics.jsonl") }
-            if let step = metrics?["step"]?.intValue, step <= last { kept += line }
+            guard let metrics, let step = metrics["step"]?.intValue, step <= last else { continue }
+            kept += line
+            visit(metrics)
         }
         return kept
-    }
-
-    private static func failure(_ path: String) -> Failure {
-        SystemError.current.failure("can't write the file", path: path)
     }
 }

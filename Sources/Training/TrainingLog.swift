@@ -1,0 +1,126 @@
+import Foundation
+import Images
+import Loading
+import Shards
+import Telemetry
+import Torch
+
+/// What a train loop tells of itself, brought into the form the logs take.
+struct TrainingLog {
+    private let log: RunLog
+    private let run: RunConfiguration
+    private let output: OutputFolder
+    private let seed: UInt64
+    private let device: Device
+
+    /// The name of the loss over the held-out triples.
+    static let validationLoss = "validation_loss"
+    /// Longest side of a preview in `report.html`, in pixels.
+    private static let previewSide = 800
+
+    /// - Parameter before: the held-out loss before the first update.
+    init(_ loop: TrainLoop, _ output: OutputFolder, resumeAfter step: Int, before: HeldOut.Measurement?) throws {
+        run = loop.run
+        self.output = output
+        seed = loop.seed
+        device = loop.options.device
+        var setup = RunLog.Setup(
+            folder: output.path, title: run.experimentID, resumeAfter: step,
+            now: { Date().timeIntervalSince1970 }, shrink: Self.small)
+        setup.measuredBefore = before.map { [(Self.validationLoss, $0.mean)] } ?? []
+        setup.configurationText = run.written.yaml
+        setup.wandb = run.wandbProject.map { [run] in
+            WandbProject(
+                name: $0, entity: run.wandbEntity, title: run.experimentID, configuration: run.written.json,
+                producer: "cascade-adapt \(programVersion)")
+        }
+        log = try RunLog(setup)
+    }
+
+    /// Logs an update, and writes its preview.
+    func append(
+        _ metrics: UpdateMetrics, validation: HeldOut.Measurement?, preview: PreviewGrid?
+    ) throws {
+        var entry = LogEntry(metrics)
+        if let validation { entry.measured.append((Self.validationLoss, validation.mean)) }
+        if let picture = try preview?.logged() {
+            try output.write(preview: picture, update: metrics.step)
+            entry.pictures.append(picture)
+        }
+        try log.append(entry)
+    }
+
+    /// Brings what was logged to the disk, before the checkpoint that is of the same update.
+    func sync() throws { try log.sync() }
+
+    /// Writes `report.html`.
+    /// - Parameter state: how far the run is, in a few words.
+    func report(_ state: String, _ outcome: RunOutcome) throws {
+        let drops = (Array(outcome.drops.samples) + Array(outcome.drops.broken)).sorted {
+            ($1.value, $0.key) < ($0.value, $1.key)
+        }
+        var data = [("samples trained on, repeated ones too", "\(outcome.updates * run.batchSize)")]
+        data += drops.map { ("left out since the last start: \($0.key)", "\($0.value)") }
+        if drops.isEmpty { data.append(("left out since the last start", "nothing")) }
+        if let encoded = outcome.encoded {
+            data.append(("encoded since the last start", "\(encoded.pictures) pictures, \(encoded.captions) captions"))
+        }
+        var sections = [
+            ReportSection(
+                "Run",
+                [
+                    ("updates", "\(outcome.updates) of \(run.updates)"), ("samples an update", "\(run.batchSize)"),
+                    ("checkpoint", outcome.checkpoint), ("seed", "\(seed)"), ("device", "\(device)"),
+                    ("written", Date().formatted(.iso8601)),
+                ]),
+            ReportSection("Data", data),
+        ]
+        if let heldOut = outcome.heldOut { sections.append(ReportSection("Held-out loss", heldOut.rows)) }
+        sections.append(
+            ReportSection(
+                "Versions",
+                [("cascade-adapt", programVersion), ("libtorch", try Engine.shared().version)]))
+        try log.writeReport(state: "\(state): update \(outcome.updates) of \(run.updates).", sections)
+    }
+
+    /// Ends the logs.
+    /// - Returns: what uploads the run to W&B, where it is logged for it.
+    func finish(isComplete: Bool) throws -> String? {
+        try log.finish(status: isComplete ? 0 : 130)
+        return log.uploadCommand
+    }
+
+    /// A preview's file, small enough for a page with many.
+    private static func small(_ jpeg: [UInt8]) throws -> LoggedPicture {
+        let picture = try Picture(decoding: jpeg, name: "preview")
+        let scale = min(1, Double(previewSide) / Double(max(picture.width, picture.height)))
+        let width = max(1, Int((Double(picture.width) * scale).rounded()))
+        let height = max(1, Int((Double(picture.height) * scale).rounded()))
+        let small = picture.resized(width: width, height: height)
+        return LoggedPicture(name: "preview", jpeg: try small.jpeg(quality: 80), width: width, height: height)
+    }
+}
+
+extension PreviewGrid {
+    /// The grid as a file.
+    func logged() throws -> LoggedPicture {
+        let picture = try picture()
+        return LoggedPicture(
+            name: "preview", jpeg: try picture.jpeg(), width: picture.width, height: picture.height)
+    }
+}
+
+extension HeldOutReport {
+    /// The numbers for a person.
+    fileprivate var rows: [(name: String, value: String)] {
+        func short(_ value: Double) -> String { String(format: "%.5g", value) }
+        var rows = [
+            ("triples", "\(triples)"), ("before", short(before)), ("after", short(after)),
+            ("change", "\(short(change)) (standard error \(short(standardError)))"),
+        ]
+        if let swapped {
+            rows.append(("with conditions of other pictures", short(swapped.mean)))
+        }
+        return rows
+    }
+}
