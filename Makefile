@@ -2,7 +2,7 @@
 
 SWIFT ?= swift
 # Swift sources that the house style holds for.
-SOURCES = Package.swift Sources Plugins Tests
+SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 

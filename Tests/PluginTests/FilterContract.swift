@@ -16,7 +16,7 @@ import Torch
 private let plugIns = PlugIns(
     filters: [
         CannyFilter.self, PidiFilter.self, IdentityFilter.self, InpaintFilter.self, PoseFilter.self, QRFilter.self,
-        SRFilter.self, SREffnetFilter.self,
+        SRFilter.self, SREffnetFilter.self, SketchFilter.self,
     ], adapters: [])
 
 @Suite struct FilterContract {

@@ -3,10 +3,16 @@ import Files
 import Testing
 
 @Suite struct ReadmeTests {
-    @Test func `the README's filter is the one that these tests compile and hold to the contract`() throws {
+    @Test func `the README's filter and program are those of the example, which these tests hold to the contract`()
+        throws
+    {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let readme = String(decoding: try readFile("/\(folder)/README.md"), as: UTF8.self)
-        let filter = String(decoding: try readFile("/\(folder)/Tests/PluginTests/SketchFilter.swift"), as: UTF8.self)
-        #expect(readme.contains("```swift\n\(filter)```"))
+        func text(_ path: String) throws -> String {
+            String(decoding: try readFile("/\(folder)/\(path)"), as: UTF8.self)
+        }
+        let readme = try text("README.md")
+        for file in ["SketchFilter.swift", "main.swift"] {
+            #expect(try readme.contains("```swift\n\(text("examples/sketch/Sources/cascade-sketch/\(file)"))```"))
+        }
     }
 }

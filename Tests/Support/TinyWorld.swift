@@ -140,17 +140,25 @@ public final class TinyWorld: Sendable {
 
     // MARK: Configurations
 
+    /// The keys that say where this world lies, and that a run's folders lie in `scratch`.
+    public func places(in scratch: Scratch) -> [String: String] {
+        [
+            "checkpoint_path": scratch["checkpoints"], "output_path": scratch["output"],
+            "model_version": folder["tiny.yaml"], "webdataset_path": data, "effnet_checkpoint_path": effnet,
+            "previewer_checkpoint_path": folder["previewer.safetensors"], "clip_text_model_name": text,
+            "generator_checkpoint_path": base,
+        ]
+    }
+
     /// A configuration of a run whose folders lie in `scratch`.
     /// - Parameter changes: values as YAML by their keys; an empty one takes the key away.
     public func configuration(in scratch: Scratch, _ changes: [String: String]) -> String {
         var keys = [
-            "experiment_id": "run", "checkpoint_path": scratch["checkpoints"], "output_path": scratch["output"],
-            "model_version": folder["tiny.yaml"], "lr": "0.01", "batch_size": "4", "image_size": "64",
-            "updates": "3", "warmup_updates": "2", "save_every": "100", "backup_every": "100",
-            "webdataset_path": data, "shuffle_buffer": "8", "cache_in_memory": "true",
-            "effnet_checkpoint_path": effnet, "previewer_checkpoint_path": folder["previewer.safetensors"],
-            "clip_text_model_name": text, "generator_checkpoint_path": base,
+            "experiment_id": "run", "lr": "0.01", "batch_size": "4", "image_size": "64", "updates": "3",
+            "warmup_updates": "2", "save_every": "100", "backup_every": "100", "shuffle_buffer": "8",
+            "cache_in_memory": "true",
         ]
+        keys.merge(places(in: scratch)) { $1 }
         keys.merge(changes) { $1 }
         return keys.filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }.map { "\($0): \($1)\n" }.joined()
     }

@@ -1,0 +1,50 @@
+import Foundation
+import TestSupport
+import Testing
+import Torch
+import Weights
+
+/// The package in `examples/sketch`, which adds a filter to the command without touching ours.
+@Suite struct ExamplePackageTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+    /// Where `.ci/test` builds it.
+    private static let program = root.appendingPathComponent(".build/sketch/debug/cascade-sketch").path
+
+    /// Runs the package's program with the engine that lies beside ours.
+    private func run(_ arguments: [String]) throws -> Command.Outcome {
+        try #require(FileManager.default.isExecutableFile(atPath: Self.program), "`make test` builds examples/sketch")
+        let engine = URL(fileURLWithPath: Command.program).deletingLastPathComponent()
+            .appendingPathComponent("libCTorchEngine.so").path
+        return try Command.run(arguments, environment: ["CASCADE_ENGINE": engine], program: Self.program)
+    }
+
+    @Test func `its program lists its filter beside ours`() throws {
+        let outcome = try run(["filter", "list"])
+        #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+        #expect(outcome.output.contains("SketchFilter  (channels of the condition: 1)"))
+        #expect(outcome.output.contains("CannyFilter"))
+    }
+
+    @Test func `its program trains a ControlNet on its filter by its own configuration`() throws {
+        let (scratch, world) = (try Scratch(), try TinyWorld.shared())
+        let changes = world.places(in: scratch).merging(
+            ["controlnet_blocks": "[0, 5]", "batch_size": "2", "image_size": "64", "updates": "3"]
+        ) { $1 }
+        let arguments = changes.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] }
+        let configuration = Self.root.appendingPathComponent("examples/sketch/sketch.yaml").path
+        let outcome = try run(["controlnet", configuration] + arguments)
+        #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+        #expect(outcome.errors.contains("ControlNet (SketchFilter, effnet)"))
+        let file = try SafetensorsFile(scratch["checkpoints/sketch/controlnet.safetensors"])
+        #expect(file.metadata["trained_steps"] == "3")
+        #expect(file.metadata.values.contains { $0.contains("SketchFilter") })
+        // One channel goes in: the filter's, and nobody else's.
+        #expect(try file.required("backbone.0.0.weight").size(1) == 1)
+    }
+
+    @Test func `our own program does not know its filter`() throws {
+        let configuration = Self.root.appendingPathComponent("examples/sketch/sketch.yaml").path
+        try expectRefusal(["controlnet", configuration, "--dry-run"], saying: "SketchFilter", "CannyFilter")
+    }
+}

@@ -1,0 +1,17 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own that adds a filter. Elsewhere than here, the dependency is
+// `.package(url: "REPOSITORY", branch: "main")` or a path.
+let package = Package(
+    name: "sketch",
+    dependencies: [.package(name: "cascade-adapt", path: "../..")],
+    targets: [
+        .executableTarget(
+            name: "cascade-sketch",
+            dependencies: [
+                .product(name: "AdapterKit", package: "cascade-adapt"),
+                .product(name: "CascadeAdapt", package: "cascade-adapt"),
+            ])
+    ]
+)

@@ -1,0 +1,26 @@
+import AdapterKit
+import Settings
+import Torch
+
+/// A pencil sketch: the brightness of each pixel by that of its neighbourhood.
+public struct SketchFilter: ControlFilter {
+    public static let name = "SketchFilter"
+    public static let parameters = [
+        FilterParameter("softness", type: "whole number", default: "8", "pixels that a stroke spreads over")
+    ]
+    public let channels = 1
+    let softness: Int
+
+    public init(parameters: inout Fields) throws {
+        softness = try parameters.value("softness", default: 8, .within(1...64))
+    }
+
+    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let (height, width) = (pictures.size(2), pictures.size(3))
+        let grey = try pictures.mean([1], keepingDimensions: true)  // [B, 1, H, W]
+        let soft = try grey.resized(height: height / softness + 1, width: width / softness + 1, alignCorners: false)
+            .resized(height: height, width: width, alignCorners: false)
+        let sketch = try (grey / (soft + 0.01)).clamped(min: 0, max: 1)
+        return ControlCondition(condition: sketch, preview: try sketch.repeated([1, 3, 1, 1]))
+    }
+}

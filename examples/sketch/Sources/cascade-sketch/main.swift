@@ -1,0 +1,3 @@
+import CascadeAdapt
+
+CascadeAdapt.main(adding: [SketchFilter.self])
