@@ -38,7 +38,8 @@ let package = Package(
     products: [
         .executable(name: "cascade-adapt", targets: ["cascade-adapt"]),
         .library(name: "CascadeAdapt", targets: ["CascadeAdapt"]),
-        .library(name: "AdapterKit", targets: ["AdapterKit"]),
+        // What a filter of somebody else's imports.
+        .library(name: "AdapterKit", targets: ["AdapterKit", "Settings", "Torch"]),
         .library(name: "CTorchEngine", type: .dynamic, targets: ["CTorchEngine"]),
     ],
     dependencies: [
@@ -101,7 +102,8 @@ let package = Package(
         library("Layers", ["Weights", "Torch", "Failures"]),
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Settings", "Torch", "Failures"]),
-        library("AdapterKit", ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
+        library(
+            "AdapterKit", ["CPixels", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
             "AdapterAlgebra",
             ["AdapterKit", "Cascade", "LinearAlgebra", "Weights", "Torch", "JSON", "Files", "Failures"]),
@@ -149,6 +151,12 @@ let package = Package(
                 "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Loading", "Shards", "Images", "Weights",
                 "Torch",
                 "JSON", "Files", "Failures",
+            ]),
+        .executableTarget(
+            name: "cascade-filter-bench",
+            dependencies: [
+                "CascadeAdapt", "AdapterKit", "Generation", "Images", "COpenCV", "Settings", "Torch", "JSON",
+                "Failures",
             ]),
 
         // Tests

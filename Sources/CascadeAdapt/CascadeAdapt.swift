@@ -15,16 +15,18 @@ import Training
 
 /// The command `cascade-adapt`, for a program of two lines.
 public enum CascadeAdapt {
+    /// The filters and adapters of this repository.
+    public static let plugIns = PlugIns(
+        filters: [
+            CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self, SREffnetFilter.self,
+            IdentityFilter.self, PoseFilter.self,
+        ], adapters: [LoRA.self, LearnedTokens.self])
+
     /// Runs the command that the process's arguments name, and exits.
     /// - Parameter filters: further filters, which take the place of ours of the same name.
     public static func main(adding filters: [any ControlFilter.Type] = []) -> Never {
         // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
         signal(SIGPIPE, SIG_IGN)
-        let plugIns = PlugIns(
-            filters: [
-                CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self,
-                SREffnetFilter.self, IdentityFilter.self, PoseFilter.self,
-            ], adapters: [LoRA.self, LearnedTokens.self])
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
     }
 

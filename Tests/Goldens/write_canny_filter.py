@@ -1,6 +1,6 @@
 """Writes the golden of the Canny filter: what the reference's `CannyFilter` computes, step by step.
 
-Peers: opencv-python-headless (Canny) and torch (bilinear resizing); the file's metadata names their versions. Pictures
+Peers: opencv-contrib-python-headless (Canny) and torch (bilinear resizing); the file's metadata names their versions. Pictures
 are brought to 224 x 224, their values times 255 are cut to bytes, edges are looked for between 100 and 200, and the
 edges are brought back to the picture's size."""
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy
 import torch
-from torch.nn.functional import interpolate
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
 
+import filters
 import golden
 
 
@@ -29,16 +29,7 @@ def draw(height: int, width: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
 
 
-def canny(pictures: torch.Tensor) -> torch.Tensor:
-    small = interpolate(pictures, (224, 224), mode="bilinear", align_corners=False)
-    edges = []
-    for picture in small:
-        pixels = (picture * 255).permute(1, 2, 0).numpy().astype(numpy.uint8)
-        edges.append(torch.from_numpy(cv2.Canny(numpy.ascontiguousarray(pixels), 100, 200)).float()[None] / 255)
-    return interpolate(torch.stack(edges), pictures.shape[2:], mode="bilinear", align_corners=False)
-
-
 if __name__ == "__main__":
     pictures = {"wide": draw(56, 90, 1), "tall": draw(120, 50, 2), "small": draw(40, 36, 3)}
-    outputs = {name: canny(picture) for name, picture in pictures.items()}
-    golden.write("canny_filter", "CannyFilter", {}, ["opencv-python-headless"], {"in": pictures, "out": outputs})
+    outputs = {name: filters.canny(picture) for name, picture in pictures.items()}
+    golden.write("canny_filter", "CannyFilter", {}, ["opencv-contrib-python-headless"], {"in": pictures, "out": outputs})

@@ -2,32 +2,22 @@
 
 Peers: Tests/Peers/saliency.py in torch (the network) and torchvision (resizing to a short side of 240, Gaussian blur of
 side 141); the file's metadata names their versions. The weights are of the published size and drawn from their names.
-The places whose saliency is above a threshold, or all others, are brought to the picture's size by the nearest pixel,
-blurred and cut at one half; what lies in them turns white."""
+What is cut out turns white."""
 
 import json
 import sys
 from pathlib import Path
 
 import torch
-from torch.nn.functional import interpolate
-from torchvision.transforms.functional import gaussian_blur, resize
+from torchvision.transforms.functional import resize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
 
 import drawn
+import filters
 import golden
 import saliency
 from write_canny_filter import draw
-
-
-def filtered(picture: torch.Tensor, found: torch.Tensor, threshold: float, outpaint: bool) -> torch.Tensor:
-    matters = (found > threshold) != outpaint
-    sized = interpolate(matters.float(), size=picture.shape[2:], mode="nearest")
-    blurred = gaussian_blur(sized, [141, 141])
-    assert (blurred - 0.5).abs().min() > 1e-6  # no rounding decides
-    mask = (blurred > 0.5).float()
-    return torch.cat([torch.where(mask > 0, torch.ones_like(picture), picture), mask], 1)
 
 
 if __name__ == "__main__":
@@ -46,7 +36,8 @@ if __name__ == "__main__":
             start, end = int(level * len(values)), int((level + 0.1) * len(values))
             gap = int((values[start + 1 : end] - values[start : end - 1]).argmax()) + start
             threshold = round(float(values[gap] + values[gap + 1]) / 2, 7)
-            mask = filtered(picture, found, threshold, outpaint=name == "tall")[:, 3:]
+            mask, margin = filters.inpaint_mask(picture, found, threshold, outpaint=name == "tall")
+            assert margin > 1e-6  # no rounding decides
             if 0.2 < mask.mean() < 0.8:
                 break
         assert 0.2 < mask.mean() < 0.8

@@ -25,7 +25,7 @@ struct House {
         ["AdapterAlgebra", "Generation"],
         ["Training"],
         ["CascadeAdapt"],
-        ["cascade-adapt", "cascade-bench"],
+        ["cascade-adapt", "cascade-bench", "cascade-filter-bench"],
     ]
 
     /// Modules of the toolchain that every target may import.

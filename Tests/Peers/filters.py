@@ -1,9 +1,47 @@
 """The control filters as the reference computes them, with what it leaves to chance handed in."""
 
+import cv2
 import kornia
+import numpy
 import torch
 from torch.nn.functional import interpolate
-from torchvision.transforms.functional import gaussian_blur
+from torchvision.transforms.functional import gaussian_blur, resize
+
+
+def pixels(picture: torch.Tensor) -> numpy.ndarray:
+    """[3, H, W] in 0...1 -> [H, W, 3] bytes, cut and not rounded."""
+    return numpy.ascontiguousarray((picture * 255).permute(1, 2, 0).numpy().astype(numpy.uint8))
+
+
+def canny(pictures: torch.Tensor, size: int | None = 224, low: float = 100, high: float = 200) -> torch.Tensor:
+    """[B, 3, H, W] in 0...1 -> [B, 1, H, W]."""
+    small = pictures if size is None else interpolate(pictures, (size, size), mode="bilinear")
+    edges = [torch.from_numpy(cv2.Canny(pixels(picture), low, high)).float()[None] / 255 for picture in small]
+    found = torch.stack(edges)
+    return found if size is None else interpolate(found, pictures.shape[2:], mode="bilinear")
+
+
+def fine_grained_saliency(picture: torch.Tensor) -> torch.Tensor:
+    """[1, 3, H, W] in 0...1 -> [1, 1, h, w], an eighth of the picture with a short side of 240."""
+    small = resize(picture, 240, antialias=True)
+    bgr = cv2.cvtColor(pixels(small[0].clamp(0, 1)), cv2.COLOR_RGB2BGR)
+    good, found = cv2.saliency.StaticSaliencyFineGrained_create().computeSaliency(bgr)
+    assert good
+    height, width = small.shape[2:]
+    return resize(torch.from_numpy(found)[None, None], [height // 8, width // 8], antialias=True)
+
+
+def inpaint_mask(
+    picture: torch.Tensor, found: torch.Tensor, threshold: float, outpaint: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """[1, 1, H, W] of 0 and 1, and how far from one half the nearest place is that decides.
+
+    The places whose saliency is above a threshold, or all others, are brought to the picture's size by the nearest
+    pixel, blurred and cut at one half."""
+    matters = (found > threshold) != outpaint
+    sized = interpolate(matters.float(), size=picture.shape[2:], mode="nearest")
+    blurred = gaussian_blur(sized, [141, 141])
+    return (blurred > 0.5).float(), (blurred - 0.5).abs().min()
 
 
 def qr(

@@ -66,7 +66,32 @@ def differences(kind: str, x: torch.Tensor, weight: torch.Tensor, each: bool) ->
     return total
 
 
-def edges(weights: dict[str, torch.Tensor], pictures: torch.Tensor) -> torch.Tensor:
+def as_kernel(kind: str, weight: torch.Tensor) -> torch.Tensor:
+    """The kernel of a plain convolution that does what `differences` does: what each stored weight makes of an impulse."""
+    impulse = torch.zeros(1, 1, 5, 5)
+    impulse[..., 2, 2] = 1
+    basis = torch.cat([differences(kind, impulse, unit.reshape(1, 1, 3, 3), each=True) for unit in torch.eye(9)])
+    kernel = torch.einsum("oij,jhw->oihw", weight.flatten(2), basis[:, 0].flip(1, 2))
+    return kernel if kind == "radial" else kernel[..., 1:4, 1:4].contiguous()
+
+
+def convolved(kind: str, x: torch.Tensor, kernel: torch.Tensor, each: bool) -> torch.Tensor:
+    """What `differences` makes, by a kernel of `as_kernel`; the fast way."""
+    return conv2d(x, kernel, padding=kernel.shape[-1] // 2, groups=x.shape[1] if each else 1)
+
+
+def with_kernels(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights with kernels in place of those of pixel differences."""
+    made = dict(weights)
+    made["init_block.weight"] = as_kernel("central", weights["init_block.weight"])
+    for group in range(4):
+        for index, kind in enumerate(KINDS[1:] if group == 0 else KINDS):
+            key = f"block{group + 1}_{index + 1}.conv1.weight"
+            made[key] = as_kernel(kind, weights[key])
+    return made
+
+
+def edges(weights: dict[str, torch.Tensor], pictures: torch.Tensor, differences=differences) -> torch.Tensor:
     """Soft edges [B, 1, H, W] of pictures [B, 3, H, W] in 0...1."""
     x = differences("central", pictures, weights["init_block.weight"], each=False)
     maps = []

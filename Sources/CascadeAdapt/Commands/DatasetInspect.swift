@@ -63,7 +63,7 @@ struct DatasetInspect: Action {
         let shards = try resolveShards(
             shardPaths(configuration), access: configuration?.access(console.shardAccess) ?? console.shardAccess)
         let contactSheet = try sheet.map { path in
-            try checkSheetPath(path)
+            try Sheet.checkPath(path)
             return ContactSheet(seed: seed)
         }
         var survey = DatasetSurvey(reading: try choice.reading(configuration), decodeLimit: decode.count)
@@ -90,7 +90,7 @@ struct DatasetInspect: Action {
         if cells.isEmpty {
             output.note("no sheet is written: there is no picture to show")
         } else {
-            try contactSheet.drawn().write(to: sheet)
+            try Sheet(contactSheet).drawn().write(to: sheet)
             output.note("\(sheet) shows \(cells.count) of \(report.kept) pictures")
         }
     }
@@ -102,15 +102,6 @@ struct DatasetInspect: Action {
                 "no data is named", expected: "the path of a tar or of a folder of tars, or --config with one in it")
         }
         return configuration.webdatasetPath
-    }
-
-    /// Fails before the data is read where the sheet could not be written after it.
-    private func checkSheetPath(_ path: String) throws {
-        guard [".png", ".jpg", ".jpeg"].contains(where: path.lowercased().hasSuffix) else {
-            throw Failure.input(
-                "can't tell the sheet's format from its name", at: .init(path), expected: "a name in .png or .jpg")
-        }
-        _ = try AtomicFile(at: path)
     }
 }
 

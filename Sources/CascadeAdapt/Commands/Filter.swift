@@ -12,7 +12,7 @@ import Weights
 struct Filter: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the filters that make a ControlNet's condition, or try one on a picture.",
-        subcommands: [FilterList.self, FilterApply.self])
+        subcommands: [FilterList.self, FilterApply.self, FilterSheet.self])
 }
 
 /// `filter list`: the filters, their parameters and the files of their networks.

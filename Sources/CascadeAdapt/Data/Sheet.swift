@@ -1,53 +1,64 @@
 import COpenCV
 import Failures
+import Files
 import Foundation
 import Images
 import Loading
 
-extension ContactSheet {
-    /// The cells in rows, numbered from 1, with their captions underneath as far as there is room.
-    ///
-    /// The font has ASCII alone: accents are left out, and what has no letter there is written as `?`.
+/// Pictures in rows on white paper, each with a few lines underneath.
+///
+/// The font has ASCII alone: accents are left out, and what has no letter there is written as `?`.
+struct Sheet {
+    /// A picture, no side of it longer than the sheet's, and what is written below it as far as there is room.
+    typealias Cell = (picture: Picture, text: String)
+
+    private static let lines = 3
+    private static let lineHeight = 14
+    private static let gap = 12
+
+    /// The longer side of a picture, in pixels.
+    let side: Int
+    let columns: Int
+    let cells: [Cell]
+
+    /// The cells of a contact sheet in a square, numbered from 1, with their captions.
+    init(_ contacts: ContactSheet) {
+        side = contacts.side
+        cells = contacts.cells.enumerated().map { ($1.picture, "\($0 + 1) \($1.caption)") }
+        columns = Int(Double(cells.count).squareRoot().rounded(.up))
+    }
+
+    init(side: Int, columns: Int, cells: [Cell]) {
+        self.side = side
+        self.columns = columns
+        self.cells = cells
+    }
+
+    /// Fails where a sheet could not be written, before the work is done that it shows.
+    static func checkPath(_ path: String) throws {
+        guard [".png", ".jpg", ".jpeg"].contains(where: path.lowercased().hasSuffix) else {
+            throw Failure.input(
+                "can't tell the sheet's format from its name", at: .init(path), expected: "a name in .png or .jpg")
+        }
+        _ = try AtomicFile(at: path)
+    }
+
     func drawn() throws -> Picture {
-        let cells = cells
         guard !cells.isEmpty else { throw Failure.run("no picture for the sheet") }
-        let layout = SheetLayout(cells: cells.count, side: side)
-        var canvas = Canvas(width: layout.width, height: layout.height)
+        let cellHeight = side + Self.lines * Self.lineHeight + Self.gap
+        let rows = (cells.count + columns - 1) / columns
+        var canvas = Canvas(
+            width: columns * (side + Self.gap) + Self.gap, height: rows * cellHeight + Self.gap)
         for (index, cell) in cells.enumerated() {
-            let (x, y) = layout.corner(of: index)
+            let (x, y) = (
+                Self.gap + index % columns * (side + Self.gap), Self.gap + index / columns * cellHeight
+            )
             canvas.paste(cell.picture, x: x + (side - cell.picture.width) / 2, y: y + side - cell.picture.height)
-            let lines = try wrapped("\(index + 1) \(ascii(cell.caption))", within: side, lines: SheetLayout.lines)
-            for (number, line) in lines.enumerated() {
-                try canvas.write(line, x: x, y: y + side + (number + 1) * SheetLayout.lineHeight)
+            for (number, line) in try wrapped(ascii(cell.text), within: side, lines: Self.lines).enumerated() {
+                try canvas.write(line, x: x, y: y + side + (number + 1) * Self.lineHeight)
             }
         }
         return Picture(width: canvas.width, height: canvas.height, pixels: canvas.pixels)
-    }
-}
-
-/// Where the cells lie, in pixels.
-private struct SheetLayout {
-    static let lines = 3
-    static let lineHeight = 14
-    private static let gap = 12
-
-    let columns: Int
-    let rows: Int
-    let side: Int
-
-    init(cells: Int, side: Int) {
-        columns = Int(Double(cells).squareRoot().rounded(.up))
-        rows = (cells + columns - 1) / columns
-        self.side = side
-    }
-
-    private var cellHeight: Int { side + Self.lines * Self.lineHeight + Self.gap }
-
-    var width: Int { columns * (side + Self.gap) + Self.gap }
-    var height: Int { rows * cellHeight + Self.gap }
-
-    func corner(of cell: Int) -> (x: Int, y: Int) {
-        (Self.gap + cell % columns * (side + Self.gap), Self.gap + cell / columns * cellHeight)
     }
 }
 

@@ -1,0 +1,73 @@
+import AdapterKit
+import ArgumentParser
+import Failures
+import Generation
+import Images
+import Settings
+import Torch
+
+/// `filter sheet PICTURE…`: what every filter makes of some pictures, side by side.
+struct FilterSheet: Action {
+    static let configuration = CommandConfiguration(
+        commandName: "sheet", abstract: "Show what every filter makes of some pictures, side by side.",
+        discussion: """
+            A row for each picture, with the picture itself first. The filters have their default parameters; one whose \
+            model file is missing is left out, with a note.
+            """)
+
+    @Argument(help: "Pictures: JPEG, PNG or WebP.", completion: .file())
+    var pictures: [String]
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The sheet to write, .png or .jpg.", valueName: "file"),
+        completion: .file(extensions: ["png", "jpg"]))
+    var output: String
+
+    @Option(help: "The longer side of each picture on the sheet, 64 to 1024 pixels.")
+    var side = 256
+
+    @OptionGroup var machine: MachineOptions
+
+    func run(in context: Context) throws {
+        guard (64...1024).contains(side) else {
+            throw Failure.input("--side is out of range", expected: "64 to 1024", got: "\(side)")
+        }
+        try Sheet.checkPath(output)
+        let photographs = try pictures.map { (name: $0, picture: try Picture(contentsOf: $0)) }
+        let filters = try context.plugIns.filters.map { try $0.make(Setting.parse("", file: $0.name)) }
+        let ready = filters.filter(isReady)
+        guard !ready.isEmpty else { throw Failure.input("no filter has what it needs") }
+        _ = try machine.prepared()
+        var cells: [Sheet.Cell] = []
+        for (name, photograph) in photographs {
+            cells.append((fitting(photograph), name.split(separator: "/").last.map(String.init) ?? name))
+            let tensor = try TensorPictures.tensor([photograph])
+            for filter in ready {
+                let made = try withoutGradients { try filter(tensor, generator: Generator(seed: machine.seed ?? 0)) }
+                let size = (height: made.preview.size(2), width: made.preview.size(3))
+                let preview = try TensorPictures.pictures(made.preview, height: size.height, width: size.width)
+                cells += preview.map { (fitting($0), type(of: filter).name) }
+            }
+        }
+        try Sheet(side: side, columns: 1 + ready.count, cells: cells).drawn().write(to: output)
+        machine.output.note("\(output) shows \(photographs.count) pictures and \(ready.count) filters")
+    }
+
+    /// Whether a filter has the files it needs; what it lacks is told.
+    private func isReady(_ filter: any ControlFilter) -> Bool {
+        do {
+            try filter.prepare()
+            return true
+        } catch {
+            machine.output.note("\(type(of: filter).name) is left out: \(error)")
+            return false
+        }
+    }
+
+    private func fitting(_ picture: Picture) -> Picture {
+        let scale = Double(side) / Double(max(picture.width, picture.height))
+        guard scale < 1 else { return picture }
+        return picture.resized(
+            width: max(1, Int(Double(picture.width) * scale)), height: max(1, Int(Double(picture.height) * scale)))
+    }
+}
