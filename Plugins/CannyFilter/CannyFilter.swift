@@ -35,30 +35,25 @@ public struct CannyFilter: ControlFilter {
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let (height, width) = (pictures.size(2), pictures.size(3))
-        var small = pictures
-        if let resize { small = try small.resized(height: resize, width: resize, alignCorners: false) }
-        // Truncated and not rounded, as a cast in numpy does.
-        let bytes = try (small * 255).to(dtype: .uint8).permuted([0, 2, 3, 1]).contiguous()  // [B, h, w, 3]
-        let edges = try Tensor.stacked((0..<bytes.size(0)).map { try outline(bytes.selected(0, $0)) })  // [B, 1, h, w]
-        let condition =
-            resize == nil ? edges : try edges.resized(height: height, width: width, alignCorners: false)
-        return ControlCondition(condition: condition, preview: try condition.repeated([1, 3, 1, 1]))
+        let (rows, columns) = (resize ?? height, resize ?? width)
+        let isSized = (rows, columns) != (height, width)
+        let small = isSized ? try pictures.resized(height: rows, width: columns, alignCorners: false) : pictures
+        let outlines = try (0..<small.size(0)).map { try outline(small.selected(0, $0)) }
+        let edges = try outlines.count == 1 ? outlines[0] : .concatenated(outlines, dimension: 0)  // [B, 1, h, w]
+        let condition = isSized ? try edges.resized(height: height, width: width, alignCorners: false) : edges
+        return ControlCondition(
+            condition: condition, preview: try condition.expanded([small.size(0), 3, height, width]))
     }
 
-    /// [h, w, 3] uint8 to [1, h, w] of 0 and 1.
+    /// [3, h, w] in 0...1 to [1, 1, h, w] of 0 and 1.
     private func outline(_ picture: Tensor) throws -> Tensor {
-        let (height, width) = (picture.size(0), picture.size(1))
+        let (height, width) = (picture.size(1), picture.size(2))
         var edges = [UInt8](repeating: 0, count: height * width)
-        var message = [CChar](repeating: 0, count: 256)
-        let status = try picture.contiguous().withBytes { rgb in
-            cascade_canny(
-                rgb.bindMemory(to: UInt8.self).baseAddress, height, width, lowThreshold, highThreshold, &edges,
-                &message, message.count)
+        let rgb = try picture.interleavedBytes()
+        let (status, message) = withErrorMessage { error, size in
+            cascade_canny(rgb, height, width, lowThreshold, highThreshold, &edges, error, size)
         }
-        guard status == CASCADE_CV_OK else {
-            let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            throw Failure.input("no edges could be found: \(text)")
-        }
-        return try Tensor(edges, shape: [1, height, width]).to(dtype: .float32) / 255
+        guard status == CASCADE_CV_OK else { throw Failure.input("no edges could be found: \(message)") }
+        return try Tensor(edges.map { Float($0) / 255 }, shape: [1, 1, height, width])
     }
 }

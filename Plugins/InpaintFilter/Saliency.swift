@@ -38,14 +38,10 @@ enum Saliency: Sendable {
     /// [1, 3, H, W] to [1, 1, H, W].
     private func fineGrained(_ picture: Tensor) throws -> Tensor {
         let (height, width) = (picture.size(2), picture.size(3))
-        // Truncated and not rounded, as a cast in numpy does.
-        let bytes = try (picture * 255).to(dtype: .uint8).permuted([0, 2, 3, 1]).contiguous()
+        let rgb = try picture.selected(0, 0).interleavedBytes()
         var map = [Float](repeating: 0, count: height * width)
-        let (status, message) = bytes.withBytes { rgb in
-            withErrorMessage { error, size in
-                cascade_fine_grained_saliency(
-                    rgb.bindMemory(to: UInt8.self).baseAddress, height, width, &map, error, size)
-            }
+        let (status, message) = withErrorMessage { error, size in
+            cascade_fine_grained_saliency(rgb, height, width, &map, error, size)
         }
         guard status == CASCADE_CV_OK else { throw Failure.input("no saliency could be found: \(message)") }
         return try Tensor(map, shape: [1, 1, height, width])

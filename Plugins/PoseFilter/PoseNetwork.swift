@@ -74,6 +74,8 @@ struct PoseNetwork: Sendable {
             }
             network = try OpenCVNetwork(path, .caffe(description: description))
         }
+        // A readable file of another kind is told by what it makes.
+        _ = try maps(.zeros([1, 3, 8 * Self.stride, 8 * Self.stride]))
     }
 
     /// The maps of a picture.

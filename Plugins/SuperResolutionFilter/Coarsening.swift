@@ -1,41 +1,41 @@
 import Torch
 
-/// One side of a picture reduced to some of its pixels and restored by repeating them.
+/// Pictures reduced to some of their pixels and restored by repeating them.
 ///
-/// Which pixel comes from which is reckoned as torch's `interpolate` with `scale_factor` and `nearest` does, in float32.
+/// Which pixel comes from which is reckoned as torch's `interpolate` with `scale_factor` and `nearest` does.
 struct Coarsening {
-    /// Pixels of the side.
-    let size: Int
+    /// Part of each side's pixels that is left.
     let factor: Double
-    /// Pixels that are left, at least one.
-    let left: Int
-    /// Pixels that those left make when they are restored.
-    let whole: Int
+    /// Pixels of the picture's sides.
+    private let height: Int
+    private let width: Int
 
-    init(of size: Int, by factor: Double) {
-        self.size = size
+    /// - Parameter pictures: [B, C, H, W].
+    init(of pictures: Tensor, by factor: Double) {
         self.factor = factor
-        left = max(1, Int(Double(size) * factor))
-        whole = min(size, Int(Double(left) * (1 / factor)))
+        (height, width) = (pictures.size(2), pictures.size(3))
     }
 
-    /// Leaves some of the pixels of a dimension.
-    func reduced(_ pictures: Tensor, _ dimension: Int) throws -> Tensor {
-        try pictures.repeatedByNearest(dimension, count: left, scale: factor)
+    /// What is left of a side, at least one pixel.
+    private func left(of side: Int) -> Int { max(1, Int(Double(side) * factor)) }
+
+    /// What those left of a side make when they are restored.
+    private func whole(of side: Int) -> Int { min(side, Int(Double(left(of: side)) * (1 / factor))) }
+
+    /// Leaves some of the pixels of pictures [B, C, H, W].
+    func reduced(_ pictures: Tensor) throws -> Tensor {
+        try pictures.resizedToNearest(height: left(of: height), width: left(of: width), scale: factor)
     }
 
-    /// Brings a reduced dimension back to the picture's size; the last pixel left reaches to the border.
-    func restored(_ pictures: Tensor, _ dimension: Int) throws -> Tensor {
-        try pictures.repeatedByNearest(dimension, count: size, scale: 1 / factor)
+    /// Brings reduced pictures back to their size; the last pixel left reaches to the border.
+    func restored(_ coarse: Tensor) throws -> Tensor {
+        try coarse.resizedToNearest(height: height, width: width, scale: 1 / factor)
     }
-}
 
-extension Tensor {
-    /// `count` elements of a dimension that is scaled by `scale`, each the nearest one's before it.
-    func repeatedByNearest(_ dimension: Int, count: Int, scale: Double) throws -> Tensor {
-        let step = Float(1 / scale)
-        let last = size(dimension) - 1
-        let indices = (0..<count).map { min(Int(Float($0) * step), last) }
-        return try gathered(dimension, Tensor(indices, shape: [count]))
+    /// What of restored pictures the factor divides.
+    func whole(_ restored: Tensor) throws -> Tensor {
+        let (rows, columns) = (whole(of: height), whole(of: width))
+        if (rows, columns) == (height, width) { return restored }
+        return try restored.sliced(2, 0..<rows).sliced(3, 0..<columns).contiguous()
     }
 }

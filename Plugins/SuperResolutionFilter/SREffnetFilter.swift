@@ -34,14 +34,13 @@ public struct SREffnetFilter: ControlFilter {
     public func prepare() throws { _ = try model.network() }
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let rows = Coarsening(of: pictures.size(2), by: scaleFactor)
-        let columns = Coarsening(of: pictures.size(3), by: scaleFactor)
-        let coarse = try columns.reduced(rows.reduced(pictures, 2), 3)
+        let coarsening = Coarsening(of: pictures, by: scaleFactor)
+        let coarse = try coarsening.reduced(pictures)
         let latents = try model.network().latents(of: coarse)  // [B, 16, h / 32, w / 32], rounded up
         let scale = 1 / scaleFactor
-        let condition = try latents.repeatedByNearest(2, count: Int(Double(latents.size(2)) * scale), scale: scale)
-            .repeatedByNearest(3, count: Int(Double(latents.size(3)) * scale), scale: scale)
-        return ControlCondition(condition: condition, preview: try rows.restored(columns.restored(coarse, 3), 2))
+        let condition = try latents.resizedToNearest(
+            height: Int(Double(latents.size(2)) * scale), width: Int(Double(latents.size(3)) * scale), scale: scale)
+        return ControlCondition(condition: condition, preview: try coarsening.restored(coarse))
     }
 }
 

@@ -23,10 +23,8 @@ public struct SRFilter: ControlFilter {
     public var channels: Int { 3 }
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let rows = Coarsening(of: pictures.size(2), by: scaleFactor)
-        let columns = Coarsening(of: pictures.size(3), by: scaleFactor)
-        let preview = try rows.restored(columns.restored(columns.reduced(rows.reduced(pictures, 2), 3), 3), 2)
-        let condition = try preview.sliced(2, 0..<rows.whole).sliced(3, 0..<columns.whole).contiguous()
-        return ControlCondition(condition: condition, preview: preview)
+        let coarsening = Coarsening(of: pictures, by: scaleFactor)
+        let preview = try coarsening.restored(coarsening.reduced(pictures))
+        return ControlCondition(condition: try coarsening.whole(preview), preview: preview)
     }
 }

@@ -79,8 +79,11 @@ extension Tensor {
     }
 
     /// Resize of [B, C, H, W] by the nearest element, that at the corner of what it covers.
-    public func resizedToNearest(height: Int, width: Int) throws -> Tensor {
-        try Operators.nearest(.tensor(self), .ints([height, width]), .none, .none)
+    /// - Parameter scale: how many times longer the sides become; nil takes it from the sizes. Where the sizes ask for
+    ///   more than it gives, the last element reaches to the border.
+    public func resizedToNearest(height: Int, width: Int, scale: Double? = nil) throws -> Tensor {
+        let scale = scale.map(Operator.Argument.double) ?? .none
+        return try Operators.nearest(.tensor(self), .ints([height, width]), scale, scale)
     }
 
     /// Bicubic resize of [B, C, H, W] that averages over what it leaves out, corners not aligned.

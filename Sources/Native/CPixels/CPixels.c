@@ -152,6 +152,21 @@ void cascade_planes_from_rgb(const uint8_t *restrict pixels, size_t count, float
     }
 }
 
+static inline uint8_t cut_to_byte(float value) {
+    value *= 255;
+    // Compared this way round, what is not a number fails both and is 0.
+    return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0;
+}
+
+void cascade_rgb_from_planes(const float *restrict planes, size_t count, uint8_t *restrict rgb) {
+    const float *red = planes, *green = planes + count, *blue = planes + 2 * count;
+    for (size_t i = 0; i < count; i++) {
+        rgb[i * 3] = cut_to_byte(red[i]);
+        rgb[i * 3 + 1] = cut_to_byte(green[i]);
+        rgb[i * 3 + 2] = cut_to_byte(blue[i]);
+    }
+}
+
 void cascade_rgb_over_white(const uint8_t *rgba, size_t count, uint8_t *rgb) {
     for (size_t i = 0; i < count; i++) {
         unsigned alpha = rgba[i * 4 + 3], white = 255 * (255 - alpha) + 127;

@@ -30,6 +30,10 @@ void cascade_resize_plane(
 /// Interleaved 8-bit RGB `pixels` [count, 3] as planes of 0...1, `planes` [3, count]: value / 255.
 void cascade_planes_from_rgb(const uint8_t *pixels, size_t count, float *planes);
 
+/// Planes of 0...1, `planes` [3, count], as interleaved 8-bit RGB `rgb` [count, 3]: value * 255, cut to a whole number
+/// as a cast in numpy does, and limited to 0...255. What is not a number becomes 0.
+void cascade_rgb_from_planes(const float *planes, size_t count, uint8_t *rgb);
+
 /// RGBA [count, 4] laid over white, RGB [count, 3]: rounded to nearest. `rgb` may be `rgba`.
 void cascade_rgb_over_white(const uint8_t *rgba, size_t count, uint8_t *rgb);
 
