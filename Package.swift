@@ -99,6 +99,7 @@ let package = Package(
         library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
 
         // The network and the process that trains it
+        library("Optimization", ["Settings", "Torch", "Failures"]),
         library("Layers", ["Weights", "Torch", "Failures"]),
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Settings", "Torch", "Failures"]),
@@ -110,13 +111,14 @@ let package = Package(
         library(
             "Generation",
             [
-                "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Settings", "Torch", "Files",
-                "Failures",
+                "AdapterKit", "Diffusion", "Cascade", "Layers", "Optimization", "Images", "Weights", "Settings",
+                "Torch", "Files", "Failures",
             ]),
         library(
             "Training",
             [
-                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights", "Loading", "Shards", "Images",
+                "Generation", "AdapterKit", "Optimization", "Diffusion", "Cascade", "Layers", "Weights", "Loading",
+                "Shards", "Images",
                 "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
             ]),
 
@@ -148,9 +150,8 @@ let package = Package(
         .executableTarget(
             name: "cascade-bench",
             dependencies: [
-                "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Loading", "Shards", "Images", "Weights",
-                "Torch",
-                "JSON", "Files", "Failures",
+                "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Optimization", "Loading", "Shards", "Images",
+                "Weights", "Settings", "Torch", "JSON", "Files", "Failures",
             ]),
         .executableTarget(
             name: "cascade-filter-bench",
@@ -177,6 +178,7 @@ let package = Package(
                 "AdapterAlgebra", "LoRA", "LearnedTokens", "AdapterKit", "Cascade", "Layers", "LinearAlgebra",
                 "Weights", "Torch", "JSON", "Files", "Failures", "TestSupport",
             ]),
+        tests("Optimization", ["Optimization", "Settings", "Torch", "Failures", "TestSupport"]),
         tests("Layers", ["Layers", "Weights", "Torch", "Files", "Failures", "TestSupport"]),
         tests("Weights", ["Weights", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
@@ -195,13 +197,15 @@ let package = Package(
             [
                 "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
                 "LoRA", "PoseFilter",
-                "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "Images",
+                "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Optimization", "Weights", "Settings", "Torch",
+                "Images",
                 "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",
             [
-                "Training", "Generation", "LoRA", "LearnedTokens", "CannyFilter", "AdapterKit", "Diffusion", "Cascade",
+                "Training", "Generation", "Optimization", "LoRA", "LearnedTokens", "CannyFilter", "AdapterKit",
+                "Diffusion", "Cascade",
                 "Layers", "Weights", "Loading", "Shards", "Images", "Settings", "Telemetry", "Torch", "JSON",
                 "Failures",
                 "TestSupport",

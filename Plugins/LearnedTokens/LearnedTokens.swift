@@ -9,6 +9,7 @@ import Torch
 /// trained delta.
 public final class LearnedTokens: Adapter {
     public static let kind = "tokens"
+    public static let rateKey = "token_lr"
     static let startKey = "tokens.start"
     static let deltaKey = "tokens.delta"
 
@@ -38,12 +39,12 @@ public final class LearnedTokens: Adapter {
                 let (new, existing) = (requests.filter(\.isNew), requests.filter { !$0.isNew })
                 guard let text = model.text else {
                     return AdapterParts(
-                        kind: kind, parameters: new.count * model.stageC.configuration.clipTextWidth,
+                        kind: kind, shapes: [[new.count, model.stageC.configuration.clipTextWidth]],
                         unknown: existing.isEmpty ? nil : "how many tokens the patterns match: no vocabulary is here")
                 }
                 let ids = try existing.flatMap { try $0.ids(matching: $0.text, in: text.tokenizer) }
                 return AdapterParts(
-                    kind: kind, parameters: (new.count + Set(ids).count) * text.tower.configuration.width)
+                    kind: kind, shapes: [[new.count + Set(ids).count, text.tower.configuration.width]])
             },
             make: { model, _ in try new(requests, text: textEncoder(of: model)) })
     }

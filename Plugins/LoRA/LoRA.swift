@@ -68,8 +68,8 @@ public final class LoRA: Adapter {
                 let modules = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
                 return AdapterParts(
                     kind: kind,
-                    parameters: modules.reduce(0) {
-                        $0 + configuration.rank * ($1.projection.inputs + $1.projection.outputs)
+                    shapes: modules.flatMap {
+                        [[configuration.rank, $0.projection.inputs], [$0.projection.outputs, configuration.rank]]
                     }, modules: modules.map(\.path))
             },
             make: { model, generator in

@@ -10,6 +10,9 @@ public protocol Adapter: AnyObject, SendableMetatype {
     /// The name of the kind in files and messages.
     static var kind: String { get }
 
+    /// The key of a training configuration for a learning rate of this kind's own.
+    static var rateKey: String { get }
+
     /// Reads the keys of a training configuration that belong to this kind.
     /// - Returns: how to make the adapter once the model stands; nil where the configuration asks for none.
     static func plan(_ fields: inout Fields) throws -> AdapterPlan?
@@ -58,6 +61,10 @@ public protocol Adapter: AnyObject, SendableMetatype {
     func write(to contents: inout AdapterContents) throws
 }
 
+extension Adapter {
+    public static var rateKey: String { "\(kind)_lr" }
+}
+
 /// How to make an adapter that a configuration asks for.
 public struct AdapterPlan {
     /// What will be trained, for people: "LoRA of rank 4 on 24 modules".
@@ -82,16 +89,19 @@ public struct AdapterPlan {
 /// What an adapter consists of.
 public struct AdapterParts: Equatable, Sendable {
     public var kind: String
-    /// Trainable parameters, float32.
-    public var parameters: Int
+    /// The shapes of what is trained, float32.
+    public var shapes: [[Int]]
     /// The modules it attaches to, by path.
     public var modules: [String]
     /// What could not be told yet, and why.
     public var unknown: String?
 
-    public init(kind: String, parameters: Int, modules: [String] = [], unknown: String? = nil) {
+    /// Numbers that are trained.
+    public var parameters: Int { shapes.reduce(0) { $0 + $1.reduce(1, *) } }
+
+    public init(kind: String, shapes: [[Int]], modules: [String] = [], unknown: String? = nil) {
         self.kind = kind
-        self.parameters = parameters
+        self.shapes = shapes
         self.modules = modules
         self.unknown = unknown
     }

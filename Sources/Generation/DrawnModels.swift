@@ -2,6 +2,7 @@ import Cascade
 import Failures
 import Images
 import Layers
+import Optimization
 import Torch
 
 /// Small stand-ins for the published networks around Stage C, drawn from a seed on the spot: enough to try everything,

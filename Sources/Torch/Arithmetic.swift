@@ -21,6 +21,7 @@ extension Tensor {
     public func pow(_ exponent: Double) throws -> Tensor { try Operators.powScalar(.tensor(self), .double(exponent)) }
     public func squared() throws -> Tensor { try self * self }
     public func sqrt() throws -> Tensor { try Operators.sqrt(.tensor(self)) }
+    public func reciprocalSqrt() throws -> Tensor { try Operators.rsqrt(.tensor(self)) }
     public func exp() throws -> Tensor { try Operators.exp(.tensor(self)) }
     public func log() throws -> Tensor { try Operators.log(.tensor(self)) }
     public func sin() throws -> Tensor { try Operators.sin(.tensor(self)) }
@@ -93,6 +94,12 @@ extension Tensor {
         try Operators.norm(
             .tensor(self), .double(2), dimensions.map(Operator.Argument.ints) ?? .none, .bool(keepingDimensions))
     }
+
+    /// Sum of magnitudes over all elements.
+    public func absoluteSum() throws -> Tensor { try Operators.norm(.tensor(self), .double(1)) }
+
+    /// Sum of the products of two vectors' elements.
+    public func dot(_ other: Tensor) throws -> Tensor { try Operators.dot(.tensor(self), .tensor(other)) }
 
     public func cumulativeSum(_ dimension: Int) throws -> Tensor {
         try Operators.cumsum(.tensor(self), .int(dimension))

@@ -16,6 +16,7 @@ public enum Operators {
     static let minimum = Operator("aten::minimum")
     static let clamp = Operator("aten::clamp")
     static let sqrt = Operator("aten::sqrt")
+    static let rsqrt = Operator("aten::rsqrt")
     static let exp = Operator("aten::exp")
     static let log = Operator("aten::log")
     static let sin = Operator("aten::sin")
@@ -44,6 +45,7 @@ public enum Operators {
     static let norm = Operator("aten::linalg_vector_norm")
     static let argmax = Operator("aten::argmax")
 
+    static let dot = Operator("aten::dot")
     static let matmul = Operator("aten::matmul")
     static let linear = Operator("aten::linear")
     static let convolution = Operator("aten::convolution")
@@ -102,10 +104,19 @@ public enum Operators {
     static let copyInPlace = Operator("aten::copy_")
     static let zeroInPlace = Operator("aten::zero_")
     static let addInPlace = Operator("aten::add_.Tensor")
+    static let addScalarInPlace = Operator("aten::add_.Scalar")
     static let multiplyInPlace = Operator("aten::mul_.Scalar")
-    static let fusedAdamW = Operator("aten::_fused_adamw_")
+    static let multiplyTensorInPlace = Operator("aten::mul_.Tensor")
+    static let divideTensorInPlace = Operator("aten::div_.Tensor")
+    static let addProductInPlace = Operator("aten::addcmul_")
+    static let addQuotientInPlace = Operator("aten::addcdiv_")
     static let lerpInPlace = Operator("aten::lerp_.Scalar")
+    static let lerpEachInPlace = Operator("aten::_foreach_lerp_.Scalar")
+    static let multiplyEachInPlace = Operator("aten::_foreach_mul_.Scalar")
 
     // Kernels of the engine's own
     static let geluResponseNorm = Operator("cascade::gelu_response_norm")
+    static let normOfAll = Operator("cascade::norm_of")
+    static let adamW = Operator("cascade::adamw_")
+    static let adamW8bit = Operator("cascade::adamw_8bit_")
 }

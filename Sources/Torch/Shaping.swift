@@ -94,9 +94,38 @@ extension Tensor {
         try withoutGradients { _ = try Operators.addInPlace(.tensor(self), .tensor(other), .double(scale)) }
     }
 
+    /// Adds a number to every element in place, outside the graph.
+    public func accumulate(_ number: Double) throws {
+        try withoutGradients { _ = try Operators.addScalarInPlace(.tensor(self), .double(number)) }
+    }
+
     /// Multiplies in place, outside the graph.
     public func scale(by factor: Double) throws {
         try withoutGradients { _ = try Operators.multiplyInPlace(.tensor(self), .double(factor)) }
+    }
+
+    /// Multiplies by another tensor's elements in place, outside the graph.
+    public func scale(by factors: Tensor) throws {
+        try withoutGradients { _ = try Operators.multiplyTensorInPlace(.tensor(self), .tensor(factors)) }
+    }
+
+    /// Divides by another tensor's elements in place, outside the graph.
+    public func divide(by divisors: Tensor) throws {
+        try withoutGradients { _ = try Operators.divideTensorInPlace(.tensor(self), .tensor(divisors)) }
+    }
+
+    /// Adds `scale` times the products of two tensors' elements in place, outside the graph.
+    public func accumulate(productOf a: Tensor, _ b: Tensor, scale: Double = 1) throws {
+        try withoutGradients {
+            _ = try Operators.addProductInPlace(.tensor(self), .tensor(a), .tensor(b), .double(scale))
+        }
+    }
+
+    /// Adds `scale` times the quotients of two tensors' elements in place, outside the graph.
+    public func accumulate(quotientOf a: Tensor, _ b: Tensor, scale: Double = 1) throws {
+        try withoutGradients {
+            _ = try Operators.addQuotientInPlace(.tensor(self), .tensor(a), .tensor(b), .double(scale))
+        }
     }
 
     /// Moves every element the fraction `weight` of the way to `end`, in place and outside the graph.

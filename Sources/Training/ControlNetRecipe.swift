@@ -4,6 +4,7 @@ import Diffusion
 import Generation
 import Failures
 import Layers
+import Optimization
 import Settings
 import Telemetry
 import Torch
@@ -63,7 +64,7 @@ public enum ControlNetRecipe {
         }
         let task = TrainLoop.Task(
             name: "controlnet",
-            groups: [.init(adapter.parameters, weightDecay: run.weightDecay)],
+            groups: ParameterGroup.decaying(adapter.parameters, by: run.weightDecay),
             loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

@@ -3,6 +3,7 @@ import Cascade
 import Diffusion
 import Generation
 import Failures
+import Optimization
 import Settings
 import Telemetry
 import Torch
@@ -33,7 +34,7 @@ public enum FinetuneRecipe {
         let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "generator",
-            groups: [.init(parameters, weightDecay: run.weightDecay)],
+            groups: ParameterGroup.decaying(parameters, by: run.weightDecay),
             loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 try SafetensorsWriter.write(

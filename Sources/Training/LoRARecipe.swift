@@ -21,6 +21,7 @@ public enum LoRARecipe {
         let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
         let startPath: String? = try fields.optional("lora_checkpoint_path")
         let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+        let rates = try AdapterRates(&fields, run, plugIns)
         try fields.finish()
 
         // Load.
@@ -51,7 +52,7 @@ public enum LoRARecipe {
         let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
         let task = TrainLoop.Task(
             name: "lora",
-            groups: adapters.map { .init($0.parameters, weightDecay: $0.decays ? run.weightDecay : 0) },
+            groups: adapters.flatMap { rates.groups(of: $0) },
             loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

@@ -1,5 +1,6 @@
 import Failures
 import Loading
+import Optimization
 import Settings
 import Shards
 import Torch
@@ -12,13 +13,13 @@ public struct RunConfiguration: Sendable {
     /// `tiny`, `1B`, `3.6B`, or the path of an architecture file.
     public let modelVersion: String
 
-    public let learningRate: Double
     public let batchSize: Int
     public let accumulation: Int
     public let updates: Int
     public let saveEvery: Int
     public let backupEvery: Int
-    public let warmupUpdates: Int
+    /// The rate of every update.
+    public let schedule: LearningRateSchedule
 
     public let data: DataConfiguration
     public let effnetPath: String
@@ -37,8 +38,11 @@ public struct RunConfiguration: Sendable {
 
     // Ours
     public let seed: UInt64
+    public let optimizer: OptimizerChoice
     public let weightDecay: Double
     public let gradientClip: Double
+    /// How a running mean of what is trained is kept; nil keeps none.
+    public let average: AveragedWeights.Configuration?
     public let isCheckpointing: Bool
     /// Keeps decoded pictures, their latents and their conditions from epoch to epoch, for data that fits.
     public let isCachingInMemory: Bool
@@ -89,13 +93,15 @@ public struct RunConfiguration: Sendable {
         outputPath = try fields.required("output_path")
         modelVersion = try fields.required("model_version")
 
-        learningRate = try fields.required("lr", .above(0))
+        let fullRate: Double = try fields.required("lr", .positive)
         batchSize = try fields.required("batch_size", .within(1...65536))
         accumulation = try fields.value("grad_accum_steps", default: 1, .atLeast(1))
         updates = try fields.required("updates", .atLeast(1))
         saveEvery = try fields.required("save_every", .atLeast(1))
         backupEvery = try fields.required("backup_every", .atLeast(1))
-        warmupUpdates = try fields.value("warmup_updates", default: 1, .atLeast(0))
+        schedule = LearningRateSchedule(
+            full: fullRate, warmupUpdates: try fields.value("warmup_updates", default: 1, .atLeast(0)),
+            updates: updates, course: try fields.value("lr_schedule", default: .constant))
 
         data = try DataConfiguration(&fields)
         effnetPath = try fields.required("effnet_checkpoint_path")
@@ -111,8 +117,10 @@ public struct RunConfiguration: Sendable {
         written = ConfigurationText(setting)
 
         seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))
+        optimizer = try fields.value("optimizer", default: .adamW(.init()))
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
+        average = try .read(&fields)
         isCheckpointing = try fields.value("gradient_checkpointing", default: false)
         isCachingInMemory = try fields.value("cache_in_memory", default: false)
         validationPath = try DataConfiguration.paths(&fields, "validation_path")

@@ -3,6 +3,7 @@ import Failures
 import Foundation
 import JSON
 import Loading
+import Optimization
 import Telemetry
 import Torch
 import Weights
@@ -16,7 +17,7 @@ struct TrainLoop {
     struct Task {
         /// The name of the files: `controlnet`, `lora` or `generator`.
         var name: String
-        var groups: [AdamW.Group]
+        var groups: [ParameterGroup]
         /// The loss of a micro batch, with the graph to differentiate.
         var loss: (PictureBatch, Generator) throws -> StageCObjective.Loss
         /// Writes what is trained.
@@ -47,8 +48,9 @@ struct TrainLoop {
         let folder = try RunFolder(
             checkpointPath: run.checkpointPath, experimentID: run.experimentID, name: task.name)
         let output = try OutputFolder(outputPath: run.outputPath, experimentID: run.experimentID)
-        let optimizer = try AdamW(task.groups)
-        var progress = try begin(task, folder, optimizer)
+        let optimizer = try run.optimizer.make(task.groups)
+        let average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
+        var progress = try begin(task, folder, optimizer, average)
         let last = min(run.updates, options.steps ?? run.updates)
         if progress.heldOutBefore == nil, let measure = task.heldOut.measure { progress.heldOutBefore = try measure() }
         let log = try TrainingLog(
@@ -56,7 +58,7 @@ struct TrainLoop {
 
         let loader = try load(progress.loader)
         defer { loader.stop() }
-        let rate = LearningRate(full: run.learningRate, warmupUpdates: run.warmupUpdates)
+        let clip = GradientClipping(limit: run.gradientClip)
         var bar = ProgressBar(
             run.experimentID, total: last, done: progress.updates, console: console, now: Self.now)
         Interruption.install()
@@ -76,15 +78,17 @@ struct TrainLoop {
                 for (learner, means) in zip(task.learners, before.losses) { try learner.running.restore(means) }
                 break
             }
-            let norm = try optimizer.clipGradients(to: run.gradientClip)
+            let (norm, scale) = try clip(task.groups)
             guard raw.isFinite, norm.isFinite else {
                 try optimizer.clearGradients()
                 throw Failure.run(
                     "the loss is not a number at update \(update)", got: "loss \(raw), gradient norm \(norm)",
                     advice: "try a lower lr; the last checkpoint is untouched")
             }
-            try optimizer.step(learningRate: rate(update))
+            let rate = try optimizer.effectiveRate(run.schedule(update))
+            try optimizer.step(learningRate: run.schedule(update), gradientScale: scale)
             try optimizer.clearGradients()
+            try average?.follow(update: update)
             progress.updates = update
             progress.loss = progress.loss.map { 0.99 * $0 + 0.01 * raw } ?? raw
             let seconds = Self.now() - began
@@ -93,21 +97,23 @@ struct TrainLoop {
             // Logged before it is saved, so that a run killed at any moment goes on with logs that lack nothing.
             try log.append(
                 UpdateMetrics(
-                    step: update, loss: progress.loss ?? raw, rawLoss: raw, gradNorm: norm, lr: rate(update),
+                    step: update, loss: progress.loss ?? raw, rawLoss: raw, gradNorm: norm, lr: rate,
                     seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds,
                     dataSeconds: waited),
                 validation: progress.heldOutAfter, preview: isSaved ? preview(task) : nil)
             bar.update(done: update, loss: progress.loss)
-            if update % run.backupEvery == 0 { try folder.backUp(updates: update) { try task.write($0, update) } }
+            if update % run.backupEvery == 0 {
+                try folder.backUp(updates: update, average: average) { try task.write($0, update) }
+            }
             if isSaved {
                 try log.sync()
-                try save(task, folder, optimizer, progress)
+                try save(task, folder, optimizer, average, progress)
                 try log.report("Under way", outcome(folder, output, progress, loader))
             }
         }
         if !isSaved {
             try log.sync()
-            try save(task, folder, optimizer, progress)
+            try save(task, folder, optimizer, average, progress)
         }
         bar.finish()
         if loader.colourProfiles > 0 {
@@ -167,12 +173,22 @@ struct TrainLoop {
 
     // MARK: Checkpoints
 
-    private func begin(_ task: Task, _ folder: RunFolder, _ optimizer: AdamW) throws -> Progress {
+    private func begin(
+        _ task: Task, _ folder: RunFolder, _ optimizer: any Optimizer, _ average: AveragedWeights?
+    ) throws -> Progress {
         guard let checkpoint = try folder.last(warn: console.warn) else { return Progress() }
-        try Self.checkFit(checkpoint.optimizer, optimizer.state(), isAll: true)
+        try checkpoint.requireOptimizer(optimizer.name)
+        try Self.checkFit(checkpoint.optimizer, optimizer.state, isAll: true)
         try Self.checkFit(checkpoint.weights, task.restored, isAll: false)
         for (name, tensor) in task.restored { try tensor.assign(checkpoint.weights.required(name)) }
         try optimizer.restore(updates: checkpoint.updates) { try checkpoint.optimizer.tensor($0) }
+        if let average, let saved = checkpoint.average {
+            try Self.checkFit(saved, average.means, isAll: false)
+            for (name, mean) in average.means { try mean.assign(saved.required(name)) }
+        } else if let average {
+            try average.copyWeights()
+            console.log("weights are averaged from update \(checkpoint.updates) on: the run did not do so before")
+        }
         var progress = Progress()
         progress.updates = checkpoint.updates
         progress.loss = checkpoint.info["loss"]?.doubleValue
@@ -209,7 +225,9 @@ struct TrainLoop {
             advice: "choose another experiment_id, or put back the configuration that the run began with")
     }
 
-    private func save(_ task: Task, _ folder: RunFolder, _ optimizer: AdamW, _ progress: Progress) throws {
+    private func save(
+        _ task: Task, _ folder: RunFolder, _ optimizer: any Optimizer, _ average: AveragedWeights?, _ progress: Progress
+    ) throws {
         var info = JSON.Object()
         info["experiment_id"] = .string(run.experimentID)
         info["seed"] = .integer(Int64(bitPattern: seed))
@@ -220,7 +238,7 @@ struct TrainLoop {
             info["running_losses"] = .array(
                 task.learners.map { .array($0.running.means.map { .number(Double($0)) }) })
         }
-        try folder.save(updates: progress.updates, optimizer: optimizer, info: info) {
+        try folder.save(updates: progress.updates, optimizer: optimizer, average: average, info: info) {
             try task.write($0, progress.updates)
         }
     }

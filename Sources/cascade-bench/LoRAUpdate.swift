@@ -6,6 +6,7 @@ import Glibc
 import JSON
 import Layers
 import LoRA
+import Optimization
 import Torch
 
 /// One LoRA update of a Stage C of 94 million parameters: what a training of LoRA costs on this machine.
@@ -96,8 +97,7 @@ struct LoRAUpdate {
         let perSample = try (prediction.to(dtype: .float32) - noised.target).squared().mean([1, 2, 3])
         let loss = try (perSample * noised.lossWeight).mean()
         try loss.backward()
-        _ = try optimizer.clipGradients(to: 1)
-        try optimizer.step(learningRate: 1e-4)
+        try optimizer.step(learningRate: 1e-4, gradientScale: GradientClipping(limit: 1)(optimizer.groups).scale)
         try optimizer.clearGradients()
         return try loss.item()
     }

@@ -4,6 +4,7 @@ import Images
 import Torch
 
 // cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
+// cascade-bench optimizer [NAME] [--steps N] [--threads N] [--device D]
 // cascade-bench load FILE [--touch] [--threads N]
 // cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float] [--full]
 // cascade-bench pictures PATH… [--size N] [--ratios 1/1,9/16,…] [--batch N] [--scaled] [--output FOLDER]
@@ -14,11 +15,13 @@ do {
     var arguments = CommandLine.arguments.dropFirst()
     switch arguments.popFirst() {
     case "lora": print(try LoRAUpdate(LoRAUpdate.Options(&arguments)).run().text())
+    case "optimizer": print(try OptimizerSteps(&arguments).run().text())
     case "load": print(try WeightLoading(&arguments).run().text())
     case "data": print(try DataLoading(&arguments).run().text())
     case "pictures": print(try Pictures(&arguments).run().text())
     case let name:
-        throw Failure.input("unknown benchmark", expected: "lora, load, data or pictures", got: name ?? "none")
+        throw Failure.input(
+            "unknown benchmark", expected: "lora, optimizer, load, data or pictures", got: name ?? "none")
     }
 } catch {
     let text = "error: \(error)\n"

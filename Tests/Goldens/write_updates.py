@@ -1,4 +1,4 @@
-"""Writes the goldens of ten updates: AdamW, weight decay 0.01 (none on token deltas), clip 1.0, no warm-up.
+"""Writes the goldens of ten updates: AdamW, weight decay 0.01 (matrices and kernels), clip 1.0, no warm-up.
 
 Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet),
 all on torch 2.15.0; each file's metadata names what it was written with.

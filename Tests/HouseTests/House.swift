@@ -18,7 +18,7 @@ struct House {
         ["Web", "Images", "Inference", "Weights", "Settings", "Telemetry"],
         ["Shards"],
         ["Loading"],
-        ["Layers"],
+        ["Layers", "Optimization"],
         ["Cascade"],
         ["Diffusion"],
         ["AdapterKit"],

@@ -29,10 +29,11 @@ def train(
     updates: int = 10,
 ) -> torch.Tensor:
     """The losses [updates] before each update; `predict` gets a batch and its noising and returns the epsilon."""
-    groups = [{"params": list(trained)}]
-    if len(undecayed) > 0:
-        groups.append({"params": list(undecayed), "weight_decay": 0.0})
-    optimizer = torch.optim.AdamW(groups, lr=lr, **SETTINGS)
+    # Biases and the scales and shifts of norms, all of one dimension, do not decay.
+    weights = [tensor for tensor in trained if tensor.ndim > 1]
+    others = [*(tensor for tensor in trained if tensor.ndim <= 1), *undecayed]
+    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, **SETTINGS)
     losses = []
     for step in range(updates):
         given = batch(inputs, step)

@@ -1,6 +1,7 @@
 import AdapterKit
 import Failures
 import Foundation
+import Optimization
 import TestSupport
 import Testing
 import Torch
@@ -100,7 +101,7 @@ import Weights
             for (name, tensor) in adapter.parameters {
                 #expect(try tensor.gradient()?.isAllFinite() == true, "\(name)")
             }
-            let norm = try optimizer.gradientNorm()
+            let norm = try optimizer.groups.gradientNorm()
             #expect(norm > 0)
             try optimizer.step(learningRate: 0.1)
             try optimizer.clearGradients()

@@ -1,10 +1,12 @@
 import Cascade
+import Optimization
 import Torch
 
 /// What a run will take of memory, in bytes, by part.
 ///
 /// Weights: parameters times the bytes of their dtype; those that stay in a mapped file are told apart, for the system
-/// can drop and read them again. What is trained: four bytes each for weight and gradient, eight for AdamW's moments.
+/// can drop and read them again. What is trained: four bytes each for weight, gradient and running mean, and what the
+/// optimizer says of its state.
 ///
 /// Activations are counted per position of a feature map, in units of the level's width (source: what each operator
 /// keeps for its backward pass). Frozen, a residual block keeps its input, the normalised convolution's input and the
@@ -36,11 +38,13 @@ struct MemoryEstimate {
         if bytes > 0 { parts.append(Part(name: name, bytes: bytes, isMapped: isMapped)) }
     }
 
-    /// Weights, gradients and moments of what is trained.
-    mutating func addTrained(_ parameters: Int) {
+    /// Weights, gradients, the optimizer's state and the running mean of what is trained.
+    mutating func addTrained(_ shapes: [[Int]], _ optimizer: OptimizerChoice, isAveraged: Bool) {
+        let parameters = shapes.reduce(0) { $0 + $1.reduce(1, *) }
         add("trained weights", 4 * parameters)
         add("gradients", 4 * parameters)
-        add("optimizer", 8 * parameters)
+        add("optimizer", shapes.reduce(0) { $0 + optimizer.stateBytes($1) })
+        if isAveraged { add("averaged weights", 4 * parameters) }
     }
 
     /// How a batch goes through Stage C.

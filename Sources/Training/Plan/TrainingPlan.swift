@@ -34,8 +34,10 @@ public struct TrainingPlan {
     /// Something trained: a kind of adapter, the ControlNet's parts, or Stage C whole.
     struct Group {
         let name: String
-        let parameters: Int
+        let shapes: [[Int]]
         let dtype = DType.float32
+
+        var parameters: Int { shapes.reduce(0) { $0 + $1.reduce(1, *) } }
     }
 
     /// A place at which an adapter can attach.
@@ -79,6 +81,7 @@ public struct TrainingPlan {
         case .lora:
             let startPath: String? = try fields.optional("lora_checkpoint_path")
             let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+            _ = try AdapterRates(&fields, run, plugIns)
             try fields.finish()
             guard !plans.isEmpty || startPath != nil else { throw LoRARecipe.noAdapter(setting) }
             let models = try planned(options, trainsWhole: false)
@@ -109,7 +112,7 @@ public struct TrainingPlan {
 
     /// What is trained and what a pass keeps, once the groups are known.
     private mutating func addMemory(_ models: PlannedModels, _ pass: MemoryEstimate.Pass, tokens: Bool = false) {
-        memory.addTrained(trainable)
+        memory.addTrained(groups.flatMap(\.shapes), run.optimizer, isAveraged: run.average != nil)
         memory.add("activations", MemoryEstimate.activations(models.stageC.configuration, pass))
         memory.add(
             "text activations",
@@ -136,12 +139,12 @@ public struct TrainingPlan {
                 inputs: filter.channels, projected: models.stageC.configuration.hidden[0], blocks: own.blocks,
                 bottleneckMode: own.bottleneckMode), store.root)
         try store.finish()
-        func count(_ prefix: String) -> Int {
-            store.parameters.filter { $0.name.hasPrefix(prefix) }.reduce(0) { $0 + $1.tensor.count }
+        func shapes(_ prefix: String) -> [[Int]] {
+            store.parameters.filter { $0.name.hasPrefix(prefix) }.map(\.tensor.shape)
         }
         groups = [
-            Group(name: "backbone (\(own.bottleneckMode.rawValue))", parameters: count("backbone.")),
-            Group(name: "projections", parameters: count("projections.")),
+            Group(name: "backbone (\(own.bottleneckMode.rawValue))", shapes: shapes("backbone.")),
+            Group(name: "projections", shapes: shapes("projections.")),
         ]
         points = models.stageC.injectionPoints.compactMap { point in
             guard case .residualBlock(let index) = point else { return nil }
@@ -163,7 +166,7 @@ public struct TrainingPlan {
     ) throws {
         let model = adapted(models)
         let parts = try start ?? plans.map { try $0.parts(model) }
-        groups = parts.map { Group(name: $0.kind, parameters: $0.parameters) }
+        groups = parts.map { Group(name: $0.kind, shapes: $0.shapes) }
         unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
         let selected = Set(parts.flatMap(\.modules))
         points = models.stageC.injectionPoints.compactMap { point in
@@ -191,13 +194,12 @@ public struct TrainingPlan {
                 kind == "tokens" ? $0.name == "tokens.delta" : $0.name.contains(".lora_")
             }
             let modules = entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
-            return AdapterParts(kind: kind, parameters: entries.reduce(0) { $0 + $1.count }, modules: modules)
+            return AdapterParts(kind: kind, shapes: entries.map(\.shape), modules: modules)
         }
     }
 
     private mutating func planWhole(_ models: PlannedModels) {
-        let parameters = models.stageC.store.parameters.reduce(0) { $0 + $1.tensor.count }
-        groups = [Group(name: "Stage C whole", parameters: parameters)]
+        groups = [Group(name: "Stage C whole", shapes: models.stageC.store.parameters.map(\.tensor.shape))]
         addMemory(models, pass(models))
     }
 

@@ -1,0 +1,151 @@
+import Glibc
+import Torch
+
+/// Adafactor (Shazeer and Stern 2018), as transformers' Adafactor computes it.
+///
+/// Of the squared gradients of a matrix it keeps the means of rows and columns alone; of a convolution's kernel those
+/// over the last dimension and over the one before it, as the source does.
+public final class Adafactor: Optimizer {
+    /// Values that hold for a whole run.
+    public struct Configuration: Sendable {
+        /// Added to squared gradients.
+        public var gradientEpsilon = 1e-30
+        /// The least scale of a parameter, where steps are scaled by it.
+        public var parameterEpsilon = 1e-3
+        /// Updates whose root mean square is above this are shrunk to it.
+        public var clipThreshold = 1.0
+        /// The mean of squares at update t forgets by 1 - t to this power.
+        public var decayRate = -0.8
+        /// The decay of a running mean of updates; nil keeps none.
+        public var beta1: Double?
+        /// Scales steps by the root mean square of the parameter.
+        public var scalesByParameter = false
+        /// Takes the least of 0.01 and 1 / sqrt(t) in place of the learning rate.
+        public var hasRelativeStep = false
+        /// With the relative step: lets it rise from 0.000001 t.
+        public var warmsUp = false
+
+        public init() {}
+    }
+
+    public static let name = "adafactor"
+
+    private struct Memory {
+        let mean: Tensor?
+        let squares: Squares
+    }
+
+    private enum Squares {
+        case whole(Tensor)
+        case factored(rows: Tensor, columns: Tensor)
+    }
+
+    public let groups: [ParameterGroup]
+    public var updates = 0
+    private let configuration: Configuration
+    private let slots: [[Slot<Memory>]]
+
+    public init(_ groups: [ParameterGroup], configuration: Configuration = Configuration()) throws {
+        self.groups = groups
+        self.configuration = configuration
+        slots = try Slot.make(groups) { parameter in
+            let shape = parameter.shape
+            func zeros(_ shape: [Int]) throws -> Tensor { try .zeros(shape, device: parameter.device) }
+            let squares: Squares =
+                shape.count < 2
+                ? .whole(try zeros(shape))
+                : .factored(
+                    rows: try zeros(shape.dropLast()),
+                    columns: try zeros(shape.dropLast(2) + shape.suffix(1)))
+            return Memory(mean: configuration.beta1 == nil ? nil : try zeros(shape), squares: squares)
+        }
+    }
+
+    public func step(learningRate: Double, gradientScale: Double) throws {
+        updates += 1
+        try withoutGradients {
+            for (group, slots) in zip(groups, slots) {
+                let rate = effectiveRate(learningRate) * group.rateFactor
+                for slot in slots {
+                    guard let gradient = try slot.gradient() else { continue }
+                    if gradientScale != 1 { try gradient.scale(by: gradientScale) }
+                    try step(slot, gradient, rate: rate, weightDecay: group.weightDecay)
+                }
+            }
+        }
+    }
+
+    /// The relative step where it is asked for, whose update is the one done last.
+    public func effectiveRate(_ learningRate: Double) -> Double {
+        guard configuration.hasRelativeStep else { return learningRate }
+        let number = Double(max(1, updates))
+        return min(configuration.warmsUp ? 1e-6 * number : 1e-2, 1 / number.squareRoot())
+    }
+
+    private func step(_ slot: Slot<Memory>, _ gradient: Tensor, rate: Double, weightDecay: Double) throws {
+        let parameter = slot.parameter
+        // A number for all steps of the tensor, or one that hangs on the parameter.
+        let scale =
+            configuration.scalesByParameter
+            ? try Self.rootMeanSquare(parameter).clamped(min: configuration.parameterEpsilon) : nil
+        let update = try direction(slot.memory.squares, gradient)
+        let excess = try (Self.rootMeanSquare(update) / configuration.clipThreshold).clamped(min: 1)
+        try update.divide(by: excess)
+        try update.scale(by: rate)
+        if let scale { try update.scale(by: scale) }
+        let change: Tensor
+        if let mean = slot.memory.mean, let beta1 = configuration.beta1 {
+            try mean.scale(by: beta1)
+            try mean.accumulate(update, scale: 1 - beta1)
+            change = mean
+        } else {
+            change = update
+        }
+        if weightDecay != 0 {
+            if let scale {
+                try parameter.accumulate(productOf: parameter, scale, scale: -weightDecay * rate)
+            } else {
+                try parameter.accumulate(parameter, scale: -weightDecay * rate)
+            }
+        }
+        try parameter.accumulate(change, scale: -1)
+    }
+
+    /// The gradient over the root of the mean of its squares, which this brings up to date.
+    private func direction(_ squares: Squares, _ gradient: Tensor) throws -> Tensor {
+        let beta = 1 - pow(Double(updates), configuration.decayRate)
+        let square = try gradient.squared()
+        try square.accumulate(configuration.gradientEpsilon)
+        func follow(_ mean: Tensor, _ value: Tensor) throws {
+            try mean.scale(by: beta)
+            try mean.accumulate(value, scale: 1 - beta)
+        }
+        switch squares {
+        case .whole(let mean):
+            try follow(mean, square)
+            return try mean.reciprocalSqrt() * gradient
+        case .factored(let rows, let columns):
+            try follow(rows, square.mean([-1]))
+            try follow(columns, square.mean([-2]))
+            let row = try (rows / rows.mean([-1], keepingDimensions: true)).reciprocalSqrt().unsqueezed(-1)
+            let update = try row * columns.unsqueezed(-2).reciprocalSqrt()
+            try update.scale(by: gradient)
+            return update
+        }
+    }
+
+    private static func rootMeanSquare(_ tensor: Tensor) throws -> Tensor {
+        try tensor.norm() / Double(tensor.count).squareRoot()
+    }
+
+    public var state: [(name: String, tensor: Tensor)] {
+        slots.joined().flatMap { slot -> [(name: String, tensor: Tensor)] in
+            let mean = slot.memory.mean.map { [(name: "exp_avg.\(slot.name)", tensor: $0)] } ?? []
+            switch slot.memory.squares {
+            case .whole(let square): return mean + [("exp_avg_sq.\(slot.name)", square)]
+            case .factored(let rows, let columns):
+                return mean + [("exp_avg_sq_row.\(slot.name)", rows), ("exp_avg_sq_col.\(slot.name)", columns)]
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+import Torch
+
+/// Clipping by the norm over the gradients of all groups, as torch.nn.utils.clip_grad_norm_ does it.
+public struct GradientClipping {
+    public var limit: Double
+
+    public init(limit: Double) { self.limit = limit }
+
+    /// The norm of all gradients together, and what a step has to multiply them by so that it is at most the limit.
+    public func callAsFunction(_ groups: [ParameterGroup]) throws -> (norm: Double, scale: Double) {
+        let norm = try groups.gradientNorm()
+        return (norm, min(1, limit / (norm + 1e-6)))
+    }
+}

@@ -1,0 +1,95 @@
+import Failures
+import Torch
+
+/// What steps trained parameters by their gradients.
+///
+/// Its state is float32 beside the parameters, has a name for every tensor, and together with the number of updates
+/// is all that the next step depends on: saved and restored, an optimizer goes on bit for bit.
+public protocol Optimizer: AnyObject {
+    /// What a configuration calls it.
+    static var name: String { get }
+    var groups: [ParameterGroup] { get }
+    /// Updates done.
+    var updates: Int { get set }
+
+    /// Applies the gradients that the parameters carry; a parameter without one is left as it is.
+    /// - Parameters:
+    ///   - learningRate: of this step, before a group's own factor.
+    ///   - gradientScale: what all gradients are multiplied by first, so that clipping needs no pass of its own. The
+    ///     gradients may be changed by it.
+    func step(learningRate: Double, gradientScale: Double) throws
+
+    /// The state by name, to be saved beside the parameters; the tensors are the optimizer's own.
+    var state: [(name: String, tensor: Tensor)] { get }
+
+    /// What AdamW's learning rate would have to be for a step of the same size, as far as it is one number: for logs.
+    func effectiveRate(_ learningRate: Double) throws -> Double
+}
+
+extension Optimizer {
+    public var name: String { Self.name }
+
+    public func step(learningRate: Double) throws { try step(learningRate: learningRate, gradientScale: 1) }
+
+    public func effectiveRate(_ learningRate: Double) -> Double { learningRate }
+
+    /// Removes the gradients of all parameters.
+    public func clearGradients() throws { try groups.clearGradients() }
+
+    /// Takes up a saved state.
+    /// - Throws: where a tensor is missing or has another shape.
+    public func restore(updates: Int, state saved: (String) throws -> Tensor?) throws {
+        for (name, tensor) in state {
+            guard let value = try saved(name), value.shape == tensor.shape, value.dtype == tensor.dtype else {
+                throw Failure.input(
+                    "the optimizer's state does not fit this run",
+                    expected: "\(name) of shape \(tensor.shape), \(tensor.dtype)",
+                    advice: "start under another experiment_id, or put back the configuration it was saved with")
+            }
+            try tensor.assign(value)
+        }
+        self.updates = updates
+    }
+}
+
+/// A parameter with what an optimizer remembers of it.
+struct Slot<Memory> {
+    let name: String
+    let parameter: Tensor
+    let memory: Memory
+
+    /// The slots of each group.
+    static func make(
+        _ groups: [ParameterGroup], _ remember: (Tensor) throws -> Memory
+    ) throws -> [[Slot<Memory>]] {
+        try groups.map { group in
+            try group.parameters.map { name, tensor in
+                guard tensor.dtype == .float32 else {
+                    throw Failure.run("an optimizer steps float32", got: "\(name) of \(tensor.dtype)")
+                }
+                return Slot(name: name, parameter: tensor, memory: try remember(tensor))
+            }
+        }
+    }
+
+    /// The parameter's gradient as a vector or matrix in its own order of elements; nil where there is none.
+    func gradient() throws -> Tensor? { try parameter.gradient()?.contiguous() }
+}
+
+extension [Slot<Moments>] {
+    /// Those that have a gradient, and the gradients.
+    var ready: [(slot: Slot<Moments>, gradient: Tensor)] {
+        get throws { try compactMap { slot in try slot.gradient().map { (slot, $0) } } }
+    }
+}
+
+/// Running means of gradients and of their squares, of the parameter's shape.
+struct Moments {
+    let mean: Tensor
+    let square: Tensor
+
+    init(of parameter: Tensor) throws {
+        mean = try .zeros(parameter.shape, device: parameter.device)
+        square = try .zeros(parameter.shape, device: parameter.device)
+    }
+}

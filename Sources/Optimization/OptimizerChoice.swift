@@ -1,0 +1,126 @@
+import Failures
+import Settings
+
+/// Which optimizer a run steps its parameters with, and that optimizer's own values.
+public enum OptimizerChoice: Sendable {
+    case adamW(AdamW.Configuration)
+    case adamW8bit(AdamW8bit.Configuration)
+    case adafactor(Adafactor.Configuration)
+    case prodigy(Prodigy.Configuration)
+
+    /// Makes it for the groups.
+    /// - Throws: a failure of the input where the optimizer cannot treat the groups as they ask.
+    public func make(_ groups: [ParameterGroup]) throws -> any Optimizer {
+        switch self {
+        case .adamW(let configuration): try AdamW(groups, configuration: configuration)
+        case .adamW8bit(let configuration): try AdamW8bit(groups, configuration: configuration)
+        case .adafactor(let configuration): try Adafactor(groups, configuration: configuration)
+        case .prodigy(let configuration): try Prodigy(groups, configuration: configuration)
+        }
+    }
+
+    /// What a configuration calls it.
+    public var name: String {
+        switch self {
+        case .adamW: AdamW.name
+        case .adamW8bit: AdamW8bit.name
+        case .adafactor: Adafactor.name
+        case .prodigy: Prodigy.name
+        }
+    }
+
+    /// Bytes of the state for a parameter of a shape.
+    public func stateBytes(_ shape: [Int]) -> Int {
+        let count = shape.reduce(1, *)
+        switch self {
+        case .adamW: return 8 * count
+        case .adamW8bit(let configuration):
+            return count < configuration.leastElements ? 8 * count : 2 * (count + 4 * DynamicCode.blocks(count))
+        case .adafactor(let configuration):
+            let mean = configuration.beta1 == nil ? 0 : 4 * count
+            guard shape.count >= 2 else { return mean + 4 * count }
+            let (rows, columns) = (shape[shape.count - 2], shape[shape.count - 1])
+            return mean + 4 * (count / max(1, columns) + count / max(1, rows))
+        case .prodigy: return 16 * count
+        }
+    }
+}
+
+extension OptimizerChoice: SettingReadable {
+    public static var expectation: String { "an optimizer" }
+
+    /// Reads a name, or a mapping with `name` and the values that the optimizer's source is made with.
+    public static func read(_ setting: Setting) throws -> OptimizerChoice {
+        try setting.choice(
+            among: [
+                AdamW.name: { .adamW(try AdamW.Configuration(&$0)) },
+                AdamW8bit.name: { .adamW8bit(try AdamW8bit.Configuration(&$0)) },
+                Adafactor.name: { .adafactor(try Adafactor.Configuration(&$0)) },
+                Prodigy.name: { .prodigy(try Prodigy.Configuration(&$0)) },
+            ])
+    }
+}
+
+/// `betas`: two decays of running means.
+private func betas(_ fields: inout Fields, default fallback: (Double, Double)) throws -> (Double, Double) {
+    let requirement = Requirement<[Double]>("that are two from 0 to below 1") {
+        $0.count == 2 && $0.allSatisfy { $0 >= 0 && $0 < 1 }
+    }
+    let betas = try fields.value("betas", default: [fallback.0, fallback.1], requirement)
+    return (betas[0], betas[1])
+}
+
+extension Requirement where Value == Double {
+    /// What a running mean may keep of itself.
+    fileprivate static var decay: Self { Self("from 0 to below 1") { $0 >= 0 && $0 < 1 } }
+}
+
+extension AdamW.Configuration {
+    fileprivate init(_ fields: inout Fields) throws {
+        self.init()
+        betas = try Optimization.betas(&fields, default: betas)
+        epsilon = try fields.value("eps", default: epsilon, .positive)
+    }
+}
+
+extension AdamW8bit.Configuration {
+    fileprivate init(_ fields: inout Fields) throws {
+        self.init()
+        moments = try AdamW.Configuration(&fields)
+        leastElements = try fields.value("min_8bit_size", default: leastElements, .atLeast(1))
+    }
+}
+
+extension Adafactor.Configuration {
+    fileprivate init(_ fields: inout Fields) throws {
+        self.init()
+        let requirement = Requirement<[Double]>("that are two above 0") { $0.count == 2 && $0.allSatisfy { $0 > 0 } }
+        let epsilons = try fields.value("eps", default: [gradientEpsilon, parameterEpsilon], requirement)
+        (gradientEpsilon, parameterEpsilon) = (epsilons[0], epsilons[1])
+        clipThreshold = try fields.value("clip_threshold", default: clipThreshold, .positive)
+        decayRate = try fields.value("decay_rate", default: decayRate, Requirement("below 0") { $0 < 0 })
+        beta1 = try fields.optional("beta1", .decay)
+        scalesByParameter = try fields.value("scale_parameter", default: scalesByParameter)
+        hasRelativeStep = try fields.value("relative_step", default: hasRelativeStep)
+        warmsUp = try fields.value("warmup_init", default: warmsUp)
+        guard hasRelativeStep || !warmsUp else {
+            throw Failure.input(
+                "`warmup_init` is given without `relative_step`", at: fields.setting["warmup_init"]?.place,
+                expected: "both, or neither", advice: "`warmup_updates` warms up the learning rate")
+        }
+    }
+}
+
+extension Prodigy.Configuration {
+    fileprivate init(_ fields: inout Fields) throws {
+        self.init()
+        betas = try Optimization.betas(&fields, default: betas)
+        beta3 = try fields.optional("beta3", .decay)
+        epsilon = try fields.value("eps", default: epsilon, .positive)
+        d0 = try fields.value("d0", default: d0, .positive)
+        dCoefficient = try fields.value("d_coef", default: dCoefficient, .positive)
+        growthRate = try fields.value("growth_rate", default: growthRate, .atLeast(1))
+        correctsBias = try fields.value("use_bias_correction", default: correctsBias)
+        safeguardsWarmup = try fields.value("safeguard_warmup", default: safeguardsWarmup)
+    }
+}
