@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo test lint format bench bench-data bench-lora bench-merge parity s3 logs engine clean clean-demo
+.PHONY: help setup build demo test lint format bench bench-data bench-lora bench-merge parity configs s3 logs engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -45,6 +45,9 @@ parity: build .venv/ready ## every part beside its peer, on random configuration
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/parity_filters.py --command .build/release/cascade-adapt
+
+configs: build .venv/ready ## three updates of every training configuration, on small random networks
+	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt
