@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
-    bench-merge parity s3 logs engine clean clean-demo
+    bench-merge parity configs s3 logs engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -57,6 +57,9 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/parity_filters.py --command .build/release/cascade-adapt
+
+configs: build .venv/ready ## three updates of every training configuration, on small random networks
+	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt

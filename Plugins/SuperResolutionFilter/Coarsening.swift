@@ -32,10 +32,11 @@ struct Coarsening {
         try coarse.resizedToNearest(height: height, width: width, scale: 1 / factor)
     }
 
-    /// What of restored pictures the factor divides.
-    func whole(_ restored: Tensor) throws -> Tensor {
-        let (rows, columns) = (whole(of: height), whole(of: width))
-        if (rows, columns) == (height, width) { return restored }
-        return try restored.sliced(2, 0..<rows).sliced(3, 0..<columns).contiguous()
+    /// Brings reduced pictures back as far as the factor divides their size.
+    func restoredWhole(_ coarse: Tensor) throws -> Tensor {
+        try coarse.resizedToNearest(height: whole(of: height), width: whole(of: width), scale: 1 / factor)
     }
+
+    /// Whether the factor divides the pictures' size.
+    var isWhole: Bool { whole(of: height) == height && whole(of: width) == width }
 }

@@ -24,7 +24,9 @@ public struct SRFilter: ControlFilter {
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let coarsening = Coarsening(of: pictures, by: scaleFactor)
-        let preview = try coarsening.restored(coarsening.reduced(pictures))
-        return ControlCondition(condition: try coarsening.whole(preview), preview: preview)
+        let coarse = try coarsening.reduced(pictures)
+        let condition = try coarsening.restoredWhole(coarse)
+        return ControlCondition(
+            condition: condition, preview: coarsening.isWhole ? condition : try coarsening.restored(coarse))
     }
 }

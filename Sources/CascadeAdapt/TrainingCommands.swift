@@ -100,7 +100,7 @@ struct LoRACommand: Action {
 
 struct FinetuneCommand: Action {
     static let configuration = CommandConfiguration(
-        commandName: "finetune", abstract: "Train all of Stage C, or draw and train a new one.")
+        commandName: "finetune", abstract: "Train all of Stage C or Stage B, or draw and train a new one.")
 
     @OptionGroup var options: TrainingOptions
 

@@ -14,6 +14,8 @@ public struct Diffusion {
     public var lossShift = 1.0
     /// How much of a noise that is one number per sample and channel is mixed into the noise.
     public var offsetNoise = 0.0
+    /// What the noise is mixed with before that; nil leaves it normal.
+    public var pyramidNoise: PyramidNoise?
 
     public init() {}
 
@@ -50,7 +52,8 @@ public struct Diffusion {
 
     /// Draws the random numbers for latents of a shape.
     public func draw(_ shape: [Int], device: Device, from generator: Generator) throws -> Draw {
-        let epsilon = try generator.normal(shape, device: device)
+        var epsilon = try generator.normal(shape, device: device)
+        if let pyramidNoise { epsilon = try pyramidNoise(epsilon, pyramidNoise.draw(for: epsilon, from: generator)) }
         let offset =
             offsetNoise == 0 ? nil : try generator.normal([shape[0], shape[1], 1, 1], device: device)
         return Draw(

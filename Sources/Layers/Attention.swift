@@ -36,8 +36,11 @@ public final class Attention {
     /// - Parameters:
     ///   - x: [B, N, c].
     ///   - context: [B, T, c].
+    ///   - dropout: of what each token looks at; nil drops nothing.
     /// - Returns: [B, N, c].
-    public func callAsFunction(_ x: Tensor, context: Tensor, includingSelf: Bool) throws -> Tensor {
+    public func callAsFunction(_ x: Tensor, context: Tensor, includingSelf: Bool, dropout: Dropout? = nil)
+        throws -> Tensor
+    {
         let q: Tensor
         var k = try project(context, key, 1)  // [B, T, c]
         var v = try project(context, value, 2)
@@ -49,8 +52,14 @@ public final class Attention {
         } else {
             q = try project(x, query, 0)
         }
-        let attended = try Tensor.attention(split(q), split(k), split(v))  // [B, heads, N, c / heads]
+        let attended = try attended(split(q), split(k), split(v), dropout)  // [B, heads, N, c / heads]
         return try output(attended.transposed(1, 2).reshaped([x.size(0), x.size(1), width]))
+    }
+
+    private func attended(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ dropout: Dropout?) throws -> Tensor {
+        guard let dropout else { return try .attention(q, k, v) }
+        let scores = try q.matmul(k.transposed(2, 3)) * (1 / Double(width / heads).squareRoot())
+        return try dropout(scores.softmax(-1)).matmul(v)
     }
 
     private func project(_ x: Tensor, _ projection: Projection, _ third: Int) throws -> Tensor {

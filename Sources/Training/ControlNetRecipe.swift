@@ -16,11 +16,12 @@ public enum ControlNetRecipe {
     public static func run(
         _ setting: Setting, options: RunOptions, plugIns: PlugIns, console: Console
     ) throws -> RunOutcome? {
+        try TrainedStage.checkTakesAdapters(setting)
         // Read the configuration.
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
         let own = try ControlNetConfiguration(&fields)
-        let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
+        let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
         try fields.finish()
         let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
         try filter.prepare()
@@ -59,7 +60,7 @@ public enum ControlNetRecipe {
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer) {
+        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer)) {
             try filter($0, generator: $1)
         }
         let task = TrainLoop.Task(
@@ -73,7 +74,7 @@ public enum ControlNetRecipe {
             },
             restored: store.tensors,
             heldOut: heldOut,
-            learners: diffusion.learners)
+            learners: diffusion.process.learners)
         return try parts.train(task, objective, filter: (filter, own.filterParameters.json))
     }
 }

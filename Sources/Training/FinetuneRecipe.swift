@@ -9,14 +9,17 @@ import Telemetry
 import Torch
 import Weights
 
-/// Trains Stage C whole: `cascade-adapt finetune`.
+/// Trains a stage whole: `cascade-adapt finetune`. What follows is Stage C's; Stage B has a recipe of its own.
 public enum FinetuneRecipe {
     /// - Returns: nil for a dry run.
     public static func run(_ setting: Setting, options: RunOptions, console: Console) throws -> RunOutcome? {
+        if try TrainedStage(of: setting) == .b {
+            return try StageBRecipe.run(setting, options: options, console: console)
+        }
         // Read the configuration.
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
-        let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
+        let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
         try fields.finish()
 
         // Load.
@@ -30,8 +33,8 @@ public enum FinetuneRecipe {
             stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
 
         // Say what is trained and how.
-        let objective = try parts.objective(model, encoders, diffusion)
-        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
+        let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
+        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer))
         let task = TrainLoop.Task(
             name: "generator",
             groups: ParameterGroup.decaying(parameters, by: run.weightDecay),
@@ -42,7 +45,7 @@ public enum FinetuneRecipe {
             },
             restored: stageC.store.tensors,
             heldOut: heldOut,
-            learners: diffusion.learners)
+            learners: diffusion.process.learners)
         return try parts.train(task, objective)
     }
 }

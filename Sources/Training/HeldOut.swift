@@ -29,7 +29,7 @@ struct HeldOut {
 
     /// Pictures of one size, each encoded and filtered once.
     private struct Group {
-        var pictures: [StageCObjective.Prepared] = []
+        var pictures: [PreparedBatch] = []
         var batches: [Batch] = []
     }
 
@@ -47,7 +47,7 @@ struct HeldOut {
     ///   - triples: how many; pictures are taken in turn.
     ///   - filter: makes the ControlNet's condition of pictures [B, 3, H, W].
     init(
-        _ samples: [(picture: Picture, caption: String)], triples: Int, objective: StageCObjective, seed: UInt64,
+        _ samples: [(picture: Picture, caption: String)], triples: Int, objective: some TrainingObjective, seed: UInt64,
         filter: PictureFilter? = nil
     ) throws {
         let generator = try Generator(seed: seed, stream: RandomStream.heldOut, update: 0)
@@ -78,31 +78,26 @@ struct HeldOut {
     }
 
     /// The losses as the model is now.
-    func measure(_ objective: StageCObjective) throws -> Measurement { try measure(objective, conditionShift: 0) }
+    func measure(_ objective: some TrainingObjective) throws -> Measurement {
+        try measure(objective, conditionShift: 0)
+    }
 
     /// The losses with each picture given the condition of the next.
-    func measureSwapped(_ objective: StageCObjective) throws -> Measurement {
+    func measureSwapped(_ objective: some TrainingObjective) throws -> Measurement {
         try measure(objective, conditionShift: 1)
     }
 
-    private func measure(_ objective: StageCObjective, conditionShift shift: Int) throws -> Measurement {
+    private func measure(_ objective: some TrainingObjective, conditionShift shift: Int) throws -> Measurement {
         try withoutGradients {
             var losses: [Double] = []
             for group in groups {
                 // A ControlNet's trunk sees each picture once, however many triples the picture is in.
-                let injections = try group.pictures.map { picture in
-                    try objective.injections(of: picture.condition)
-                }
+                let settled = try group.pictures.map(objective.settled)
                 for batch in group.batches {
-                    let chosen = batch.rows.map { group.pictures[$0] }
-                    let theirs = batch.rows.map { injections[($0 + shift) % injections.count] }
-                    let prepared = StageCObjective.Prepared(
-                        latents: try .concatenated(chosen.map(\.latents), dimension: 0),
-                        captions: chosen.flatMap(\.captions), condition: nil)
-                    let joined = try theirs[0].keys.reduce(into: [Int: Tensor]()) { joined, block in
-                        joined[block] = try .concatenated(theirs.compactMap { $0[block] }, dimension: 0)
-                    }
-                    losses += try objective.loss(prepared, batch.draw, injections: joined).perSample.values()
+                    let joined = try PreparedBatch.joined(
+                        batch.rows.map { settled[$0] },
+                        conditionsOf: batch.rows.map { settled[($0 + shift) % settled.count] })
+                    losses += try objective.loss(joined, batch.draw).perSample.values()
                 }
             }
             return Measurement(losses: losses)

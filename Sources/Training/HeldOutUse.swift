@@ -16,7 +16,7 @@ struct HeldOutUse {
     let preview: (Generator) throws -> PreviewGrid?
 
     init(
-        _ parts: RecipeParts, _ objective: StageCObjective, previewer: Previewer, filter: PictureFilter? = nil
+        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, filter: PictureFilter? = nil
     ) throws {
         let paths = parts.run.validationPath
         let shards =
@@ -34,7 +34,7 @@ struct HeldOutUse {
         measureSwapped = filter == nil ? nil : { try triples.measureSwapped(objective) }
         let shown = RecipeParts.alike(samples, count: 4)
         preview = { generator in
-            try PreviewGrid(shown, objective: objective, previewer: previewer, generator: generator, filter: filter)
+            try PreviewGrid(shown, objective: objective, showing: showing, generator: generator, filter: filter)
         }
     }
 }

@@ -15,10 +15,11 @@ public enum LoRARecipe {
     public static func run(
         _ setting: Setting, options: RunOptions, plugIns: PlugIns, console: Console
     ) throws -> RunOutcome? {
+        try TrainedStage.checkTakesAdapters(setting)
         // Read the configuration.
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
-        let diffusion = try Diffusion(ofTraining: &fields, warn: console.warn)
+        let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
         let startPath: String? = try fields.optional("lora_checkpoint_path")
         let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
         let rates = try AdapterRates(&fields, run, plugIns)
@@ -49,7 +50,7 @@ public enum LoRARecipe {
 
         // Say what is trained and how.
         let objective = try parts.objective(model, encoders, diffusion)
-        let heldOut = try HeldOutUse(parts, objective, previewer: encoders.previewer)
+        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer))
         let task = TrainLoop.Task(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
@@ -61,7 +62,7 @@ public enum LoRARecipe {
             },
             restored: adapters.flatMap(\.parameters),
             heldOut: heldOut,
-            learners: diffusion.learners)
+            learners: diffusion.process.learners)
         return try parts.train(task, objective)
     }
 

@@ -22,25 +22,24 @@ struct ModelLoading {
     let run: RunConfiguration
     let device: Device
 
-    /// The architecture that `model_version` names.
+    /// The architecture of Stage C that `model_version` names.
     func architecture() throws -> StageCConfiguration {
-        switch run.modelVersion {
-        case "3.6B": return .large
-        case "1B": return .lite
-        case "tiny": return .tiny
-        case "3B", "700M":
+        try architecture(["3.6B": .large, "1B": .lite, "tiny": .tiny])
+    }
+
+    /// The architecture of Stage B that `model_version` names.
+    func stageBArchitecture() throws -> StageBConfiguration { try architecture(["3B": .large, "700M": .lite]) }
+
+    private func architecture<Configuration: StageConfiguration & SettingReadable>(
+        _ known: [String: Configuration]
+    ) throws -> Configuration {
+        if let known = known[run.modelVersion] { return known }
+        guard fileExists(run.modelVersion) else {
             throw Failure.input(
-                "Stage B cannot be trained yet", at: run.places.model,
-                expected: "3.6B, 1B, tiny or an architecture file",
-                got: run.modelVersion)
-        default:
-            guard fileExists(run.modelVersion) else {
-                throw Failure.input(
-                    "`model_version` is neither a known size nor an architecture file", at: run.places.model,
-                    expected: "3.6B, 1B, tiny or the path of a YAML file", got: run.modelVersion)
-            }
-            return try Setting.read(run.modelVersion).read(as: StageCConfiguration.self)
+                "`model_version` is neither a known size nor an architecture file", at: run.places.model,
+                expected: "3.6B, 1B, tiny, for Stage B 3B or 700M, or the path of a YAML file", got: run.modelVersion)
         }
+        return try Setting.read(run.modelVersion).read()
     }
 
     /// The tensors of a part in the file or folder that a key names, in whatever layout.
@@ -77,27 +76,44 @@ struct ModelLoading {
 
     /// A Stage C to train whole, in float32: from a checkpoint, or drawn where the configuration names none.
     func trainable(_ generator: Generator) throws -> StageC {
-        let source: any ParameterSource =
-            if let path = run.generatorPath {
-                StoredParameters(try weights(.stageC, path, at: run.places.generator))
-            } else {
-                DrawnParameters(generator)
-            }
-        let stageC = try StageC(architecture(), ParameterStore(from: CopiedParameters(source), device: device))
+        let stageC = try StageC(architecture(), ParameterStore(from: start(.stageC, generator), device: device))
         stageC.isCheckpointing = run.isCheckpointing
         try stageC.store.setTrainable(true)
         return stageC
     }
 
+    /// A Stage B to train whole, likewise.
+    func trainableStageB(_ generator: Generator) throws -> (stageB: StageB, store: ParameterStore) {
+        let store = ParameterStore(from: try start(.stageB, generator), device: device)
+        let stageB = try StageB(stageBArchitecture(), store.root)
+        try store.finish()
+        stageB.isCheckpointing = run.isCheckpointing
+        try store.setTrainable(true)
+        return (stageB, store)
+    }
+
+    private func start(_ part: ModelPart, _ generator: Generator) throws -> any ParameterSource {
+        guard let path = run.generatorPath else { return CopiedParameters(DrawnParameters(generator)) }
+        return CopiedParameters(StoredParameters(try weights(part, path, at: run.places.generator)))
+    }
+
     func encoders() throws -> Encoders {
-        let effnet = try EffNetEncoder.load(
-            try weights(.effnet, run.effnetPath, at: run.places.effnet), device: device)
+        let effnet = try effnet()
         let previewer = try Previewer.load(
-            try weights(.previewer, run.previewerPath, at: run.places.previewer), device: device)
+            try weights(.previewer, run.decoderPath, at: run.places.decoder), device: device)
         return Encoders(effnet: effnet, previewer: previewer, text: try textEncoder(), pictures: try pictureEncoder())
     }
 
-    private func textEncoder() throws -> TextEncoder {
+    func effnet() throws -> EffNetEncoder {
+        try .load(try weights(.effnet, run.effnetPath, at: run.places.effnet), device: device)
+    }
+
+    /// Stage A, in float32.
+    func stageA() throws -> StageA {
+        try .load(try weights(.stageA, run.decoderPath, at: run.places.decoder), device: device)
+    }
+
+    func textEncoder() throws -> TextEncoder {
         try .load(
             folder: ModelFolder.find(run.clipTextModel, at: run.places.text), dtype: run.dtype ?? .float32,
             device: device)

@@ -10,45 +10,64 @@ struct PreviewGrid {
 
     /// - Parameters:
     ///   - samples: a few held-out pictures of one size with their captions.
+    ///   - showing: makes latents visible, and samples them.
     ///   - filter: makes the ControlNet's condition.
     init(
-        _ samples: [(picture: Picture, caption: String)], objective: StageCObjective, previewer: Previewer,
+        _ samples: [(picture: Picture, caption: String)], objective: some TrainingObjective, showing: Showing,
         generator: Generator, filter: PictureFilter? = nil
     ) throws {
         let pixels = try TensorPictures.tensor(samples.map(\.picture))
         let made = try filter.map { try $0(pixels, generator) }
         let (height, width) = (pixels.size(2), pixels.size(3))
-        let captions = samples.map(\.caption)
-        let batch = try objective.prepare(pixels, captions: captions, condition: made?.condition)
-        let model = objective.model
-        let device = model.stageC.store.device
+        let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
         rows = try withoutGradients {
-            let draw = try objective.diffusion.draw(batch.latents.shape, device: device, from: generator)
-            let noised = try objective.diffusion(batch.latents, draw)
-            let dtype = model.stageC.computeDType
-            let conditioned = try objective.conditions(batch)
-            let free = try objective.conditions(
-                .init(latents: batch.latents, captions: captions.map { _ in "" }, condition: batch.condition))
-            func predict(_ x: Tensor, _ time: Tensor, _ isConditioned: Bool) throws -> Tensor {
-                try model.stageC(x.to(dtype: dtype), time: time, isConditioned ? conditioned : free)
-            }
-            let prediction = try predict(noised.latents, noised.noiseCondition, true).to(dtype: .float32)
+            let (latents, device) = (batch.latents, batch.latents.device)
+            let draw = try objective.diffusion.draw(latents.shape, device: device, from: generator)
+            let noised = try objective.diffusion(latents, draw)
+            let settled = try objective.settled(batch)
+            let conditioned = try objective.conditions(settled)
+            let free = try objective.conditions(objective.unconditioned(settled))
+            let prediction = try objective.predict(noised.latents, time: noised.noiseCondition, conditioned)
             let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
-            var process = objective.diffusion
-            if !process.schedule.takesTimes { process.schedule = Schedule() }
-            let sampled = try Sampler(process)(
-                batch.latents.shape, device: device, generator: generator, predict: predict)
+            let sampled = try showing.sampler(objective.diffusion)(
+                latents.shape, device: device, generator: generator
+            ) { try objective.predict($0, time: $1, $2 ? conditioned : free) }
             func decoded(_ latents: Tensor) throws -> [Picture] {
-                try TensorPictures.pictures(previewer(latents), height: height, width: width)
+                try TensorPictures.pictures(showing.decode(latents), height: height, width: width)
             }
             var rows = [samples.map(\.picture)]
             if let made { rows.append(try TensorPictures.pictures(made.preview, height: height, width: width)) }
-            rows += [
-                try decoded(batch.latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled),
-            ]
+            rows += [try decoded(latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled)]
             return rows
         }
     }
 
     func picture() throws -> Picture { try Picture.grid(rows) }
+}
+
+/// How previews make latents visible.
+struct Showing {
+    /// Latents [B, c, h, w] to pictures [B, 3, H, W] of any size, about 0...1.
+    let decode: (Tensor) throws -> Tensor
+    var guidance: Double
+    var steps: Int
+
+    /// Of Stage C, as the reference's trainers preview it.
+    static func stageC(_ previewer: Previewer) -> Showing {
+        .init(decode: { try previewer($0) }, guidance: 5, steps: 20)
+    }
+
+    /// Of Stage B, as the reference's trainer previews it.
+    static func stageB(_ stageA: StageA) -> Showing {
+        .init(decode: { try stageA.decode($0) }, guidance: 1.5, steps: 10)
+    }
+
+    /// Samples what a process trains; where its schedule only draws, with the cosine schedule.
+    func sampler(_ process: Diffusion) -> Sampler {
+        var process = process
+        if !process.schedule.takesTimes { process.schedule = Schedule() }
+        var sampler = Sampler(process, guidance: Guidance(strength: guidance))
+        sampler.steps = steps
+        return sampler
+    }
 }

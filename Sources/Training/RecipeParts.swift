@@ -60,32 +60,47 @@ struct RecipeParts {
         return preparation
     }
 
-    /// What a micro batch of a model costs. The networks' files are read once more where `cache_dir` is set: they
-    /// are part of what its entries are known by.
-    func objective(_ model: AdaptedModel, _ encoders: Encoders, _ diffusion: Diffusion) throws -> StageCObjective {
-        let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
-        return StageCObjective(
+    /// What a micro batch of a model costs.
+    /// - Parameter isFrozen: whether the base is only adapted.
+    func objective(
+        _ model: AdaptedModel, _ encoders: Encoders, _ diffusion: TrainingDiffusion, isFrozen: Bool = true
+    ) throws -> StageCObjective {
+        StageCObjective(
             model: model,
-            encodings: PictureEncodings(
-                effnet: encoders.effnet, tower: encoders.pictures, device: options.device,
-                memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
-                cache: try loading.pictureCache(warn: warn)),
-            text: TextConditions(encoder: encoders.text, cache: try loading.textCache(warn: warn)),
-            diffusion: diffusion)
+            encodings: try encodings(tower: encoders.pictures) {
+                try encoders.effnet.encode(EffNetEncoder.normalised($0))
+            },
+            text: try texts(encoders.text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
+            chances: run.chances, dropout: try DropoutRates(run, model.stageC.configuration, isFrozen: isFrozen))
+    }
+
+    /// What a stage is trained on of pictures. The networks' files are read once more where `cache_dir` is set: they
+    /// are part of what its entries are known by.
+    func encodings(
+        tower: PictureEncoder? = nil, encode: @escaping (Tensor) throws -> Tensor
+    ) throws -> PictureEncodings {
+        PictureEncodings(
+            tower: tower, device: options.device, memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
+            cache: try loading.pictureCache { [console] in console.warn($0) }, encode: encode)
+    }
+
+    func texts(_ encoder: TextEncoder) throws -> TextConditions {
+        TextConditions(encoder: encoder, cache: try loading.textCache { [console] in console.warn($0) })
     }
 
     /// Trains.
     /// - Parameter filter: makes the conditions of the pictures in the loader's threads, with these parameters.
     func train(
-        _ task: TrainLoop.Task, _ objective: StageCObjective,
+        _ task: TrainLoop.Task, _ objective: some TrainingObjective,
         filter: (filter: any ControlFilter, parameters: JSON)? = nil
     ) throws -> RunOutcome {
         let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
         let conditions = try filter.flatMap { try loading.conditionCache($0.filter, $0.parameters, warn: warn) }
         var outcome = try loop(task) { state in
             var preparation = preparation
+            let needsPictures = objective.needsPictures
             preparation.store = objective.encodings.cache.map { cache in
-                PreparedStore(salt: cache.salt, lookup: { cache.folder.read($0) })
+                PreparedStore(salt: cache.salt, lookup: { needsPictures ? nil : cache.folder.read($0) })
             }
             preparation.conditions = filter.map { FilterWork($0.filter, warn: warn).conditions(cache: conditions) }
             // A run that goes on keeps the order of samples it began with.
@@ -119,6 +134,9 @@ struct RecipeParts {
         console.log(
             "\(trainable) trainable parameters, \(run.updates) updates of \(run.batchSize) samples, \(shards.count) shards"
         )
+        if run.isSharded {
+            console.log("use_fsdp: this run is one process on one device, which holds all in one piece")
+        }
     }
 }
 

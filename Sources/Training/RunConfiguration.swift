@@ -10,8 +10,9 @@ public struct RunConfiguration: Sendable {
     public let experimentID: String
     public let checkpointPath: String
     public let outputPath: String
-    /// `tiny`, `1B`, `3.6B`, or the path of an architecture file.
+    /// `tiny`, `1B`, `3.6B`, for Stage B `3B` or `700M`, or the path of an architecture file.
     public let modelVersion: String
+    public let stage: TrainedStage
 
     public let batchSize: Int
     public let accumulation: Int
@@ -23,7 +24,8 @@ public struct RunConfiguration: Sendable {
 
     public let data: DataConfiguration
     public let effnetPath: String
-    public let previewerPath: String
+    /// What makes latents visible: the previewer, or for Stage B Stage A, whose latents it is trained on.
+    public let decoderPath: String
     public let generatorPath: String?
     public let clipTextModel: String
     /// The tower of which Stage C sees a picture's embedding now and then; nil leaves it zeros.
@@ -44,6 +46,11 @@ public struct RunConfiguration: Sendable {
     /// How a running mean of what is trained is kept; nil keeps none.
     public let average: AveragedWeights.Configuration?
     public let isCheckpointing: Bool
+    public let chances: ConditionChances
+    /// Share of zeros in the network, one for all levels or one for each; nil leaves it to the recipe.
+    public let dropout: [Double]?
+    /// Whether the configuration asks for a model in pieces on several devices (`use_fsdp`).
+    public let isSharded: Bool
     /// Keeps decoded pictures, their latents and their conditions from epoch to epoch, for data that fits.
     public let isCachingInMemory: Bool
     public let validationPath: [String]
@@ -60,7 +67,8 @@ public struct RunConfiguration: Sendable {
     struct Places: Sendable {
         let generator: Failure.Place
         let effnet: Failure.Place
-        let previewer: Failure.Place
+        let decoder: Failure.Place
+        let dropout: Failure.Place
         let text: Failure.Place
         let image: Failure.Place
         let model: Failure.Place
@@ -92,6 +100,7 @@ public struct RunConfiguration: Sendable {
         checkpointPath = try fields.required("checkpoint_path")
         outputPath = try fields.required("output_path")
         modelVersion = try fields.required("model_version")
+        stage = try TrainedStage(modelVersion: modelVersion)
 
         let fullRate: Double = try fields.required("lr", .positive)
         batchSize = try fields.required("batch_size", .within(1...65536))
@@ -105,11 +114,11 @@ public struct RunConfiguration: Sendable {
 
         data = try DataConfiguration(&fields)
         effnetPath = try fields.required("effnet_checkpoint_path")
-        previewerPath = try fields.required("previewer_checkpoint_path")
+        decoderPath = try fields.required(stage.decoderKey)
         generatorPath = try fields.optional("generator_checkpoint_path")
         clipTextModel = try fields.value(
             "clip_text_model_name", default: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
-        clipImageModel = try fields.optional("clip_image_model_name")
+        clipImageModel = stage == .c ? try fields.optional("clip_image_model_name") : nil
         dtype = try fields.optional("dtype").map { (name: Precision) in name.dtype }
 
         wandbProject = try fields.optional("wandb_project", .notEmpty)
@@ -122,6 +131,12 @@ public struct RunConfiguration: Sendable {
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         average = try .read(&fields)
         isCheckpointing = try fields.value("gradient_checkpointing", default: false)
+        chances = try ConditionChances(&fields, stage)
+        dropout = try fields.optional(
+            "dropout", as: OneOrMore<Double>.self,
+            Requirement("from 0 to 0.99") { !$0.elements.isEmpty && $0.elements.allSatisfy((0...0.99).contains) }
+        )?.elements
+        isSharded = try fields.value("use_fsdp", default: false)
         isCachingInMemory = try fields.value("cache_in_memory", default: false)
         validationPath = try DataConfiguration.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
@@ -129,7 +144,7 @@ public struct RunConfiguration: Sendable {
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
         places = Places(
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
-            previewer: place("previewer_checkpoint_path"), text: place("clip_text_model_name"),
+            decoder: place(stage.decoderKey), dropout: place("dropout"), text: place("clip_text_model_name"),
             image: place("clip_image_model_name"), model: place("model_version"), data: place("webdataset_path"))
 
         guard batchSize % accumulation == 0 else {
@@ -137,8 +152,8 @@ public struct RunConfiguration: Sendable {
                 "`batch_size` does not divide by `grad_accum_steps`", at: place("batch_size"),
                 expected: "a multiple of \(accumulation)", got: "\(batchSize)")
         }
-        // The reference's keys for what one process on one machine has no use of.
-        for key in ["use_fsdp", "training"] { fields.ignore(key) }
+        // The reference's code sets it; no file of its does.
+        fields.ignore("training")
     }
 }
 

@@ -6,87 +6,41 @@ import Loading
 import Torch
 
 /// What one micro batch of Stage C costs, as the reference's trainers compute it.
-struct StageCObjective {
+struct StageCObjective: TrainingObjective {
     let model: AdaptedModel
     let encodings: PictureEncodings
     let text: TextConditions
     let diffusion: Diffusion
-    /// Chance that a caption is replaced by the empty one.
-    static let captionDrop = 0.05
-    /// Chance that Stage C sees the picture's own embedding instead of zeros.
-    static let pictureKeep = 0.1
+    let lossFunction: LossFunction
+    let chances: ConditionChances
+    let dropout: DropoutRates
 
-    /// A batch in the form the network sees it.
-    struct Prepared {
-        /// [B, c_in, h, w], float32.
-        let latents: Tensor
-        let captions: [String]
-        /// The ControlNet's condition, [B, c, H, W].
-        let condition: Tensor?
-        /// Embeddings of the pictures, [B, 1, c_clip_img]; nil where they all are zeros.
-        var clipImage: Tensor?
-    }
-
-    /// The loss of a batch.
-    struct Loss {
-        /// Mean of the weighted losses, to be differentiated.
-        let weighted: Tensor
-        /// Of each sample, [B], outside the graph.
-        let perSample: Tensor
-        /// [B].
-        let logSNR: Tensor
-    }
-
-    /// Pictures [B, 3, H, W] in 0...1 as latents; nothing of this wants gradients.
-    func prepare(_ pictures: Tensor, captions: [String], condition: Tensor? = nil) throws -> Prepared {
-        Prepared(
+    func prepare(_ pictures: Tensor, captions: [String], condition: Tensor?) throws -> PreparedBatch {
+        PreparedBatch(
             latents: try encodings.latents(pictures), captions: captions,
             condition: try condition?.to(device: encodings.device))
     }
 
-    /// Replaces captions by the empty one at random.
-    func dropping(_ captions: [String], _ generator: Generator) throws -> [String] {
-        let draws = try generator.uniform([captions.count]).values(as: Double.self)
-        return zip(captions, draws).map { $1 > Self.captionDrop ? $0 : "" }
-    }
-
-    /// Which of some pictures keep their embedding, at random.
-    static func kept(of count: Int, _ generator: Generator) throws -> [Bool] {
-        try generator.uniform([count]).values(as: Double.self).map { $0 > 1 - pictureKeep }
-    }
-
     /// The loss of a micro batch, all its random numbers from the generator but for those of its conditions.
-    func loss(of batch: PictureBatch, _ generator: Generator) throws -> Loss {
+    func loss(of batch: PictureBatch, _ generator: Generator) throws -> TrainingLoss {
         let pictures = batch.pictures.isEmpty ? nil : try TensorPictures.tensor(batch.pictures)
-        let captions = try dropping(batch.captions, generator)
+        let captions = try chances.dropping(batch.captions, generator)
         let encoded = try encodings(batch, pictures)
         let draw = try diffusion.draw(encoded.latents.shape, device: encodings.device, from: generator)
+        let dropout = try dropout.draw(generator)
         // Drawn last, so that a run without a picture tower has the same numbers.
-        let isKept = encodings.tower == nil ? [] : try Self.kept(of: captions.count, generator)
-        let prepared = Prepared(
+        let isKept =
+            encodings.tower == nil
+            ? [] : try ConditionChances.kept(captions.count, dropout: chances.pictureDropout, generator)
+        let prepared = PreparedBatch(
             latents: encoded.latents, captions: captions,
             condition: try batch.condition()?.to(device: encodings.device),
-            clipImage: isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil)
+            clipImage: isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil,
+            dropout: dropout)
         return try loss(prepared, draw)
     }
 
-    /// The loss of a batch whose random numbers are drawn already.
-    /// - Parameter injections: what the ControlNet makes of the condition, where that is known already.
-    func loss(_ batch: Prepared, _ draw: Diffusion.Draw, injections: [Int: Tensor]? = nil) throws -> Loss {
-        let noised = try diffusion(batch.latents, draw)
-        var conditions = try conditions(batch)
-        if let injections { conditions.injections = injections }
-        let stageC = model.stageC
-        let prediction = try stageC(
-            noised.latents.to(dtype: stageC.computeDType), time: noised.noiseCondition, conditions)
-        let perSample = try (prediction.to(dtype: .float32) - noised.target).squared().mean([1, 2, 3])  // [B]
-        return Loss(
-            weighted: try (perSample * noised.lossWeight).mean(), perSample: try perSample.detached(),
-            logSNR: noised.logSNR)
-    }
-
-    /// What the network is conditioned on for a batch.
-    func conditions(_ batch: Prepared) throws -> StageC.Conditions {
+    func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {
         let encoded = try text(batch.captions)
         let stageC = model.stageC
         let clipImage =
@@ -96,13 +50,30 @@ struct StageCObjective {
         var conditions = StageC.Conditions(
             clipText: try encoded.tokens.to(dtype: dtype), clipTextPooled: try encoded.pooled.to(dtype: dtype),
             clipImage: try clipImage.to(dtype: dtype))
-        conditions.injections = try injections(of: batch.condition)
+        conditions.injections = try settled(batch).injections ?? [:]
+        conditions.dropout = batch.dropout
         return conditions
     }
 
-    /// What the ControlNet in use makes of a condition; nothing where there is none.
-    func injections(of condition: Tensor?) throws -> [Int: Tensor] {
-        guard let controlNet = model.controlNet, let condition else { return [:] }
-        return try controlNet(condition)
+    /// The batch with what the ControlNet in use makes of its condition.
+    func settled(_ batch: PreparedBatch) throws -> PreparedBatch {
+        guard batch.injections == nil, let controlNet = model.controlNet, let condition = batch.condition else {
+            return batch
+        }
+        var settled = batch
+        settled.injections = try controlNet(condition)
+        settled.condition = nil
+        return settled
+    }
+
+    func unconditioned(_ batch: PreparedBatch) -> PreparedBatch {
+        var free = batch
+        free.captions = batch.captions.map { _ in "" }
+        free.clipImage = nil
+        return free
+    }
+
+    func predict(_ latents: Tensor, time: Tensor, _ conditions: StageC.Conditions) throws -> Tensor {
+        try model.stageC(latents.to(dtype: model.stageC.computeDType), time: time, conditions).to(dtype: .float32)
     }
 }

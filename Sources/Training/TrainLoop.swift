@@ -19,7 +19,7 @@ struct TrainLoop {
         var name: String
         var groups: [ParameterGroup]
         /// The loss of a micro batch, with the graph to differentiate.
-        var loss: (PictureBatch, Generator) throws -> StageCObjective.Loss
+        var loss: (PictureBatch, Generator) throws -> TrainingLoss
         /// Writes what is trained.
         var write: (_ path: String, _ updates: Int) throws -> Void
         /// What a resumed run takes up of the file that was written.

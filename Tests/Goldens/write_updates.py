@@ -1,7 +1,8 @@
 """Writes the goldens of ten updates: AdamW, weight decay 0.01 (matrices and kernels), clip 1.0, no warm-up.
 
 Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet),
-all on torch 2.15.0; each file's metadata names what it was written with.
+diffusers' networks themselves (Stage C and Stage B whole), all on torch 2.15.0; each file's metadata names what it was
+written with.
 
 Inputs are stacked by update, [N, B, ...]; update i takes number i modulo N of each. The loss is the mean over the batch
 of P2 weight times the sample's mean squared error of the epsilon; the network is told the cosine noise condition. The
@@ -20,6 +21,8 @@ import controlnet
 import drawn
 import golden
 import lora
+import pyramid_noise
+import stage_b
 import stage_c
 import tiny
 import updates
@@ -27,6 +30,8 @@ from case import redraw, state
 from golden import edges
 
 UPDATES, BATCH = 10, 2
+# Of a whole network, whose early updates at larger rates make more of rounding.
+WHOLE_LR = 1e-3
 
 
 def write_lora() -> None:
@@ -112,17 +117,66 @@ def write_controlnet(bottleneck_mode: str, lr: float) -> None:
     golden.write(f"updates_controlnet_{bottleneck_mode}", "controlnet", arch, peers, parts, lr=f"{lr:g}")
 
 
+def write_stage_c() -> None:
+    """Stage C whole, every parameter trained."""
+    generator = torch.Generator().manual_seed(830)
+    network = tiny.make_stage_c(generator).requires_grad_(True)
+    before = stage_c.reference_state(network.state_dict())
+    inputs = tiny.noising(generator, UPDATES, BATCH) | tiny.conditions(generator, 2, BATCH)
+
+    def predict(given, diffused):
+        return stage_c.forward(network, given | {"x": diffused["noised"], "r": diffused["noise_cond"]})
+
+    losses = updates.train(inputs, predict, list(network.parameters()), lr=WHOLE_LR)
+    parts = {"in": inputs, "out": {"loss": losses}, "weights": before}
+    golden.write("updates_stage_c", "stage-c", tiny.STAGE_C, ["diffusers"], parts, lr=f"{WHOLE_LR:g}")
+
+
+def write_stage_b() -> None:
+    """Stage B whole with pyramid noise and adaptive weights; one of four samples has no EffNet latents.
+
+    `in.epsilon` is the normal noise and `in.addition.I` what is stretched over it."""
+    generator = torch.Generator().manual_seed(840)
+    network = tiny.make_stage_b(generator).requires_grad_(True)
+    before = stage_b.reference_state(network.state_dict())
+    size = (UPDATES, BATCH, tiny.STAGE_B["c_in"], 8, 8)
+    inputs = {
+        "x0": torch.randn(size, generator=generator),
+        "epsilon": torch.randn(size, generator=generator),
+        "t": 0.05 + 0.9 * torch.rand(UPDATES, BATCH, generator=generator),
+        "effnet": torch.randn(2, BATCH, tiny.STAGE_B["c_effnet"], 3, 3, generator=generator),
+        "clip": torch.randn(2, BATCH, 1, tiny.STAGE_B["c_clip"], generator=generator),
+    }
+    inputs["effnet"][1, 0] = 0
+    for index, (height, width, _) in enumerate(pyramid_noise.sizes(8, 8)):
+        inputs[f"addition.{index}"] = torch.randn(*size[:3], height, width, generator=generator)
+
+    def predict(given, diffused):
+        return stage_b.forward(network, given | {"x": diffused["noised"], "r": diffused["noise_cond"]})
+
+    additions = [tensor for key, tensor in sorted(inputs.items()) if key.startswith("addition.")]
+    mixed = [pyramid_noise.mix(epsilon, [a[i] for a in additions]) for i, epsilon in enumerate(inputs["epsilon"])]
+    losses = updates.train(
+        inputs | {"epsilon": torch.stack(mixed)}, predict, list(network.parameters()), lr=WHOLE_LR,
+        adaptive=updates.AdaptiveWeight(),
+    )  # fmt: skip
+    parts = {"in": inputs, "out": {"loss": losses, "noise": mixed[0]}, "weights": before}
+    golden.write("updates_stage_b", "stage-b", tiny.STAGE_B, ["diffusers"], parts, lr=f"{WHOLE_LR:g}")
+
+
 WRITERS = [
     write_lora,
     write_lora_tokens,
     lambda: write_controlnet("simple", 1e-3),
     lambda: write_controlnet("effnet", 1e-5),
+    write_stage_c,
+    write_stage_b,
 ]
 
 
 def rounding() -> None:
     """How far other sums of the same numbers move the losses: one thread and no oneDNN against what is stored."""
-    names = ["lora", "lora_tokens", "controlnet_simple", "controlnet_effnet"]
+    names = ["lora", "lora_tokens", "controlnet_simple", "controlnet_effnet", "stage_c", "stage_b"]
     stored = [load_file(golden.FOLDER / f"updates_{name}.safetensors")["out.loss"] for name in names]
     repeated = []
     golden.write = lambda *arguments, **_: repeated.append(arguments[4]["out"]["loss"])

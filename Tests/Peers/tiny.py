@@ -3,6 +3,7 @@
 import torch
 
 import clip_text
+import stage_b
 import stage_c
 from case import redraw
 
@@ -11,6 +12,12 @@ STAGE_C = {
     "blocks": [[1, 2], [2, 1]], "block_repeat": [[1, 1], [1, 1]], "level_config": ["CTA", "CTA"], "c_clip_text": 24,
     "c_clip_text_pooled": 20, "c_clip_img": 8, "c_clip_seq": 2, "kernel_size": 3, "self_attn": True,
     "t_conds": ["sca", "crp"], "switch_level": [False],
+}  # fmt: skip
+
+STAGE_B = {
+    "c_in": 4, "c_out": 4, "c_r": 16, "patch_size": 2, "c_cond": 24, "c_hidden": [8, 16], "nhead": [-1, 2],
+    "blocks": [[1, 2], [2, 1]], "block_repeat": [[1, 1], [2, 1]], "level_config": ["CT", "CTA"], "c_clip": 20,
+    "c_clip_seq": 2, "c_effnet": 16, "c_pixels": 3, "kernel_size": 3, "self_attn": True, "t_conds": ["sca"],
 }  # fmt: skip
 
 CLIP_TEXT = {
@@ -35,7 +42,16 @@ def make_stage_c(generator: torch.Generator) -> torch.nn.Module:
     The time embedding's fastest sine turns by 10000 rad from clean to noise: the last bit of a noise condition in
     float32 already shows in the loss, and a correct float32 noise condition is off by several. A trained base hardly
     listens to these; here the mappers' columns are made the quieter the faster their sine."""
-    network = redraw(stage_c.make(STAGE_C), generator).requires_grad_(False)
+    return quietened(redraw(stage_c.make(STAGE_C), generator).requires_grad_(False))
+
+
+def make_stage_b(generator: torch.Generator) -> torch.nn.Module:
+    """The same of Stage B."""
+    return quietened(redraw(stage_b.make(STAGE_B), generator).requires_grad_(False))
+
+
+def quietened(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with its time mappers' columns as `make_stage_c` says."""
     rates = torch.logspace(4, 0, STAGE_C["c_r"] // 2)  # rad
     quiet = (1 / (1 + 0.1 * rates)).repeat(2)  # [c_r], sines, then cosines
     for key, parameter in network.named_parameters():

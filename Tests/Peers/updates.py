@@ -20,6 +20,24 @@ def noised(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return diffuse.diffuse({key: inputs[key] for key in ("x0", "epsilon", "t")}, {})
 
 
+class AdaptiveWeight:
+    """Weights by the inverse of a running mean of the loss in each of 300 buckets of log SNR, as in float64."""
+
+    def __init__(self) -> None:
+        self.edges = torch.linspace(-10, 10, 299, dtype=torch.float64)
+        self.running = torch.ones(300, dtype=torch.float64)
+
+    def __call__(self, logSNR: torch.Tensor) -> torch.Tensor:
+        return (1 / self.running[torch.bucketize(logSNR.double(), self.edges)]).clamp(1e-7, 1e7).float()
+
+    def update(self, logSNR: torch.Tensor, losses: torch.Tensor) -> None:
+        """Losses of one bucket count by their mean."""
+        buckets = torch.bucketize(logSNR.double(), self.edges)
+        for bucket in buckets.unique():
+            mean = losses[buckets == bucket].double().mean()
+            self.running[bucket] = 0.99 * self.running[bucket] + 0.01 * mean
+
+
 def train(
     inputs: dict[str, torch.Tensor],
     predict: Callable[[dict[str, torch.Tensor], dict[str, torch.Tensor]], torch.Tensor],
@@ -27,18 +45,27 @@ def train(
     undecayed: list[torch.Tensor] = (),
     lr: float = 1e-3,
     updates: int = 10,
+    adaptive: AdaptiveWeight | None = None,
 ) -> torch.Tensor:
-    """The losses [updates] before each update; `predict` gets a batch and its noising and returns the epsilon."""
-    # Biases and the scales and shifts of norms, all of one dimension, do not decay.
-    weights = [tensor for tensor in trained if tensor.ndim > 1]
-    others = [*(tensor for tensor in trained if tensor.ndim <= 1), *undecayed]
+    """The losses [updates] before each update; `predict` gets a batch and its noising and returns the epsilon.
+
+    `adaptive` takes the place of the P2 weight and learns from each update's losses."""
+    # Biases and the scales and shifts of norms do not decay: all that have one dimension longer than 1.
+    weights = [tensor for tensor in trained if tensor.numel() > tensor.shape[-1]]
+    others = [*(tensor for tensor in trained if tensor.numel() <= tensor.shape[-1]), *undecayed]
     groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, **SETTINGS)
     losses = []
     for step in range(updates):
         given = batch(inputs, step)
         diffused = noised(given)
-        loss = diffuse.training_loss(predict(given, diffused), diffused)
+        if adaptive is not None:
+            diffused["loss_weight"] = adaptive(diffused["logSNR"])
+        prediction = predict(given, diffused)
+        loss = diffuse.training_loss(prediction, diffused)
+        if adaptive is not None:
+            apart = (prediction - diffused["target"]).detach().square().mean(dim=(1, 2, 3))  # [B]
+            adaptive.update(diffused["logSNR"], apart)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*trained, *undecayed], CLIP)

@@ -12,7 +12,7 @@ extension TrainingRuns {
     @Suite struct Refusals {
         /// The line on which a key stands in the tiny configuration.
         private func line(of key: String, _ recipe: Recipe, _ changes: [String: String]) throws -> Int? {
-            let text = try TinyWorld.shared().configuration(in: Scratch(), recipe.keys.merging(changes) { $1 })
+            let text = try TinyWorld.shared().configuration(in: Scratch(), recipe.keys().merging(changes) { $1 })
             let lines = text.split(separator: "\n").map(String.init)
             return lines.firstIndex { $0.hasPrefix("\(key):") }.map { $0 + 1 }
         }
@@ -54,7 +54,7 @@ extension TrainingRuns {
             Change(.finetune, "dataset_filters", "[[[width, height], 'lambda w: w > 1']]", says: "2 parameters"),
             Change(.finetune, "dataset_filters", "[a]", says: "filter"),
             Change(.finetune, "model_version", "2B", says: "tiny"),
-            Change(.finetune, "model_version", "700M", says: "Stage B"),
+            Change(.lora, "model_version", "700M", says: "Stage B"),
             Change(.finetune, "dtype", "float8", says: "bfloat16"),
             Change(.finetune, "effnet_checkpoint_path", "/nowhere/effnet.safetensors", says: "/nowhere/effnet"),
             Change(.finetune, "target", "vv", says: "\"v\""),
@@ -89,6 +89,7 @@ extension TrainingRuns {
         @Test(arguments: [
             (Recipe.lora, "lr"), (.lora, "webdataset_path"), (.lora, "generator_checkpoint_path"),
             (.controlnet, "controlnet_filter"), (.controlnet, "controlnet_blocks"), (.finetune, "updates"),
+            (.stageB, "stage_a_checkpoint_path"), (.stageB, "effnet_checkpoint_path"),
         ])
         func `a key that must be there is named`(recipe: Recipe, key: String) throws {
             let failure = try Run(recipe).failure([key: ""])
@@ -112,7 +113,8 @@ extension TrainingRuns {
             #expect(failure.blame == .input)
             #expect(try failure.place?.file == TinyWorld.shared().effnet)
             #expect(
-                failure.what.contains("no Stage C") && failure.got?.contains("EffNet encoder") == true, "\(failure)")
+                failure.what.contains(recipe == .stageB ? "no Stage B" : "no Stage C")
+                    && failure.got?.contains("EffNet encoder") == true, "\(failure)")
         }
 
         @Test func `weights of another size are refused`() throws {

@@ -14,21 +14,22 @@ import Torch
 import Training
 import Weights
 
-/// The three recipes.
+/// The three recipes, that of fine-tuning for both stages.
 enum Recipe: String, CaseIterable {
-    case finetune, lora, controlnet
+    case finetune, stageB, lora, controlnet
 
     /// The keys that the recipe needs beside those of all.
-    var keys: [String: String] {
+    func keys() throws -> [String: String] {
         switch self {
         case .finetune: [:]
+        case .stageB: try TinyStageB.shared().keys
         case .lora: TinyWorld.lora
         case .controlnet: TinyWorld.controlNet
         }
     }
 
     /// The name of the files.
-    var files: String { self == .finetune ? "generator" : rawValue }
+    var files: String { self == .finetune || self == .stageB ? "generator" : rawValue }
 }
 
 /// A run in a folder of its own, as a command starts it.
@@ -54,7 +55,7 @@ struct Run {
     func callAsFunction(
         _ changes: [String: String] = [:], filters: [any ControlFilter.Type] = [], options: RunOptions = .init()
     ) throws -> RunOutcome? {
-        let text = try TinyWorld.shared().configuration(in: scratch, recipe.keys.merging(changes) { $1 })
+        let text = try TinyWorld.shared().configuration(in: scratch, recipe.keys().merging(changes) { $1 })
         let setting = try Setting.parse(text, file: "run.yaml")
         let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
         let said = said
@@ -63,7 +64,7 @@ struct Run {
         options.threads = 1
         let console = Console(isTerminal: false) { said.add($0) }
         switch recipe {
-        case .finetune: return try FinetuneRecipe.run(setting, options: options, console: console)
+        case .finetune, .stageB: return try FinetuneRecipe.run(setting, options: options, console: console)
         case .lora: return try LoRARecipe.run(setting, options: options, plugIns: plugIns, console: console)
         case .controlnet:
             return try ControlNetRecipe.run(

@@ -12,7 +12,7 @@ import Testing
 import Torch
 import Weights
 
-/// Ten updates of each kind of adapter, loss by loss against the peers.
+/// Ten updates of each kind of adapter, and of Stage C whole, loss by loss against the peers.
 @Suite struct TenUpdates {
     @Test func `LoRA learns as peft's does`() throws {
         let lesson = try Lesson("updates_lora")
@@ -61,6 +61,15 @@ import Weights
             return conditions
         }
     }
+
+    @Test func `stage C learns as diffusers' does`() throws {
+        let lesson = try Lesson("updates_stage_c")
+        let store = lesson.model.stageC.store
+        try store.setTrainable(true)
+        try lesson.expectLosses(groups: ParameterGroup.decaying(store.parameters, by: 0.01)) { step in
+            try lesson.conditions(step)
+        }
+    }
 }
 
 /// A golden of ten updates, with its frozen base.
@@ -92,22 +101,10 @@ private struct Lesson {
 
     /// Trains as the train loop does, and expects the peer's losses.
     func expectLosses(groups: [ParameterGroup], conditions: (Int) throws -> StageC.Conditions) throws {
-        let optimizer = try AdamW(groups)
-        let rate = try #require(golden.metadata["lr"].flatMap(Double.init))
-        let expected = try #require(golden.tensors["out.loss"]).floats
-        for (step, theirs) in expected.enumerated() {
-            let x0 = try input("x0", step)
+        try Updates(golden).expectLosses(groups: groups) { step in
             let noised = try Diffusion()(
-                x0, Diffusion.Draw(epsilon: input("epsilon", step), level: .time(input("t", step))))
-            let prediction = try model.stageC(
-                noised.latents, time: noised.noiseCondition, conditions(step))
-            let perSample = try (prediction - noised.target).squared().mean([1, 2, 3])
-            let loss = try (perSample * noised.lossWeight).mean()
-            try loss.backward()
-            try optimizer.step(learningRate: rate, gradientScale: GradientClipping(limit: 1)(groups).scale)
-            try optimizer.clearGradients()
-            let ours = try loss.item()
-            #expect(abs(ours - Double(theirs)) < 1e-4 * Double(theirs), "update \(step): \(ours) and \(theirs)")
+                input("x0", step), Diffusion.Draw(epsilon: input("epsilon", step), level: .time(input("t", step))))
+            return (noised, try model.stageC(noised.latents, time: noised.noiseCondition, conditions(step)))
         }
     }
 

@@ -7,6 +7,8 @@ struct BlockContext {
     let times: [Tensor]
     /// SiLU of the condition's tokens, [B, T, conditionWidth]: every attention block starts with it.
     let activatedCondition: Tensor
+    /// What the block drops while it is trained.
+    var dropout: Dropout?
 }
 
 /// A block over channels-last activations [B, H, W, C].
@@ -36,7 +38,7 @@ final class ResidualBlock: Block {
         let sideways = try depthwise(x.channelsFirst()).channelsLast()  // [B, H, W, C]
         var mixed = try sideways.layerNorm(size: width, epsilon: 1e-6)
         if let skip { mixed = try .concatenated([mixed, skip], dimension: -1) }  // [B, H, W, C + skip]
-        return try x + channelwise(mixed)
+        return try x + channelwise(mixed, context.dropout)
     }
 }
 
@@ -51,7 +53,7 @@ final class FeedForwardBlock: Block {
     }
 
     func callAsFunction(_ x: Tensor, skip: Tensor?, _ context: BlockContext) throws -> Tensor {
-        try x + channelwise(x.layerNorm(size: width, epsilon: 1e-6))
+        try x + channelwise(x.layerNorm(size: width, epsilon: 1e-6), context.dropout)
     }
 }
 
@@ -90,7 +92,8 @@ final class AttentionBlock: Block {
     func callAsFunction(_ x: Tensor, skip: Tensor?, _ context: BlockContext) throws -> Tensor {
         let condition = try conditionMapper(context.activatedCondition)  // [B, T, C]
         let tokens = try x.layerNorm(size: width, epsilon: 1e-6).reshaped([x.size(0), -1, width])  // [B, H * W, C]
-        let attended = try attention(tokens, context: condition, includingSelf: includingSelf)
+        let attended = try attention(
+            tokens, context: condition, includingSelf: includingSelf, dropout: context.dropout)
         return try x + attended.reshaped(x.shape)
     }
 }

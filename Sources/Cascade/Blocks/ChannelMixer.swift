@@ -1,7 +1,7 @@
 import Layers
 import Torch
 
-/// The channelwise half of residual and feed-forward blocks: Linear 4x, GELU, response norm, Linear.
+/// The channelwise half of residual and feed-forward blocks: Linear 4x, GELU, response norm, dropout, Linear.
 final class ChannelMixer {
     private let expand: Linear
     private let norm: GlobalResponseNorm
@@ -16,5 +16,8 @@ final class ChannelMixer {
     }
 
     /// [B, H, W, inputs] to [B, H, W, width].
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try contract(norm.afterGELU(expand(x))) }
+    func callAsFunction(_ x: Tensor, _ dropout: Dropout?) throws -> Tensor {
+        let y = try norm.afterGELU(expand(x))  // [B, H, W, 4 * width]
+        return try contract(dropout.map { try $0(y) } ?? y)
+    }
 }

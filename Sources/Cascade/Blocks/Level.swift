@@ -12,6 +12,8 @@ final class Level {
     let members: [Member]
     /// 1x1 convolutions between repetitions, keys `{down,up}_repeat_mappers.STEP.REPETITION`.
     let repeatMappers: [Linear]
+    /// Which level it is, the outermost 0.
+    let index: Int
 
     /// Which way the rows are passed: down from the outermost level, or up from the innermost.
     enum Way: Int {
@@ -23,7 +25,7 @@ final class Level {
 
     /// - Parameter step: how many levels have been passed on this way.
     init(_ c: some StageConfiguration, _ way: Way, step: Int, _ root: Scope) throws {
-        let index = way == .down ? step : c.levels - 1 - step
+        index = way == .down ? step : c.levels - 1 - step
         let shape = BlockShape(
             width: c.hidden[index], heads: c.heads[index], kernelSize: c.kernelSize,
             selfAttention: c.selfAttention[index], depth: c.blocks[0].reduce(0, +))

@@ -32,28 +32,36 @@ final class Levels {
     /// - Parameters:
     ///   - x: [B, H, W, hidden[0]].
     ///   - injections: conditions [B, C, h, w] by the residual block before which they are added.
+    ///   - dropout: nil drops nothing.
     /// - Returns: [B, H', W', hidden[0]]; the sides are those of `x` where every level can halve them.
-    func callAsFunction(_ x: Tensor, _ context: BlockContext, injections: [Int: Tensor] = [:]) throws -> Tensor {
+    func callAsFunction(
+        _ x: Tensor, _ context: BlockContext, injections: [Int: Tensor] = [:], dropout: DropoutPass? = nil
+    )
+        throws -> Tensor
+    {
         var injections = Injections(injections)
+        var dropout = dropout
         var x = x
         var outputs: [Tensor] = []
         for (change, level) in down {
             if let change { x = try change(x) }
-            x = try run(level, x, skip: nil, context, &injections)
+            x = try run(level, x, skip: nil, context, &injections, &dropout)
             outputs.append(x)
         }
         for (step, (level, change)) in up.enumerated() {
             let skip = step == 0 ? nil : outputs[down.count - 1 - step]
-            x = try run(level, x, skip: skip, context, &injections)
+            x = try run(level, x, skip: skip, context, &injections, &dropout)
             if let change { x = try change(x) }
         }
         return x
     }
 
     private func run(
-        _ level: Level, _ input: Tensor, skip: Tensor?, _ context: BlockContext, _ injections: inout Injections
+        _ level: Level, _ input: Tensor, skip: Tensor?, _ context: BlockContext, _ injections: inout Injections,
+        _ dropout: inout DropoutPass?
     ) throws -> Tensor {
         var x = input
+        var context = context
         for repetition in 0...level.repeatMappers.count {
             for (position, member) in level.members.enumerated() {
                 var aside: Tensor?
@@ -64,6 +72,7 @@ final class Levels {
                     aside = skip
                 }
                 if member.isInjectionPoint { x = try injections.applied(to: x) }
+                context.dropout = dropout?.next(level: level.index)
                 x = try apply(member.block, x, aside, context)
             }
             if repetition < level.repeatMappers.count { x = try level.repeatMappers[repetition](x) }
@@ -75,7 +84,8 @@ final class Levels {
         guard isCheckpointing else { return try block(x, skip: skip, context) }
         let inputs = [x, context.activatedCondition] + (skip.map { [$0] } ?? [])
         return try checkpointed(inputs) { inputs in
-            let context = BlockContext(times: context.times, activatedCondition: inputs[1])
+            let context = BlockContext(
+                times: context.times, activatedCondition: inputs[1], dropout: context.dropout)
             return try block(inputs[0], skip: inputs.count > 2 ? inputs[2] : nil, context)
         }
     }

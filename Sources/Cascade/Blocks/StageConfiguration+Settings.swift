@@ -24,15 +24,19 @@ extension StageConfiguration {
         switchLevel =
             try Self.perLevel("switch_level", count: steps, &fields)
             ?? switchLevel.map { _ in .init(repeating: false, count: steps) }
-        // Dropout is a matter of training, `stage` of telling architecture files apart.
-        fields.ignore("dropout")
+        dropout =
+            try Self.perLevel("dropout", count: levels, &fields)
+            ?? (dropout.count == levels ? dropout : .init(repeating: 0.1, count: levels))
+        // What tells architecture files apart.
         fields.ignore("stage")
     }
 
     /// A list, or one value that holds for all.
-    private static func perLevel(_ key: String, count: Int, _ fields: inout Fields) throws -> [Bool]? {
+    private static func perLevel<Value: SettingReadable>(
+        _ key: String, count: Int, _ fields: inout Fields
+    ) throws -> [Value]? {
         if let setting = fields.setting[key], setting.elements == nil {
-            return try fields.optional(key).map { [Bool](repeating: $0, count: count) }
+            return try fields.optional(key).map { [Value](repeating: $0, count: count) }
         }
         return try fields.optional(key)
     }

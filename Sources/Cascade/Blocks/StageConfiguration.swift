@@ -37,6 +37,8 @@ public protocol StageConfiguration: Equatable, Sendable {
     /// Whether the sides halve between a level and the next, by transition, `switch_level`; nil where 2x2 convolutions
     /// with stride 2 lead from level to level and halve them everywhere.
     var switchLevel: [Bool]? { get set }
+    /// Share of zeros that each level drops while the stage is trained, the outermost first, `dropout`.
+    var dropout: [Double] { get set }
     /// Widths of what the network is conditioned on, by their keys.
     var conditionWidths: [(key: String, width: Int)] { get }
 }
@@ -76,6 +78,9 @@ extension StageConfiguration {
         try require(heads.count == levels, "nhead", "\(levels) numbers", heads)
         try require(levelConfiguration.count == levels, "level_config", "\(levels) texts", levelConfiguration)
         try require(selfAttention.count == levels, "self_attn", "one value or \(levels)", selfAttention)
+        try require(
+            dropout.count == levels && dropout.allSatisfy { (0...0.99).contains($0) }, "dropout",
+            "\(levels) numbers from 0 to 0.99", dropout)
         if let switchLevel {
             try require(switchLevel.count >= levels - 1, "switch_level", "\(levels - 1) values", switchLevel)
         }

@@ -16,6 +16,8 @@ public final class StageB {
         public var pixels: Tensor?
         /// Times [B] of the configured conditions; one left out counts as 0.
         public var times: [String: Tensor] = [:]
+        /// What is dropped in training; nil drops nothing.
+        public var dropout: DropoutPass?
 
         public init(effnet: Tensor, clip: Tensor) {
             self.effnet = effnet
@@ -70,7 +72,8 @@ public final class StageB {
         let effnet = try conditions.effnet.resized(height: x.size(1), width: x.size(2), alignCorners: true)
         x = try x + effnetMapper(effnet)
         x = try x + pixels(conditions.pixels, like: x)
-        return try classifier(levels(x, BlockContext(times: times, activatedCondition: tokens.silu())))
+        let context = BlockContext(times: times, activatedCondition: try tokens.silu())
+        return try classifier(levels(x, context, dropout: conditions.dropout))
     }
 
     /// What the picture adds to activations, [B, h, w, hidden[0]]; it is mapped before it is resized.

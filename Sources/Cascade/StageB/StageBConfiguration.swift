@@ -26,6 +26,7 @@ public struct StageBConfiguration: StageConfiguration {
     public var timeConditions = ["sca"]
     /// Stage B's own way is nil; diffusers' network takes values here too.
     public var switchLevel: [Bool]?
+    public var dropout = [0, 0, 0.1, 0.1]
 
     public init() {}
 

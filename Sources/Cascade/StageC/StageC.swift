@@ -17,6 +17,8 @@ public final class StageC {
         public var clipImage: Tensor
         /// Times [B] of the configured conditions; one left out counts as 0.
         public var times: [String: Tensor] = [:]
+        /// What is dropped in training; nil drops nothing.
+        public var dropout: DropoutPass?
         /// Conditions [B, C, h, w] by the residual block before which they are added, resized bilinearly.
         public var injections: [Int: Tensor] = [:]
 
@@ -76,7 +78,9 @@ public final class StageC {
         let context = BlockContext(
             times: try configuration.timeEmbeddings(time, conditions.times),
             activatedCondition: try conditionTokens(conditions).silu())
-        return try classifier(levels(embedding(latents), context, injections: conditions.injections))
+        return try classifier(
+            levels(
+                embedding(latents), context, injections: conditions.injections, dropout: conditions.dropout))
     }
 
     /// [B, T + L * clipSequence + L * clipSequence, conditionWidth], normalised.

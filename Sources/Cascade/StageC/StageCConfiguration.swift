@@ -23,6 +23,7 @@ public struct StageCConfiguration: StageConfiguration {
     public var selfAttention = [true, true]
     public var timeConditions = ["sca", "crp"]
     public var switchLevel: [Bool]? = [false]
+    public var dropout = [0.1, 0.1]
 
     public init() {}
 

@@ -6,7 +6,7 @@ extension ModelLoading {
     /// Encodings of pictures; nil where the run names no folder.
     func pictureCache(warn: @escaping @Sendable (String) -> Void) throws -> EncodingCache? {
         guard let folder = run.data.cacheFolder else { return nil }
-        var files = try Tensors.files(at: run.effnetPath)
+        var files = try Tensors.files(at: run.stage == .b ? run.decoderPath : run.effnetPath)
         if let name = run.clipImageModel { files += try towerFiles(ModelFolder.find(name, at: run.places.image)) }
         return try EncodingCache("\(folder)/pictures", salt: salt("pictures", files), warn: warn)
     }

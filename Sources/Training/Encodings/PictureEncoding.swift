@@ -1,9 +1,9 @@
 import Torch
 import Weights
 
-/// What the frozen networks around Stage C make of a picture.
+/// What the frozen networks around a stage make of a picture.
 struct PictureEncoding {
-    /// Stage C's own space, [1, c, h, w], float32.
+    /// The stage's own space, [1, c, h, w], float32.
     let latents: Tensor
     /// CLIP's embedding of the whole picture, [1, 1, c_clip_img], float32; nil where it was not asked for.
     var embedding: Tensor?

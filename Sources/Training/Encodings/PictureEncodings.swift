@@ -3,7 +3,7 @@ import Failures
 import Loading
 import Torch
 
-/// What Stage C is trained on of pictures: made by the frozen networks, or found where it was kept.
+/// What a stage is trained on of pictures: made by the frozen networks, or found where it was kept.
 ///
 /// Each picture is encoded by itself, so that what comes of it does not depend on the batch it first came in: a resumed
 /// run then has the very numbers that the uninterrupted one had.
@@ -25,7 +25,8 @@ final class PictureEncodings {
         var encoding: PictureEncoding
     }
 
-    let effnet: EffNetEncoder
+    /// Latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1 on the run's device.
+    private let encode: (Tensor) throws -> Tensor
     /// Embeds the pictures themselves; nil leaves their embeddings zeros.
     let tower: PictureEncoder?
     let device: Device
@@ -35,9 +36,14 @@ final class PictureEncodings {
     private var kept: [String: PictureEncoding] = [:]
     private var room: Int
 
-    /// - Parameter memory: how many bytes of encodings to keep for later epochs.
-    init(effnet: EffNetEncoder, tower: PictureEncoder?, device: Device, memory: Int = 0, cache: EncodingCache? = nil) {
-        self.effnet = effnet
+    /// - Parameters:
+    ///   - memory: how many bytes of encodings to keep for later epochs.
+    ///   - encode: latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1 on the device.
+    init(
+        tower: PictureEncoder?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
+        encode: @escaping (Tensor) throws -> Tensor
+    ) {
+        self.encode = encode
         self.tower = tower
         self.device = device
         self.cache = cache
@@ -47,7 +53,7 @@ final class PictureEncodings {
 
     /// Latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1.
     func latents(_ pictures: Tensor) throws -> Tensor {
-        try withoutGradients { try effnet.encode(EffNetEncoder.normalised(pictures.to(device: device))) }
+        try withoutGradients { try encode(pictures.to(device: device)).to(dtype: .float32) }
     }
 
     /// What was made of a batch's pictures, now or earlier.

@@ -47,12 +47,14 @@ struct MemoryEstimate {
         if isAveraged { add("averaged weights", 4 * parameters) }
     }
 
-    /// How a batch goes through Stage C.
+    /// How a batch goes through a stage.
     struct Pass {
         /// Pictures in a micro batch.
         var batch: Int
-        /// A picture's sides, in pixels; a latent is a 32nd of them.
+        /// A picture's sides, in pixels.
         var imageSize: Int
+        /// Of them for each of the latents.
+        var reduction: Int
         var isCheckpointing: Bool
         var trainsWhole: Bool
         /// The first residual block whose input needs a gradient.
@@ -61,9 +63,9 @@ struct MemoryEstimate {
         var adapted: [String] = []
     }
 
-    /// Bytes that Stage C's forward pass keeps, in float32.
-    static func activations(_ c: StageCConfiguration, _ pass: Pass) -> Int {
-        let side = max(1, (pass.imageSize + 31) / 32 / c.patchSize)
+    /// Bytes that a stage's forward pass keeps, in float32.
+    static func activations(_ c: some StageConfiguration, _ pass: Pass) -> Int {
+        let side = max(1, (pass.imageSize + pass.reduction - 1) / pass.reduction / c.patchSize)
         let tokens = pass.trainsWhole ? [12, 1, 10, 10] : [6, 0, 8, 5]
         let units: [Character: Int] = ["C": tokens[0], "T": tokens[1], "A": tokens[2], "F": tokens[3]]
         let text = 77 + 2 * c.clipSequence
@@ -103,5 +105,11 @@ struct MemoryEstimate {
     /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained.
     static func efficientNet(batch: Int, side: Int, isTrained: Bool) -> Int {
         4 * batch * side * side * (isTrained ? 560 : 40)
+    }
+
+    /// Bytes that Stage A's encoder holds at once: at half the sides and half the width, a block's input, its normalised
+    /// convolution's and the four-fold expansion.
+    static func stageA(batch: Int, side: Int) -> Int {
+        4 * batch * (side / 2) * (side / 2) * 6 * StageAConfiguration().hidden / 2
     }
 }

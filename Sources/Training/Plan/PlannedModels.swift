@@ -32,13 +32,19 @@ struct PlannedModels {
         let isMapped: Bool
     }
 
-    let stageC: StageC
+    /// What a run trains or adapts.
+    enum Network {
+        case stageC(StageC)
+        case stageB(StageBConfiguration, shapes: [[Int]])
+    }
+
+    let network: Network
     let frozen: [Frozen]
     let text: TextEncoder?
     let textConfiguration: CLIPTextConfiguration
     private(set) var missing: [Missing] = []
 
-    /// - Parameter trainsWhole: whether Stage C itself is trained, in float32 and from scratch if it has no file.
+    /// - Parameter trainsWhole: whether the stage itself is trained, in float32 and from scratch if it has no file.
     init(_ run: RunConfiguration, loading: ModelLoading, trainsWhole: Bool) throws {
         var missing: [Missing] = []
         func file(
@@ -61,10 +67,17 @@ struct PlannedModels {
 
         if !trainsWhole && run.generatorPath == nil { throw loading.baseIsUnnamed }
         let baseFile = try run.generatorPath.flatMap {
-            try file(.stageC, $0, "generator_checkpoint_path", run.places.generator)
+            try file(run.stage == .b ? .stageB : .stageC, $0, "generator_checkpoint_path", run.places.generator)
         }
         let base = ParameterStore(from: ShapesOnly(baseFile))
-        stageC = try StageC(loading.architecture(), base)
+        if trainsWhole && run.stage == .b {
+            let architecture = try loading.stageBArchitecture()
+            _ = try StageB(architecture, base.root)
+            try base.finish()
+            network = .stageB(architecture, shapes: base.parameters.map(\.tensor.shape))
+        } else {
+            network = .stageC(try StageC(loading.architecture(), base))
+        }
         if !trainsWhole { add("base", base, baseFile, dtype) }
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
@@ -73,12 +86,19 @@ struct PlannedModels {
         try effnet.finish()
         add("effnet", effnet, effnetFile, .float32)
 
-        if let previewer = try file(.previewer, run.previewerPath, "previewer_checkpoint_path", run.places.previewer) {
-            let parameters = previewer.entries.reduce(0) { $0 + $1.count }
+        let decoderFile = try file(
+            run.stage == .b ? .stageA : .previewer, run.decoderPath, run.stage.decoderKey, run.places.decoder)
+        if run.stage == .b {
+            let store = ParameterStore(from: ShapesOnly(decoderFile, ignoring: BatchStatistics.isCounter))
+            _ = try StageA(decoderFile.map(StageAConfiguration.init(of:)) ?? StageAConfiguration(), store.root)
+            try store.finish()
+            add("stage A", store, decoderFile, .float32)
+        } else if let decoderFile {
+            let parameters = decoderFile.entries.reduce(0) { $0 + $1.count }
             frozen.append(
                 Frozen(
                     name: "previewer", parameters: parameters, bytes: parameters * 4,
-                    isMapped: loading.device == .cpu && previewer.entries.allSatisfy { $0.dtype == .float32 }))
+                    isMapped: loading.device == .cpu && decoderFile.entries.allSatisfy { $0.dtype == .float32 }))
         } else {
             let store = ParameterStore(from: ShapesOnly(nil))
             _ = try Previewer(.init(), store.root)

@@ -31,7 +31,7 @@ public enum RecipeKind: String, CaseIterable, Sendable {
 ///
 /// A model or shard that is not here is listed with the command that gets it, and the rest is told all the same.
 public struct TrainingPlan {
-    /// Something trained: a kind of adapter, the ControlNet's parts, or Stage C whole.
+    /// Something trained: a kind of adapter, the ControlNet's parts, or a stage whole.
     struct Group {
         let name: String
         let shapes: [[Int]]
@@ -66,12 +66,13 @@ public struct TrainingPlan {
     public init(
         _ setting: Setting, recipe: RecipeKind? = nil, options: RunOptions, plugIns: PlugIns
     ) throws {
+        self.recipe = recipe ?? RecipeKind(of: setting)
+        if self.recipe != .finetune { try TrainedStage.checkTakesAdapters(setting) }
         var fields = try setting.fields()
         run = try RunConfiguration(&fields)
-        self.recipe = recipe ?? RecipeKind(of: setting)
         updates = min(run.updates, options.steps ?? run.updates)
         // Checked as a run checks it; nothing of the plan depends on it, and its warnings are the run's.
-        _ = try Diffusion(ofTraining: &fields) { _ in }
+        _ = try TrainingDiffusion(&fields, run.stage) { _ in }
         switch self.recipe {
         case .controlnet:
             let own = try ControlNetConfiguration(&fields)
@@ -106,14 +107,20 @@ public struct TrainingPlan {
 
     private func pass(_ models: PlannedModels) -> MemoryEstimate.Pass {
         .init(
-            batch: run.microBatchSize, imageSize: run.data.imageSize, isCheckpointing: run.isCheckpointing,
+            batch: run.microBatchSize, imageSize: run.data.imageSize, reduction: run.stage.reduction,
+            isCheckpointing: run.isCheckpointing,
             trainsWhole: recipe == .finetune)
     }
 
     /// What is trained and what a pass keeps, once the groups are known.
     private mutating func addMemory(_ models: PlannedModels, _ pass: MemoryEstimate.Pass, tokens: Bool = false) {
         memory.addTrained(groups.flatMap(\.shapes), run.optimizer, isAveraged: run.average != nil)
-        memory.add("activations", MemoryEstimate.activations(models.stageC.configuration, pass))
+        let activations =
+            switch models.network {
+            case .stageC(let stageC): MemoryEstimate.activations(stageC.configuration, pass)
+            case .stageB(let architecture, _): MemoryEstimate.activations(architecture, pass)
+            }
+        memory.add("activations", activations)
         memory.add(
             "text activations",
             MemoryEstimate.textActivations(models.textConfiguration, batch: pass.batch, isTrained: tokens))
@@ -121,7 +128,9 @@ public struct TrainingPlan {
         let encoded = run.isCachingInMemory ? 1 : pass.batch
         memory.add(
             "picture encoding",
-            MemoryEstimate.efficientNet(batch: encoded, side: run.data.imageSize, isTrained: false))
+            max(
+                MemoryEstimate.efficientNet(batch: encoded, side: run.data.imageSize, isTrained: false),
+                run.stage == .b ? MemoryEstimate.stageA(batch: encoded, side: run.data.imageSize) : 0))
         memory.add("program", MemoryEstimate.program)
     }
 
@@ -130,13 +139,14 @@ public struct TrainingPlan {
     private mutating func planControlNet(
         _ own: ControlNetConfiguration, _ models: PlannedModels, _ plugIns: PlugIns
     ) throws {
+        let stageC = try stageC(models)
         let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
-        try models.stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
         _ = try ControlNetTrunk(
             .init(
-                inputs: filter.channels, projected: models.stageC.configuration.hidden[0], blocks: own.blocks,
+                inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
                 bottleneckMode: own.bottleneckMode), store.root)
         try store.finish()
         func shapes(_ prefix: String) -> [[Int]] {
@@ -146,7 +156,7 @@ public struct TrainingPlan {
             Group(name: "backbone (\(own.bottleneckMode.rawValue))", shapes: shapes("backbone.")),
             Group(name: "projections", shapes: shapes("projections.")),
         ]
-        points = models.stageC.injectionPoints.compactMap { point in
+        points = stageC.injectionPoints.compactMap { point in
             guard case .residualBlock(let index) = point else { return nil }
             return Point(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
         }
@@ -164,12 +174,13 @@ public struct TrainingPlan {
     private mutating func planAdapters(
         _ plans: [AdapterPlan], _ start: [AdapterParts]?, _ models: PlannedModels
     ) throws {
-        let model = adapted(models)
+        let stageC = try stageC(models)
+        let model = adapted(models, stageC)
         let parts = try start ?? plans.map { try $0.parts(model) }
         groups = parts.map { Group(name: $0.kind, shapes: $0.shapes) }
         unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
         let selected = Set(parts.flatMap(\.modules))
-        points = models.stageC.injectionPoints.compactMap { point in
+        points = stageC.injectionPoints.compactMap { point in
             guard case .module(let path) = point else { return nil }
             return Point(index: nil, name: path, isSelected: selected.contains(path))
         }
@@ -178,15 +189,23 @@ public struct TrainingPlan {
         addMemory(models, pass, tokens: parts.contains { $0.modules.isEmpty })
     }
 
-    private func adapted(_ models: PlannedModels) -> AdaptedModel {
-        AdaptedModel(stageC: models.stageC, text: models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
+    /// The base of adapters.
+    private func stageC(_ models: PlannedModels) throws -> StageC {
+        guard case .stageC(let stageC) = models.network else {
+            throw TrainedStage.takesNoAdapters(nil)
+        }
+        return stageC
+    }
+
+    private func adapted(_ models: PlannedModels, _ stageC: StageC) -> AdaptedModel {
+        AdaptedModel(stageC: stageC, text: models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
     }
 
     /// What the adapters of a file to start from consist of.
     private func start(
         _ setting: Setting, _ path: String, _ plugIns: PlugIns, _ models: PlannedModels
     ) throws -> [AdapterParts] {
-        let file = try plugIns.open(path, LoRARecipe.reading(setting, adapted(models)))
+        let file = try plugIns.open(path, LoRARecipe.reading(setting, adapted(models, stageC(models))))
         let suffix = ".lora_down.weight"
         return file.kinds.map { kind in
             // Of tokens the deltas are trained and the starting vectors are not.
@@ -199,7 +218,11 @@ public struct TrainingPlan {
     }
 
     private mutating func planWhole(_ models: PlannedModels) {
-        groups = [Group(name: "Stage C whole", shapes: models.stageC.store.parameters.map(\.tensor.shape))]
+        switch models.network {
+        case .stageC(let stageC):
+            groups = [Group(name: "Stage C whole", shapes: stageC.store.parameters.map(\.tensor.shape))]
+        case .stageB(_, let shapes): groups = [Group(name: "Stage B whole", shapes: shapes)]
+        }
         addMemory(models, pass(models))
     }
 

@@ -1,0 +1,37 @@
+import Cascade
+import Failures
+import Settings
+import Torch
+
+/// What a network drops while it is trained or an adapter on it is: the `dropout` of a configuration.
+///
+/// The reference trains a whole stage with its constructor's dropout, and the base of an adapter with or without it by
+/// accident of which call came last. Here a whole stage has its architecture's, a frozen base has none, and the key
+/// says otherwise.
+struct DropoutRates {
+    /// By level, the outermost first.
+    let rates: [Double]
+
+    /// - Parameter isFrozen: whether the network is only the base of what is trained.
+    init(_ run: RunConfiguration, _ architecture: some StageConfiguration, isFrozen: Bool) throws {
+        guard let written = run.dropout else {
+            rates = isFrozen ? [] : architecture.dropout
+            return
+        }
+        let levels = architecture.levels
+        guard written.count == 1 || written.count == levels else {
+            throw Failure.input(
+                "`dropout` does not fit the network", at: run.places.dropout,
+                expected: "one number, or \(levels), one for each level", got: "\(written.count)")
+        }
+        rates = written.count == 1 ? .init(repeating: written[0], count: levels) : written
+    }
+
+    /// That of a pass; nil where nothing is dropped, for which nothing is drawn.
+    func draw(_ generator: Generator) throws -> DropoutPass? {
+        guard rates.contains(where: { $0 > 0 }) else { return nil }
+        // Two float32 numbers have 24 random bits each.
+        let bits = try (0..<2).map { _ in UInt64(try generator.uniform() * 0x1p24) }
+        return DropoutPass(rates: rates, seed: bits[0] << 24 | bits[1])
+    }
+}

@@ -1,0 +1,51 @@
+import Cascade
+import Failures
+import Files
+import Settings
+
+/// The network that a run trains or adapts.
+public enum TrainedStage: String, CaseIterable, Sendable, SettingReadable {
+    case b, c
+
+    /// The key that names what makes its latents visible.
+    var decoderKey: String { self == .b ? "stage_a_checkpoint_path" : "previewer_checkpoint_path" }
+
+    /// Pixels of a picture's side for each of the latents': Stage C works on the EffNet encoder's, Stage B on Stage A's.
+    var reduction: Int { self == .b ? StageAConfiguration().reduction : 32 }
+
+    /// The stage of a configuration's `model_version`.
+    init(of setting: Setting) throws { try self.init(modelVersion: setting["model_version"]?.text ?? "") }
+
+    /// - Throws: a failure of the input where a configuration of an adapter names Stage B.
+    static func checkTakesAdapters(_ setting: Setting) throws {
+        if try TrainedStage(of: setting) == .b { throw takesNoAdapters(setting["model_version"]) }
+    }
+
+    /// What is wrong with a `model_version` that is Stage B where adapters are trained.
+    static func takesNoAdapters(_ modelVersion: Setting?) -> Failure {
+        .input(
+            "`model_version` is Stage B, which takes no adapters", at: modelVersion?.place,
+            expected: "3.6B, 1B, tiny or an architecture file of Stage C", got: modelVersion?.text,
+            advice: "`cascade-adapt finetune` trains Stage B whole")
+    }
+
+    /// Told by a known size, by an architecture file's `stage`, or by the keys that only Stage B has.
+    init(modelVersion: String) throws {
+        switch modelVersion {
+        case "3B", "700M": self = .b
+        case "3.6B", "1B", "tiny": self = .c
+        default:
+            // A file that is not there is told of where it is read.
+            guard fileExists(modelVersion) else {
+                self = .c
+                return
+            }
+            let file = try Setting.read(modelVersion)
+            if let stage = file["stage"], !stage.isNull {
+                self = try stage.read()
+            } else {
+                self = ["c_clip", "c_effnet", "c_pixels"].contains { file[$0] != nil } ? .b : .c
+            }
+        }
+    }
+}
