@@ -67,6 +67,11 @@ s3: build .venv/ready ## shards out of an S3 server with signatures, through a l
 logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own readers
 	.venv/bin/python Tests/Peers/logs.py --command .build/release/cascade-adapt
 
+kills: build .venv/ready ## runs killed at random moments, starved of disk and watched for memory
+	.venv/bin/python Tests/Peers/kills.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/full_disk.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/memory.py --command .build/release/cascade-adapt
+
 .venv/ready: Tests/Peers/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet -r Tests/Peers/requirements.txt
