@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
-    bench-merge parity configs s3 logs engine clean clean-demo
+    bench-merge parity configs s3 logs kills engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22

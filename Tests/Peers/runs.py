@@ -29,7 +29,8 @@ previewer_checkpoint_path: models/previewer.safetensors
 clip_text_model_name: models/clip-text
 """
 
-# By recipe: learned tokens beside LoRA, a filter that draws for each picture, adaptive loss weights.
+# By recipe: learned tokens beside LoRA, a filter that draws for each picture, adaptive loss weights
+# and a running mean.
 OWN = {
     "lora": """
 module_filters: ['.attn']
@@ -45,6 +46,8 @@ generator_checkpoint_path: base/checkpoints/base/generator.safetensors
 """,
     "finetune": """
 adaptive_loss_weight: true
+ema_start_iters: 6
+ema_iters: 2
 grad_accum_steps: 2
 """,
 }
