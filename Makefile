@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
-    bench-merge parity configs s3 logs engine clean clean-demo
+    bench-merge parity configs s3 logs kills engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -66,6 +66,11 @@ s3: build .venv/ready ## shards out of an S3 server with signatures, through a l
 
 logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own readers
 	.venv/bin/python Tests/Peers/logs.py --command .build/release/cascade-adapt
+
+kills: build .venv/ready ## runs killed at random moments, starved of disk and watched for memory
+	.venv/bin/python Tests/Peers/kills.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/full_disk.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/memory.py --command .build/release/cascade-adapt
 
 .venv/ready: Tests/Peers/requirements.txt
 	python3 -m venv .venv

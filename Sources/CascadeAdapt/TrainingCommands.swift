@@ -36,6 +36,7 @@ struct TrainingOptions: ParsableArguments {
         as kind: RecipeKind, _ plugIns: PlugIns,
         _ recipe: (Setting, RunOptions, Console) throws -> RunOutcome?
     ) throws {
+        Interruption.endAtOnce()
         let console = Console.standardError(isQuiet: machine.quiet)
         let (setting, options) = (try file.setting(), try runOptions())
         // The plan says all that the recipe would say of itself.

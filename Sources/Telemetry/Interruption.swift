@@ -11,23 +11,42 @@ private let noticed = Mutex<ContinuousClock.Instant?>(nil)
 ///
 /// The first SIGINT also gives that signal its default back, so that a second one ends the process at once.
 public enum Interruption {
+    private static let signals = [SIGINT, SIGTERM, SIGUSR1]
+
+    /// Ends the process with status 130 at a signal, while there is nothing to save yet.
+    public static func endAtOnce() {
+        for signal in signals {
+            listen(to: signal, flags: SA_RESTART) { _ in
+                let words: StaticString = "stopped before training began; nothing was changed\n"
+                _ = write(STDERR_FILENO, words.utf8Start, words.utf8CodeUnitCount)
+                _exit(130)
+            }
+        }
+    }
+
     /// Listens to the signals from now on, as if none had come.
     public static func install() {
         // This also initialises the flag, which the handler must find so: it may do nothing but store a number.
         received.store(0, ordering: .relaxed)
         noticed.withLock { $0 = nil }
-        var unblocked = sigset_t()
-        sigemptyset(&unblocked)
-        for signal in [SIGINT, SIGTERM, SIGUSR1] {
-            sigaddset(&unblocked, signal)
-            var action = sigaction()
-            action.__sigaction_handler.sa_handler = { number in
+        for signal in signals {
+            let flags = SA_RESTART | (signal == SIGINT ? Int32(truncatingIfNeeded: SA_RESETHAND) : 0)
+            listen(to: signal, flags: flags) { number in
                 _ = received.compareExchange(expected: 0, desired: number, ordering: .relaxed)
             }
-            action.sa_flags = SA_RESTART | (signal == SIGINT ? Int32(truncatingIfNeeded: SA_RESETHAND) : 0)
-            sigaction(signal, &action, nil)
         }
-        // Whoever started the process may have handed down a mask that holds them back for ever.
+    }
+
+    /// - Parameter handler: may do only what is safe at any moment.
+    private static func listen(to signal: Int32, flags: Int32, _ handler: @escaping @convention(c) (Int32) -> Void) {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = handler
+        action.sa_flags = flags
+        sigaction(signal, &action, nil)
+        // Whoever started the process may have handed down a mask that holds the signal back for ever.
+        var unblocked = sigset_t()
+        sigemptyset(&unblocked)
+        sigaddset(&unblocked, signal)
         pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
     }
 

@@ -109,15 +109,23 @@ struct HeldOut {
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
     ) throws -> [(picture: Picture, caption: String)] {
         guard let first = shards.first else { return [] }
-        let reader = ShardReader(shards: shards)
-        var samples: [(Picture, String)] = []
-        while samples.count < limit, let sample = reader.next() {
-            if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
-        }
+        let samples = self.first(shards, preparation, limit: limit)
         guard samples.count > 1 else {
             throw Failure.input(
                 "the held-out data is too little to measure with", at: Failure.Place(first.name),
                 expected: "at least 2 pictures with captions", got: "\(samples.count)")
+        }
+        return samples
+    }
+
+    /// The first samples of use, however few.
+    static func first(
+        _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 16
+    ) -> [(picture: Picture, caption: String)] {
+        let reader = ShardReader(shards: shards)
+        var samples: [(Picture, String)] = []
+        while samples.count < limit, let sample = reader.next() {
+            if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }
         return samples
     }

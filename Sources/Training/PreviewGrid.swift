@@ -1,20 +1,26 @@
 import Cascade
 import Diffusion
+import Failures
 import Generation
 import Images
+import Optimization
 import Torch
 
 /// The picture that shows how a run is doing: one column a sample, one row for each thing there is to see.
 struct PreviewGrid {
+    static let columns = 4
     private let rows: [[Picture]]
 
     /// - Parameters:
-    ///   - samples: a few held-out pictures of one size with their captions.
+    ///   - samples: a few pictures of one size with their captions.
+    ///   - prompts: stand in for the captions where pictures are sampled, in turn; none leave them.
     ///   - showing: makes latents visible, and samples them.
+    ///   - average: is sampled from too, from the same noise.
     ///   - filter: makes the ControlNet's condition.
     init(
-        _ samples: [(picture: Picture, caption: String)], objective: some TrainingObjective, showing: Showing,
-        generator: Generator, filter: PictureFilter? = nil
+        _ samples: [(picture: Picture, caption: String)], prompts: [String] = [],
+        objective: some TrainingObjective, showing: Showing, generator: Generator,
+        average: AveragedWeights? = nil, filter: PictureFilter? = nil
     ) throws {
         let pixels = try TensorPictures.tensor(samples.map(\.picture))
         let made = try filter.map { try $0(pixels, generator) }
@@ -24,22 +30,48 @@ struct PreviewGrid {
             let (latents, device) = (batch.latents, batch.latents.device)
             let draw = try objective.diffusion.draw(latents.shape, device: device, from: generator)
             let noised = try objective.diffusion(latents, draw)
-            let settled = try objective.settled(batch)
-            let conditioned = try objective.conditions(settled)
-            let free = try objective.conditions(objective.unconditioned(settled))
-            let prediction = try objective.predict(noised.latents, time: noised.noiseCondition, conditioned)
+            let prediction = try objective.predict(
+                noised.latents, time: noised.noiseCondition, objective.conditions(objective.settled(batch)))
             let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
-            let sampled = try showing.sampler(objective.diffusion)(
-                latents.shape, device: device, generator: generator
-            ) { try objective.predict($0, time: $1, $2 ? conditioned : free) }
+            var prompted = batch
+            if !prompts.isEmpty { prompted.captions = batch.captions.indices.map { prompts[$0 % prompts.count] } }
+            let start = try generator.state()
+            // Conditions are made anew each time: what is trained may be part of them.
+            func sampled() throws -> Tensor {
+                try generator.restore(start)
+                let settled = try objective.settled(prompted)
+                let conditioned = try objective.conditions(settled)
+                let free = try objective.conditions(objective.unconditioned(settled))
+                return try showing.sampler(objective.diffusion)(
+                    latents.shape, device: device, generator: generator
+                ) { try objective.predict($0, time: $1, $2 ? conditioned : free) }
+            }
             func decoded(_ latents: Tensor) throws -> [Picture] {
                 try TensorPictures.pictures(showing.decode(latents), height: height, width: width)
             }
             var rows = [samples.map(\.picture)]
             if let made { rows.append(try TensorPictures.pictures(made.preview, height: height, width: width)) }
-            rows += [try decoded(latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled)]
+            rows += [try decoded(latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled())]
+            if let average { rows.append(try decoded(average.withAverage(sampled))) }
             return rows
         }
+    }
+
+    /// What previews show: the first held-out samples of one size, else the first of the data that the filter takes.
+    static func shown(
+        _ heldOut: [(picture: Picture, caption: String)], _ parts: RecipeParts, _ filter: PictureFilter?
+    ) throws -> [(picture: Picture, caption: String)] {
+        guard heldOut.isEmpty else { return RecipeParts.alike(heldOut, count: columns) }
+        let generator = try parts.generator(RandomStream.preview)
+        let taken = try HeldOut.first(parts.shards, parts.preparation).filter { sample in
+            do {
+                _ = try filter?(TensorPictures.tensor([sample.picture]), generator)
+                return true
+            } catch let failure as Failure where failure.blame == .input {
+                return false
+            }
+        }
+        return RecipeParts.alike(taken, count: columns)
     }
 
     func picture() throws -> Picture { try Picture.grid(rows) }

@@ -19,6 +19,10 @@ public struct RunConfiguration: Sendable {
     public let updates: Int
     public let saveEvery: Int
     public let backupEvery: Int
+    /// How many checkpoints before the newest are kept, to fall back on.
+    public let keepLast: Int
+    /// After how many updates in a row without a finite loss the run ends.
+    public let maxBadSteps: Int
     /// The rate of every update.
     public let schedule: LearningRateSchedule
 
@@ -55,6 +59,12 @@ public struct RunConfiguration: Sendable {
     public let isCachingInMemory: Bool
     public let validationPath: [String]
     public let validationTriples: Int
+    /// Updates between two measurements of the held-out loss.
+    public let validationEvery: Int
+    /// Steps in which previews are sampled; 0 makes none, nil leaves it to the stage.
+    public let previewSteps: Int?
+    /// What previews are sampled from in place of the captions of their pictures.
+    public let previewPrompts: [String]
     public let shuffleBuffer: Int
     /// Threads that decode and fit pictures.
     public let dataWorkers: Int
@@ -108,6 +118,8 @@ public struct RunConfiguration: Sendable {
         updates = try fields.required("updates", .atLeast(1))
         saveEvery = try fields.required("save_every", .atLeast(1))
         backupEvery = try fields.required("backup_every", .atLeast(1))
+        keepLast = try fields.value("keep_last", default: 1, .within(0...1000))
+        maxBadSteps = try fields.value("max_bad_steps", default: 10, .atLeast(1))
         schedule = LearningRateSchedule(
             full: fullRate, warmupUpdates: try fields.value("warmup_updates", default: 1, .atLeast(0)),
             updates: updates, course: try fields.value("lr_schedule", default: .constant))
@@ -140,6 +152,9 @@ public struct RunConfiguration: Sendable {
         isCachingInMemory = try fields.value("cache_in_memory", default: false)
         validationPath = try DataConfiguration.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
+        validationEvery = try fields.value("validation_every", default: saveEvery, .atLeast(1))
+        previewSteps = try fields.optional("preview_steps", .within(0...1000))
+        previewPrompts = try fields.value("preview_prompts", default: [])
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
         places = Places(

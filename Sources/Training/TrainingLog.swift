@@ -38,10 +38,16 @@ struct TrainingLog {
     }
 
     /// Logs an update, and writes its preview.
+    /// - Parameter bad: of one that changed nothing, how many there have been, and its samples; nil of one that did.
     func append(
-        _ metrics: UpdateMetrics, validation: HeldOut.Measurement?, preview: PreviewGrid?
+        _ metrics: UpdateMetrics, bad: (total: Int, samples: [String])?, validation: HeldOut.Measurement?,
+        preview: PreviewGrid?
     ) throws {
         var entry = LogEntry(metrics)
+        if let bad {
+            entry.measured.append(("bad_steps", Double(bad.total)))
+            entry.samples = bad.samples
+        }
         if let validation { entry.measured.append((Self.validationLoss, validation.mean)) }
         if let picture = try preview?.logged() {
             try output.write(preview: picture, update: metrics.step)

@@ -85,7 +85,7 @@ import Weights
         #expect(outcome.errors.contains("error: ") && outcome.errors.contains("\(path)/below"), "\(outcome)")
     }
 
-    @Test(arguments: [SIGINT, SIGTERM])
+    @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
     func `a signal saves the run, and the same command goes on`(signal: Int32) throws {
         let scratch = try Scratch()
         let path = try configuration(scratch, TinyWorld.lora.merging(["updates": "500"]) { $1 })
@@ -106,5 +106,48 @@ import Weights
         #expect(resumed.exited && resumed.status == 0, "\(resumed)")
         #expect(resumed.errors.contains("resumed at update \(updates)"))
         #expect(try SafetensorsFile(file).metadata["trained_steps"] == "\(updates + 1)")
+    }
+
+    @Test func `a signal while there is nothing to save ends the process at once`() throws {
+        let scratch = try Scratch()
+        let data = try TinyWorld.shared().data
+        let pipe = "'pipe:touch \(scratch["begun"]); sleep 2; cat \(data)'"
+        let path = try configuration(
+            scratch, TinyWorld.lora.merging(["webdataset_path": pipe, "preview_steps": "2"]) { $1 })
+        let outcome = try Command.run(["lora", path]) { process in
+            while process.isRunning, !FileManager.default.fileExists(atPath: scratch["begun"]) { usleep(5000) }
+            kill(process.processIdentifier, SIGUSR1)
+        }
+        #expect(outcome.exited && outcome.status == 130, "\(outcome)")
+        #expect(outcome.errors.contains("stopped before training began"), "\(outcome)")
+    }
+
+    @Test func `a run killed three times ends as the one that was not`() throws {
+        let (whole, killed) = (try Scratch(), try Scratch())
+        let changes = TinyWorld.lora.merging(
+            ["updates": "60", "save_every": "3", "preview_steps": "0", "adaptive_loss_weight": "true"]) { $1 }
+        let done = try Command.run(["lora", configuration(whole, changes)])
+        #expect(done.exited && done.status == 0, "\(done)")
+        let path = try configuration(killed, changes)
+        let metrics = killed["output/run/metrics.jsonl"]
+        func lines() -> Int {
+            (try? Data(contentsOf: URL(fileURLWithPath: metrics)))?.count { $0 == UInt8(ascii: "\n") } ?? 0
+        }
+        for update in [4, 21, 43] {
+            let outcome = try Command.run(["lora", path]) { process in
+                while process.isRunning, lines() < update { usleep(200) }
+                kill(process.processIdentifier, SIGKILL)
+            }
+            #expect(!outcome.exited && outcome.status == SIGKILL, "\(outcome)")
+        }
+        let last = try Command.run(["lora", path])
+        #expect(last.exited && last.status == 0 && last.errors.contains("resumed at update"), "\(last)")
+        for file in ["lora.safetensors", "lora_optim.safetensors", "info.json"] {
+            func bytes(_ scratch: Scratch) throws -> Data {
+                try Data(contentsOf: URL(fileURLWithPath: scratch["checkpoints/run/\(file)"]))
+            }
+            #expect(try bytes(killed) == bytes(whole), "\(file)")
+        }
+        #expect(lines() == 60)
     }
 }

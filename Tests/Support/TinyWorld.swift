@@ -156,7 +156,7 @@ public final class TinyWorld: Sendable {
         var keys = [
             "experiment_id": "run", "lr": "0.01", "batch_size": "4", "image_size": "64", "updates": "3",
             "warmup_updates": "2", "save_every": "100", "backup_every": "100", "shuffle_buffer": "8",
-            "cache_in_memory": "true",
+            "cache_in_memory": "true", "preview_steps": "0",
         ]
         keys.merge(places(in: scratch)) { $1 }
         keys.merge(changes) { $1 }
@@ -176,6 +176,6 @@ public final class TinyWorld: Sendable {
 
     /// The keys that add a held-out loss and previews.
     public var heldOut: [String: String] {
-        ["validation_path": folder["held-out.tar"], "validation_triples": "4"]
+        ["validation_path": folder["held-out.tar"], "validation_triples": "4", "preview_steps": "2"]
     }
 }

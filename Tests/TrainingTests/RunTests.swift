@@ -174,7 +174,7 @@ extension TrainingRuns {
                 options.shardAccess.client.isCancelled = { Interruption.isRequested }
                 let changes = [
                     "webdataset_path": "\(server.address)/data.tar", "batch_size": "4", "grad_accum_steps": "2",
-                    "cache_in_memory": "false", "shuffle_buffer": "4", "updates": "12",
+                    "cache_in_memory": "false", "shuffle_buffer": "4", "updates": "12", "preview_steps": "0",
                 ]
                 let run = try Run(.lora)
                 Thread {
@@ -212,6 +212,8 @@ extension TrainingRuns {
                 let file = try SafetensorsFile(run.weights)
                 #expect(file.metadata["trained_steps"] == String(outcome.updates))
                 let more = String(outcome.updates + 1)
+                // As another process would begin.
+                Interruption.install()
                 #expect(try run(["updates": more])?.isComplete == true)
                 #expect(run.lines.contains("resumed at update \(outcome.updates)"))
             }

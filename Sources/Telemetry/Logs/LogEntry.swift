@@ -7,6 +7,8 @@ public struct LogEntry: Sendable {
     /// What was measured beside it, such as `validation_loss`.
     public var measured: [(name: String, value: Double)] = []
     public var pictures: [LoggedPicture] = []
+    /// What tells the update's samples from all others, where they are worth a word.
+    public var samples: [String] = []
 
     public init(_ metrics: UpdateMetrics) {
         step = metrics.step

@@ -61,12 +61,17 @@ public final class MetricsLog {
         file = try AppendedFile(path)
     }
 
-    /// - Parameter measured: Further numbers for the update's line.
+    /// - Parameters:
+    ///   - measured: Further numbers for the update's line.
+    ///   - samples: For the line where there are any.
     /// - Throws: Where the line cannot be written, such as on a full disk.
-    public func append(_ metrics: UpdateMetrics, measured: [(name: String, value: Double)] = []) throws {
+    public func append(
+        _ metrics: UpdateMetrics, measured: [(name: String, value: Double)] = [], samples: [String] = []
+    ) throws {
         var line = JSON.Object()
         line["step"] = .integer(Int64(metrics.step))
         for (name, value) in metrics.scalars + measured { line[name] = .number(value) }
+        if !samples.isEmpty { line["samples"] = .array(samples.map(JSON.string)) }
         try file.append(Array((JSON.object(line).text() + "\n").utf8))
     }
 

@@ -65,7 +65,7 @@ public final class RunLog {
 
     /// Logs an update. Updates come in their order.
     public func append(_ entry: LogEntry) throws {
-        if let update = entry.metrics { try metrics.append(update, measured: entry.measured) }
+        if let update = entry.metrics { try metrics.append(update, measured: entry.measured, samples: entry.samples) }
         try events.append(entry)
         try wandb?.append(entry)
         report.add(entry)

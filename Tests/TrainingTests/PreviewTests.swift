@@ -1,0 +1,115 @@
+import AdapterKit
+import Failures
+import Foundation
+import Images
+import Settings
+import TestSupport
+import Testing
+import Torch
+import Training
+
+extension TrainingRuns {
+    /// What a run shows and measures on its way.
+    @Suite struct Previews {
+        private func picture(_ run: Run, _ update: Int) throws -> Picture {
+            try Picture(decoding: [UInt8](run.bytes(run.scratch["output/run/00000\(update).jpg"])), name: "preview")
+        }
+
+        /// Whether two previews show the same in some rows of pixels, counted from the top.
+        private func areSame(_ a: Picture, _ b: Picture, rows: Range<Int>) -> Bool {
+            let range = rows.lowerBound * a.width * 3..<rows.upperBound * a.width * 3
+            return a.width == b.width && a.pixels[range] == b.pixels[range]
+        }
+
+        @Test func `without held-out data the first samples are shown, the same in a run that goes on`() throws {
+            let (whole, parts) = (try Run(.lora), try Run(.lora))
+            // A rate that shows.
+            let changes = ["save_every": "1", "preview_steps": "2", "lr": "0.3"]
+            try whole(changes.merging(["updates": "4"]) { $1 })
+            for updates in ["2", "4"] { try parts(changes.merging(["updates": updates]) { $1 }) }
+            for update in 1...4 {
+                let name = "output/run/00000\(update).jpg"
+                #expect(try whole.bytes(whole.scratch[name]) == parts.bytes(parts.scratch[name]))
+            }
+            // Original, latents, noised, predicted, sampled: four pictures of 64 pixels each.
+            let (first, second) = (try picture(whole, 1), try picture(whole, 4))
+            #expect(first.width >= 4 * 64 && first.height >= 5 * 64)
+            // JPEG lets a picture's edge show in its neighbour's.
+            #expect(areSame(first, second, rows: 0..<first.height / 5 * 3 - 16))
+            let changed = !areSame(first, second, rows: first.height / 5 * 3..<first.height)
+            #expect(changed)
+        }
+
+        @Test func `a picture that the filter refuses is not shown`() throws {
+            let run = try Run(.controlnet)
+            let changes = [
+                "updates": "1", "preview_steps": "2", "controlnet_filter": "RefusingFilter",
+                "controlnet_filter_params": "",
+            ]
+            #expect(try run(changes, filters: [RefusingFilter.self])?.isComplete == true)
+            // The condition has a row too.
+            let shown = try picture(run, 1)
+            #expect(shown.width >= 4 * 64 && shown.height >= 6 * 64)
+        }
+
+        @Test func `preview_prompts are sampled in place of the captions, and preview_steps 0 shows nothing`() throws {
+            let (plain, prompted, none) = (try Run(.lora), try Run(.lora), try Run(.lora))
+            try plain(["updates": "1", "preview_steps": "2"])
+            try prompted(["updates": "1", "preview_steps": "2", "preview_prompts": "[a dog, '']"])
+            let (a, b) = (try picture(plain, 1), try picture(prompted, 1))
+            #expect(areSame(a, b, rows: 0..<a.height / 5 * 4 - 16))
+            #expect(!areSame(a, b, rows: a.height / 5 * 4..<a.height))
+            try none(["updates": "1", "preview_steps": "0"])
+            #expect(!FileManager.default.fileExists(atPath: none.scratch["output/run/000001.jpg"]))
+        }
+
+        @Test func `a running mean has a row of its own, which is the sampled one while it is a copy`() throws {
+            let run = try Run(.lora)
+            try run(["updates": "1", "preview_steps": "2", "ema_start_iters": "5", "ema_iters": "1"])
+            let shown = try picture(run, 1)
+            // Original, latents, noised, predicted, sampled, sampled with the mean; lines between them.
+            let row = shown.height / 6
+            #expect(row >= 64)
+            func middle(_ number: Int) -> ArraySlice<UInt8> {
+                let start = (number * (row + 1) + 16) * shown.width * 3
+                return shown.pixels[start..<start + 16 * shown.width * 3]
+            }
+            let difference = zip(middle(4), middle(5)).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
+            #expect(difference / middle(4).count < 8)
+        }
+
+        @Test func `the held-out loss is measured as often as asked for`() throws {
+            let world = try TinyWorld.shared()
+            let (whole, parts) = (try Run(.lora), try Run(.lora))
+            let changes = world.heldOut.merging(["validation_every": "2", "preview_steps": "0"]) { $1 }
+            func train(_ run: Run, _ updates: String) throws {
+                try run(changes.merging(["updates": updates]) { $1 })
+            }
+            try train(whole, "5")
+            let measured = try whole.metrics().filter { $0["validation_loss"] != nil }
+            #expect(measured.compactMap { $0["step"]?.intValue } == [2, 4, 5])
+            #expect(Set(measured.compactMap { $0["validation_loss"]?.doubleValue }).count == 3)
+            // Where a run stops it measures too, so stops are put where it would.
+            for updates in ["2", "4", "5"] { try train(parts, updates) }
+            #expect(try parts.metrics() == whole.metrics())
+        }
+    }
+}
+
+/// A filter that refuses the first of the tiny world's pictures.
+struct RefusingFilter: ControlFilter {
+    static let name = "RefusingFilter"
+    static let parameters: [FilterParameter] = []
+
+    init(parameters: inout Fields) throws {}
+
+    var channels: Int { 3 }
+
+    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+        let first = TinyWorld.pictures(1, seed: 0)[0].picture.planar().values
+        guard try pictures.values(as: Float.self).prefix(first.count) != first[...] else {
+            throw Failure.input("there is nobody in the picture")
+        }
+        return ControlCondition(condition: pictures, preview: pictures)
+    }
+}
