@@ -120,7 +120,9 @@ if __name__ == "__main__":
 
         encoder = EffNet()
         drawn.fill(encoder)
-        drawn.measure_scales(encoder, *[filters.normalised(picture[..., :256, :256]) for _, picture in photographs[:1]])
+        # Over many photographs: by the statistics of one alone, others would be numbers a hundred times as large.
+        corners = [picture[..., :256, :256] for _, picture in photographs if min(picture.shape[2:]) >= 256]
+        drawn.measure_scales(encoder, filters.normalised(torch.cat(corners)))
         weights = folder / "effnet.safetensors"
         save_file(encoder.state_dict(), weights)
         conditions, previews = [], []
