@@ -37,10 +37,10 @@ public struct CannyFilter: ControlFilter {
         let (height, width) = (pictures.size(2), pictures.size(3))
         let (rows, columns) = (resize ?? height, resize ?? width)
         let isSized = (rows, columns) != (height, width)
-        let small = isSized ? try pictures.resized(height: rows, width: columns, alignCorners: false) : pictures
+        let small = isSized ? try pictures.interpolated(height: rows, width: columns) : pictures
         let outlines = try (0..<small.size(0)).map { try outline(small.selected(0, $0)) }
         let edges = try outlines.count == 1 ? outlines[0] : .concatenated(outlines, dimension: 0)  // [B, 1, h, w]
-        let condition = isSized ? try edges.resized(height: height, width: width, alignCorners: false) : edges
+        let condition = isSized ? try edges.interpolated(height: height, width: width) : edges
         return ControlCondition(
             condition: condition, preview: try condition.expanded([small.size(0), 3, height, width]))
     }
@@ -54,6 +54,6 @@ public struct CannyFilter: ControlFilter {
             cascade_canny(rgb, height, width, lowThreshold, highThreshold, &edges, error, size)
         }
         guard status == CASCADE_CV_OK else { throw Failure.input("no edges could be found: \(message)") }
-        return try Tensor(edges.map { Float($0) / 255 }, shape: [1, 1, height, width])
+        return try Tensor(plane: edges, height: height, width: width)
     }
 }

@@ -72,16 +72,18 @@ public struct PidiFilter: ControlFilter {
                 if kernel > 0 { edges = try Dilation.dilated(edges, side: kernel) }
                 // Above and not at the threshold.
                 if binarize { edges = try (height - edges).isBelow(0).to(dtype: .float32) }
-                return try edges.resized(height: picture.size(2), width: picture.size(3), alignCorners: false)
+                return try edges.interpolated(height: picture.size(2), width: picture.size(3))
             }
         }
         let condition = try Tensor.concatenated(conditions, dimension: 0)
-        return ControlCondition(condition: condition, preview: try condition.repeated([1, 3, 1, 1]))
+        return ControlCondition(
+            condition: condition,
+            preview: try condition.expanded([condition.size(0), 3, condition.size(2), condition.size(3)]))
     }
 
     /// The picture in which edges are looked for.
     private func small(_ picture: Tensor) throws -> Tensor {
-        if let resize { return try picture.resized(height: resize, width: resize, alignCorners: false) }
+        if let resize { return try picture.interpolated(height: resize, width: resize) }
         let sides = picture.shape.suffix(2)
         guard sides.allSatisfy({ $0 >= PiDiNet.leastSide }) else {
             throw Failure.input(

@@ -24,7 +24,8 @@ enum PixelDifference: Sendable {
         if self == .vanilla { return weight }
         let (outputs, inputs) = (weight.size(0), weight.size(1))
         let matrix = try Tensor(rows.flatMap(\.self), shape: [side * side, 9])
-        return try weight.reshaped([outputs * inputs, 9]).linear(matrix).reshaped([outputs, inputs, side, side])
+        return try weight.reshaped([outputs * inputs, 9]).linear(matrix)
+            .reshaped([outputs, inputs, side, side]).laidOutByPixels()
     }
 
     /// For each element of the kernel, how much of each stored weight it takes.

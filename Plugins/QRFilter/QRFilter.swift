@@ -50,7 +50,7 @@ public struct QRFilter: ControlFilter {
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let (height, width) = (pictures.size(2), pictures.size(3))
         var small = pictures
-        if let resize { small = try small.resized(height: resize, width: resize, alignCorners: false) }
+        if let resize { small = try small.interpolated(height: resize, width: resize) }
         // The value of hue, saturation and value: the largest channel.
         let channels = try (0..<3).map { try small.sliced(1, $0..<$0 + 1) }
         var brightness = try channels[0].maximum(channels[1]).maximum(channels[2])  // [B, 1, h, w]
@@ -66,8 +66,9 @@ public struct QRFilter: ControlFilter {
             return try plane.brightAndDark().tensor()
         }
         let mask = try Tensor.stacked(planes)
-        let condition = resize == nil ? mask : try mask.resized(height: height, width: width, alignCorners: false)
-        return ControlCondition(condition: condition, preview: try condition.repeated([1, 3, 1, 1]))
+        let condition = resize == nil ? mask : try mask.interpolated(height: height, width: width)
+        return ControlCondition(
+            condition: condition, preview: try condition.expanded([condition.size(0), 3, height, width]))
     }
 }
 

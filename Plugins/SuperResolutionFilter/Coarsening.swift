@@ -24,19 +24,16 @@ struct Coarsening {
 
     /// Leaves some of the pixels of pictures [B, C, H, W].
     func reduced(_ pictures: Tensor) throws -> Tensor {
-        try pictures.resizedToNearest(height: left(of: height), width: left(of: width), scale: factor)
+        try pictures.interpolatedToNearest(height: left(of: height), width: left(of: width), scale: factor)
     }
 
     /// Brings reduced pictures back to their size; the last pixel left reaches to the border.
     func restored(_ coarse: Tensor) throws -> Tensor {
-        try coarse.resizedToNearest(height: height, width: width, scale: 1 / factor)
+        try coarse.interpolatedToNearest(height: height, width: width, scale: 1 / factor)
     }
 
-    /// Brings reduced pictures back as far as the factor divides their size.
-    func restoredWhole(_ coarse: Tensor) throws -> Tensor {
-        try coarse.resizedToNearest(height: whole(of: height), width: whole(of: width), scale: 1 / factor)
+    /// The part of restored pictures that the factor divides.
+    func whole(_ restored: Tensor) throws -> Tensor {
+        try restored.sliced(2, 0..<whole(of: height)).sliced(3, 0..<whole(of: width))
     }
-
-    /// Whether the factor divides the pictures' size.
-    var isWhole: Bool { whole(of: height) == height && whole(of: width) == width }
 }

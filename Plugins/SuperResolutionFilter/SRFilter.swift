@@ -24,9 +24,7 @@ public struct SRFilter: ControlFilter {
 
     public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
         let coarsening = Coarsening(of: pictures, by: scaleFactor)
-        let coarse = try coarsening.reduced(pictures)
-        let condition = try coarsening.restoredWhole(coarse)
-        return ControlCondition(
-            condition: condition, preview: coarsening.isWhole ? condition : try coarsening.restored(coarse))
+        let restored = try coarsening.restored(coarsening.reduced(pictures))
+        return ControlCondition(condition: try coarsening.whole(restored), preview: restored)
     }
 }

@@ -16,3 +16,16 @@ extension Tensor {
         }
     }
 }
+
+extension Tensor {
+    /// One plane of bytes, [1, 1, height, width] float32 in 0...1.
+    /// - Parameter bytes: height * width of them.
+    public convenience init(plane bytes: [UInt8], height: Int, width: Int) throws {
+        precondition(bytes.count == height * width, "a byte for each pixel")
+        let plane = [Float](unsafeUninitializedCapacity: bytes.count) { plane, made in
+            cascade_plane_from_bytes(bytes, bytes.count, plane.baseAddress)
+            made = bytes.count
+        }
+        try self.init(plane, shape: [1, 1, height, width])
+    }
+}

@@ -95,6 +95,7 @@ public enum Operators {
     static let maskedFill = Operator("aten::masked_fill.Scalar")
 
     static let zeros = Operator("aten::zeros")
+    static let empty = Operator("aten::empty.memory_format")
     static let full = Operator("aten::full")
     static let arange = Operator("aten::arange.start_step")
     static let linspace = Operator("aten::linspace")

@@ -66,6 +66,11 @@ extension Tensor {
     }
 
     public func contiguous() throws -> Tensor { try isContiguous ? self : Operators.contiguous(.tensor(self)) }
+    /// [B, C, H, W] with a pixel's channels side by side in memory, which convolutions and pooling are quicker on.
+    public func laidOutByPixels() throws -> Tensor {
+        try permuted([0, 2, 3, 1]).contiguous().permuted([0, 3, 1, 2])
+    }
+
     public func cloned() throws -> Tensor { try Operators.clone(.tensor(self)) }
 
     /// The same elements outside the graph.
@@ -135,6 +140,11 @@ extension Tensor {
 
     public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
         try Operators.zeros(.ints(shape), .dtype(dtype), .none, .device(device))
+    }
+
+    /// Memory on the CPU with whatever it holds, to be written whole.
+    public static func uninitialized(_ shape: [Int], dtype: DType = .float32) throws -> Tensor {
+        try Operators.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
     }
 
     public static func full(

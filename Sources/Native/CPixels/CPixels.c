@@ -117,6 +117,44 @@ INLINE void resize_plane(
     }
 }
 
+/// One row of a plane along `across`, of one or two taps.
+INLINE void interpolate_row(const float *restrict source, CascadeAxis across, float *restrict out) {
+    const int32_t *firsts = across.firsts;
+    if (across.taps == 1) {
+        for (size_t x = 0; x < across.count; x++) out[x] = source[firsts[x]];
+        return;
+    }
+    for (size_t x = 0; x < across.count; x++)
+        out[x] = across.weights[2 * x] * source[firsts[x]] + across.weights[2 * x + 1] * source[firsts[x] + 1];
+}
+
+INLINE void interpolate_plane(
+    const float *plane, size_t columns, CascadeAxis across, CascadeAxis down, float *rows, float *restrict out) {
+    size_t count = across.count;
+    if (down.taps == 1) {
+        for (size_t y = 0; y < down.count; y++, out += count) {
+            if (y > 0 && down.firsts[y] == down.firsts[y - 1]) memcpy(out, out - count, count * sizeof *out);
+            else interpolate_row(plane + (size_t)down.firsts[y] * columns, across, out);
+        }
+        return;
+    }
+    // Two old rows along `across`, and which of them they are: a new row mostly needs those of the one before it.
+    float *upper = rows, *lower = rows + count;
+    int32_t above = -1, below = -1;
+    for (size_t y = 0; y < down.count; y++, out += count) {
+        int32_t first = down.firsts[y];
+        if (first != above && first == below) {
+            float *spare = upper;
+            upper = lower, lower = spare, above = below, below = -1;
+        }
+        if (first != above) interpolate_row(plane + (size_t)first * columns, across, upper), above = first;
+        if (first + 1 != below) interpolate_row(plane + (size_t)(first + 1) * columns, across, lower), below = first + 1;
+        const float *restrict one = upper, *restrict other = lower;
+        float weight = down.weights[2 * y], rest = down.weights[2 * y + 1];
+        for (size_t x = 0; x < count; x++) out[x] = weight * one[x] + rest * other[x];
+    }
+}
+
 /// Defines cascade_NAME, which runs NAME compiled for AVX2 and FMA where the processor has both.
 #ifdef __x86_64__
 #define DISPATCHED(name, parameters, arguments)                                                       \
@@ -139,6 +177,10 @@ DISPATCHED(
     resize_plane,
     (const float *plane, size_t columns, CascadeAxis across, CascadeAxis down, float *row, float *out),
     (plane, columns, across, down, row, out))
+DISPATCHED(
+    interpolate_plane,
+    (const float *plane, size_t columns, CascadeAxis across, CascadeAxis down, float *rows, float *out),
+    (plane, columns, across, down, rows, out))
 
 void cascade_planes_from_rgb(const uint8_t *restrict pixels, size_t count, float *restrict planes) {
     // Each quotient once: a division for every sample would cost more than looking it up.
@@ -150,6 +192,10 @@ void cascade_planes_from_rgb(const uint8_t *restrict pixels, size_t count, float
         green[i] = value[pixels[i * 3 + 1]];
         blue[i] = value[pixels[i * 3 + 2]];
     }
+}
+
+void cascade_plane_from_bytes(const uint8_t *restrict bytes, size_t count, float *restrict plane) {
+    for (size_t i = 0; i < count; i++) plane[i] = (float)bytes[i] / 255;
 }
 
 static inline uint8_t cut_to_byte(float value) {

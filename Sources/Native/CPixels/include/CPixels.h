@@ -27,6 +27,14 @@ void cascade_resize_rgb(
 void cascade_resize_plane(
     const float *plane, size_t columns, CascadeAxis across, CascadeAxis down, float *row, float *out);
 
+/// Resizes one plane of floats without averaging: both axes have one tap, whose weight is not looked at, or two. `plane`
+/// [rows, columns] becomes `out` [down.count, across.count]. `rows` is scratch for 2 * across.count floats.
+void cascade_interpolate_plane(
+    const float *plane, size_t columns, CascadeAxis across, CascadeAxis down, float *rows, float *out);
+
+/// Bytes as numbers in 0...1: value / 255.
+void cascade_plane_from_bytes(const uint8_t *bytes, size_t count, float *plane);
+
 /// Interleaved 8-bit RGB `pixels` [count, 3] as planes of 0...1, `planes` [3, count]: value / 255.
 void cascade_planes_from_rgb(const uint8_t *pixels, size_t count, float *planes);
 
