@@ -25,7 +25,8 @@ public struct IdentityFilter: ControlFilter {
         ),
         FilterParameter(
             "detector", type: "path or null", default: "null",
-            "the user's `det_10g.onnx`, or a folder of MTCNN's networks; null is that of `models get mtcnn`"),
+            "the user's `det_10g.onnx`, `centerface` as `models get` has it or as a file of that name, or a folder of"
+                + " MTCNN's networks; null is that of `models get mtcnn`"),
         FilterParameter(
             "recognizer", type: "path or null", default: "null",
             "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),

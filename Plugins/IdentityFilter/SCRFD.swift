@@ -1,4 +1,3 @@
-import COpenCV
 import Failures
 import Images
 import Inference
@@ -33,33 +32,13 @@ struct SCRFD: FaceDetector {
     }
 
     func faces(in picture: Picture) throws -> [Face] {
-        let isTall = picture.height > picture.width
-        // Cut to whole pixels, as the reference's sizes are.
-        let height = isTall ? Self.side : max(1, Self.side * picture.height / picture.width)
-        let width = isTall ? max(1, Self.side * picture.width / picture.height) : Self.side
-        let made = try network(Self.input(picture, width: width, height: height), outputs: outputs)
-        let scale = Double(height) / Double(picture.height)
+        let fitted = try FittedPicture(picture, side: Self.side, mean: 127.5, factor: 1 / 128)
+        let made = try network(fitted.blob, outputs: outputs)
         let faces = try Self.strides.indices.flatMap { level in
             try self.faces(
-                (made[level], made[level + 3], made[level + 6]), stride: Self.strides[level], scale: scale)
+                (made[level], made[level + 3], made[level + 6]), stride: Self.strides[level], scale: fitted.scale)
         }
         return best(of: faces, overlap: .union, limit: Self.overlapLimit) { ($0.box, $0.score) }
-    }
-
-    /// The picture in the square, [1, 3, 320, 320].
-    private static func input(_ picture: Picture, width: Int, height: Int) throws -> Blob {
-        let whole = PixelWindow(x: 0, y: 0, width: picture.width, height: picture.height)
-        let values = try picture.blob(
-            whole, CASCADE_CV_LINEAR,
-            CascadeCVBlob(height: height, width: width, order: CASCADE_CV_PLANES, mean: 127.5, factor: 1 / 128))
-        let black: Float = -127.5 / 128
-        let rows = (0..<3 * side).flatMap { row -> [Float] in
-            let (plane, line) = (row / side, row % side)
-            guard line < height else { return [Float](repeating: black, count: side) }
-            let start = (plane * height + line) * width
-            return values[start..<start + width] + [Float](repeating: black, count: side - width)
-        }
-        return Blob(shape: [1, 3, side, side], values: rows)
     }
 
     /// The faces of one stride, in pixels of the picture, which was scaled by `scale`.

@@ -57,8 +57,9 @@ import Testing
             width: picture.width * 1024 / longSide, height: picture.height * 1024 / longSide)
     }
 
-    @Test func everyLargeFaceIsFoundAndEveryPersonIsNearestToThemself() throws {
-        let models = try IdentityFilter.make(.parse("{min_face: 40}", file: "filter.yaml")).models
+    @Test(arguments: ["{min_face: 40}", "{min_face: 40, detector: centerface}"])
+    func everyLargeFaceIsFoundAndEveryPersonIsNearestToThemself(parameters: String) throws {
+        let models = try IdentityFilter.make(.parse(parameters, file: "filter.yaml")).models
         let networks = try models.networks()
         var known: [(person: String, identity: [Float])] = []
         for (name, seen) in Self.photographs.sorted(by: { $0.key < $1.key }) {
@@ -89,5 +90,22 @@ import Testing
         #expect(same.count == 10 && others.count == 243)
         #expect(same.min() ?? 0 > others.max() ?? 1, "\(same.sorted().first ?? 0) and \(others.sorted().last ?? 0)")
         #expect(known.allSatisfy { abs($0.identity.reduce(0) { $0 + $1 * $1 } - 1) < 1e-4 })
+    }
+
+    @Test(arguments: ["astronaut.png", "coffee.png", "obama3.jpg", "six-friends.jpg"])
+    func centerFaceSeesWhatItsPeerSees(name: String) throws {
+        let expected = try #require(Golden("centerface").tensors["faces.\(name)"])  // [faces, 15]
+        let models = FaceModels(detector: "centerface", recognizer: nil, leastFace: 1)
+        let found = try models.networks().detector.faces(in: Picture(contentsOf: Photographs.path(name)))
+        #expect(found.count == expected.shape[0])
+        for (face, row) in zip(found, stride(from: 0, to: expected.floats.count, by: 15)) {
+            let numbers = expected.floats[row..<row + 15].map(Double.init)
+            let places = [face.box.left, face.box.top, face.box.right, face.box.bottom]
+            let landmarks = face.landmarks.flatMap { [$0.x, $0.y] }
+            // In pixels; the two resize by versions of OpenCV that round some bytes differently.
+            #expect(zip(places, numbers[..<4]).allSatisfy { abs($0 - $1) < 0.5 }, "\(places)")
+            #expect(zip(landmarks, numbers[5...]).allSatisfy { abs($0 - $1) < 0.5 }, "\(landmarks)")
+            #expect(abs(face.score - numbers[4]) < 1e-2)
+        }
     }
 }

@@ -23,17 +23,18 @@ import Testing
         let model = FilterModel("buffalo-l", path: "/nowhere/det_10g.onnx") { $0 }
         let failure = try #require(throws: Failure.self) { try model.check() }
         #expect(failure.place == .init("/nowhere/det_10g.onnx"))
+        #expect(failure.expected == "det_10g.onnx")
         #expect(failure.advice?.contains("buffalo_l.zip") == true)
     }
 
     @Test func aMissingFileIsSoughtInTheCacheToo() throws {
-        // The program's own list of models; "saliency" has no cache, "dwpose" lies on the hub.
-        let model = FilterModel("dwpose", path: nil) { $0 }
+        // The program's own list of models; "saliency" has no cache, "pidinet" lies on the hub.
+        let model = FilterModel("pidinet", path: nil) { $0 }
         guard !model.file.isThere else { return }
         let failure = try #require(throws: Failure.self) { try model.check() }
-        #expect(failure.place == .init("models/dw-ll_ucoco_384.onnx"))
-        #expect(failure.expected?.hasPrefix("dw-ll_ucoco_384.onnx there or in /") == true)
-        #expect(failure.expected?.hasSuffix("models--yzd-v--DWPose/snapshots") == true)
-        #expect(failure.advice == "cascade-adapt models get dwpose")
+        #expect(failure.place == .init("models/table5_pidinet.pth"))
+        #expect(failure.expected?.hasPrefix("table5_pidinet.pth there or in /") == true)
+        #expect(failure.expected?.hasSuffix("models--lllyasviel--Annotators/snapshots") == true)
+        #expect(failure.advice == "cascade-adapt models get pidinet")
     }
 }

