@@ -1,4 +1,4 @@
-"""Writes the goldens of ten updates: AdamW, weight decay 0.01 (matrices and kernels), clip 1.0, no warm-up.
+"""Writes the goldens of ten updates, a hundred of LoRA and a ControlNet: AdamW, weight decay 0.01 (matrices and kernels), clip 1.0, no warm-up.
 
 Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet),
 diffusers' networks themselves (Stage C and Stage B whole), all on torch 2.15.0; each file's metadata names what it was
@@ -6,7 +6,7 @@ written with.
 
 Inputs are stacked by update, [N, B, ...]; update i takes number i modulo N of each. The loss is the mean over the batch
 of P2 weight times the sample's mean squared error of the epsilon; the network is told the cosine noise condition. The
-learning rate is the metadata's `lr`; `out.loss` [10] holds each loss before its update."""
+learning rate is the metadata's `lr`; `out.loss` holds each loss before its update."""
 
 import sys
 from pathlib import Path
@@ -30,6 +30,8 @@ from case import redraw, state
 from golden import edges
 
 UPDATES, BATCH = 10, 2
+# Of LoRA and the simple ControlNet, which go on with the same inputs; by then rounding has grown.
+ADAPTER_UPDATES = 100
 # Of a whole network, whose early updates at larger rates make more of rounding.
 WHOLE_LR = 1e-3
 
@@ -47,7 +49,7 @@ def write_lora() -> None:
     def predict(given, diffused):
         return stage_c.forward(network, given | {"x": diffused["noised"], "r": diffused["noise_cond"]})
 
-    losses = updates.train(inputs, predict, list(layers.values()))
+    losses = updates.train(inputs, predict, list(layers.values()), updates=ADAPTER_UPDATES)
     parts = {"in": inputs, "out": {"loss": losses}, "weights": weights, "adapter": before}
     golden.write("updates_lora", "stage-c", tiny.STAGE_C, ["peft", "diffusers"], parts, rank="4", alpha="1", lr="0.001")
 
@@ -80,7 +82,7 @@ def write_lora_tokens() -> None:
     golden.write("updates_lora_tokens", "stage-c", arch, peers, parts, rank="4", alpha="4", lr="0.001")
 
 
-def write_controlnet(bottleneck_mode: str, lr: float) -> None:
+def write_controlnet(bottleneck_mode: str, lr: float, count: int) -> None:
     """Trunk and projections on a frozen base; each projection's last layer starts at zero.
 
     The EffNet trunk's weights are drawn by the formula, the simple trunk's and the base's are stored. Adam's first
@@ -110,7 +112,7 @@ def write_controlnet(bottleneck_mode: str, lr: float) -> None:
         given = given | control(given["image"]) | {"x": diffused["noised"], "r": diffused["noise_cond"]}
         return stage_c.forward(network, given)
 
-    losses = updates.train(inputs, predict, list(control.parameters()), lr=lr)
+    losses = updates.train(inputs, predict, list(control.parameters()), lr=lr, updates=count)
     parts = {"in": inputs, "out": {"loss": losses}, "weights": stage_c.reference_state(network.state_dict()), **stored}
     arch = {"stage_c": tiny.STAGE_C, "controlnet": arch}
     peers = ["torchvision", "diffusers"]
@@ -167,8 +169,8 @@ def write_stage_b() -> None:
 WRITERS = [
     write_lora,
     write_lora_tokens,
-    lambda: write_controlnet("simple", 1e-3),
-    lambda: write_controlnet("effnet", 1e-5),
+    lambda: write_controlnet("simple", 1e-3, ADAPTER_UPDATES),
+    lambda: write_controlnet("effnet", 1e-5, UPDATES),
     write_stage_c,
     write_stage_b,
 ]
@@ -185,7 +187,8 @@ def rounding() -> None:
         for write in WRITERS:
             write()
     for name, before, after in zip(names, stored, repeated):
-        print(f"updates_{name}: rounding moves a loss by {((after - before) / before).abs().max():.1e} of itself")
+        moved = ((after - before) / before).abs()
+        print(f"updates_{name}: rounding moves a loss by {moved[:UPDATES].max():.1e} of itself, {moved.max():.1e} later")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import Testing
 import Torch
 import Weights
 
-/// Ten updates of each kind of adapter, and of Stage C whole, loss by loss against the peers.
+/// Ten updates of each kind of adapter, and of Stage C whole, loss by loss against the peers; a hundred of LoRA and of a
+/// ControlNet.
 @Suite struct TenUpdates {
     @Test func `LoRA learns as peft's does`() throws {
         let lesson = try Lesson("updates_lora")
@@ -72,7 +73,7 @@ import Weights
     }
 }
 
-/// A golden of ten updates, with its frozen base.
+/// A golden of updates, with its frozen base.
 private struct Lesson {
     let golden: Golden
     let arch: JSON
