@@ -30,7 +30,7 @@ from case import redraw, state
 from golden import edges
 
 UPDATES, BATCH = 10, 2
-# Of LoRA and the simple ControlNet, which go on with the same inputs; by then rounding has grown.
+# Of LoRA and the simple ControlNet, which go on with the same inputs.
 ADAPTER_UPDATES = 100
 # Of a whole network, whose early updates at larger rates make more of rounding.
 WHOLE_LR = 1e-3

@@ -64,9 +64,7 @@ struct Updates {
             try optimizer.step(learningRate: rate, gradientScale: GradientClipping(limit: 1)(groups).scale)
             try optimizer.clearGradients()
             let ours = try loss.item()
-            // Rounding grows from update to update.
-            let limit = step < 10 ? 1e-4 : 1e-2
-            #expect(abs(ours - Double(theirs)) < limit * Double(theirs), "update \(step): \(ours) and \(theirs)")
+            #expect(abs(ours - Double(theirs)) < 1e-4 * Double(theirs), "update \(step): \(ours) and \(theirs)")
         }
     }
 }
