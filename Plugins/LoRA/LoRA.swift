@@ -20,6 +20,8 @@ public final class LoRA: Adapter {
         didSet { for module in modules { module.layer.strength = strength } }
     }
     private let modules: [Module]
+    /// Share of each layer's input that `drop(seed:)` takes away.
+    private var dropout = 0.0
 
     private struct Module {
         let path: String
@@ -47,6 +49,7 @@ public final class LoRA: Adapter {
             return Module(path: path, projection: projection, layer: layer)
         }
         self.init(modules, moduleFilters: configuration.moduleFilters, passedOver: [])
+        dropout = configuration.dropout
     }
 
     private init(_ modules: [Module], moduleFilters: [String], passedOver: [String]) {
@@ -75,7 +78,8 @@ public final class LoRA: Adapter {
             make: { model, generator in
                 _ = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
                 return try LoRA(configuration, on: model, generator: generator)
-            })
+            },
+            settle: { ($0 as? LoRA)?.dropout = configuration.dropout })
     }
 
     // MARK: Changing the model
@@ -94,6 +98,14 @@ public final class LoRA: Adapter {
     public func attach() throws { for module in modules { module.projection.attach(module.layer) } }
 
     public func detach() { for module in modules { module.projection.detach(module.layer) } }
+
+    public var drops: Bool { dropout > 0 }
+
+    public func drop(seed: UInt64?) {
+        for (position, module) in modules.enumerated() {
+            module.layer.dropout = drops ? seed.map { Dropout(rate: dropout, seed: $0, position: position) } : nil
+        }
+    }
 
     public func fuse() throws {
         precondition(modules.allSatisfy { !$0.projection.isAttached($0.layer) }, "fused while attached")

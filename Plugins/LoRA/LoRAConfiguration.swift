@@ -1,6 +1,6 @@
 import Settings
 
-/// What a LoRA is made of, `module_filters`, `rank`, `lora_alpha` and `lora_init` of a configuration.
+/// What a LoRA is made of, `module_filters`, `rank` and the keys that begin with `lora_` of a configuration.
 public struct LoRAConfiguration: Sendable {
     /// How the two matrices start. Either way their product is zero.
     public enum Start: String, CaseIterable, SettingReadable, Sendable {
@@ -16,6 +16,8 @@ public struct LoRAConfiguration: Sendable {
     /// The product is scaled by alpha / rank.
     public var alpha: Double
     public var start: Start
+    /// The share of its input that each layer does not hear while it is trained, at least 0 and below 1.
+    public var dropout = 0.0
 
     public init(moduleFilters: [String], rank: Int, alpha: Double = 1, start: Start = .reference) {
         self.moduleFilters = moduleFilters
@@ -30,5 +32,7 @@ public struct LoRAConfiguration: Sendable {
         rank = try fields.required("rank", .within(1...4096))
         alpha = try fields.value("lora_alpha", default: 1, .above(0))
         start = try fields.value("lora_init", default: .reference)
+        dropout = try fields.value(
+            "lora_dropout", default: 0, Requirement("at least 0 and below 1") { (0..<1).contains($0) })
     }
 }

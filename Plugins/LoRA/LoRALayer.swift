@@ -12,6 +12,9 @@ final class LoRALayer: ProjectionAddition {
     let alpha: Double
     /// Multiplies what the layer adds.
     var strength = 1.0
+    /// What of the input does not reach `down`, as peft has it: zeros at random places, the rest scaled to keep the
+    /// mean. Nil outside of training, and for a rate of 0. A block that is run again in one pass has the same zeros.
+    var dropout: Dropout?
 
     init(down: Tensor, up: Tensor, alpha: Double) throws {
         self.down = down
@@ -24,9 +27,10 @@ final class LoRALayer: ProjectionAddition {
     var rank: Int { down.size(0) }
     private var factor: Double { alpha / Double(rank) * strength }
 
-    func callAsFunction(_ input: Tensor) throws -> Tensor {
+    func callAsFunction(_ input: Tensor, part: Int) throws -> Tensor {
         let dtype = input.dtype
-        let narrow = try input.linear(down.to(dtype: dtype)) * factor  // [..., rank]
+        let heard = try dropout.map { try $0(input, part: part) } ?? input  // [..., in]
+        let narrow = try heard.linear(down.to(dtype: dtype)) * factor  // [..., rank]
         return try narrow.linear(up.to(dtype: dtype))  // [..., out]
     }
 

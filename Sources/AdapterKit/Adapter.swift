@@ -48,6 +48,12 @@ public protocol Adapter: AnyObject, SendableMetatype {
     /// Whether weight decay applies: it does to weights, not to what stands for a word.
     var decays: Bool { get }
 
+    /// Whether parts of it are dropped at random while it is trained.
+    var drops: Bool { get }
+
+    /// Drops from now on what the seed says, the same in every pass; nothing where there is none.
+    func drop(seed: UInt64?)
+
     /// Starts to change what the model computes.
     func attach() throws
 
@@ -63,6 +69,8 @@ public protocol Adapter: AnyObject, SendableMetatype {
 
 extension Adapter {
     public static var rateKey: String { "\(kind)_lr" }
+    public var drops: Bool { false }
+    public func drop(seed: UInt64?) {}
 }
 
 /// How to make an adapter that a configuration asks for.
@@ -74,15 +82,19 @@ public struct AdapterPlan {
     public let parts: (AdaptedModel) throws -> AdapterParts
     /// Makes it, drawing what is drawn from the generator.
     public let make: (AdaptedModel, Generator) throws -> any Adapter
+    /// Brings to an adapter that came from a file what the configuration says of its training.
+    public let settle: (any Adapter) -> Void
 
     public init(
         summary: @escaping (AdaptedModel) throws -> String,
         parts: @escaping (AdaptedModel) throws -> AdapterParts,
-        make: @escaping (AdaptedModel, Generator) throws -> any Adapter
+        make: @escaping (AdaptedModel, Generator) throws -> any Adapter,
+        settle: @escaping (any Adapter) -> Void = { _ in }
     ) {
         self.summary = summary
         self.parts = parts
         self.make = make
+        self.settle = settle
     }
 }
 

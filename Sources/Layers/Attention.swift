@@ -66,7 +66,7 @@ public final class Attention {
         let rows = third * width..<(third + 1) * width
         // Sliced from the stored leaf, so that a trained weight gets its gradient.
         let y = try x.mixedLinear(inWeight.sliced(0, rows), bias: inBias.sliced(0, rows))
-        return try projection.added(to: y, of: x)
+        return try projection.added(to: y, of: x, part: 1)
     }
 
     /// [B, N, c] to [B, heads, N, c / heads].

@@ -19,8 +19,9 @@ public struct Dropout: Sendable {
     }
 
     /// To the same shape.
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let drawn = try Generator(seed: seed, stream: 0, update: position).uniform(x.shape)
+    /// - Parameter part: which of several tensors that pass the same place it is; each has zeros of its own.
+    public func callAsFunction(_ x: Tensor, part: Int = 0) throws -> Tensor {
+        let drawn = try Generator(seed: seed, stream: UInt64(part), update: position).uniform(x.shape)
         let scales = try (drawn + (1 - rate)).floor() / (1 - rate)
         return try x * scales.to(device: x.device).to(dtype: x.dtype)
     }

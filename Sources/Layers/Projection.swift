@@ -24,14 +24,17 @@ public final class Projection {
     public func isAttached(_ addition: any ProjectionAddition) -> Bool { additions.contains { $0 === addition } }
 
     /// What is attached adds itself to `output`, which the layer computed from `input`.
-    func added(to output: Tensor, of input: Tensor) throws -> Tensor {
-        try additions.reduce(output) { try $0 + $1(input) }
+    /// - Parameter part: which of the inputs of one pass it is, where a layer takes several.
+    func added(to output: Tensor, of input: Tensor, part: Int = 0) throws -> Tensor {
+        try additions.reduce(output) { try $0 + $1(input, part: part) }
     }
 }
 
 /// What an adapter computes beside a frozen product.
 public protocol ProjectionAddition: AnyObject {
-    /// - Parameter input: [..., in] as the frozen layer gets it.
+    /// - Parameters:
+    ///   - input: [..., in] as the frozen layer gets it.
+    ///   - part: 0, or 1 for the second input of a layer that takes two in one pass.
     /// - Returns: [..., out] to be added to the layer's output, in the input's dtype.
-    func callAsFunction(_ input: Tensor) throws -> Tensor
+    func callAsFunction(_ input: Tensor, part: Int) throws -> Tensor
 }

@@ -36,6 +36,7 @@ public enum LoRARecipe {
         if let startPath {
             let file = try plugIns.open(startPath, reading(setting, model))
             adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model) }
+            for plan in plans { adapters.forEach(plan.settle) }
         } else {
             adapters = try plans.map { try $0.make(model, generator) }
         }
@@ -49,12 +50,13 @@ public enum LoRARecipe {
         if options.isDryRun { return nil }
 
         // Say what is trained and how.
-        let objective = try parts.objective(model, encoders, diffusion)
+        var objective = try parts.objective(model, encoders, diffusion)
+        objective.adapters = adapters
         let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer))
         let task = TrainLoop.Task(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
-            loss: { try objective.loss(of: $0, $1) },
+            loss: { [objective] in try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 for adapter in adapters { try adapter.write(to: &contents) }

@@ -14,6 +14,8 @@ struct StageCObjective: TrainingObjective {
     let lossFunction: LossFunction
     let chances: ConditionChances
     let dropout: DropoutRates
+    /// What is trained on the model and may drop parts of itself.
+    var adapters: [any Adapter] = []
 
     func prepare(_ pictures: Tensor, captions: [String], condition: Tensor?) throws -> PreparedBatch {
         PreparedBatch(
@@ -32,15 +34,18 @@ struct StageCObjective: TrainingObjective {
         let isKept =
             encodings.tower == nil
             ? [] : try ConditionChances.kept(captions.count, dropout: chances.pictureDropout, generator)
+        let adapterSeed = try adapters.contains(where: \.drops) ? generator.seed() : nil
         let prepared = PreparedBatch(
             latents: encoded.latents, captions: captions,
             condition: try batch.condition()?.to(device: encodings.device),
             clipImage: isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil,
-            dropout: dropout)
+            dropout: dropout, adapterSeed: adapterSeed)
         return try loss(prepared, draw)
     }
 
     func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {
+        // Held until the next batch: a pass that is computed again for its gradients drops the same.
+        for adapter in adapters { adapter.drop(seed: batch.adapterSeed) }
         let encoded = try text(batch.captions)
         let stageC = model.stageC
         let clipImage =

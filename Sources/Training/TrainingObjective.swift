@@ -65,6 +65,8 @@ struct PreparedBatch {
     var injections: [Int: Tensor]?
     /// What the network drops while it is trained on the batch; nil drops nothing.
     var dropout: DropoutPass?
+    /// Of what the adapters drop while they are trained on the batch; nil drops nothing.
+    var adapterSeed: UInt64?
 
     /// Some samples as one batch.
     /// - Parameter others: samples whose conditions take the place of their own.

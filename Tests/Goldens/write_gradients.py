@@ -28,7 +28,9 @@ def keyed(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def write_lora() -> None:
-    """Rank 4 at alpha 8 on attention and channelwise linears, one injection; loss: mean squared error of `out`."""
+    """Rank 4 at alpha 8 on attention and channelwise linears, one injection; loss: mean squared error of `out`.
+
+    A second golden has the answers with dropout to the same inputs."""
     generator = torch.Generator().manual_seed(700)
     network = tiny.make_stage_c(generator)
     weights = stage_c.reference_state(network.state_dict())
@@ -42,6 +44,14 @@ def write_lora() -> None:
     outputs = {"out": out, "loss": loss} | keyed(gradients(layers, loss))
     parts = {"in": inputs, "out": outputs, "weights": weights, "adapter": layers}
     golden.write("gradients_lora", "stage-c", tiny.STAGE_C, ["peft", "diffusers"], parts, rank="4", alpha="8")
+
+    # The same with a quarter of each layer's input dropped.
+    lora.drop(network, 0.25, seed=701, tokens=6 * 5)
+    out = stage_c.forward(network, inputs)
+    loss = (out - inputs["target"]).square().mean()
+    outputs = {"out": out} | keyed(gradients(layers, loss))
+    peers = ["peft", "diffusers"]
+    golden.write("gradients_lora_dropout", "stage-c", tiny.STAGE_C, peers, {"out": outputs}, rate="0.25", seed="701")
 
 
 def write_tokens() -> None:

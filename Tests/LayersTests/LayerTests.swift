@@ -74,7 +74,7 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
     private final class Doubled: ProjectionAddition {
         let weight: Tensor
         init(_ weight: Tensor) { self.weight = weight }
-        func callAsFunction(_ input: Tensor) throws -> Tensor { try input.linear(weight) * 2 }
+        func callAsFunction(_ input: Tensor, part: Int) throws -> Tensor { try input.linear(weight) * 2 }
     }
 
     @Test func `what is attached adds itself`() throws {

@@ -49,3 +49,42 @@ def save(path, layers: dict[str, torch.Tensor], rank: int, alpha: float) -> None
     }  # fmt: skip
     tensors = {key: layer.detach().cpu().contiguous() for key, layer in layers.items()}
     save_file(tensors, path, metadata)
+
+
+class SeededDropout(nn.Module):
+    """peft's dropout of a layer's input, with zeros that come from a seed, the layer's number and the input's part."""
+
+    def __init__(self, rate: float, seed: int, position: int, first: int | None = None) -> None:
+        """`first` tokens of an input [B, N, C] are its first part, the others its second; None makes it one part."""
+        super().__init__()
+        self.rate, self.seed, self.position, self.first = rate, seed, position, first
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = [x] if self.first is None else [x[:, : self.first], x[:, self.first :]]
+        return torch.cat([part * self.scales(part.shape, number) for number, part in enumerate(parts)], dim=1)
+
+    def scales(self, shape: torch.Size, part: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(purpose_seed(self.seed, part, self.position))
+        return (torch.rand(shape, generator=generator) + (1 - self.rate)).floor() / (1 - self.rate)
+
+
+def drop(network: nn.Module, rate: float, seed: int, tokens: int) -> None:
+    """Gives every LoRA layer a seeded dropout; keys and values see `tokens` of the picture before the condition's."""
+    layers = [(path, layer) for path, layer in network.named_modules() if hasattr(layer, "lora_dropout")]
+    for position, (path, layer) in enumerate(layers):
+        first = tokens if path.endswith((".to_k", ".to_v")) else None
+        layer.lora_dropout["default"] = SeededDropout(rate, seed, position, first)
+
+
+def purpose_seed(seed: int, *words: int) -> int:
+    """The seed of one purpose of many: splitmix64 (Steele et al. 2014) over the words."""
+
+    def mixed(value: int) -> int:
+        z = (value + 0x9E3779B97F4A7C15) % 2**64
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    for word in words:
+        seed = mixed(seed ^ mixed(word))
+    return seed

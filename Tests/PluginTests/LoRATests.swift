@@ -11,35 +11,74 @@ import Torch
 
 @Suite struct LoRATests {
     @Test func gradientsAreThePeers() throws {
-        let golden = try Golden("gradients_lora")
-        func input(_ name: String) throws -> Tensor { try #require(golden.tensors["in.\(name)"]).made() }
-        let stageC = try StageC(
-            Setting.parse(golden.arch, file: golden.path).read(as: StageCConfiguration.self),
-            ParameterStore(from: golden.parameters("weights")))
-        let model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "golden", sha256: ""))
-        let rank = try #require(golden.metadata["rank"].flatMap(Int.init))
-        let alpha = try #require(golden.metadata["alpha"].flatMap(Double.init))
-        let lora = try LoRA(
-            .init(moduleFilters: [".attn", "channelwise"], rank: rank, alpha: alpha), on: model,
-            generator: Generator(seed: 1))
-        #expect(lora.parameters.map(\.name).sorted() == golden.part("adapter").keys.sorted())
-        for (name, tensor) in lora.parameters {
-            let value = try #require(golden.tensors["adapter.\(name)"]).made()
-            try tensor.assign(value)
-        }
-        try lora.attach()
+        let question = try Question()
+        try question.lora.attach()
+        try question.expectAnswers(of: question.golden)
+    }
 
-        var conditions = StageC.Conditions(
-            clipText: try input("clip_text"), clipTextPooled: try input("clip_text_pooled"),
-            clipImage: try input("clip_img"))
-        conditions.injections = [1: try input("cnet.1")]
-        let out = try stageC(input("x"), time: input("r"), conditions)
-        let expected = try #require(golden.tensors["out.out"]).made()
-        #expect(try relativeError(out, expected) < 1e-4)
-        try out.meanSquaredError(to: input("target")).backward()
-        for (name, tensor) in lora.parameters {
-            let expected = try #require(golden.tensors["out.grad.\(name)"]).made()
-            try expectGradient(of: tensor, expected, name)
+    @Test func withDropoutTheyAreThePeers() throws {
+        let question = try Question()
+        let answers = try Golden("gradients_lora_dropout")
+        let rate = try #require(answers.metadata["rate"])
+        try question.lora.attach()
+        var fields = try Setting.parse(
+            "{module_filters: [.attn], rank: 4, lora_dropout: \(rate)}", file: "lora.yaml"
+        ).fields()
+        let plan = try LoRA.plan(&fields)
+        try #require(plan).settle(question.lora)
+        let seed = try #require(answers.metadata["seed"])
+        question.lora.drop(seed: UInt64(seed))
+        try question.expectAnswers(of: answers)
+        // Blocks that are computed again for their gradients drop the same.
+        for (_, tensor) in question.lora.parameters { try tensor.setGradient(nil) }
+        question.model.stageC.isCheckpointing = true
+        try question.expectAnswers(of: answers)
+        // And without a seed all is heard.
+        question.lora.drop(seed: nil)
+        for (_, tensor) in question.lora.parameters { try tensor.setGradient(nil) }
+        try question.expectAnswers(of: question.golden)
+    }
+
+    /// The golden of gradients: a base, a LoRA on it, and what it is asked.
+    private struct Question {
+        let golden: Golden
+        let model: AdaptedModel
+        let lora: LoRA
+
+        init() throws {
+            golden = try Golden("gradients_lora")
+            let stageC = try StageC(
+                Setting.parse(golden.arch, file: golden.path).read(as: StageCConfiguration.self),
+                ParameterStore(from: golden.parameters("weights")))
+            model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "golden", sha256: ""))
+            let rank = try #require(golden.metadata["rank"].flatMap(Int.init))
+            let alpha = try #require(golden.metadata["alpha"].flatMap(Double.init))
+            lora = try LoRA(
+                .init(moduleFilters: [".attn", "channelwise"], rank: rank, alpha: alpha), on: model,
+                generator: Generator(seed: 1))
+            #expect(lora.parameters.map(\.name).sorted() == golden.part("adapter").keys.sorted())
+            for (name, tensor) in lora.parameters {
+                let value = try #require(golden.tensors["adapter.\(name)"]).made()
+                try tensor.assign(value)
+            }
+        }
+
+        private func input(_ name: String) throws -> Tensor { try #require(golden.tensors["in.\(name)"]).made() }
+
+        /// Expects output and gradients as `answers` has them.
+        func expectAnswers(of answers: Golden) throws {
+            var conditions = StageC.Conditions(
+                clipText: try input("clip_text"), clipTextPooled: try input("clip_text_pooled"),
+                clipImage: try input("clip_img"))
+            conditions.injections = [1: try input("cnet.1")]
+            let out = try model.stageC(input("x"), time: input("r"), conditions)
+            let expected = try #require(answers.tensors["out.out"]).made()
+            #expect(try relativeError(out, expected) < 1e-4)
+            try out.meanSquaredError(to: input("target")).backward()
+            for (name, tensor) in lora.parameters {
+                let expected = try #require(answers.tensors["out.grad.\(name)"]).made()
+                try expectGradient(of: tensor, expected, name)
+            }
         }
     }
 
@@ -72,6 +111,7 @@ import Torch
         "module_filters: []\nrank: 2", "module_filters: [.attn]\nrank: 0", "module_filters: [.attn]\nrank: 4097",
         "module_filters: [.attn]", "rank: 4", "module_filters: [.attn]\nrank: 4\nlora_alpha: 0",
         "module_filters: [.attn]\nrank: 4\nlora_init: zero", "module_filters: .attn.x: 4\nrank: 4",
+        "module_filters: [.attn]\nrank: 4\nlora_dropout: 1", "module_filters: [.attn]\nrank: 4\nlora_dropout: -0.1",
     ])
     func configurationsThatCannotBeAreRefused(text: String) throws {
         let failure = try #require(throws: Failure.self) {

@@ -49,6 +49,7 @@ extension TrainingRuns {
 
         @Test(arguments: [
             (Recipe.finetune, "dropout", "0"), (.stageB, "dropout", "[0, 0]"), (.lora, "dropout", "0.3"),
+            (.lora, "lora_dropout", "0.5"),
             (.finetune, "caption_dropout", "1"), (.stageB, "effnet_dropout", "1"), (.stageB, "effnet_scale", "[1, 1]"),
             (.finetune, "loss", "huber"), (.finetune, "loss", "{name: huber, delta: 0.1}"),
             (.finetune, "loss_weight", "min_snr"), (.finetune, "loss_weight", "debiased"),
