@@ -6,13 +6,15 @@ import Layers
 import Settings
 import Torch
 
-/// Low-rank adaptation (Hu et al. 2021) of the linear layers and attention projections of Stage C and, where a file
-/// brings it along, of the text tower.
+/// Low-rank adaptation (Hu et al. 2021) of the linear layers and attention projections of Stage C and of the text
+/// tower.
 public final class LoRA: Adapter {
     public static let kind = "lora"
 
     /// Parts of the paths of the modules that were selected; empty where a file does not say.
     public let moduleFilters: [String]
+    /// The same for the text tower.
+    public let textModuleFilters: [String]
     /// Paths of modules of the file whose network is not there; they are passed over.
     public let passedOver: [String]
     /// Multiplies all that the LoRA adds, attached or fused; 1 as it was trained.
@@ -34,7 +36,7 @@ public final class LoRA: Adapter {
         _ configuration: LoRAConfiguration, on model: AdaptedModel, generator: Generator
     ) throws {
         let device = model.stageC.store.device
-        let modules = try model.stageC.modules(matching: configuration.moduleFilters).map { path, projection in
+        let modules = try configuration.modules(of: model).map { path, projection in
             let (downShape, upShape) = (
                 [configuration.rank, projection.inputs], [projection.outputs, configuration.rank]
             )
@@ -48,37 +50,39 @@ public final class LoRA: Adapter {
                 up: up.draw(upShape, from: generator).to(device: device), alpha: configuration.alpha)
             return Module(path: path, projection: projection, layer: layer)
         }
-        self.init(modules, moduleFilters: configuration.moduleFilters, passedOver: [])
+        self.init(modules, filters: (configuration.moduleFilters, configuration.textModuleFilters))
         dropout = configuration.dropout
     }
 
-    private init(_ modules: [Module], moduleFilters: [String], passedOver: [String]) {
+    private init(_ modules: [Module], filters: (stageC: [String], text: [String]), passedOver: [String] = []) {
         self.modules = modules
-        self.moduleFilters = moduleFilters
+        (moduleFilters, textModuleFilters) = filters
         self.passedOver = passedOver
     }
 
     public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
-        guard fields.contains("module_filters") || fields.contains("rank") else { return nil }
+        guard ["module_filters", "text_module_filters", "rank"].contains(where: fields.contains) else { return nil }
         let configuration = try LoRAConfiguration(&fields)
-        let place = fields.setting["module_filters"]?.place
         return AdapterPlan(
             summary: { model in
-                let modules = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
+                let modules = try configuration.modules(of: model)
+                let ofText = modules.count { ModulePath.isOfText($0.path) }
                 return "LoRA of rank \(configuration.rank) on \(modules.count) modules"
+                    + (ofText > 0 ? ", \(ofText) of them of the text tower" : "")
             },
             parts: { model in
-                let modules = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
+                var known = configuration
+                let isUnknown = model.text == nil && !known.textModuleFilters.isEmpty
+                if isUnknown { known.textModuleFilters = [] }
+                let modules = try known.modules(of: model)
                 return AdapterParts(
                     kind: kind,
                     shapes: modules.flatMap {
                         [[configuration.rank, $0.projection.inputs], [$0.projection.outputs, configuration.rank]]
-                    }, modules: modules.map(\.path))
+                    }, modules: modules.map(\.path),
+                    unknown: isUnknown ? "the modules of the text tower: it is not here" : nil)
             },
-            make: { model, generator in
-                _ = try model.stageC.modules(matching: configuration.moduleFilters, at: place)
-                return try LoRA(configuration, on: model, generator: generator)
-            },
+            make: { try LoRA(configuration, on: $0, generator: $1) },
             settle: { ($0 as? LoRA)?.dropout = configuration.dropout })
     }
 
@@ -94,6 +98,12 @@ public final class LoRA: Adapter {
     }
 
     public let decays = true
+
+    public static let rateKeys = [rateKey, "text_lr"]
+
+    public static func rateKey(of parameter: String) -> String {
+        ModulePath.isOfText(parameter) ? "text_lr" : rateKey
+    }
 
     public func attach() throws { for module in modules { module.projection.attach(module.layer) } }
 
@@ -119,10 +129,16 @@ public final class LoRA: Adapter {
 
     // MARK: The file
 
+    private static let filtersKey = "module_filters"
+    private static let textFiltersKey = "text_module_filters"
+
     public func write(to contents: inout AdapterContents) throws {
         contents.add(kind: Self.kind)
         LoRAModule.describe(modules.map { ($0.path, $0.layer.rank, $0.layer.alpha) }) { contents.describe($0, $1) }
-        contents.describe("module_filters", .array(moduleFilters.map(JSON.string)))
+        contents.describe(Self.filtersKey, .array(moduleFilters.map(JSON.string)))
+        if !textModuleFilters.isEmpty {
+            contents.describe(Self.textFiltersKey, .array(textModuleFilters.map(JSON.string)))
+        }
         contents.tensors += parameters
     }
 
@@ -169,8 +185,11 @@ public final class LoRA: Adapter {
                 up: stored.up().to(dtype: .float32).cloned().to(device: device), alpha: stored.alpha)
             return Module(path: stored.path, projection: projection, layer: layer)
         }
+        func filters(_ key: String) throws -> [String] {
+            try file.described(key).arrayValue?.compactMap(\.stringValue) ?? []
+        }
         self.init(
-            modules, moduleFilters: try file.described("module_filters").arrayValue?.compactMap(\.stringValue) ?? [],
+            modules, filters: (try filters(Self.filtersKey), try filters(Self.textFiltersKey)),
             passedOver: stored.filter { $0.isOfText ? text == nil : stageC == nil }.map(\.path))
     }
 }

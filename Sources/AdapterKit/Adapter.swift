@@ -13,6 +13,12 @@ public protocol Adapter: AnyObject, SendableMetatype {
     /// The key of a training configuration for a learning rate of this kind's own.
     static var rateKey: String { get }
 
+    /// That key, and those for parts of an adapter.
+    static var rateKeys: [String] { get }
+
+    /// Which of them a parameter's rate has.
+    static func rateKey(of parameter: String) -> String
+
     /// Reads the keys of a training configuration that belong to this kind.
     /// - Returns: how to make the adapter once the model stands; nil where the configuration asks for none.
     static func plan(_ fields: inout Fields) throws -> AdapterPlan?
@@ -69,6 +75,8 @@ public protocol Adapter: AnyObject, SendableMetatype {
 
 extension Adapter {
     public static var rateKey: String { "\(kind)_lr" }
+    public static var rateKeys: [String] { [rateKey] }
+    public static func rateKey(of parameter: String) -> String { rateKey }
     public var drops: Bool { false }
     public func drop(seed: UInt64?) {}
 }

@@ -2,11 +2,11 @@ import Cascade
 import Failures
 import Layers
 
-/// A named place of Stage C at which an adapter can attach.
+/// A named place of a base at which an adapter can attach.
 public enum InjectionPoint: Hashable, Sendable {
     /// A residual block by its index over the whole network, as `controlnet_blocks` counts.
     case residualBlock(Int)
-    /// A product with a weight matrix by its path, as `module_filters` selects.
+    /// A product with a weight matrix by its path, as `module_filters` and `text_module_filters` select.
     case module(String)
 }
 
@@ -45,12 +45,37 @@ extension StageC {
     public func modules(
         matching filters: [String], at place: Failure.Place? = nil
     ) throws -> [(path: String, projection: Projection)] {
-        for filter in filters where !store.projections.contains(where: { $0.path.contains(filter) }) {
-            let examples = store.projections.map(\.path).filter { $0.hasPrefix("down_blocks.0.") }.prefix(8)
+        try store.projections.selected(by: filters, of: "module_filters", at: place, examples: "down_blocks.0.")
+    }
+}
+
+extension CLIPTextTower {
+    /// Every place at which a LoRA can attach.
+    public var injectionPoints: [InjectionPoint] { projections.map { .module($0.path) } }
+
+    /// The modules whose path contains any of `filters`, in the tower's order.
+    /// - Throws: a failure of the input that shows what exists, where a filter matches nothing.
+    public func modules(
+        matching filters: [String], at place: Failure.Place? = nil
+    ) throws -> [(path: String, projection: Projection)] {
+        try projections.selected(
+            by: filters, of: "text_module_filters", at: place, examples: "text_model.encoder.layers.0.")
+    }
+}
+
+extension [(path: String, projection: Projection)] {
+    /// - Parameters:
+    ///   - key: of the configuration, which has the filters.
+    ///   - examples: what the paths begin with that a failure shows.
+    fileprivate func selected(
+        by filters: [String], of key: String, at place: Failure.Place?, examples: String
+    ) throws -> Self {
+        for filter in filters where !contains(where: { $0.path.contains(filter) }) {
+            let shown = map(\.path).filter { $0.hasPrefix(examples) }.prefix(8)
             throw Failure.input(
-                "`module_filters` has an entry that matches no module", at: place,
-                expected: "part of a path such as \(examples.joined(separator: ", "))", got: "`\(filter)`")
+                "`\(key)` has an entry that matches no module", at: place,
+                expected: "part of a path such as \(shown.joined(separator: ", "))", got: "`\(filter)`")
         }
-        return store.projections.filter { module in filters.contains { module.path.contains($0) } }
+        return self.filter { module in filters.contains { module.path.contains($0) } }
     }
 }

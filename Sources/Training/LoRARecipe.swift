@@ -8,7 +8,7 @@ import Telemetry
 import Torch
 import Weights
 
-/// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C:
+/// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text tower:
 /// `cascade-adapt lora`.
 public enum LoRARecipe {
     /// - Returns: nil for a dry run.
@@ -49,6 +49,10 @@ public enum LoRARecipe {
             trainable: adapters.flatMap(\.parameters).reduce(0) { $0 + $1.tensor.count })
         if options.isDryRun { return nil }
 
+        if run.data.cacheFolder != nil, !encoders.text.isAsLoaded {
+            console.log("cache_dir keeps no captions in this run: what is trained changes how they are encoded")
+        }
+
         // Say what is trained and how.
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
@@ -56,6 +60,7 @@ public enum LoRARecipe {
         let task = TrainLoop.Task(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
+            ownRates: rates.own(of: adapters),
             loss: { [objective] in try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
@@ -84,6 +89,6 @@ public enum LoRARecipe {
     static func noAdapter(_ setting: Setting) -> Failure {
         .input(
             "the configuration asks for no adapter", at: setting.place,
-            expected: "module_filters and rank, or train_tokens")
+            expected: "module_filters or text_module_filters and rank, or train_tokens")
     }
 }

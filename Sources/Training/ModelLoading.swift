@@ -114,9 +114,11 @@ struct ModelLoading {
     }
 
     func textEncoder() throws -> TextEncoder {
-        try .load(
+        let encoder = try TextEncoder.load(
             folder: ModelFolder.find(run.clipTextModel, at: run.places.text), dtype: run.dtype ?? .float32,
             device: device)
+        encoder.tower.isCheckpointing = run.isCheckpointing
+        return encoder
     }
 
     /// The picture tower in a folder of transformers' layout, where the run names one.

@@ -18,6 +18,8 @@ struct TrainLoop {
         /// The name of the files: `controlnet`, `lora` or `generator`.
         var name: String
         var groups: [ParameterGroup]
+        /// The learning rates that parts of it have of their own, by name, as factors of the update's.
+        var ownRates: [(name: String, factor: Double)] = []
         /// The loss of a micro batch, with the graph to differentiate.
         var loss: (PictureBatch, Generator) throws -> TrainingLoss
         /// Writes what is trained.
@@ -110,6 +112,7 @@ struct TrainLoop {
                     step: update, loss: progress.loss ?? sum.loss, rawLoss: sum.loss, gradNorm: norm, lr: rate,
                     seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds,
                     dataSeconds: sum.secondsWaited),
+                ownRates: task.ownRates.map { ($0.name, $0.factor * rate) },
                 bad: isGood ? nil : (progress.bad.total, sum.samples), validation: validation,
                 preview: isDue ? preview(task, average) : nil)
             bar.update(done: update, loss: progress.loss)

@@ -18,7 +18,8 @@ import Weights
     @Test(arguments: ["lora", "controlnet", "finetune"])
     func `a run trains as many parameters as its plan says`(recipe: String) throws {
         let scratch = try Scratch()
-        let keys = ["lora": TinyWorld.lora, "controlnet": TinyWorld.controlNet][recipe] ?? [:]
+        let lora = TinyWorld.lora.merging(["text_module_filters": "[mlp]"]) { $1 }
+        let keys = ["lora": lora, "controlnet": TinyWorld.controlNet][recipe] ?? [:]
         let path = try configuration(scratch, keys)
         let plan = try plan(path)
         #expect(plan["recipe"]?.stringValue == recipe)
@@ -54,6 +55,13 @@ import Weights
             let name = try #require(module["name"]?.stringValue)
             #expect(module["selected"]?.boolValue == name.contains(".attn"), "\(name)")
         }
+        let withText = TinyWorld.lora.merging(["text_module_filters": "[mlp]"]) { $1 }
+        let further = try #require(plan(configuration(scratch, withText))["injection_points"]?.arrayValue)
+        #expect(Array(further.prefix(modules.count)) == modules)
+        let text = further.dropFirst(modules.count)
+        // The tower's one layer has six, and its projection is another.
+        #expect(text.count == 7 && text.allSatisfy { $0["name"]?.stringValue?.hasPrefix("text_") == true })
+        #expect(text.count { $0["selected"]?.boolValue == true } == 2)
     }
 
     @Test func `samples are counted as the loader sees them`() throws {

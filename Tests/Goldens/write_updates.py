@@ -1,8 +1,8 @@
 """Writes the goldens of ten updates, a hundred of LoRA and a ControlNet: AdamW, weight decay 0.01 (matrices and kernels), clip 1.0, no warm-up.
 
-Peers: peft 0.21.2 on diffusers 0.42.1 (LoRA), transformers 5.23.0 (learned tokens), torchvision 0.29.2 (ControlNet),
-diffusers' networks themselves (Stage C and Stage B whole), all on torch 2.15.0; each file's metadata names what it was
-written with.
+Peers: peft 0.21.2 on diffusers 0.42.1 and on transformers 5.23.0 (LoRA), transformers 5.23.0 (learned tokens),
+torchvision 0.29.2 (ControlNet), diffusers' networks themselves (Stage C and Stage B whole), all on torch 2.15.0; each
+file's metadata names what it was written with.
 
 Inputs are stacked by update, [N, B, ...]; update i takes number i modulo N of each. The loss is the mean over the batch
 of P2 weight times the sample's mean squared error of the epsilon; the network is told the cosine noise condition. The
@@ -80,6 +80,37 @@ def write_lora_tokens() -> None:
     arch = {"stage_c": tiny.STAGE_C, "clip_text": tiny.CLIP_TEXT}
     peers = ["peft", "diffusers", "transformers"]
     golden.write("updates_lora_tokens", "stage-c", arch, peers, parts, rank="4", alpha="4", lr="0.001")
+
+
+def write_lora_text() -> None:
+    """LoRA on the attention of both networks; the text tower's learns at half the rate."""
+    generator = torch.Generator().manual_seed(850)
+    network, tower = tiny.make_stage_c(generator), tiny.make_clip_text(generator)
+    weights, tower_weights = stage_c.reference_state(network.state_dict()), state(tower)
+    layers = lora.attach(network, 4, 4.0, lora.ATTENTION)
+    text_layers = lora.attach(tower, 4, 4.0, lora.TEXT)
+    for drawn_layers in (layers, text_layers):
+        lora.draw(drawn_layers, generator, zero_up=True)
+    before = {key: layer.detach().clone() for key, layer in (layers | text_layers).items()}
+    tokens = torch.stack([tiny.CAPTIONS[:2], tiny.CAPTIONS[1:]])  # [2, B, T]
+    inputs = tiny.noising(generator, UPDATES, BATCH) | {"tokens": tokens, "attention_mask": tiny.mask(tokens)}
+    inputs["clip_img"] = tiny.conditions(generator, 2, BATCH)["clip_img"]
+
+    def predict(given, diffused):
+        text = clip_text.forward(tower, given["tokens"], given["attention_mask"])
+        text = {"clip_text": text["hidden"], "clip_text_pooled": text["pooled"].unsqueeze(1)}
+        return stage_c.forward(network, given | text | {"x": diffused["noised"], "r": diffused["noise_cond"]})
+
+    text = list(text_layers.values())
+    losses = updates.train(inputs, predict, list(layers.values()), text=text, text_lr=5e-4)
+    after = {key: text_layers[key] for key in list(text_layers)[:2]}
+    parts = {
+        "in": inputs, "out": {"loss": losses}, "weights": weights, "tower": tower_weights, "adapter": before,
+        "after": after,
+    }  # fmt: skip
+    arch = {"stage_c": tiny.STAGE_C, "clip_text": tiny.CLIP_TEXT}
+    peers = ["peft", "diffusers", "transformers"]
+    golden.write("updates_lora_text", "stage-c", arch, peers, parts, rank="4", alpha="4", lr="0.001", text_lr="0.0005")
 
 
 def write_controlnet(bottleneck_mode: str, lr: float, count: int) -> None:
@@ -169,6 +200,7 @@ def write_stage_b() -> None:
 WRITERS = [
     write_lora,
     write_lora_tokens,
+    write_lora_text,
     lambda: write_controlnet("simple", 1e-3, ADAPTER_UPDATES),
     lambda: write_controlnet("effnet", 1e-5, UPDATES),
     write_stage_c,
@@ -178,7 +210,7 @@ WRITERS = [
 
 def rounding() -> None:
     """How far other sums of the same numbers move the losses: one thread and no oneDNN against what is stored."""
-    names = ["lora", "lora_tokens", "controlnet_simple", "controlnet_effnet", "stage_c", "stage_b"]
+    names = ["lora", "lora_tokens", "lora_text", "controlnet_simple", "controlnet_effnet", "stage_c", "stage_b"]
     stored = [load_file(golden.FOLDER / f"updates_{name}.safetensors")["out.loss"] for name in names]
     repeated = []
     golden.write = lambda *arguments, **_: repeated.append(arguments[4]["out"]["loss"])

@@ -7,6 +7,7 @@ from torch import nn
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 CHANNELWISE = ["channelwise.0", "channelwise.4"]
+TEXT = ["q_proj", "k_proj", "v_proj"]
 
 
 def attach(network: nn.Module, rank: int, alpha: float, modules: list[str]) -> dict[str, nn.Parameter]:

@@ -46,14 +46,17 @@ def train(
     lr: float = 1e-3,
     updates: int = 10,
     adaptive: AdaptiveWeight | None = None,
+    text: list[torch.Tensor] = (),
+    text_lr: float = 0.0,
 ) -> torch.Tensor:
     """The losses [updates] before each update; `predict` gets a batch and its noising and returns the epsilon.
 
-    `adaptive` takes the place of the P2 weight and learns from each update's losses."""
+    `adaptive` takes the place of the P2 weight and learns from each update's losses; the weights `text` have a rate of
+    their own."""
     # Biases and the scales and shifts of norms do not decay: all that have one dimension longer than 1.
     weights = [tensor for tensor in trained if tensor.numel() > tensor.shape[-1]]
     others = [*(tensor for tensor in trained if tensor.numel() <= tensor.shape[-1]), *undecayed]
-    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}, {"params": list(text), "lr": text_lr}]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, **SETTINGS)
     losses = []
     for step in range(updates):
@@ -68,7 +71,7 @@ def train(
             adaptive.update(diffused["logSNR"], apart)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([*trained, *undecayed], CLIP)
+        torch.nn.utils.clip_grad_norm_([*trained, *undecayed, *text], CLIP)
         optimizer.step()
         losses.append(loss.detach())
     return torch.stack(losses)

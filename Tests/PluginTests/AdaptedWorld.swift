@@ -14,11 +14,15 @@ import Weights
 enum AdapterCase: String, CaseIterable {
     case loraFromReference = "{module_filters: [.attn, channelwise], rank: 2, lora_alpha: 3, lora_init: reference}"
     case loraFromKaiming = "{module_filters: [.attn, channelwise], rank: 2, lora_alpha: 3, lora_init: kaiming}"
+    case loraOfText = """
+        {module_filters: [.attn], text_module_filters: [self_attn, mlp.fc, text_projection], rank: 2, lora_alpha: 3,
+         lora_init: kaiming, lora_dropout: 0.3}
+        """
     case tokens = "{train_tokens: [['^dog</w>$', null], ['^a</w>$', null]]}"
 
     private var type: any Adapter.Type {
         switch self {
-        case .loraFromReference, .loraFromKaiming: LoRA.self
+        case .loraFromReference, .loraFromKaiming, .loraOfText: LoRA.self
         case .tokens: LearnedTokens.self
         }
     }

@@ -26,25 +26,37 @@ import Weights
     @Test func `LoRA and learned tokens learn together`() throws {
         let lesson = try Lesson("updates_lora_tokens")
         let lora = try lesson.lora(on: [".attn"])
-        let store = ParameterStore(from: lesson.golden.parameters("tower", ignoring: CLIPTextTower.ignores))
-        let arch = try #require(lesson.arch["clip_text"])
-        let tower = try CLIPTextTower(.init(arch, file: lesson.golden.path), store.root)
-        try store.finish()
+        let tower = try lesson.tower()
         let tokens = try lesson.tokens(of: tower)
         let groups = [lora as any Adapter, tokens].map {
             ParameterGroup($0.parameters, weightDecay: $0.decays ? 0.01 : 0)
         }
-        try lesson.expectLosses(groups: groups) { step in
-            let text = try tower(
-                lesson.input("tokens", step), attentionMask: lesson.input("attention_mask", step))
-            return StageC.Conditions(
-                clipText: text.hidden, clipTextPooled: try text.pooled.unsqueezed(1),
-                clipImage: try lesson.input("clip_img", step))
-        }
+        try lesson.expectLosses(groups: groups) { try lesson.encoded($0, by: tower) }
         let expected = try #require(lesson.golden.tensors["after.deltas"]).floats
         let deltas = try #require(tokens.parameters.first).tensor.detached().values(as: Float.self)
         let largest = expected.map(abs).max() ?? 0
         for (ours, theirs) in zip(deltas, expected) { #expect(abs(ours - theirs) < 0.02 * largest) }
+    }
+
+    @Test func `LoRA of the text tower learns at its own rate`() throws {
+        let lesson = try Lesson("updates_lora_text")
+        let tower = try lesson.tower()
+        let model = AdaptedModel(
+            stageC: lesson.model.stageC,
+            text: TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: TinyWorld.shared().text)),
+            base: lesson.model.base)
+        let lora = try lesson.lora(on: [".attn"], text: ["q_proj", "k_proj", "v_proj"], of: model)
+        let rates = try ["text_lr", "lr"].map { try #require(lesson.golden.metadata[$0].flatMap(Double.init)) }
+        let ofText = lora.parameters.filter { LoRA.rateKey(of: $0.name) == "text_lr" }
+        let groups =
+            ParameterGroup.decaying(lora.parameters.filter { LoRA.rateKey(of: $0.name) != "text_lr" }, by: 0.01)
+            + ParameterGroup.decaying(ofText, by: 0.01, rateFactor: rates[0] / rates[1])
+        try lesson.expectLosses(groups: groups) { try lesson.encoded($0, by: tower) }
+        let after = lesson.golden.part("after")
+        #expect(ofText.count { after[$0.name] != nil } == after.count && !after.isEmpty)
+        for (name, tensor) in ofText where after[name] != nil {
+            #expect(try largestDifference(tensor.detached(), #require(after[name]).made()) < 1e-4, "\(name)")
+        }
     }
 
     @Test(arguments: ["updates_controlnet_simple", "updates_controlnet_effnet"])
@@ -100,6 +112,21 @@ private struct Lesson {
             clipImage: try input("clip_img", step))
     }
 
+    func tower() throws -> CLIPTextTower {
+        let store = ParameterStore(from: golden.parameters("tower", ignoring: CLIPTextTower.ignores))
+        let tower = try CLIPTextTower(.init(#require(arch["clip_text"]), file: golden.path), store.root)
+        try store.finish()
+        return tower
+    }
+
+    /// The conditions of the step's captions.
+    func encoded(_ step: Int, by tower: CLIPTextTower) throws -> StageC.Conditions {
+        let text = try tower(input("tokens", step), attentionMask: input("attention_mask", step))
+        return StageC.Conditions(
+            clipText: text.hidden, clipTextPooled: try text.pooled.unsqueezed(1), clipImage: try input("clip_img", step)
+        )
+    }
+
     /// Trains as the train loop does, and expects the peer's losses.
     func expectLosses(groups: [ParameterGroup], conditions: (Int) throws -> StageC.Conditions) throws {
         try Updates(golden).expectLosses(groups: groups) { step in
@@ -112,11 +139,12 @@ private struct Lesson {
     // MARK: What is trained
 
     /// Attached, with the golden's matrices.
-    func lora(on filters: [String]) throws -> LoRA {
+    func lora(on filters: [String], text: [String] = [], of other: AdaptedModel? = nil) throws -> LoRA {
         let rank = try #require(golden.metadata["rank"].flatMap(Int.init))
         let alpha = try #require(golden.metadata["alpha"].flatMap(Double.init))
-        let lora = try LoRA(
-            .init(moduleFilters: filters, rank: rank, alpha: alpha), on: model, generator: Generator(seed: 1))
+        var configuration = LoRAConfiguration(moduleFilters: filters, rank: rank, alpha: alpha)
+        configuration.textModuleFilters = text
+        let lora = try LoRA(configuration, on: other ?? model, generator: Generator(seed: 1))
         #expect(lora.parameters.map(\.name).sorted() == golden.part("adapter").keys.sorted())
         for (name, tensor) in lora.parameters {
             let value = try #require(golden.tensors["adapter.\(name)"]).made()

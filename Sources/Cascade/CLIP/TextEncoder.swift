@@ -24,8 +24,11 @@ public final class TextEncoder {
         }
     }
 
-    /// Whether captions are encoded as the tower's file has it: no adapter stands in for its token table.
-    public var isAsLoaded: Bool { tower.tokenEmbedding === tower.tokenTable }
+    /// Whether captions are encoded as the tower's file has it: no adapter stands in for its token table, and none is
+    /// attached to its projections.
+    public var isAsLoaded: Bool {
+        tower.tokenEmbedding === tower.tokenTable && tower.projections.allSatisfy { $0.projection.additions.isEmpty }
+    }
 
     /// Encodes captions, padded to 77 tokens each; what an adapter trains gets gradients.
     public func callAsFunction(_ captions: [String]) throws -> Encoded {

@@ -95,11 +95,12 @@ struct MemoryEstimate {
         return kept + largest
     }
 
-    /// Bytes that the text tower keeps where a token is trained: per layer and token 14 widths and the attention's
-    /// rows; else what one layer holds at once.
-    static func textActivations(_ text: CLIPTextConfiguration, batch: Int, isTrained: Bool) -> Int {
-        let layer = 4 * batch * 77 * (14 * text.width + 77 * text.heads)
-        return isTrained ? layer * text.layers : layer
+    /// Bytes that the text tower keeps where gradients pass through it: per layer and token 14 widths and the
+    /// attention's rows, or each layer's input where they are computed again; else what one layer holds at once.
+    static func textActivations(_ text: CLIPTextConfiguration, _ pass: Pass, isTrained: Bool) -> Int {
+        let layer = 4 * pass.batch * 77 * (14 * text.width + 77 * text.heads)
+        guard isTrained else { return layer }
+        return pass.isCheckpointing ? layer + 4 * pass.batch * 77 * text.width * text.layers : layer * text.layers
     }
 
     /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained.

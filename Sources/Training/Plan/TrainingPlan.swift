@@ -19,7 +19,7 @@ public enum RecipeKind: String, CaseIterable, Sendable {
         func has(_ keys: String...) -> Bool { keys.contains { setting[$0] != nil } }
         if has("controlnet_blocks", "controlnet_filter") {
             self = .controlnet
-        } else if has("module_filters", "rank", "train_tokens", "lora_checkpoint_path") {
+        } else if has("module_filters", "text_module_filters", "rank", "train_tokens", "lora_checkpoint_path") {
             self = .lora
         } else {
             self = .finetune
@@ -113,7 +113,7 @@ public struct TrainingPlan {
     }
 
     /// What is trained and what a pass keeps, once the groups are known.
-    private mutating func addMemory(_ models: PlannedModels, _ pass: MemoryEstimate.Pass, tokens: Bool = false) {
+    private mutating func addMemory(_ models: PlannedModels, _ pass: MemoryEstimate.Pass, trainsText: Bool = false) {
         memory.addTrained(groups.flatMap(\.shapes), run.optimizer, isAveraged: run.average != nil)
         let activations =
             switch models.network {
@@ -123,7 +123,7 @@ public struct TrainingPlan {
         memory.add("activations", activations)
         memory.add(
             "text activations",
-            MemoryEstimate.textActivations(models.textConfiguration, batch: pass.batch, isTrained: tokens))
+            MemoryEstimate.textActivations(models.textConfiguration, pass, isTrained: trainsText))
         // Latents that are kept are made picture by picture.
         let encoded = run.isCachingInMemory ? 1 : pass.batch
         memory.add(
@@ -179,14 +179,17 @@ public struct TrainingPlan {
         let parts = try start ?? plans.map { try $0.parts(model) }
         groups = parts.map { Group(name: $0.kind, shapes: $0.shapes) }
         unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
-        let selected = Set(parts.flatMap(\.modules))
-        points = stageC.injectionPoints.compactMap { point in
-            guard case .module(let path) = point else { return nil }
-            return Point(index: nil, name: path, isSelected: selected.contains(path))
+        let selected = Set(parts.flatMap(\.modules).map(InjectionPoint.module))
+        let ofText = model.text?.tower.injectionPoints ?? []
+        let adaptsText = ofText.contains(where: selected.contains)
+        let places = stageC.injectionPoints + (adaptsText ? ofText : [])
+        points = places.compactMap { place in
+            guard case .module(let path) = place else { return nil }
+            return Point(index: nil, name: path, isSelected: selected.contains(place))
         }
         var pass = pass(models)
-        pass.adapted = Array(selected)
-        addMemory(models, pass, tokens: parts.contains { $0.modules.isEmpty })
+        pass.adapted = parts.flatMap(\.modules)
+        addMemory(models, pass, trainsText: adaptsText || parts.contains { $0.modules.isEmpty })
     }
 
     /// The base of adapters.
