@@ -6,8 +6,8 @@ import Layers
 import Settings
 import Torch
 
-/// Low-rank adaptation (Hu et al. 2021) of the linear layers and attention projections of Stage C and of the text
-/// tower.
+/// Low-rank adaptation (Hu et al. 2021) of the linear layers, attention projections and convolutions of Stage C and of
+/// the text tower.
 public final class LoRA: Adapter {
     public static let kind = "lora"
 
@@ -37,17 +37,18 @@ public final class LoRA: Adapter {
     ) throws {
         let device = model.stageC.store.device
         let modules = try configuration.modules(of: model).map { path, projection in
-            let (downShape, upShape) = (
-                [configuration.rank, projection.inputs], [projection.outputs, configuration.rank]
-            )
+            let shapes = configuration.shapes(for: projection)
             let (down, up) =
                 switch configuration.start {
                 case .reference: (Initializer.zeros, Initializer.normal(deviation: 1))
                 case .kaiming: (Initializer.torchUniform, Initializer.zeros)
                 }
             let layer = try LoRALayer(
-                down: down.draw(downShape, from: generator).to(device: device),
-                up: up.draw(upShape, from: generator).to(device: device), alpha: configuration.alpha)
+                down: down.draw(shapes.down, from: generator).to(device: device),
+                up: up.draw(shapes.up, from: generator).to(device: device),
+                // A smaller rank is scaled as the others are.
+                alpha: configuration.alpha * Double(shapes.down[0]) / Double(configuration.rank),
+                kernelSide: projection.kernelSide)
             return Module(path: path, projection: projection, layer: layer)
         }
         self.init(modules, filters: (configuration.moduleFilters, configuration.textModuleFilters))
@@ -77,8 +78,9 @@ public final class LoRA: Adapter {
                 let modules = try known.modules(of: model)
                 return AdapterParts(
                     kind: kind,
-                    shapes: modules.flatMap {
-                        [[configuration.rank, $0.projection.inputs], [$0.projection.outputs, configuration.rank]]
+                    shapes: modules.flatMap { module in
+                        let shapes = configuration.shapes(for: module.projection)
+                        return [shapes.down, shapes.up]
                     }, modules: modules.map(\.path),
                     unknown: isUnknown ? "the modules of the text tower: it is not here" : nil)
             },
@@ -182,7 +184,8 @@ public final class LoRA: Adapter {
             // Copies: what is trained must not be a view of the file.
             let layer = try LoRALayer(
                 down: stored.down().to(dtype: .float32).cloned().to(device: device),
-                up: stored.up().to(dtype: .float32).cloned().to(device: device), alpha: stored.alpha)
+                up: stored.up().to(dtype: .float32).cloned().to(device: device), alpha: stored.alpha,
+                kernelSide: projection.kernelSide)
             return Module(path: stored.path, projection: projection, layer: layer)
         }
         func filters(_ key: String) throws -> [String] {

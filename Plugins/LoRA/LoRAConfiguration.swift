@@ -17,6 +17,7 @@ public struct LoRAConfiguration: Sendable {
     public var moduleFilters: [String]
     /// Of those of the text tower; none leave it alone.
     public var textModuleFilters: [String] = []
+    /// At most; depthwise kernels get no more than they have numbers.
     public var rank: Int
     /// The product is scaled by alpha / rank.
     public var alpha: Double
@@ -45,6 +46,12 @@ public struct LoRAConfiguration: Sendable {
         start = try fields.value("lora_init", default: .reference)
         dropout = try fields.value(
             "lora_dropout", default: 0, Requirement("at least 0 and below 1") { (0..<1).contains($0) })
+    }
+
+    /// The shapes of the two matrices for a module.
+    func shapes(for projection: Projection) -> (down: [Int], up: [Int]) {
+        let rank = projection.kernelSide == nil ? rank : min(rank, projection.inputs)
+        return ([rank, projection.inputs], [projection.outputs, rank])
     }
 
     /// The modules of a model that are selected, Stage C's before the text tower's.

@@ -7,28 +7,34 @@ struct LoRAModule {
     /// Of Stage C (`down_blocks.0.2.attention.attn.to_q`) or of the text tower
     /// (`text_model.encoder.layers.0.self_attn.q_proj`).
     let path: String
-    /// [rank, in], in any dtype.
+    /// [rank, in], in any dtype; of depthwise kernels `in` is the numbers of one kernel.
     let down: StoredTensor
     /// [out, rank], in any dtype.
     let up: StoredTensor
     let alpha: Double
 
     /// - Throws: a failure of the input where the two matrices or alpha cannot be; shapes of 1x1 convolutions are
-    ///   taken for the matrices they are.
+    ///   taken for the matrices they are, and so is a down of depthwise kernels, [rank, 1, k, k].
     init(path: String, down: StoredTensor, up: StoredTensor, alpha: Double?, at place: Failure.Place) throws {
-        func matrix(_ tensor: StoredTensor, _ name: String) throws -> StoredTensor {
+        let isDepthwise = ModulePath.isDepthwise(path)
+        func matrix(_ tensor: StoredTensor, _ name: String, isKernel: Bool) throws -> StoredTensor {
             let shape = tensor.shape
-            guard shape.count == 2 || (shape.count == 4 && shape[2...] == [1, 1]), tensor.dtype.isFloatingPoint else {
+            let sides = shape.dropFirst(2)
+            let isSquare = isKernel && shape.count == 4 && shape[1] == 1 && shape[2] == shape[3] && shape[2] < 1 << 15
+            guard sides.isEmpty || sides == [1, 1] || isSquare, shape.count > 1, tensor.dtype.isFloatingPoint else {
                 throw Failure.input(
                     "the \(name) matrix of `\(path)` cannot be used", at: place,
-                    expected: "a matrix of floating-point numbers, or one stored as a 1x1 convolution",
-                    got: "\(shape) of \(tensor.dtype)")
+                    expected: isKernel
+                        ? "kernels of floating-point numbers, [rank, 1, k, k]"
+                        : "a matrix of floating-point numbers, or one stored as a 1x1 convolution",
+                    got: "\(shape) of \(tensor.dtype)",
+                    advice: isKernel ? "PEFT's LoRA of a depthwise convolution is a dense convolution beside it" : nil)
             }
-            return tensor.reshaped(Array(shape.prefix(2)))
+            return tensor.reshaped([shape[0], sides.reduce(shape[1], *)])
         }
         self.path = path
-        self.down = try matrix(down, "down")
-        self.up = try matrix(up, "up")
+        self.down = try matrix(down, "down", isKernel: isDepthwise)
+        self.up = try matrix(up, "up", isKernel: false)
         guard self.down.shape[0] == self.up.shape[1], self.down.shape[0] > 0 else {
             throw Failure.input(
                 "the two matrices of `\(path)` do not fit each other", at: place,
@@ -39,11 +45,21 @@ struct LoRAModule {
         guard self.alpha.isFinite else {
             throw Failure.input("alpha of `\(path)` is no number", at: place, got: "\(self.alpha)")
         }
+        if isDepthwise, kernelSide == nil {
+            throw Failure.input(
+                "the down matrix of `\(path)` cannot be used", at: place, expected: "a shape [rank, k * k]",
+                got: "\(down.shape)")
+        }
     }
 
     var rank: Int { down.shape[0] }
     var inputs: Int { down.shape[1] }
     var outputs: Int { up.shape[0] }
+    /// The side of depthwise kernels; nil of any other module.
+    var kernelSide: Int? {
+        let side = Int(Double(inputs).squareRoot().rounded())
+        return ModulePath.isDepthwise(path) && side > 0 && side * side == inputs ? side : nil
+    }
     /// What the product is multiplied by.
     var scale: Double { alpha / Double(rank) }
     /// Whether the module lies in the text tower and not in Stage C.

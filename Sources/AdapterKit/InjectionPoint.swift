@@ -6,7 +6,7 @@ import Layers
 public enum InjectionPoint: Hashable, Sendable {
     /// A residual block by its index over the whole network, as `controlnet_blocks` counts.
     case residualBlock(Int)
-    /// A product with a weight matrix by its path, as `module_filters` and `text_module_filters` select.
+    /// A product with a weight matrix, or depthwise kernels, by their path, as `module_filters` and `text_module_filters` select.
     case module(String)
 }
 

@@ -34,12 +34,11 @@ public struct ModuleWeight: Equatable, Sendable {
     }
 
     /// The modules behind a tensor of the official checkpoint: three for attention's fused weight, one for another
-    /// matrix or 1x1 convolution, none for what no LoRA can be added to.
+    /// matrix, 1x1 convolution or depthwise kernels, none for what no LoRA can be added to.
     public static func behind(_ entry: TensorEntry) -> [ModuleWeight] {
         let shape = entry.shape
-        guard shape.count == 2 || (shape.count == 4 && shape[2...] == [1, 1]), shape[0] > 0, shape[1] > 0 else {
-            return []
-        }
+        let isConvolution = shape.count == 4 && (shape[2...] == [1, 1] || shape[1] == 1)
+        guard shape.count == 2 || isConvolution, !shape.contains(0) else { return [] }
         if entry.name.hasSuffix(attention + fused) {
             guard shape[0] % 3 == 0 else { return [] }
             let stem = entry.name.dropLast(fused.count)

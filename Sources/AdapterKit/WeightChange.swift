@@ -23,7 +23,7 @@ public struct LowRankChange {
     public let module: ModuleWeight
     /// [out, r], in any dtype.
     public let up: Tensor
-    /// [r, in], in any dtype.
+    /// [r, in], in any dtype; of depthwise kernels `in` is the numbers of one kernel.
     public let down: Tensor
     public let scale: Double
 

@@ -1,14 +1,19 @@
 import Torch
 
 /// A product with a weight matrix to which an adapter may add something: a linear layer, a 1x1 convolution, or one
-/// third of a fused attention projection.
+/// third of a fused attention projection. Depthwise kernels count as a matrix with one row for each channel.
 public final class Projection {
     /// The frozen weight, [out, in]; a view of the stored parameter.
     public let weight: Tensor
+    /// The side of depthwise kernels, whose square is `inputs`; nil of any other product.
+    public let kernelSide: Int?
     /// What adapters add to the output, each beside the others; empty where nothing is attached.
     public private(set) var additions: [any ProjectionAddition] = []
 
-    public init(weight: Tensor) { self.weight = weight }
+    public init(weight: Tensor, kernelSide: Int? = nil) {
+        self.weight = weight
+        self.kernelSide = kernelSide
+    }
 
     public var inputs: Int { weight.size(1) }
     public var outputs: Int { weight.size(0) }
@@ -33,8 +38,8 @@ public final class Projection {
 /// What an adapter computes beside a frozen product.
 public protocol ProjectionAddition: AnyObject {
     /// - Parameters:
-    ///   - input: [..., in] as the frozen layer gets it.
+    ///   - input: [..., in] as the frozen layer gets it, of depthwise kernels [B, C, H, W].
     ///   - part: 0, or 1 for the second input of a layer that takes two in one pass.
-    /// - Returns: [..., out] to be added to the layer's output, in the input's dtype.
+    /// - Returns: [..., out], or [B, C, H, W], to be added to the layer's output, in the input's dtype.
     func callAsFunction(_ input: Tensor, part: Int) throws -> Tensor
 }

@@ -95,9 +95,10 @@ import Weights
         try check("sample", bar: 1e-3)
     }
 
-    @Test func `the gradients of a LoRA are autograd's`() throws {
-        try check("gradients_lora", bar: 1e-3, options: ["--gradients"], only: { $0 != "out" })
-        try check("gradients_lora", bar: 2e-4, only: { $0 == "out" }, inputs: { $0 != "target" })
+    @Test(arguments: ["gradients_lora", "gradients_lora_convolutions"])
+    func `the gradients of a LoRA are autograd's`(_ name: String) throws {
+        try check(name, bar: 1e-3, options: ["--gradients"], only: { $0 != "out" })
+        try check(name, bar: 2e-4, only: { $0 == "out" }, inputs: { $0 != "target" })
     }
 
     @Test func `the gradients of a ControlNet are autograd's`() throws {

@@ -59,8 +59,9 @@ def names(arch: dict) -> dict:
     for form, prefix in (("kohya", "lora_unet_"), ("comfyui", "lora_prior_unet_")):
         found[form] = digest(sorted(adapter_formats.key_map(network, prefix)))
     theirs = {id(module): path for path, module in network.named_modules()}
-    modules = adapter_formats.modules(network)
-    found["diffusers"] = digest(sorted(f"prior.{theirs[id(module)]}" for module in modules.values()))
+    # peft's LoRA of a depthwise convolution is another thing.
+    matrices = [m for path, m in adapter_formats.modules(network).items() if not path.endswith("depthwise")]
+    found["diffusers"] = digest(sorted(f"prior.{theirs[id(module)]}" for module in matrices))
     for filters in ([".attn"], [".attn", "channelwise"], [""]):
         lines = [
             line

@@ -54,6 +54,28 @@ def write_lora() -> None:
     golden.write("gradients_lora_dropout", "stage-c", tiny.STAGE_C, peers, {"out": outputs}, rate="0.25", seed="701")
 
 
+def write_lora_convolutions() -> None:
+    """Rank 3 at alpha 6 on every convolution, the depthwise kernels too; the native file keeps matrices."""
+    generator = torch.Generator().manual_seed(740)
+    arch = tiny.STAGE_C | {
+        "c_hidden": [8, 8], "nhead": [2, 2], "blocks": [[1, 1], [1, 1]], "c_cond": 8, "switch_level": [True],
+    }  # fmt: skip
+    network = tiny.make_stage_c(generator, arch)
+    weights = stage_c.reference_state(network.state_dict())
+    layers = lora.attach(network, 3, 6.0, lora.CONVOLUTIONS) | lora.attach_depthwise(network, 3, 6.0)
+    lora.draw(layers, generator)
+    inputs = {"x": normal(generator, 2, 4, 6, 5), "r": torch.rand(2, generator=generator)}
+    inputs |= tiny.conditions(generator, 2)
+    out = stage_c.forward(network, inputs)
+    inputs["target"] = normal(generator, *out.shape)
+    loss = (out - inputs["target"]).square().mean()
+    matrices = {key: layer.flatten(1) for key, layer in layers.items()}
+    found = {key: gradient.flatten(1) for key, gradient in gradients(layers, loss).items()}
+    parts = {"in": inputs, "out": {"out": out, "loss": loss} | keyed(found), "weights": weights, "adapter": matrices}
+    peers = ["peft", "diffusers"]
+    golden.write("gradients_lora_convolutions", "stage-c", arch, peers, parts, rank="3", alpha="6")
+
+
 def write_tokens() -> None:
     """Deltas on two rows; loss: mean squared error of `hidden` plus that of `pooled`, under both pooling rules."""
     for name, end in (("end_token", 37), ("largest_token", 2)):
@@ -117,6 +139,7 @@ def controlnet_answers(network: controlnet.ControlNet, image: torch.Tensor, gene
 
 if __name__ == "__main__":
     write_lora()
+    write_lora_convolutions()
     write_tokens()
     write_controlnet_simple()
     write_controlnet_effnet()

@@ -25,11 +25,10 @@ def reference_path(path: str) -> str:
 
 
 def modules(network: StableCascadeUNet) -> dict[str, nn.Module]:
-    """Every product with a weight matrix by its reference path: linear layers and 1x1 convolutions."""
+    """Every module that a LoRA can change by its reference path: linear layers, 1x1 and depthwise convolutions."""
     found = {}
     for path, module in network.named_modules():
-        is_matrix = isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
-        if is_matrix and not path.endswith("depthwise"):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
             found[reference_path(path)] = module
     return found
 
@@ -41,10 +40,11 @@ def key_map(network: StableCascadeUNet, prefix: str) -> dict[str, str]:
 
 
 def add(network: StableCascadeUNet, path: str, delta: torch.Tensor) -> None:
-    """Adds `delta` [out, in] to a module's weight."""
+    """Adds `delta` [out, in] to a module's weight; one number of a kernel is added to all of it."""
     weight = modules(network)[path].weight
     with torch.no_grad():
-        weight += delta.reshape(weight.shape)
+        is_whole = delta.shape[1] == weight.shape[1] != weight[0].numel()
+        weight += delta[:, :, None, None] if is_whole else delta.reshape(weight.shape)
 
 
 def load_keyed(network: StableCascadeUNet, tensors: dict[str, torch.Tensor], prefix: str) -> set[str]:
@@ -62,7 +62,7 @@ def load_keyed(network: StableCascadeUNet, tensors: dict[str, torch.Tensor], pre
 
 
 def units(network: StableCascadeUNet, filters: list[str]) -> list[tuple[str, list[str], tuple[int, int]]]:
-    """The reference's numbering: name that filters see, the modules behind it (none: depthwise), (out, in)."""
+    """The reference's numbering: name that filters see, the modules behind it, (out, in) without the kernel."""
     listed = []
     for section in SECTIONS:
         for path, module in getattr(network, section).named_modules(prefix=section):
@@ -72,7 +72,7 @@ def units(network: StableCascadeUNet, filters: list[str]) -> list[tuple[str, lis
                 listed.append((name, [f"{name}.to_{part}" for part in "qkv"], (3 * width, width)))
             elif isinstance(module, (nn.Linear, nn.Conv2d)) and ".attention." not in path:
                 shape = (module.weight.shape[0], module.weight.shape[1])
-                listed.append((path, [] if path.endswith("depthwise") else [path], shape))
+                listed.append((path, [path], shape))
     return [unit for unit in listed if any(text in unit[0] for text in filters)]
 
 
@@ -86,7 +86,7 @@ def load_positional(network: StableCascadeUNet, tensors: dict[str, torch.Tensor]
         down, up = tensors[f"weights.{number}.lora_down"], tensors[f"weights.{number}.lora_up"]
         assert down.shape == (rank, inputs) and up.shape == (outputs, rank), f"{name}: {down.shape}, {up.shape}"
         delta = up @ down / rank
-        for path, part in zip(paths, delta.chunk(max(1, len(paths)))):
+        for path, part in zip(paths, delta.chunk(len(paths))):
             add(network, path, part)
         left -= {f"weights.{number}.lora_down", f"weights.{number}.lora_up"}
     return left

@@ -98,8 +98,10 @@ def stage_c_case(draw: Draw) -> Case:
         case.rank, case.alpha = draw.whole(1, 4), draw.one(1.0, 4.0, 8.0)
         attached = lora.CHANNELWISE if not any("A" in level for level in arch["level_config"]) else lora.ATTENTION
         layers = lora.attach(network, case.rank, case.alpha, draw.one(attached, lora.CHANNELWISE))
+        if draw.one(True, False) and case.rank <= arch["kernel_size"] ** 2:
+            layers |= lora.attach_depthwise(network, case.rank, case.alpha)
         lora.draw(layers, draw.generator)
-        case.adapter = {key: layer.detach().clone() for key, layer in layers.items()}
+        case.adapter = {key: layer.detach().flatten(1).clone() for key, layer in layers.items()}
     if kind in ("output", "adapter output"):
         with torch.no_grad():
             case.outputs = {"out": stage_c.forward(network, inputs)}
@@ -109,7 +111,10 @@ def stage_c_case(draw: Draw) -> Case:
     inputs["target"] = draw.normal(*out.shape)
     loss = (out - inputs["target"]).square().mean()
     found = gradients(layers if kind == "adapter" else dict(network.named_parameters()), loss)
-    found = found if kind == "adapter" else stage_c.reference_state(found)
+    if kind == "adapter":
+        found = {key: gradient.flatten(1) for key, gradient in found.items()}
+    else:
+        found = stage_c.reference_state(found)
     case.outputs = {"loss": loss.detach()} | {f"grad.{key}": gradient for key, gradient in found.items()}
     return case
 

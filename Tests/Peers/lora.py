@@ -4,10 +4,12 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn.utils import parametrize
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 CHANNELWISE = ["channelwise.0", "channelwise.4"]
 TEXT = ["q_proj", "k_proj", "v_proj"]
+CONVOLUTIONS = ["embedding.1", "down_downscalers.1.1.blocks.0", "up_upscalers.0.1.blocks.1", "clf.1"]
 
 
 def attach(network: nn.Module, rank: int, alpha: float, modules: list[str]) -> dict[str, nn.Parameter]:
@@ -21,6 +23,31 @@ def attach(network: nn.Module, rank: int, alpha: float, modules: list[str]) -> d
         layer.data = layer.data.float()
         layer.requires_grad_(True)
     return {native_key(path): layer for path, layer in layers.items()}
+
+
+class WithDelta(nn.Module):
+    """A weight with what peft's LoRA of another layer of its shape adds to that."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + self.layer.get_delta_weight("default")
+
+
+def attach_depthwise(network: nn.Module, rank: int, alpha: float) -> dict[str, nn.Parameter]:
+    """Adds what peft's LoRA adds to a convolution from one channel to every depthwise kernel, [C, 1, k, k].
+
+    peft's own LoRA of a grouped convolution is a dense one beside it, which no kernel can take in."""
+    layers = {}
+    for path, module in [found for found in network.named_modules() if found[0].endswith(".depthwise")]:
+        alike = nn.Sequential(nn.Conv2d(1, module.out_channels, module.kernel_size, bias=False))
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=["0"]), alike)
+        parametrize.register_parametrization(module, "weight", WithDelta(alike[0]))
+        layers[f"{path}.lora_down.weight"] = alike[0].lora_A["default"].weight  # [r, 1, k, k]
+        layers[f"{path}.lora_up.weight"] = alike[0].lora_B["default"].weight  # [C, r, 1, 1]
+    return layers
 
 
 def native_key(path: str) -> str:
@@ -39,7 +66,7 @@ def draw(layers: dict[str, nn.Parameter], generator: torch.Generator, zero_up: b
     """Down at 1 / sqrt(in); up at a like scale, so that gradients reach both, or zero as training starts."""
     with torch.no_grad():
         for key, layer in layers.items():
-            values = torch.randn(layer.shape, generator=generator) / layer.shape[1] ** 0.5
+            values = torch.randn(layer.shape, generator=generator) / layer[0].numel() ** 0.5
             layer.copy_(torch.zeros_like(layer) if zero_up and "lora_up" in key else 0.5 * values)
 
 

@@ -36,13 +36,13 @@ def mask(tokens: torch.Tensor) -> torch.Tensor:
     return (tokens != CLIP_TEXT["pad_token_id"]).long()
 
 
-def make_stage_c(generator: torch.Generator) -> torch.nn.Module:
+def make_stage_c(generator: torch.Generator, arch: dict = STAGE_C) -> torch.nn.Module:
     """A frozen base with random weights, its last layer too.
 
     The time embedding's fastest sine turns by 10000 rad from clean to noise: the last bit of a noise condition in
     float32 already shows in the loss, and a correct float32 noise condition is off by several. A trained base hardly
     listens to these; here the mappers' columns are made the quieter the faster their sine."""
-    return quietened(redraw(stage_c.make(STAGE_C), generator).requires_grad_(False))
+    return quietened(redraw(stage_c.make(arch), generator).requires_grad_(False))
 
 
 def make_stage_b(generator: torch.Generator) -> torch.nn.Module:

@@ -14,6 +14,9 @@ import Weights
 enum AdapterCase: String, CaseIterable {
     case loraFromReference = "{module_filters: [.attn, channelwise], rank: 2, lora_alpha: 3, lora_init: reference}"
     case loraFromKaiming = "{module_filters: [.attn, channelwise], rank: 2, lora_alpha: 3, lora_init: kaiming}"
+    case loraOfConvolutions = """
+        {module_filters: [depthwise, embedding, scalers, clf], rank: 12, lora_alpha: 3, lora_init: kaiming}
+        """
     case loraOfText = """
         {module_filters: [.attn], text_module_filters: [self_attn, mlp.fc, text_projection], rank: 2, lora_alpha: 3,
          lora_init: kaiming, lora_dropout: 0.3}
@@ -22,7 +25,7 @@ enum AdapterCase: String, CaseIterable {
 
     private var type: any Adapter.Type {
         switch self {
-        case .loraFromReference, .loraFromKaiming, .loraOfText: LoRA.self
+        case .loraFromReference, .loraFromKaiming, .loraOfConvolutions, .loraOfText: LoRA.self
         case .tokens: LearnedTokens.self
         }
     }

@@ -1,4 +1,5 @@
 import AdapterKit
+import Failures
 import JSON
 import Torch
 
@@ -12,7 +13,7 @@ struct KeyedWriting {
         for module in modules {
             let name = (module.isOfText ? text : stageC) + ModulePath.underscored(module.path)
             export.main.tensors += [
-                ("\(name).lora_down.weight", try module.asStored(module.down)),
+                ("\(name).lora_down.weight", try module.asStored(module.down, isKernel: true)),
                 ("\(name).lora_up.weight", try module.asStored(module.up)),
                 ("\(name).alpha", try .full([], module.alpha)),
             ]
@@ -32,7 +33,14 @@ struct KeyedWriting {
 /// The scale goes into `lora_B`, and alpha is the rank: then it is right in every program, those that look for the
 /// configuration in the file's texts and those that don't.
 enum PEFTWriting {
-    static func write(_ modules: [LoRAModule], to export: inout AdapterExport) throws {
+    /// - Throws: a failure of the input for a LoRA of depthwise kernels: PEFT's is a dense convolution beside them, with
+    ///   rows by the square of the channels.
+    static func write(_ modules: [LoRAModule], of file: AdapterFile, to export: inout AdapterExport) throws {
+        if let kernels = modules.first(where: { $0.kernelSide != nil }) {
+            throw Failure.input(
+                "diffusers has no place for a LoRA of depthwise kernels", at: .init(file.path),
+                got: "`\(kernels.path)`", advice: "kohya and comfyui have one")
+        }
         for module in modules {
             let name = (module.isOfText ? "text_encoder." : "prior.") + ModulePath.diffusers(module.path)
             export.main.tensors += [
@@ -60,7 +68,14 @@ enum PEFTWriting {
 
 extension LoRAModule {
     /// One of the two matrices in the shape in which the programs keep it.
-    fileprivate func asStored(_ matrix: StoredTensor) throws -> Tensor {
-        try matrix.reshaped(matrix.shape + (ModulePath.isConvolution(path) ? [1, 1] : []))().contiguous()
+    /// - Parameter isKernel: whether a depthwise module keeps its kernels in it.
+    fileprivate func asStored(_ matrix: StoredTensor, isKernel: Bool = false) throws -> Tensor {
+        let shape =
+            switch kernelSide {
+            case let side? where isKernel: [matrix.shape[0], 1, side, side]
+            case nil where !ModulePath.isConvolution(path): matrix.shape
+            default: matrix.shape + [1, 1]
+            }
+        return try matrix.reshaped(shape)().contiguous()
     }
 }

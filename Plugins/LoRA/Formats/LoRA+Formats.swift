@@ -42,6 +42,7 @@ extension LoRA {
         return [
             ("modules", .integer(Int64(modules.count))),
             ("text_modules", .integer(Int64(modules.count(where: \.isOfText)))),
+            ("depthwise_modules", .integer(Int64(modules.count { $0.kernelSide != nil }))),
             ("ranks", .array(Set(modules.map(\.rank)).sorted().map { .integer(Int64($0)) })),
             ("alphas", .array(Set(modules.map(\.alpha)).sorted().map(JSON.number))),
         ]
@@ -54,7 +55,7 @@ extension LoRA {
         case .stability: try PositionalFormat.write(modules, of: file, to: &export)
         case .kohya: try KeyedWriting(stageC: "lora_unet_", text: "lora_te_").write(modules, to: &export)
         case .comfyui: try KeyedWriting(stageC: "lora_prior_unet_", text: "lora_prior_te_").write(modules, to: &export)
-        case .diffusers: try PEFTWriting.write(modules, to: &export)
+        case .diffusers: try PEFTWriting.write(modules, of: file, to: &export)
         }
     }
 }

@@ -9,6 +9,9 @@ enum ModulePath {
             .contains(where: path.hasPrefix)
     }
 
+    /// Whether a module's weight is the kernels of a depthwise convolution.
+    static func isDepthwise(_ path: String) -> Bool { path.hasSuffix(".depthwise") && !isOfText(path) }
+
     /// Our path for one with diffusers' names of the attention's projections.
     static func canonical(_ path: String) -> String {
         for (theirs, ours) in [("attention.to_out.0", "attention.attn.out_proj")]

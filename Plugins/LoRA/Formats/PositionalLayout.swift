@@ -10,8 +10,9 @@ struct PositionalLayout {
     struct Unit {
         /// The name that filters see.
         let name: String
-        /// Our modules: one, or the thirds of a fused projection; none for a depthwise kernel.
+        /// Our modules: one, or the thirds of a fused projection.
         let modules: [StageCModule]
+        /// 1 for depthwise kernels: one number is added to a whole kernel.
         let inputs: Int
         let outputs: Int
     }
@@ -37,12 +38,10 @@ struct PositionalLayout {
                 thirds.append(module)
                 continue
             }
-            if let width = Self.depthwiseWidth(before: module, configuration) {
-                let name = module.path.dropLast("channelwise.0".count) + "depthwise"
-                units.append(Unit(name: String(name), modules: [], inputs: 1, outputs: width))
-            }
             units.append(
-                Unit(name: module.path, modules: [module], inputs: module.inputs, outputs: module.outputs))
+                Unit(
+                    name: module.path, modules: [module], inputs: module.kernelSide == nil ? module.inputs : 1,
+                    outputs: module.outputs))
             if module.path.hasSuffix(".attn.out_proj") {
                 units.append(
                     Unit(
@@ -52,17 +51,5 @@ struct PositionalLayout {
             }
         }
         self.units = units.filter { unit in filters.contains { unit.name.contains($0) } }
-    }
-
-    /// The width of the depthwise kernel that stands before a residual block's first channelwise layer.
-    private static func depthwiseWidth(before module: StageCModule, _ configuration: StageCConfiguration) -> Int? {
-        let parts = module.path.split(separator: ".")
-        guard parts.count == 5, parts[3] == "channelwise", parts[4] == "0", let step = Int(parts[1]),
-            let position = Int(parts[2])
-        else { return nil }
-        let level = parts[0] == "down_blocks" ? step : configuration.levels - 1 - step
-        guard configuration.levelConfiguration.indices.contains(level) else { return nil }
-        let letters = Array(configuration.levelConfiguration[level])
-        return letters[position % letters.count] == "C" ? configuration.hidden[level] : nil
     }
 }

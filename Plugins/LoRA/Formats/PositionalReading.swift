@@ -42,16 +42,10 @@ enum PositionalFormat {
         }
         var modules: [LoRAModule] = []
         for (unit, pair) in zip(layout.units, pairs) {
-            guard !unit.modules.isEmpty else {
-                guard try pair.down().norm().item() == 0 || pair.up().norm().item() == 0 else {
-                    throw Failure.input(
-                        "the LoRA changes the depthwise kernel `\(unit.name)` as a whole", at: place,
-                        expected: "modules that multiply by a matrix")
-                }
-                continue
-            }
             let name = unit.modules.count == 3 ? "\(unit.name).in_proj" : unit.name
-            modules += try LoRAModule(path: name, down: pair.down, up: pair.up, alpha: 1, at: place).thirds(at: place)
+            let kernel = unit.modules.first { $0.kernelSide != nil }
+            let down = kernel.map { pair.down.repeated($0.inputs) } ?? pair.down
+            modules += try LoRAModule(path: name, down: down, up: pair.up, alpha: 1, at: place).thirds(at: place)
         }
         let used = pairs.indices.flatMap { [downKey($0), upKey($0)] }
         return (modules, Set(used), filters)

@@ -20,7 +20,7 @@ extension PositionalFormat {
         let (configuration, name) = try architecture(modules, of: file, export)
         let (layout, filters) = try layout(configuration, modules, of: file, export)
         let byPath = Dictionary(modules.map { ($0.path, $0) }) { first, _ in first }
-        let pairs = try layout.units.map { unit in try Pair(unit, byPath) }
+        let pairs = try layout.units.map { unit in try Pair(unit, byPath, at: place) }
         let rank = pairs.map(\.rank).max() ?? 1
         for (index, pair) in pairs.enumerated() {
             let (down, up) = try pair.padded(to: rank)
@@ -104,7 +104,7 @@ private struct Pair {
     private let unit: PositionalLayout.Unit
     private(set) var rank = 0
 
-    init(_ unit: PositionalLayout.Unit, _ modules: [String: LoRAModule]) throws {
+    init(_ unit: PositionalLayout.Unit, _ modules: [String: LoRAModule], at place: Failure.Place) throws {
         self.unit = unit
         let present = unit.modules.map { modules[$0.path] }
         guard let first = present.lazy.compactMap(\.self).first else { return }
@@ -125,6 +125,23 @@ private struct Pair {
         }
         up = try .concatenated(rows, dimension: 0)
         down = shares ? downs.lazy.compactMap(\.self).first : try .concatenated(downs.compactMap(\.self), dimension: 0)
+        if unit.modules.contains(where: { $0.kernelSide != nil }), let down, let up {
+            self.down = try Self.oneColumn(of: down, up, unit, at: place)
+        }
+    }
+
+    /// The column that all columns of a depthwise module's down matrix are, [rank, 1].
+    /// - Throws: a failure of the input where they differ, and so does what is added to the numbers of a kernel.
+    private static func oneColumn(
+        of down: Tensor, _ up: Tensor, _ unit: PositionalLayout.Unit, at place: Failure.Place
+    ) throws -> Tensor {
+        let first = try down.sliced(1, 0..<1)
+        guard try (down - first).norm().item() == 0 || up.norm().item() == 0 else {
+            throw Failure.input(
+                "stability adds one number to a whole depthwise kernel, and this LoRA adds different ones", at: place,
+                got: "`\(unit.name)`", advice: "kohya and comfyui have a place for each")
+        }
+        return first
     }
 
     private static func areSame(_ tensors: [Tensor]) throws -> Bool {

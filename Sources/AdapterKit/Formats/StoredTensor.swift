@@ -34,6 +34,14 @@ public struct StoredTensor {
         .init(shape: [range.count] + shape.dropFirst(), dtype: dtype) { try make().sliced(0, range).contiguous() }
     }
 
+    /// One column so many times, [n, count].
+    /// - Precondition: [n, 1].
+    public func repeated(_ count: Int) -> StoredTensor {
+        precondition(shape.count == 2 && shape[1] == 1)
+        let wide = [shape[0], count]
+        return .init(shape: wide, dtype: dtype) { try make().expanded(wide).contiguous() }
+    }
+
     /// The same multiplied by a number, in float32; the very same where the number is 1.
     public func scaled(by factor: Double) -> StoredTensor {
         factor == 1 ? self : .init(shape: shape, dtype: .float32) { try make().to(dtype: .float32) * factor }

@@ -19,17 +19,14 @@ protocol Block {
 /// C: looks sideways with a depthwise convolution, then mixes channels.
 final class ResidualBlock: Block {
     /// Depthwise kernel, [C, 1, k, k].
-    private let depthwise: Convolution
+    private let depthwise: DepthwiseConvolution
     private let channelwise: ChannelMixer
     private let width: Int
 
     init(_ shape: BlockShape, skipWidth: Int, _ scope: Scope) throws {
         width = shape.width
-        var kernel = Convolution.Configuration(width, width, kernel: shape.kernelSize)
-        kernel.padding = shape.kernelSize / 2
-        kernel.groups = width
-        kernel.initial = .xavierUniform()
-        depthwise = try Convolution(kernel, scope("depthwise"))
+        depthwise = try DepthwiseConvolution(
+            width: width, kernel: shape.kernelSize, initial: .xavierUniform(), scope("depthwise"))
         channelwise = try ChannelMixer(
             inputs: width + skipWidth, width: width, depth: shape.depth, scope("channelwise"))
     }

@@ -1,11 +1,13 @@
 import Layers
 
-/// A product with a weight matrix of Stage C, known without any weights.
+/// A product with a weight matrix of Stage C, or its depthwise kernels as one, known without any weights.
 public struct StageCModule: Sendable, Equatable {
     /// As in our files: `down_blocks.0.2.attention.attn.to_q`.
     public let path: String
     public let inputs: Int
     public let outputs: Int
+    /// The side of depthwise kernels, whose square is `inputs`; nil of any other product.
+    public let kernelSide: Int?
 }
 
 extension StageCConfiguration {
@@ -14,7 +16,9 @@ extension StageCConfiguration {
     public func modules() throws -> [StageCModule] {
         let stageC = try StageC(self, ParameterStore(from: Placeholders()))
         return stageC.store.projections.map {
-            StageCModule(path: $0.path, inputs: $0.projection.inputs, outputs: $0.projection.outputs)
+            StageCModule(
+                path: $0.path, inputs: $0.projection.inputs, outputs: $0.projection.outputs,
+                kernelSide: $0.projection.kernelSide)
         }
     }
 

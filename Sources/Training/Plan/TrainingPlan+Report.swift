@@ -66,7 +66,7 @@ extension TrainingPlan {
         if groups.count > 1 { lines += groups.map { "  \($0.name): \($0.parameters)" } }
         if !points.isEmpty {
             let selected = points.filter(\.isSelected)
-            // Stage C of 3.6 billion parameters has 647 modules: then what is chosen is enough for a person.
+            // Stage C of 3.6 billion parameters has 711 modules: then what is chosen is enough for a person.
             let shown = points.count <= 64 ? points : selected
             let note = points.count <= 64 ? "" : " (--json lists them all)"
             lines.append("\(selected.count) of \(points.count) injection points\(note):")
