@@ -119,7 +119,7 @@ let package = Package(
             [
                 "Generation", "AdapterKit", "Optimization", "Diffusion", "Cascade", "Layers", "Weights", "Loading",
                 "Shards", "Images",
-                "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures",
+                "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures", "CMemory",
             ]),
 
         // Plug-ins
@@ -184,7 +184,9 @@ let package = Package(
         tests("Settings", ["Settings", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Shards", ["Shards", "Web", "Expressions", "CArchive", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Loading", ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "TestSupport"]),
+        tests(
+            "Loading",
+            ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),

@@ -1,3 +1,4 @@
+import CMemory
 import Diffusion
 import Failures
 import Foundation
@@ -67,6 +68,8 @@ struct TrainLoop {
         // A run that ended so may be tried again.
         progress.bad.inARow = min(progress.bad.inARow, run.maxBadSteps - 1)
         var isLost: Bool { progress.bad.inARow >= run.maxBadSteps }
+        // Loading, measuring, previewing and saving take more than an update does, and the allocator would keep it all.
+        cascade_memory_release()
 
         while progress.updates < last && !isLost && !Interruption.isRequested {
             let began = Self.now()
@@ -128,6 +131,7 @@ struct TrainLoop {
                 }
                 try log.report("Under way", outcome(folder, output, progress, loader))
             }
+            if isDue || isMeasured { cascade_memory_release() }
         }
         if attempted != progress.updates && !isLost {
             try log.sync()

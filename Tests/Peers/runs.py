@@ -10,7 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = """
 checkpoint_path: {run}/checkpoints
 output_path: {run}/output
-model_version: tiny
 lr: 1.0e-3
 batch_size: 2
 image_size: 64
@@ -25,35 +24,51 @@ validation_path: data.tar
 validation_triples: 2
 preview_steps: 2
 effnet_checkpoint_path: models/effnet_encoder.safetensors
-previewer_checkpoint_path: models/previewer.safetensors
 clip_text_model_name: models/clip-text
+"""
+
+STAGE_C = """
+model_version: tiny
+previewer_checkpoint_path: models/previewer.safetensors
 """
 
 # By recipe: learned tokens beside LoRA, a filter that draws for each picture, adaptive loss weights
 # and a running mean.
 OWN = {
-    "lora": """
+    "lora": f"""{STAGE_C}
 module_filters: ['.attn']
 rank: 2
 train_tokens: [['[thing]', '^dog</w>']]
 generator_checkpoint_path: base/checkpoints/base/generator.safetensors
 """,
-    "controlnet": """
+    "controlnet": f"""{STAGE_C}
 controlnet_blocks: [0, 3]
 controlnet_filter: QRFilter
 controlnet_bottleneck_mode: simple
 generator_checkpoint_path: base/checkpoints/base/generator.safetensors
 """,
-    "finetune": """
+    "finetune": f"""{STAGE_C}
 adaptive_loss_weight: true
 ema_start_iters: 6
 ema_iters: 2
 grad_accum_steps: 2
 """,
+    "stage_b": """
+model_version: stage_b.yaml
+stage_a_checkpoint_path: models/stage_a.safetensors
+adaptive_loss_weight: true
+""",
 }
 
-# What the files of a recipe are called.
-FILES = {"lora": "lora", "controlnet": "controlnet", "finetune": "generator"}
+# Stage B's architecture: two levels, and the widths of the drawn networks.
+STAGE_B = """
+{stage: b, c_r: 16, c_cond: 16, c_hidden: [8, 16], nhead: [-1, 2], blocks: [[1, 2], [2, 1]],
+ block_repeat: [[1, 1], [2, 1]], level_config: [CT, CTA], c_clip: 128, c_clip_seq: 1}
+"""
+
+# What starts a recipe, and what its files are called.
+COMMANDS = {"lora": "lora", "controlnet": "controlnet", "finetune": "finetune", "stage_b": "finetune"}
+FILES = {"lora": "lora", "controlnet": "controlnet", "finetune": "generator", "stage_b": "generator"}
 
 
 class Runs:
@@ -66,6 +81,8 @@ class Runs:
         tokenizer = ROOT / "models/clip-tokenizer"
         self.call("dataset", "pack", "pictures", "data.tar")
         self.call("models", "draw", "tiny", "-o", "models", "--data", "data.tar", "--tokenizer", str(tokenizer))
+        self._stage_a()
+        (self.folder / "stage_b.yaml").write_text(STAGE_B)
         self.call(*self.words("finetune", "base", updates=2, experiment="base"))
 
     def _pictures(self) -> None:
@@ -79,6 +96,17 @@ class Runs:
             Image.fromarray(pixels).resize((64, 64)).save(self.folder / f"pictures/{number}.png")
             (self.folder / f"pictures/{number}.txt").write_text(f"a dog, number {number}")
 
+    def _stage_a(self) -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        import stage_a
+
+        network = stage_a.make({"c_hidden": 16, "bottleneck_blocks": 1, "codebook_size": 16})
+        tensors = stage_a.reference_state(stage_a.draw(network, torch.Generator().manual_seed(1)))
+        path = self.folder / "models/stage_a.safetensors"
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, path)
+
     def call(self, *words: str) -> None:
         done = subprocess.run([self.command, *words, "--quiet"], cwd=self.folder, capture_output=True, text=True)
         if done.returncode != 0:
@@ -86,11 +114,11 @@ class Runs:
 
     def words(self, recipe: str, run: str, updates: int, experiment: str = "run", more: str = "") -> list[str]:
         """Writes the configuration of a run, whose files go to a folder of its own, and gives the words to start it."""
-        own = "" if experiment == "base" else OWN[recipe]
+        own = STAGE_C if experiment == "base" else OWN[recipe]
         text = f"experiment_id: {experiment}\n" + BASE.format(run=run, updates=updates) + own + more
         path = self.folder / f"{run.replace('/', '-')}.yaml"
         path.write_text(text)
-        return [recipe, path.name, "--threads", "1"]
+        return [COMMANDS[recipe], path.name, "--threads", "1"]
 
     def start(self, words: list[str]) -> subprocess.Popen:
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

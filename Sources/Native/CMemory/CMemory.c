@@ -12,3 +12,9 @@ void cascade_memory_keep(size_t bytes) {
     (void)bytes;
 #endif
 }
+
+void cascade_memory_release(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
