@@ -9,6 +9,8 @@ struct AdapterRates {
     private let run: RunConfiguration
     /// By kind.
     private var rates: [String: Double] = [:]
+    /// The keys that are given, each with its rate's share of `lr`, as logs tell them.
+    private(set) var named: [(key: String, factor: Double)] = []
 
     init(_ fields: inout Fields, _ run: RunConfiguration, _ plugIns: PlugIns) throws {
         self.run = run
@@ -21,6 +23,7 @@ struct AdapterRates {
                     expected: "no `\(key)` beside `lr`", got: "\(rate)")
             }
             rates[adapter.kind] = rate
+            named.append((key, rate / run.schedule.full))
         }
     }
 

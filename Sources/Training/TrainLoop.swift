@@ -18,6 +18,8 @@ struct TrainLoop {
         /// The name of the files: `controlnet`, `lora` or `generator`.
         var name: String
         var groups: [ParameterGroup]
+        /// Rates of their own, by the key that names each, as shares of the rate; they are logged beside it.
+        var rates: [(key: String, factor: Double)] = []
         /// The loss of a micro batch, with the graph to differentiate.
         var loss: (PictureBatch, Generator) throws -> TrainingLoss
         /// Writes what is trained.
@@ -51,9 +53,13 @@ struct TrainLoop {
         let average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
         var progress = try begin(task, folder, optimizer, average)
         let last = min(run.updates, options.steps ?? run.updates)
-        if progress.heldOutBefore == nil, let measure = task.heldOut.measure { progress.heldOutBefore = try measure() }
+        if progress.heldOutBefore == nil, let measure = task.heldOut.measure {
+            (progress.heldOutBefore, progress.heldOutSince) = (try measure(), progress.updates)
+        }
         let log = try TrainingLog(
-            self, output, resumeAfter: progress.updates, before: progress.heldOutBefore)
+            self, output, resumeAfter: progress.updates,
+            before: progress.heldOutSince == 0 ? progress.heldOutBefore : nil)
+        if progress.updates >= last { console.log("nothing is left to train of \(last) updates") }
 
         let loader = try load(progress.loader)
         defer { loader.stop() }
@@ -93,7 +99,7 @@ struct TrainLoop {
             } else {
                 try forgetLosses()
                 console.warn(
-                    "update \(update) changes nothing: loss \(sum.loss), gradient norm \(norm), samples "
+                    "update \(update) changes nothing: loss \(sum.loss), gradient norm \(norm.magnitude), samples "
                         + sum.samples.joined(separator: ", "))
             }
             try optimizer.clearGradients()
@@ -110,6 +116,7 @@ struct TrainLoop {
                     step: update, loss: progress.loss ?? sum.loss, rawLoss: sum.loss, gradNorm: norm, lr: rate,
                     seconds: seconds, samplesPerSecond: Double(run.batchSize) / seconds,
                     dataSeconds: sum.secondsWaited),
+                rates: task.rates.map { ($0.key, rate * $0.factor) },
                 bad: isGood ? nil : (progress.bad.total, sum.samples), validation: validation,
                 preview: isDue ? preview(task, average) : nil)
             bar.update(done: update, loss: progress.loss)

@@ -38,12 +38,15 @@ struct TrainingLog {
     }
 
     /// Logs an update, and writes its preview.
-    /// - Parameter bad: of one that changed nothing, how many there have been, and its samples; nil of one that did.
+    /// - Parameters:
+    ///   - rates: those that differ from the update's `lr`, by name.
+    ///   - bad: of one that changed nothing, how many there have been, and its samples; nil of one that did.
     func append(
-        _ metrics: UpdateMetrics, bad: (total: Int, samples: [String])?, validation: HeldOut.Measurement?,
-        preview: PreviewGrid?
+        _ metrics: UpdateMetrics, rates: [(name: String, value: Double)], bad: (total: Int, samples: [String])?,
+        validation: HeldOut.Measurement?, preview: PreviewGrid?
     ) throws {
         var entry = LogEntry(metrics)
+        entry.measured += rates
         if let bad {
             entry.measured.append(("bad_steps", Double(bad.total)))
             entry.samples = bad.samples
