@@ -7,10 +7,10 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
-    bench-merge parity configs s3 logs kills engine clean clean-demo
+    bench-merge bench-optimizers parity configs s3 logs kills engine clean clean-demo
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 setup: ## install what is missing: Debian's libraries, libtorch, CLIP's vocabulary, the tests' photographs
 	@.ci/setup
@@ -31,7 +31,7 @@ lint: ## the style, strictly, and nothing else
 format: ## rewrite the sources in the house style
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-bench: bench-lora bench-data bench-filters ## what is measured against Python, in alternated pairs
+bench: bench-lora bench-data bench-filters bench-optimizers ## what is measured against Python, in alternated pairs
 
 bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
 	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
@@ -41,6 +41,9 @@ bench-data: build .venv/ready ## pictures from tars to batches beside webdataset
 
 bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
 	.venv/bin/python Tests/Peers/bench_filters.py --command .build/release/cascade-filter-bench
+
+bench-optimizers: build .venv/ready ## steps of each optimizer beside PyTorch's, bitsandbytes', transformers' and Prodigy's
+	.venv/bin/python Tests/Peers/bench_optimizers.py --command .build/release/cascade-bench
 
 bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's (needs 22 GB of disk, in .bench)
 	.venv/bin/python Tests/Peers/bench_merge.py --command .build/release/cascade-adapt

@@ -93,7 +93,7 @@ let package = Package(
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
-        library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
+        library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "COpenCV", "Files", "Failures"]),
         library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
         library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),

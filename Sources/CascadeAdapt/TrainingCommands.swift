@@ -41,7 +41,15 @@ struct TrainingOptions: ParsableArguments {
         let (setting, options) = (try file.setting(), try runOptions())
         // The plan says all that the recipe would say of itself.
         let recipeConsole = Console.standardError(isQuiet: machine.quiet || options.isDryRun)
-        guard let outcome = try recipe(setting, options, recipeConsole) else {
+        let ended: RunOutcome?
+        do {
+            ended = try recipe(setting, options, recipeConsole)
+        } catch var failure as Failure where failure.place?.file == setting.place.file {
+            let other = RecipeKind(of: setting)
+            if other != kind { failure.advice = "this configuration is one for `cascade-adapt \(other.rawValue)`" }
+            throw failure
+        }
+        guard let outcome = ended else {
             let plan = try TrainingPlan(setting, recipe: kind, options: options, plugIns: plugIns)
             try plan.requireComplete()
             for line in plan.lines { console.log(line) }

@@ -1,30 +1,40 @@
 import Failures
 
 extension Picture {
-    /// Pictures of one size in rows, with 2 black pixels between them; short rows end in black.
-    public static func grid(_ rows: [[Picture]]) throws -> Picture {
+    /// Rows of pictures of one size on one sheet: with labels each row below its own on white paper, without them on
+    /// black.
+    /// - Parameter labels: ASCII, one for each row or none at all.
+    public static func grid(_ rows: [[Picture]], labels: [String] = []) throws -> Picture {
+        precondition(labels.isEmpty || labels.count == rows.count, "each row has a label, or none has")
         let gap = 2
         guard let first = rows.first(where: { !$0.isEmpty })?.first else {
             throw Failure.run("no picture to lay into a grid")
         }
+        // Letters grow with the pictures, to be read where a page shows the sheet small.
+        let strip = labels.isEmpty ? 0 : max(16, first.height / 9)
         let columns = rows.map(\.count).max() ?? 0
         let width = columns * (first.width + gap) - gap
-        let height = rows.count * (first.height + gap) - gap
-        var grid = Picture(width: width, height: height, colour: (0, 0, 0))
+        let pitch = strip + first.height + gap
+        let paper: UInt8 = labels.isEmpty ? 0 : 255
+        var grid = Picture(width: width, height: rows.count * pitch - gap, colour: (paper, paper, paper))
         for (row, pictures) in rows.enumerated() {
+            if !labels.isEmpty {
+                try grid.write(labels[row], x: strip / 4, y: row * pitch + strip * 3 / 4, scale: Double(strip) / 40)
+            }
             for (column, picture) in pictures.enumerated() {
                 guard picture.width == first.width, picture.height == first.height else {
                     throw Failure.run(
                         "pictures of different sizes in one grid", expected: "\(first.width) x \(first.height)",
                         got: "\(picture.width) x \(picture.height)")
                 }
-                grid.paste(picture, x: column * (first.width + gap), y: row * (first.height + gap))
+                grid.paste(picture, x: column * (first.width + gap), y: row * pitch + strip)
             }
         }
         return grid
     }
 
-    private mutating func paste(_ picture: Picture, x: Int, y: Int) {
+    /// Lays a picture down; it must fit.
+    public mutating func paste(_ picture: Picture, x: Int, y: Int) {
         for row in 0..<picture.height {
             let source = row * picture.width * 3
             let target = ((y + row) * width + x) * 3

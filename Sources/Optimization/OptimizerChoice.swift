@@ -63,7 +63,7 @@ extension OptimizerChoice: SettingReadable {
 
 /// `betas`: two decays of running means.
 private func betas(_ fields: inout Fields, default fallback: (Double, Double)) throws -> (Double, Double) {
-    let requirement = Requirement<[Double]>("that are two from 0 to below 1") {
+    let requirement = Requirement<[Double]>("of two from 0 to below 1") {
         $0.count == 2 && $0.allSatisfy { $0 >= 0 && $0 < 1 }
     }
     let betas = try fields.value("betas", default: [fallback.0, fallback.1], requirement)

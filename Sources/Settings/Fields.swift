@@ -9,7 +9,8 @@ import Failures
 public struct Fields {
     public let setting: Setting
     private let members: [String: Setting]
-    private var asked: [String] = []
+    /// The keys that were asked for so far.
+    public private(set) var known: [String] = []
 
     /// - Throws: Where the setting is neither a mapping nor null, which is an empty one.
     public init(_ setting: Setting) throws {
@@ -62,15 +63,15 @@ public struct Fields {
 
     /// - Throws: At the first key that nobody asked for, naming the nearest that somebody did.
     public func finish() throws {
-        guard let stray = setting.members?.first(where: { !asked.contains($0.key) }) else { return }
-        let nearest = nearestName(to: stray.key, among: asked)
+        guard let stray = setting.members?.first(where: { !known.contains($0.key) }) else { return }
+        let nearest = nearestName(to: stray.key, among: known)
         throw Failure.input(
             "unknown key \"\(setting.path(of: stray.key))\"", at: stray.place,
             advice: nearest.map { "The nearest known key is \"\($0)\"." } ?? "No keys are known here.")
     }
 
     private mutating func note(_ key: String) {
-        if !asked.contains(key) { asked.append(key) }
+        if !known.contains(key) { known.append(key) }
     }
 }
 

@@ -56,11 +56,14 @@ public struct Setting: Sendable {
     /// The value under a key; nil where this is no mapping or has no such key.
     public subscript(key: String) -> Setting? { members?.first { $0.key == key }?.value }
 
-    /// What is written here, for a failure's `got`: `abc`, `"4"`, `a list`.
+    /// What is written here, for a failure's `got`: `abc`, `"4"`, `[0.9, 2]`, `a mapping`; of a list that is long or
+    /// holds more than scalars `a list`.
     public var sample: String {
         switch value {
         case .null: "null"
-        case .sequence: "a list"
+        case .sequence(let elements):
+            elements.count <= 4 && elements.allSatisfy { $0.text != nil }
+                ? "[\(elements.map(\.sample).joined(separator: ", "))]" : "a list"
         case .mapping: "a mapping"
         case .scalar(let text, let quoted):
             (quoted ? "\"" : "") + text.prefix(60) + (text.count > 60 ? "…" : "") + (quoted ? "\"" : "")

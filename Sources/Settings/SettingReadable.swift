@@ -71,7 +71,7 @@ extension Setting: SettingReadable {
 }
 
 extension Array: SettingReadable where Element: SettingReadable {
-    public static var expectation: String { "a list, each \(Element.expectation)" }
+    public static var expectation: String { "a list (each \(Element.expectation))" }
 
     public static func read(_ setting: Setting) throws -> [Element] {
         guard let elements = setting.elements else { throw setting.refusal(expected: expectation) }

@@ -12,6 +12,7 @@ public struct ProgressBar {
     private var lastDone: Int
     private var lastTime: Double
     private var lastShown: Double?
+    private var shown: Int?
     private var secondsPerUnit: Double?
 
     /// - Parameters:
@@ -49,14 +50,14 @@ public struct ProgressBar {
         if lastShown.map({ time - $0 >= pause }) ?? true { show(at: time) }
     }
 
-    /// Shows the last state for good.
+    /// Shows the last state for good, unless it stands there already.
     public mutating func finish() {
         console.show(status: "")
-        console.log(line)
+        if console.isTerminal || shown != done { console.log(line) }
     }
 
     private mutating func show(at time: Double) {
-        lastShown = time
+        (lastShown, shown) = (time, done)
         if console.isTerminal { console.show(status: bar) } else { console.log(line) }
     }
 

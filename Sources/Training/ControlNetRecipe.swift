@@ -103,8 +103,8 @@ struct ControlNetConfiguration {
         fields.ignore("controlnet_filter_params")
         filterParameters = setting["controlnet_filter_params"] ?? Setting(.null, file: setting.place.file)
         bottleneckMode = try fields.value("controlnet_bottleneck_mode", default: .effnet)
-        checkpointPath = try fields.optional("controlnet_checkpoint_path")
-        backbonePath = try fields.optional("controlnet_backbone_path")
+        checkpointPath = try ModelLoading.path("controlnet_checkpoint_path", to: "the ControlNet", &fields)
+        backbonePath = try ModelLoading.path("controlnet_backbone_path", to: "the features", &fields)
         measuresStatistics = try fields.value("controlnet_measure_statistics", default: false)
     }
 

@@ -12,6 +12,8 @@ public struct DataConfiguration: Sendable {
     public let imageSize: Int
     /// Width over height.
     public let aspectRatios: [Double]
+    /// The sizes that pictures are cut to.
+    let buckets: AspectBuckets
     /// Where pictures are cut, and how often one goes to another bucket than the nearest.
     public let choice: AspectBuckets.Choice
     /// Whether JPEGs much larger than needed are decoded at a fraction of their size.
@@ -38,6 +40,12 @@ public struct DataConfiguration: Sendable {
         reading = try SampleReading(&fields)
         imageSize = try fields.required("image_size", .within(32...8192))
         aspectRatios = try Self.ratios(&fields)
+        do {
+            buckets = try AspectBuckets(size: imageSize, ratios: aspectRatios)
+        } catch var failure as Failure {
+            failure.place = fields.setting["multi_aspect_ratio"]?.place
+            throw failure
+        }
         // The reference's default, which holds where it has buckets to choose from.
         let ratio = fields.setting["multi_aspect_ratio"].map { $0.isNull ? 0 : 0.05 } ?? 0
         choice = AspectBuckets.Choice(

@@ -113,7 +113,8 @@ struct HeldOut {
         guard samples.count > 1 else {
             throw Failure.input(
                 "the held-out data is too little to measure with", at: Failure.Place(first.name),
-                expected: "at least 2 pictures with captions", got: "\(samples.count)")
+                expected: "at least 2 pictures with captions", got: "\(samples.count)",
+                advice: "look at the data with: cascade-adapt dataset inspect PATH")
         }
         return samples
     }

@@ -20,7 +20,7 @@ public enum LoRARecipe {
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
         let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
-        let startPath: String? = try fields.optional("lora_checkpoint_path")
+        let startPath = try startPath(&fields)
         let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
         let rates = try AdapterRates(&fields, run, plugIns)
         try fields.finish()
@@ -71,6 +71,11 @@ public enum LoRARecipe {
             heldOut: heldOut,
             learners: diffusion.process.learners)
         return try parts.train(task, objective)
+    }
+
+    /// The adapters to start from: `lora_checkpoint_path`.
+    static func startPath(_ fields: inout Fields) throws -> String? {
+        try ModelLoading.path("lora_checkpoint_path", to: "the adapters", &fields)
     }
 
     /// What the configuration says of a file to start from that does not say it itself.

@@ -43,16 +43,27 @@ struct ModelLoading {
     }
 
     /// The tensors of a part in the file or folder that a key names, in whatever layout.
-    /// - Throws: a failure of the input that names the key's place where there is none.
     private func weights(_ part: ModelPart, _ path: String, at place: Failure.Place) throws -> any NamedTensors {
-        guard fileExists(path) || Folder.isFolder(path) else {
-            throw Failure.input(
-                "there is no file for the weights of \(part.description)", at: place,
-                expected: "a file of weights, or a folder with one", got: path,
-                advice: KnownModel.command(toGet: path).map { "get it with: \($0)" }
-                    ?? "check the path; it is taken from the folder the command runs in")
-        }
+        try Self.require(path, part.description, at: place)
         return try Checkpoint(path).tensors(of: part)
+    }
+
+    /// The path under a key that may be left out.
+    /// - Parameter what: is in the file.
+    static func path(_ key: String, to what: String, _ fields: inout Fields) throws -> String? {
+        guard let path: String = try fields.optional(key) else { return nil }
+        try require(path, what, at: fields.setting[key]?.place)
+        return path
+    }
+
+    /// - Throws: a failure of the input that names the key's place where there is neither a file nor a folder.
+    private static func require(_ path: String, _ what: String, at place: Failure.Place?) throws {
+        if fileExists(path) || Folder.isFolder(path) { return }
+        throw Failure.input(
+            "there is no file for the weights of \(what)", at: place,
+            expected: "a file of weights, or a folder with one", got: path,
+            advice: KnownModel.command(toGet: path).map { "get it with: \($0)" }
+                ?? "check the path; it is taken from the folder the command runs in")
     }
 
     /// What is wrong with a configuration of an adapter that names no base.

@@ -6,10 +6,10 @@ import Images
 import Optimization
 import Torch
 
-/// The picture that shows how a run is doing: one column a sample, one row for each thing there is to see.
+/// The picture that shows how a run is doing: one column a sample, one labelled row for each thing there is to see.
 struct PreviewGrid {
     static let columns = 4
-    private let rows: [[Picture]]
+    private let rows: [(label: String, pictures: [Picture])]
 
     /// - Parameters:
     ///   - samples: a few pictures of one size with their captions.
@@ -46,13 +46,24 @@ struct PreviewGrid {
                     latents.shape, device: device, generator: generator
                 ) { try objective.predict($0, time: $1, $2 ? conditioned : free) }
             }
+            // One by one: Stage A takes more memory for a picture than an update does.
             func decoded(_ latents: Tensor) throws -> [Picture] {
-                try TensorPictures.pictures(showing.decode(latents), height: height, width: width)
+                try (0..<latents.size(0)).flatMap { index in
+                    try TensorPictures.pictures(
+                        showing.decode(latents.sliced(0, index..<index + 1)), height: height, width: width)
+                }
             }
-            var rows = [samples.map(\.picture)]
-            if let made { rows.append(try TensorPictures.pictures(made.preview, height: height, width: width)) }
-            rows += [try decoded(latents), try decoded(noised.latents), try decoded(estimate), try decoded(sampled())]
-            if let average { rows.append(try decoded(average.withAverage(sampled))) }
+            var rows = [("picture", samples.map(\.picture))]
+            if let made {
+                rows.append(("condition", try TensorPictures.pictures(made.preview, height: height, width: width)))
+            } else if let condition = batch.condition, let seen = try showing.condition?(condition) {
+                rows.append(("condition", try TensorPictures.pictures(seen, height: height, width: width)))
+            }
+            rows.append(("latents", try decoded(latents)))
+            rows.append(("noised", try decoded(noised.latents)))
+            rows.append(("predicted", try decoded(estimate)))
+            rows.append(("sampled", try decoded(sampled())))
+            if let average { rows.append(("sampled, EMA", try decoded(average.withAverage(sampled)))) }
             return rows
         }
     }
@@ -74,7 +85,7 @@ struct PreviewGrid {
         return RecipeParts.alike(taken, count: columns)
     }
 
-    func picture() throws -> Picture { try Picture.grid(rows) }
+    func picture() throws -> Picture { try Picture.grid(rows.map(\.pictures), labels: rows.map(\.label)) }
 }
 
 /// How previews make latents visible.
@@ -83,15 +94,18 @@ struct Showing {
     let decode: (Tensor) throws -> Tensor
     var guidance: Double
     var steps: Int
+    /// A network's own condition [B, c, h, w] to pictures [B, 3, H, W]; nil where it has none but a filter's.
+    var condition: ((Tensor) throws -> Tensor)?
 
     /// Of Stage C, as the reference's trainers preview it.
     static func stageC(_ previewer: Previewer) -> Showing {
         .init(decode: { try previewer($0) }, guidance: 5, steps: 20)
     }
 
-    /// Of Stage B, as the reference's trainer previews it.
+    /// Of Stage B, as the reference's trainer previews it. Of the EffNet latents, which have mean 0 and variance 1, the
+    /// first three channels are shown as colours.
     static func stageB(_ stageA: StageA) -> Showing {
-        .init(decode: { try stageA.decode($0) }, guidance: 1.5, steps: 10)
+        .init(decode: { try stageA.decode($0) }, guidance: 1.5, steps: 10) { try $0.sliced(1, 0..<3) * (1 / 6) + 0.5 }
     }
 
     /// Samples what a process trains; where its schedule only draws, with the cosine schedule.

@@ -16,7 +16,6 @@ struct RecipeParts {
     let run: RunConfiguration
     let options: RunOptions
     let console: Console
-    let buckets: AspectBuckets
     let shards: [Shard]
     let loading: ModelLoading
     let loop: TrainLoop
@@ -35,7 +34,6 @@ struct RecipeParts {
         self.console = console
         try options.device.checkPresent()
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
-        buckets = try AspectBuckets(size: run.data.imageSize, ratios: run.data.aspectRatios)
         do {
             var access = run.data.access(options.shardAccess)
             access.client.isCancelled = { [reading, asked = access.client.isCancelled] in reading.isOver || asked() }
@@ -53,7 +51,7 @@ struct RecipeParts {
     /// What is done to each sample.
     var preparation: SamplePreparation {
         var preparation = SamplePreparation(
-            reading: run.data.reading, buckets: buckets, minImageSize: run.data.minImageSize)
+            reading: run.data.reading, buckets: run.data.buckets, minImageSize: run.data.minImageSize)
         preparation.choice = run.data.choice
         preparation.isScaled = run.data.isScaledDecoding
         preparation.isCutKept = run.isCachingInMemory || run.data.cacheFolder != nil
@@ -106,6 +104,7 @@ struct RecipeParts {
             // A run that goes on keeps the order of samples it began with.
             var loading = run.loaderOptions(seed: state.seed ?? loop.seed)
             loading.willStop = { [reading] in reading.end() }
+            loading.isCancelled = options.shardAccess.client.isCancelled
             return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)
         }
         if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache

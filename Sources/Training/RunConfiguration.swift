@@ -106,7 +106,8 @@ public struct RunConfiguration: Sendable {
         let setting = fields.setting
         func place(_ key: String) -> Failure.Place { setting[key]?.place ?? setting.place }
         experimentID = try fields.required(
-            "experiment_id", Requirement("that can name a folder") { !$0.isEmpty && !$0.contains("/") && $0 != ".." })
+            "experiment_id",
+            Requirement("that can name a folder") { !["", ".", ".."].contains($0) && !$0.contains("/") })
         checkpointPath = try fields.required("checkpoint_path")
         outputPath = try fields.required("output_path")
         modelVersion = try fields.required("model_version")

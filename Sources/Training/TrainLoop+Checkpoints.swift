@@ -11,7 +11,7 @@ extension TrainLoop {
         _ task: Task, _ folder: RunFolder, _ optimizer: any Optimizer, _ average: AveragedWeights?
     ) throws -> TrainingProgress {
         guard let checkpoint = try folder.last(warn: console.warn) else { return TrainingProgress() }
-        guard let progress = TrainingProgress(checkpoint.info), let weights = try folder.open(.weights, of: checkpoint),
+        guard var progress = TrainingProgress(checkpoint.info), let weights = try folder.open(.weights, of: checkpoint),
             let state = try folder.open(.optimizer, of: checkpoint)
         else {
             throw Failure.input("info.json lacks the place in the data, or a file", at: Failure.Place(folder.path))
@@ -36,6 +36,13 @@ extension TrainLoop {
         }
         try folder.settle(checkpoint)
         console.log("resumed at update \(checkpoint.updates)")
+        let changes = ConfigurationChanges(since: checkpoint.info["configuration"], run.written)
+        if let summary = changes.summary { console.log("changed since then: \(summary)") }
+        let wasSeed = checkpoint.info["seed"]?.intValue.map { UInt64(bitPattern: Int64($0)) }
+        if progress.heldOutBefore != nil, changes.concernHeldOut || wasSeed != seed {
+            progress.heldOutBefore = nil
+            console.log("the held-out loss is compared from here on: before, it was taken over something else")
+        }
         return progress
     }
 
@@ -92,6 +99,7 @@ extension TrainLoop {
         var info = progress.json(task.learners.map(\.running.means))
         info["experiment_id"] = .string(run.experimentID)
         info["seed"] = .integer(Int64(bitPattern: seed))
+        info["configuration"] = ConfigurationChanges.recorded(run.written)
         do {
             try folder.save(
                 updates: updates, info: info,

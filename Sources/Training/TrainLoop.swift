@@ -54,9 +54,13 @@ struct TrainLoop {
         let average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
         var progress = try begin(task, folder, optimizer, average)
         let last = min(run.updates, options.steps ?? run.updates)
-        if progress.heldOutBefore == nil, let measure = task.heldOut.measure { progress.heldOutBefore = try measure() }
+        if progress.heldOutBefore == nil, let measure = task.heldOut.measure {
+            (progress.heldOutBefore, progress.heldOutSince) = (try measure(), progress.updates)
+        }
         let log = try TrainingLog(
-            self, output, resumeAfter: progress.updates, before: progress.heldOutBefore)
+            self, output, resumeAfter: progress.updates,
+            before: progress.heldOutSince == 0 ? progress.heldOutBefore : nil)
+        if progress.updates >= last { console.log("nothing is left to train of \(last) updates") }
 
         let loader = try load(progress.loader)
         defer { loader.stop() }
@@ -98,7 +102,7 @@ struct TrainLoop {
             } else {
                 try forgetLosses()
                 console.warn(
-                    "update \(update) changes nothing: loss \(sum.loss), gradient norm \(norm), samples "
+                    "update \(update) changes nothing: loss \(sum.loss), gradient norm \(norm.magnitude), samples "
                         + sum.samples.joined(separator: ", "))
             }
             try optimizer.clearGradients()

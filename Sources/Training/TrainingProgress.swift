@@ -24,7 +24,10 @@ struct TrainingProgress {
     var loss: Double?
     var loader = LoaderState()
     var bad = Bad()
+    /// What the held-out loss at the end is compared with.
     var heldOutBefore: HeldOut.Measurement?
+    /// After which update that was measured: 0, unless the run has gone on with another configuration.
+    var heldOutSince = 0
     /// Measured after the last update; not saved.
     var heldOutAfter: HeldOut.Measurement?
 
@@ -42,6 +45,7 @@ struct TrainingProgress {
             info["bad_steps"] = .integer(Int64(bad.total))
             info["bad_steps_in_a_row"] = .integer(Int64(bad.inARow))
         }
+        if heldOutSince > 0 { info["held_out_since"] = .integer(Int64(heldOutSince)) }
         info["held_out_before"] = heldOutBefore.map { .array($0.losses.map(JSON.number)) }
         if !learned.isEmpty {
             info[Self.runningLossesKey] = .array(learned.map { .array($0.map { .number(Double($0)) }) })
@@ -61,6 +65,7 @@ struct TrainingProgress {
         bad.inARow = min(max(0, info["bad_steps_in_a_row"]?.intValue ?? 0), bad.total)
         let losses = info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue) ?? []
         heldOutBefore = losses.isEmpty ? nil : HeldOut.Measurement(losses: losses)
+        heldOutSince = min(max(0, info["held_out_since"]?.intValue ?? 0), updates)
     }
 
     /// The running losses of each learner, as `info.json` has them.

@@ -42,6 +42,12 @@ import Weights
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["run.yaml"])
     }
 
+    @Test func `a configuration of another recipe is pointed to its command`() throws {
+        let path = try configuration(Scratch(), TinyWorld.lora)
+        try expectRefusal(
+            ["finetune", path], saying: "unknown key", "this configuration is one for `cascade-adapt lora`")
+    }
+
     @Test(arguments: [
         ("lora", "ranks", "4", "\"rank\""), ("lora", "lr", "fast", "fast"), ("lora", "batch_size", "2.5", "2.5"),
         ("lora", "module_filters", "[.attm]", "down_blocks.0."),

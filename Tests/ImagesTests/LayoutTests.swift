@@ -34,6 +34,19 @@ import Testing
         #expect(rows == ["rrr..bbb", "rrr..bbb", "........", "........", "bbb.....", "bbb....."])
     }
 
+    @Test func `labels stand on white above their rows`() throws {
+        let black = Picture(width: 60, height: 20, colour: (0, 0, 0))
+        let grid = try Picture.grid([[black], [black]], labels: ["one", ""])
+        // Strips of 16 pixels, and two pixels between the rows.
+        #expect(grid.width == 60 && grid.height == 2 * (16 + 20) + 2)
+        func rows(_ range: Range<Int>) -> ArraySlice<UInt8> {
+            grid.pixels[range.lowerBound * 60 * 3..<range.upperBound * 60 * 3]
+        }
+        #expect(rows(0..<16).contains { $0 < 100 } && rows(0..<16).contains(255))
+        #expect(rows(16..<36).allSatisfy { $0 == 0 } && rows(54..<74).allSatisfy { $0 == 0 })
+        #expect(rows(36..<54).allSatisfy { $0 == 255 })
+    }
+
     @Test func `a grid of nothing, or of several sizes, is a failure`() {
         let (small, large) = (
             Picture(width: 1, height: 1, colour: (0, 0, 0)), Picture(width: 2, height: 1, colour: (0, 0, 0))

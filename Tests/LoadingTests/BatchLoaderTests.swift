@@ -36,6 +36,15 @@ import Testing
         #expect(loader.drops.samples["picture can't be decoded"] ?? 0 >= 10)
     }
 
+    @Test func `once nobody waits for it, a batch is given up unless it comes at once`() throws {
+        let world = try LoadingWorld.mixed()
+        let (patient, impatient) = (try world.loader(patience: .seconds(600)), try world.loader(patience: .zero))
+        #expect(try patient.next().samples.count == 3)
+        #expect(throws: CancellationError.self) { try impatient.next() }
+        // It has lost what it had gathered.
+        #expect(throws: Failure.self) { try impatient.next() }
+    }
+
     /// A buffer's samples and bytes, whether pictures are decoded, and how many places are tried.
     @Test(arguments: [(5, 1 << 20, false, 50), (1000, 900, false, 15), (8, 1 << 20, true, 5)])
     func `wherever it is restored, a loader has the same next 100 samples`(

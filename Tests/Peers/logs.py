@@ -5,7 +5,8 @@ picture has to stand under its step, in each of them as in metrics.jsonl.
     python Tests/Peers/logs.py --command .build/release/cascade-adapt
     python Tests/Peers/logs.py --run output/my_run           only looks at a run that is there
 
-The run is killed and resumed on its way, so the logs also have to show no step twice."""
+The run is killed and resumed on its way, so the logs also have to show no step twice. It has a running mean and a
+held-out loss; a LoRA follows, whose layers and tokens learn at rates of their own."""
 
 import argparse
 import base64
@@ -272,6 +273,19 @@ previewer_checkpoint_path: models/previewer.safetensors
 clip_text_model_name: models/clip-text
 wandb_project: cascade </script> adapt
 wandb_entity: somebody
+ema_start_iters: 3
+ema_iters: 1
+ema_beta: 0.9
+"""
+
+# What makes it a LoRA's.
+LORA = """
+generator_checkpoint_path: checkpoints/run/generator.safetensors
+module_filters: ['.attn']
+rank: 2
+train_tokens: [['[thing]', '^number</w>']]
+lora_lr: 2.0e-3
+token_lr: 1.0e-4
 """
 
 
@@ -297,8 +311,8 @@ def prepare(command: str, folder: Path) -> Path:
     return configuration
 
 
-def train(command: str, folder: Path) -> Path:
-    """A finetune of the tiny architecture from nothing, killed on its way and resumed."""
+def train(command: str, folder: Path) -> list[Path]:
+    """A finetune of the tiny architecture from nothing, killed on its way and resumed, and a LoRA on it."""
     configuration = prepare(command, folder)
     start = [str(Path(command).resolve()), "finetune", configuration.name]
     run = folder / "output" / "run"
@@ -313,7 +327,12 @@ def train(command: str, folder: Path) -> Path:
     check(again.returncode == 0 and "resumed at update" in again.stderr, again.stderr)
     check("wandb sync" in again.stderr, "the run's last words name no `wandb sync`")
     print(f"killed after {at} updates, then trained to the end")
-    return run
+    (folder / "lora.yaml").write_text(CONFIGURATION.replace("id: run", "id: lora").replace(": 30", ": 6") + LORA)
+    done = subprocess.run([start[0], "lora", "lora.yaml"], cwd=folder, capture_output=True, text=True)
+    check(done.returncode == 0, done.stderr)
+    wanted, _ = expected(folder / "output/lora")
+    check({"lr", "lora_lr", "token_lr"} <= set(wanted), f"the LoRA's rates are not logged: {sorted(wanted)}")
+    return [run, folder / "output/lora"]
 
 
 def main() -> None:
@@ -325,7 +344,9 @@ def main() -> None:
         look(arguments.run)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            look(train(arguments.command, Path(folder)))
+            for run in train(arguments.command, Path(folder)):
+                Server.requests.clear()
+                look(run)
     if PROBLEMS:
         sys.exit(f"{len(PROBLEMS)} things are wrong")
     print("all as it should be")

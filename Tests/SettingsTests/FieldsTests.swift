@@ -62,7 +62,7 @@ private func parse(_ text: String) throws -> Setting { try Setting.parse(text, f
                 == "a.yaml:4:13: \"blocks.1\" does not fit, expected a whole number, got x")
         #expect(
             try message { _ = try $0.optional("name", as: String.self) }
-                == "a.yaml:5:7: \"name\" does not fit, expected a string, got a list")
+                == "a.yaml:5:7: \"name\" does not fit, expected a string, got [a]")
         #expect(
             try message { _ = try $0.optional("flag", as: Bool.self) }
                 == "a.yaml:6:7: \"flag\" does not fit, expected true or false, got 1")
@@ -75,7 +75,7 @@ private func parse(_ text: String) throws -> Setting { try Setting.parse(text, f
         let failure = #expect(throws: Failure.self) { try setting["scaler"]?.read(as: Scaler.self) }
         #expect(failure?.advice == "Did you mean \"lerp\"?")
         let root = #expect(throws: Failure.self) { try parse("[1]").fields() }
-        #expect(root?.description == "a.yaml:1:1: not what belongs here, expected a mapping, got a list")
+        #expect(root?.description == "a.yaml:1:1: not what belongs here, expected a mapping, got [1]")
     }
 
     @Test func `the nearest name takes the fewest edits`() {

@@ -98,6 +98,9 @@ extension TrainingRuns {
             try own(["updates": "1", "lora_lr": "0.02"])
             let (before, after) = (try tensors(plain.weights), try tensors(own.weights))
             #expect(after["tokens.delta"] == before["tokens.delta"])
+            let (shared, told) = (try #require(plain.metrics().first), try #require(own.metrics().first))
+            #expect(told["lora_lr"]?.doubleValue == (shared["lr"]?.doubleValue ?? 0) * 2 && told["token_lr"] == nil)
+            #expect(told["lr"] == shared["lr"] && shared["lora_lr"] == nil)
             // What starts at zero is after AdamW's first step the rate times the gradient's sign.
             let downs = before.keys.filter { $0.hasSuffix(".lora_down.weight") }
             #expect(!downs.isEmpty && downs.contains { before[$0]?.contains { $0 != 0 } == true })

@@ -78,6 +78,14 @@ extension TrainingRuns {
             #expect(difference / middle(4).count < 8)
         }
 
+        @Test func `Stage B shows what it is conditioned on, too`() throws {
+            let run = try Run(.stageB)
+            try run(["updates": "1", "preview_steps": "1"])
+            let shown = try picture(run, 1)
+            // Picture, condition, latents, noised, predicted, sampled: each below a label of 16 pixels.
+            #expect(shown.width == 4 * 66 - 2 && shown.height == 6 * (16 + 64 + 2) - 2)
+        }
+
         @Test func `the held-out loss is measured as often as asked for`() throws {
             let world = try TinyWorld.shared()
             let (whole, parts) = (try Run(.lora), try Run(.lora))

@@ -1,4 +1,3 @@
-import COpenCV
 import Failures
 import Files
 import Foundation
@@ -47,48 +46,19 @@ struct Sheet {
         guard !cells.isEmpty else { throw Failure.run("no picture for the sheet") }
         let cellHeight = side + Self.lines * Self.lineHeight + Self.gap
         let rows = (cells.count + columns - 1) / columns
-        var canvas = Canvas(
-            width: columns * (side + Self.gap) + Self.gap, height: rows * cellHeight + Self.gap)
+        var sheet = Picture(
+            width: columns * (side + Self.gap) + Self.gap, height: rows * cellHeight + Self.gap,
+            colour: (255, 255, 255))
         for (index, cell) in cells.enumerated() {
             let (x, y) = (
                 Self.gap + index % columns * (side + Self.gap), Self.gap + index / columns * cellHeight
             )
-            canvas.paste(cell.picture, x: x + (side - cell.picture.width) / 2, y: y + side - cell.picture.height)
+            sheet.paste(cell.picture, x: x + (side - cell.picture.width) / 2, y: y + side - cell.picture.height)
             for (number, line) in try wrapped(ascii(cell.text), within: side, lines: Self.lines).enumerated() {
-                try canvas.write(line, x: x, y: y + side + (number + 1) * Self.lineHeight)
+                try sheet.write(line, x: x, y: y + side + (number + 1) * Self.lineHeight, scale: fontScale)
             }
         }
-        return Picture(width: canvas.width, height: canvas.height, pixels: canvas.pixels)
-    }
-}
-
-/// White paper to lay pictures and lines on.
-private struct Canvas {
-    let width: Int
-    let height: Int
-    private(set) var pixels: [UInt8]  // [height, width, 3]
-
-    init(width: Int, height: Int) {
-        self.width = width
-        self.height = height
-        pixels = [UInt8](repeating: 255, count: width * height * 3)
-    }
-
-    /// Lays a picture down; it must fit.
-    mutating func paste(_ picture: Picture, x: Int, y: Int) {
-        for row in 0..<picture.height {
-            let source = row * picture.width * 3
-            let target = ((y + row) * width + x) * 3
-            pixels.replaceSubrange(
-                target..<(target + picture.width * 3), with: picture.pixels[source..<(source + picture.width * 3)])
-        }
-    }
-
-    mutating func write(_ line: String, x: Int, y: Int) throws {
-        let (status, message) = withErrorMessage { error, size in
-            cascade_write_line(&pixels, height, width, line, x, y, fontScale, error, size)
-        }
-        if status != CASCADE_CV_OK { throw Failure.run("can't write on the sheet", got: message) }
+        return sheet
     }
 }
 
@@ -111,19 +81,12 @@ private func wrapped(_ text: String, within width: Int, lines limit: Int) throws
             words.prefix(count).joined(separator: " ") + (isLast && count < words.count ? " ..." : "")
         }
         var count = 1
-        while count < words.count, try lineWidth(line(count + 1)) <= width { count += 1 }
+        while count < words.count, try Picture.lineWidth(line(count + 1), scale: fontScale) <= width { count += 1 }
         // A word wider than the cell is cut.
         var shown = line(count)
-        while shown.count > 1, try lineWidth(shown) > width { shown.removeLast() }
+        while shown.count > 1, try Picture.lineWidth(shown, scale: fontScale) > width { shown.removeLast() }
         lines.append(shown)
         words = words.dropFirst(count)
     }
     return lines
-}
-
-private func lineWidth(_ text: String) throws -> Int {
-    var width = 0
-    let (status, message) = withErrorMessage { cascade_line_width(text, fontScale, &width, $0, $1) }
-    if status != CASCADE_CV_OK { throw Failure.run("can't measure a line of the sheet", got: message) }
-    return width
 }

@@ -22,6 +22,10 @@ public final class BatchLoader {
         public var bytesAhead = 256 << 20
         /// Called once the loader is to end: whatever the shards' client waits for, it need not any more.
         public var willStop: @Sendable () -> Void = {}
+        /// Asked at each sample of a batch that has been waited for longer than ``patience``; true gives the batch up.
+        public var isCancelled: @Sendable () -> Bool = { false }
+        /// A batch that comes sooner is always taken.
+        public var patience = Duration.seconds(5)
 
         public init(stream: SampleStream.Options, batchSize: Int, workers: Int = BatchLoader.defaultWorkers) {
             precondition(batchSize > 0 && workers > 0, "a batch has samples, and somebody decodes them")
@@ -47,6 +51,8 @@ public final class BatchLoader {
     private var threads: [WorkThread] = []
     private var failure: Failure?
     private let willStop: @Sendable () -> Void
+    private let isCancelled: @Sendable () -> Bool
+    private let patience: Duration
 
     /// What was lost up to the last batch, by reason.
     public var drops: Drops { queues.drops }
@@ -64,6 +70,8 @@ public final class BatchLoader {
             shards: shards, options: options.stream, at: state.position, again: state.waiting)
         queues = BucketQueues(batchSize: options.batchSize, place: shards.first?.name, from: state)
         willStop = options.willStop
+        isCancelled = options.isCancelled
+        patience = options.patience
         let work = Work(.init(jobs: options.samplesAhead, bytes: options.bytesAhead))
         self.work = work
         let preparing = StepPreparation(
@@ -90,13 +98,14 @@ public final class BatchLoader {
     /// The next full batch of one bucket.
     ///
     /// - Throws: a failure of the input where an epoch has no sample of use, or the data is not what it was; it stays,
-    ///   so that asking again can't wait for ever. `CancellationError` where the shards' client gave up waiting.
+    ///   so that asking again can't wait for ever. `CancellationError` where nobody waits for the batch any more.
     public func next() throws -> PictureBatch {
         if let failure { throw failure }
         let clock = ContinuousClock()
         let began = clock.now
         do {
             while let step = try work.next() {
+                if clock.now - began >= patience, isCancelled() { throw CancellationError() }
                 guard var batch = try queues.take(step) else { continue }
                 let waited = (clock.now - began).components
                 batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18

@@ -109,7 +109,8 @@ extern "C" CascadeCVStatus cascade_write_line(
     if (x >= width || y >= height) return CASCADE_CV_OK;
     return guarded(error, error_size, [&] {
         cv::Mat picture(int(height), int(width), CV_8UC3, rgb);
-        cv::putText(picture, text, cv::Point(int(x), int(y)), font, scale, cv::Scalar(0, 0, 0), 1, cv::LINE_AA);
+        const int thickness = std::max(1, int(scale + 0.5));
+        cv::putText(picture, text, cv::Point(int(x), int(y)), font, scale, cv::Scalar(0, 0, 0), thickness, cv::LINE_AA);
         return CASCADE_CV_OK;
     });
 }

@@ -117,6 +117,7 @@ final class Report {
                 "Time of an update", "seconds",
                 [("seconds", "in all"), ("data_seconds", "of it waiting for data")]
             ),
+            ("Updates without a finite loss", "", [("bad_steps", "so far")]),
         ]
         var left = curves
         func take(where isWanted: (String) -> Bool) -> [(name: String, curve: Curve)] {
@@ -130,6 +131,9 @@ final class Report {
                     take { $0 == name }.map { ReportPage.Series(label: label, curve: $0.curve) }
                 })
         }
+        // What is trained may have parts with rates of their own.
+        let rates = take { $0.hasSuffix("_lr") }.map { ReportPage.Series(label: $0.name, curve: $0.curve) }
+        if let place = charts.firstIndex(where: { $0.title == "Learning rate" }) { charts[place].series += rates }
         let validation = take { $0.hasPrefix("validation") }
         charts.insert(
             ReportPage.Chart(

@@ -13,11 +13,15 @@ import Torch
 /// four-fold expansion, 6; attention keeps its input, queries, keys, values, their joined copies and the result, 8; a
 /// feed-forward block 5; a timestep block nothing. A trained weight makes each product keep its input too: 12, 10, 10
 /// and 1. With checkpointing each block keeps its input alone, and one block at a time is computed in full.
-/// The picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S keeps about
-/// 560 numbers a pixel (three tensors for each convolution with batch norm and SiLU, two without). The 40, and what the
-/// program takes by itself, are set on LoRA runs of the tiny model at 128 and 512 pixels; a run not used for that (384
-/// pixels, rank 32) came out at 0.96 of what was measured, a ControlNet with EffNet trunk at 0.87. No larger model has
-/// been measured.
+/// The picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S takes about
+/// 780 numbers a pixel: 560 that it keeps (three tensors for each convolution with batch norm and SiLU, two without) and
+/// what its backward pass holds beside them.
+///
+/// The 40, and what the program takes by itself, are set on LoRA runs of the tiny model at 128 and 512 pixels, the 780 on
+/// a ControlNet of the tiny model at 128 and 256. Against the measured peak of RssAnon + RssShmem, without previews, runs
+/// not used for that came out at: a LoRA at 384 pixels and rank 32 0.96, one on a Stage C of 44 million parameters with
+/// a token 1.03, that stage whole 0.98 (with a running mean, and with previews, too), ControlNets 1.01 to 1.02, a Stage B
+/// of 13 million parameters whole 0.93 (with a running mean 0.97). No larger model has been measured.
 struct MemoryEstimate {
     struct Part {
         let name: String
@@ -105,7 +109,7 @@ struct MemoryEstimate {
 
     /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained.
     static func efficientNet(batch: Int, side: Int, isTrained: Bool) -> Int {
-        4 * batch * side * side * (isTrained ? 560 : 40)
+        4 * batch * side * side * (isTrained ? 780 : 40)
     }
 
     /// Bytes that Stage A's encoder holds at once: at half the sides and half the width, a block's input, its normalised

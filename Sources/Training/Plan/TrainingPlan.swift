@@ -80,7 +80,7 @@ public struct TrainingPlan {
             let models = try planned(options, trainsWhole: false)
             try planControlNet(own, models, plugIns)
         case .lora:
-            let startPath: String? = try fields.optional("lora_checkpoint_path")
+            let startPath = try LoRARecipe.startPath(&fields)
             let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
             _ = try AdapterRates(&fields, run, plugIns)
             try fields.finish()
@@ -261,7 +261,7 @@ public struct TrainingPlan {
         let picture = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
         let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
-        let inBuckets = run.data.aspectRatios.count * run.microBatchSize * picture
+        let inBuckets = run.data.buckets.buckets.count * run.microBatchSize * picture
         let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
         memory.add("data", waiting + onTheirWay + inBuckets + kept)
     }

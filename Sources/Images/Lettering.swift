@@ -1,0 +1,21 @@
+import COpenCV
+import Failures
+
+extension Picture {
+    /// Writes a line in black, capitals 21 * `scale` pixels high, beginning at column `x` with its feet in row `y`. The
+    /// font has ASCII alone; what lies outside the picture is left out.
+    public mutating func write(_ line: String, x: Int, y: Int, scale: Double) throws {
+        let (status, message) = withErrorMessage { error, size in
+            cascade_write_line(&pixels, height, width, line, x, y, scale, error, size)
+        }
+        if status != CASCADE_CV_OK { throw Failure.run("can't write on the picture", got: message) }
+    }
+
+    /// The pixels that a line takes from side to side.
+    public static func lineWidth(_ line: String, scale: Double) throws -> Int {
+        var width = 0
+        let (status, message) = withErrorMessage { cascade_line_width(line, scale, &width, $0, $1) }
+        if status != CASCADE_CV_OK { throw Failure.run("can't measure a line of text", got: message) }
+        return width
+    }
+}

@@ -1,0 +1,59 @@
+import JSON
+
+/// What a run that goes on is told otherwise than when its checkpoint was saved.
+struct ConfigurationChanges {
+    private let changes: [(key: String, before: JSON?, now: JSON?)]
+
+    /// Keys that say where a run stands and how far it goes, and nothing of what it learns.
+    private static let places: Set = ["experiment_id", "checkpoint_path", "output_path", "updates"]
+
+    /// Keys that the held-out loss does not hang on: with all others as they were it is over the same triples.
+    private static let ofTraining: Set = [
+        "lr", "lora_lr", "token_lr", "lr_schedule", "warmup_updates", "optimizer", "weight_decay", "gradient_clip",
+        "batch_size", "grad_accum_steps", "gradient_checkpointing", "use_fsdp", "caption_dropout", "picture_dropout",
+        "effnet_dropout", "effnet_scale", "dropout", "loss_weight", "adaptive_loss_weight", "loss_shift",
+        "ema_start_iters", "ema_iters", "ema_beta", "save_every", "backup_every", "keep_last", "max_bad_steps",
+        "validation_every", "preview_steps", "preview_prompts", "webdataset_path", "shuffle_buffer", "data_workers",
+        "cache_in_memory", "cache_dir", "wandb_project", "wandb_entity",
+    ]
+
+    /// What a checkpoint keeps of a configuration.
+    static func recorded(_ configuration: ConfigurationText) -> JSON {
+        var kept = JSON.Object()
+        for (key, value) in configuration.json.objectValue ?? .init() where !places.contains(key) { kept[key] = value }
+        return .object(kept)
+    }
+
+    /// - Parameter recorded: what the checkpoint kept; nil where it was saved by a version that kept nothing.
+    init(since recorded: JSON?, _ configuration: ConfigurationText) {
+        guard let before = recorded?.objectValue, let now = Self.recorded(configuration).objectValue else {
+            changes = []
+            return
+        }
+        let gone = before.map(\.key).filter { now[$0] == nil }
+        changes = (now.map(\.key) + gone).compactMap { key in
+            Self.areSame(before[key], now[key]) ? nil : (key, before[key], now[key])
+        }
+    }
+
+    /// `lr 0.001 -> 0.0001, keep_last 3 (new)`; nil where nothing changed.
+    var summary: String? {
+        guard !changes.isEmpty else { return nil }
+        return changes.map { key, before, now in
+            switch (before, now) {
+            case (let before?, let now?): "\(key) \(before.text()) -> \(now.text())"
+            case (nil, let now?): "\(key) \(now.text()) (new)"
+            default: "\(key) (left out)"
+            }
+        }.joined(separator: ", ")
+    }
+
+    /// Whether held-out losses of before and of now are not over the same.
+    var concernHeldOut: Bool { changes.contains { !Self.ofTraining.contains($0.key) } }
+
+    /// Whether two values say the same: numbers by their value, a key with nothing behind it as one that is left out.
+    private static func areSame(_ a: JSON?, _ b: JSON?) -> Bool {
+        if let a = a?.doubleValue, let b = b?.doubleValue { return a == b }
+        return (a ?? .null) == (b ?? .null)
+    }
+}
