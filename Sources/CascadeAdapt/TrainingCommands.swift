@@ -56,7 +56,10 @@ struct TrainingOptions: ParsableArguments {
             return
         }
         guard outcome.isComplete else {
-            console.log("stopped at update \(outcome.updates) and saved; the same command goes on from there")
+            console.log(
+                outcome.updates == 0
+                    ? "stopped before the first update was done"
+                    : "stopped at update \(outcome.updates) and saved; the same command goes on from there")
             throw ExitCode(130)
         }
         let results = Output(isQuiet: machine.quiet)

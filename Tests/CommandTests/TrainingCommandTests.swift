@@ -43,7 +43,8 @@ import Weights
     }
 
     @Test func `a configuration of another recipe is pointed to its command`() throws {
-        let path = try configuration(Scratch(), TinyWorld.lora)
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora)
         try expectRefusal(
             ["finetune", path], saying: "unknown key", "this configuration is one for `cascade-adapt lora`")
     }

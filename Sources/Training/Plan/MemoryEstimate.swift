@@ -12,16 +12,18 @@ import Torch
 /// keeps for its backward pass). Frozen, a residual block keeps its input, the normalised convolution's input and the
 /// four-fold expansion, 6; attention keeps its input, queries, keys, values, their joined copies and the result, 8; a
 /// feed-forward block 5; a timestep block nothing. A trained weight makes each product keep its input too: 12, 10, 10
-/// and 1. With checkpointing each block keeps its input alone, and one block at a time is computed in full.
-/// The picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S takes about
-/// 780 numbers a pixel: 560 that it keeps (three tensors for each convolution with batch norm and SiLU, two without) and
-/// what its backward pass holds beside them.
+/// and 1. With checkpointing each block keeps its input alone, and one block at a time is computed in full. The
+/// picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S takes about
+/// 780 numbers a pixel: 560 that it keeps (three tensors for each convolution with batch norm and SiLU, two without)
+/// and what its backward pass holds beside them.
 ///
-/// The 40, and what the program takes by itself, are set on LoRA runs of the tiny model at 128 and 512 pixels, the 780 on
-/// a ControlNet of the tiny model at 128 and 256. Against the measured peak of RssAnon + RssShmem, without previews, runs
-/// not used for that came out at: a LoRA at 384 pixels and rank 32 0.96, one on a Stage C of 44 million parameters with
-/// a token 1.03, that stage whole 0.98 (with a running mean, and with previews, too), ControlNets 1.01 to 1.02, a Stage B
-/// of 13 million parameters whole 0.93 (with a running mean 0.97). No larger model has been measured.
+/// The 40, and what the program takes by itself, are set on LoRA runs of the tiny model at 128 and 512 pixels, the
+/// 780 on a ControlNet of the tiny model at 128 and 256. Other runs, without previews, came out at these shares of
+/// the measured peak of RssAnon + RssShmem: a LoRA at 384 pixels and rank 32 0.96, one with a token on a Stage C of
+/// 44 million parameters 1.03; that stage whole 1.03, with a running mean too; ControlNets 0.97 to 1.02; a Stage B of
+/// 13 million parameters whole 0.93, with a running mean 0.97, with previews 0.83; the tiny stage whole 1.03 to 1.12
+/// at 512 pixels, and 1.27 with 16 pictures of 256, whose encoding has given its memory back by then. No larger model
+/// has been measured.
 struct MemoryEstimate {
     struct Part {
         let name: String
@@ -63,6 +65,8 @@ struct MemoryEstimate {
         var trainsWhole: Bool
         /// The first residual block whose input needs a gradient.
         var firstBlock = 0
+        /// Share of zeros by level; empty for none. Where there are any, attention keeps what it looks at.
+        var dropout: [Double] = []
         /// Modules with a LoRA: each keeps its input, and what came out of the thin product.
         var adapted: [String] = []
     }
@@ -79,14 +83,18 @@ struct MemoryEstimate {
                 let level = row == 0 ? step : c.levels - 1 - step
                 let halvings = c.switchLevel.map { $0.prefix(level).filter(\.self).count } ?? level
                 let positions = pass.batch * max(1, side >> halvings) * max(1, side >> halvings)
-                let width = c.hidden[level]
+                let (width, own) = (c.hidden[level], positions / pass.batch)
+                let isDropping = pass.dropout.indices.contains(level) && pass.dropout[level] > 0
+                // After softmax, what it is multiplied by, and the product: [B, heads, N, N + T] each.
+                let looks = isDropping ? 3 * 4 * c.heads[level] * positions * (own + text) : 0
                 let runs = c.blocks[row][step] * c.blockRepeat[row][step]
                 for _ in 0..<runs {
                     for letter in c.levelConfiguration[level] {
                         if letter == "C" { index += 1 }
                         guard index > pass.firstBlock else { continue }
                         let condition = letter == "A" ? 2 * text * pass.batch : 0
-                        let whole = 4 * width * ((units[letter] ?? 0) * positions + condition)
+                        let whole =
+                            4 * width * ((units[letter] ?? 0) * positions + condition) + (letter == "A" ? looks : 0)
                         kept += pass.isCheckpointing ? 4 * width * positions : whole
                         largest = max(largest, whole)
                     }

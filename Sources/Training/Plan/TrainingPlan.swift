@@ -90,7 +90,7 @@ public struct TrainingPlan {
         case .finetune:
             try fields.finish()
             let models = try planned(options, trainsWhole: true)
-            planWhole(models)
+            try planWhole(models)
         }
         try countData(run.data.access(options.shardAccess))
         addDataMemory()
@@ -105,11 +105,17 @@ public struct TrainingPlan {
         return models
     }
 
-    private func pass(_ models: PlannedModels) -> MemoryEstimate.Pass {
-        .init(
+    private func pass(_ models: PlannedModels) throws -> MemoryEstimate.Pass {
+        let isWhole = recipe == .finetune
+        var pass = MemoryEstimate.Pass(
             batch: run.microBatchSize, imageSize: run.data.imageSize, reduction: run.stage.reduction,
-            isCheckpointing: run.isCheckpointing,
-            trainsWhole: recipe == .finetune)
+            isCheckpointing: run.isCheckpointing, trainsWhole: isWhole)
+        pass.dropout =
+            switch models.network {
+            case .stageC(let stageC): try DropoutRates(run, stageC.configuration, isFrozen: !isWhole).rates
+            case .stageB(let architecture, _): try DropoutRates(run, architecture, isFrozen: !isWhole).rates
+            }
+        return pass
     }
 
     /// What is trained and what a pass keeps, once the groups are known.
@@ -160,7 +166,7 @@ public struct TrainingPlan {
             guard case .residualBlock(let index) = point else { return nil }
             return Point(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
         }
-        var pass = pass(models)
+        var pass = try pass(models)
         pass.firstBlock = own.blocks.min() ?? 0
         addMemory(models, pass)
         if own.bottleneckMode == .effnet {
@@ -187,7 +193,7 @@ public struct TrainingPlan {
             guard case .module(let path) = place else { return nil }
             return Point(index: nil, name: path, isSelected: selected.contains(place))
         }
-        var pass = pass(models)
+        var pass = try pass(models)
         pass.adapted = parts.flatMap(\.modules)
         addMemory(models, pass, trainsText: adaptsText || parts.contains { $0.modules.isEmpty })
     }
@@ -220,13 +226,13 @@ public struct TrainingPlan {
         }
     }
 
-    private mutating func planWhole(_ models: PlannedModels) {
+    private mutating func planWhole(_ models: PlannedModels) throws {
         switch models.network {
         case .stageC(let stageC):
             groups = [Group(name: "Stage C whole", shapes: stageC.store.parameters.map(\.tensor.shape))]
         case .stageB(_, let shapes): groups = [Group(name: "Stage B whole", shapes: shapes)]
         }
-        addMemory(models, pass(models))
+        try addMemory(models, pass(models))
     }
 
     // MARK: The data
