@@ -94,7 +94,7 @@ extension TrainingRuns {
 
         @Test(arguments: [
             (["text_module_filters": "[q_prof]"], "self_attn.q_proj"), (["text_lr": "0"], "text_lr"),
-            (["text_module_filters": "q_proj.x: 1"], "text_module_filters"),
+            (["text_module_filters": "{q_proj: 1}"], "text_module_filters"),
         ])
         func `what cannot be is refused at its place`(keys: [String: String], word: String) throws {
             let failure = try Run(.lora).failure(keys)
