@@ -1,6 +1,7 @@
 import Failures
 import Files
 import JSON
+import Loading
 import Shards
 import Telemetry
 
@@ -14,6 +15,8 @@ public struct RunOutcome {
     /// False where a signal ended the run early.
     public var isComplete: Bool
     public var heldOut: HeldOutReport?
+    /// What it was trained on since it was last started.
+    public var loaded = LoadedData()
     /// What was left out of the data since the run was last started, by reason.
     public var drops = Drops()
     /// How many pictures and captions were encoded and not found in `cache_dir`; nil without one.

@@ -208,6 +208,7 @@ struct TrainLoop {
     ) -> RunOutcome {
         var outcome = RunOutcome(
             updates: progress.updates, checkpoint: folder.weightsPath, output: output.path, isComplete: false)
+        outcome.loaded = loader.loaded
         outcome.drops = loader.drops
         return outcome
     }

@@ -70,6 +70,7 @@ struct TrainingLog {
             ($1.value, $0.key) < ($0.value, $1.key)
         }
         var data = [("samples trained on, repeated ones too", "\(outcome.updates * run.batchSize)")]
+        data += rows(of: outcome.loaded)
         data += drops.map { ("left out since the last start: \($0.key)", "\($0.value)") }
         if drops.isEmpty { data.append(("left out since the last start", "nothing")) }
         if let encoded = outcome.encoded {
@@ -91,6 +92,21 @@ struct TrainingLog {
                 "Versions",
                 [("cascade-adapt", programVersion), ("libtorch", try Engine.shared().version)]))
         try log.writeReport(state: "\(state): update \(outcome.updates) of \(run.updates).", sections)
+    }
+
+    /// What was counted of the data and how much of it there was; nothing where no sample was handed out.
+    private func rows(of loaded: LoadedData) -> [(String, String)] {
+        guard loaded.samples > 0 else { return [] }
+        let sizes = loaded.buckets.sorted { ($1.value, $0.key.width) < ($0.value, $1.key.width) }
+            .map { "\($0.key.width) x \($0.key.height): \($0.value)" }
+        let since = "since the last start"
+        return [
+            ("epoch of the data", "\(loaded.epoch + 1)"),
+            ("pictures by size \(since)", sizes.joined(separator: ", ")),
+            ("pictures enlarged \(since)", "\(loaded.enlarged) of \(loaded.samples)"),
+            ("empty captions \(since)", "\(loaded.emptyCaptions) of \(loaded.samples)"),
+            ("mean length of a caption", "\(loaded.characters / loaded.samples) characters"),
+        ]
     }
 
     /// Ends the logs.

@@ -21,6 +21,7 @@ import Testing
         let world = try LoadingWorld.mixed()
         let loader = try world.loader(batchSize: 1)
         var epochs: [Int: [SamplePlace]] = [:]
+        var (buckets, characters) = ([AspectBuckets.Bucket: Int](), 0)
         for _ in 0..<60 {
             let batch = try loader.next()
             let sample = try #require(batch.samples.first)
@@ -28,7 +29,11 @@ import Testing
             #expect(picture.width == sample.fit.bucket.width && picture.height == sample.fit.bucket.height)
             #expect(batch.secondsWaited >= 0 && batch.keys == nil)
             epochs[sample.turn.epoch, default: []].append(sample.turn.place)
+            buckets[sample.fit.bucket, default: 0] += 1
+            characters += sample.caption.count
         }
+        #expect(loader.loaded.samples == 60 && loader.loaded.epoch == 2 && loader.loaded.emptyCaptions == 0)
+        #expect(loader.loaded.buckets == buckets && loader.loaded.characters == characters)
         // 32 samples, of which 5 have a broken picture and 3 no caption.
         #expect(epochs[0]?.count == 24 && Set(epochs[0] ?? []).count == 24)
         #expect(Set(epochs[1] ?? []) == Set(epochs[0] ?? []))

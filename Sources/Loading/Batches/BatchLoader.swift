@@ -54,6 +54,8 @@ public final class BatchLoader {
     private let isCancelled: @Sendable () -> Bool
     private let patience: Duration
 
+    /// What was handed out.
+    public private(set) var loaded = LoadedData()
     /// What was lost up to the last batch, by reason.
     public var drops: Drops { queues.drops }
     /// How many pictures came with ICC profiles, which are ignored.
@@ -109,6 +111,7 @@ public final class BatchLoader {
                 guard var batch = try queues.take(step) else { continue }
                 let waited = (clock.now - began).components
                 batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
+                loaded.count(batch)
                 return batch
             }
             throw Failure.run("the loader of the data has been stopped")
