@@ -9,7 +9,8 @@ struct ConfigurationChanges {
 
     /// Keys that the held-out loss does not hang on: with all others as they were it is over the same triples.
     private static let ofTraining: Set = [
-        "lr", "lora_lr", "token_lr", "lr_schedule", "warmup_updates", "optimizer", "weight_decay", "gradient_clip",
+        "lr", "lora_lr", "text_lr", "token_lr", "lora_dropout", "lr_schedule", "warmup_updates", "optimizer",
+        "weight_decay", "gradient_clip",
         "batch_size", "grad_accum_steps", "gradient_checkpointing", "use_fsdp", "caption_dropout", "picture_dropout",
         "effnet_dropout", "effnet_scale", "dropout", "loss_weight", "adaptive_loss_weight", "loss_shift",
         "ema_start_iters", "ema_iters", "ema_beta", "save_every", "backup_every", "keep_last", "max_bad_steps",
