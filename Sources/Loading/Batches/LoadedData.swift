@@ -13,6 +13,9 @@ public struct LoadedData: Sendable {
     /// The epoch of the sample that was read last, from 0.
     public private(set) var epoch = 0
 
+    /// Nothing yet.
+    public init() {}
+
     mutating func count(_ batch: PictureBatch) {
         for sample in batch.samples {
             samples += 1
