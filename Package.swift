@@ -93,7 +93,8 @@ let package = Package(
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
-        library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "COpenCV", "Files", "Failures"]),
+        library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
+        library("Sheets", ["COpenCV", "Images", "Failures"]),
         library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
         library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
@@ -118,8 +119,8 @@ let package = Package(
             "Training",
             [
                 "Generation", "AdapterKit", "Optimization", "Diffusion", "Cascade", "Layers", "Weights", "Loading",
-                "Shards", "Images",
-                "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files", "Failures", "CMemory",
+                "Shards", "Sheets", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
+                "Failures", "CMemory",
             ]),
 
         // Plug-ins
@@ -138,9 +139,8 @@ let package = Package(
             "CascadeAdapt",
             [
                 "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
-                "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra", "JSON",
-                "Files",
-                "Failures",
+                "Loading", "Shards", "Sheets", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
+                "JSON", "Files", "Failures",
                 "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
                 "PoseFilter",
                 "QRFilter",
@@ -187,7 +187,7 @@ let package = Package(
         tests(
             "Loading",
             ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
-        tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
+        tests("Images", ["Images", "Sheets", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(

@@ -16,7 +16,7 @@ struct House {
         ["Expressions"],
         ["Torch", "LinearAlgebra"],
         ["Web", "Images", "Inference", "Weights", "Settings", "Telemetry"],
-        ["Shards"],
+        ["Shards", "Sheets"],
         ["Loading"],
         ["Layers", "Optimization"],
         ["Cascade"],

@@ -49,6 +49,17 @@ import Testing
         }
     }
 
+    @Test func theBenchmarkThatIsCarriedNeedsNoOpenCV() throws {
+        let manifest = Manifest(
+            text: try String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8))
+        var (reached, next): (Set<String>, Set<String>) = ([], ["cascade-bench"])
+        while !next.isEmpty {
+            reached.formUnion(next)
+            next = Set(next.flatMap { manifest.dependencies[$0] ?? [] }).subtracting(reached)
+        }
+        #expect(reached.isSuperset(of: ["Images", "Torch"]) && !reached.contains("COpenCV"))
+    }
+
     @Test(arguments: [
         ("Torch", "Cascade"), ("Layers", "AdapterKit"), ("Cascade", "Diffusion"), ("Weights", "Settings"),
         ("Diffusion", "Training"), ("AdapterKit", "Generation"), ("Generation", "Training"), ("Failures", "JSON"),

@@ -1,5 +1,6 @@
 import Failures
 import Images
+import Sheets
 import Testing
 
 @Suite struct Layout {

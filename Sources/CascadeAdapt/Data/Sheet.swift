@@ -3,6 +3,7 @@ import Files
 import Foundation
 import Images
 import Loading
+import Sheets
 
 /// Pictures in rows on white paper, each with a few lines underneath.
 ///

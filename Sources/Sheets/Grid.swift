@@ -1,4 +1,5 @@
 import Failures
+import Images
 
 extension Picture {
     /// Rows of pictures of one size on one sheet: with labels each row below its own on white paper, without them on
@@ -31,15 +32,5 @@ extension Picture {
             }
         }
         return grid
-    }
-
-    /// Lays a picture down; it must fit.
-    public mutating func paste(_ picture: Picture, x: Int, y: Int) {
-        for row in 0..<picture.height {
-            let source = row * picture.width * 3
-            let target = ((y + row) * width + x) * 3
-            pixels.replaceSubrange(
-                target..<(target + picture.width * 3), with: picture.pixels[source..<(source + picture.width * 3)])
-        }
     }
 }

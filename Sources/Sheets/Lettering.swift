@@ -1,12 +1,16 @@
 import COpenCV
 import Failures
+import Images
 
 extension Picture {
     /// Writes a line in black, capitals 21 * `scale` pixels high, beginning at column `x` with its feet in row `y`. The
     /// font has ASCII alone; what lies outside the picture is left out.
     public mutating func write(_ line: String, x: Int, y: Int, scale: Double) throws {
-        let (status, message) = withErrorMessage { error, size in
-            cascade_write_line(&pixels, height, width, line, x, y, scale, error, size)
+        let (height, width) = (height, width)
+        let (status, message) = withMutablePixels { pixels in
+            withErrorMessage { error, size in
+                cascade_write_line(pixels.baseAddress, height, width, line, x, y, scale, error, size)
+            }
         }
         if status != CASCADE_CV_OK { throw Failure.run("can't write on the picture", got: message) }
     }
