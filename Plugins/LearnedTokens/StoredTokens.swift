@@ -45,7 +45,7 @@ struct StoredTokens {
         .array(
             rows.map { row in
                 [
-                    "text": .string(row.text), "id": .integer(Int64(row.id)), "new": .bool(row.isNew),
+                    "text": .string(row.text), "id": .integer(row.id), "new": .bool(row.isNew),
                     "pattern": row.pattern.map(JSON.string) ?? .null,
                 ]
             })

@@ -139,11 +139,11 @@ extension LoRAModule {
             Dictionary(grouping: values) { $0 }.max { ($0.value.count, $1.key) < ($1.value.count, $0.key) }?.key
         }
         guard let rank = commonest(modules.map(\.rank)), let alpha = commonest(modules.map(\.alpha)) else { return }
-        describe("rank", .integer(Int64(rank)))
+        describe("rank", .integer(rank))
         describe("alpha", .number(alpha))
         var (ranks, alphas) = (JSON.Object(), JSON.Object())
         for module in modules {
-            if module.rank != rank { ranks[module.path] = .integer(Int64(module.rank)) }
+            if module.rank != rank { ranks[module.path] = .integer(module.rank) }
             if module.alpha != alpha { alphas[module.path] = .number(module.alpha) }
         }
         if ranks.count > 0 { describe("rank_pattern", .object(ranks)) }

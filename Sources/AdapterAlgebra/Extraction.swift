@@ -64,8 +64,8 @@ public struct Extraction {
     public func write(to path: String, base: BaseModel) throws {
         var contents = AdapterContents(base: base, steps: 0)
         contents.add(kind: "lora")
-        contents.describe("rank", .integer(Int64(modules.rank)))
-        contents.describe("alpha", .integer(Int64(modules.rank)))
+        contents.describe("rank", .integer(modules.rank))
+        contents.describe("alpha", .integer(modules.rank))
         contents.describe("module_filters", .array(configuration.moduleFilters.map(JSON.string)))
         contents.describe("made_by", "extract")
         contents.describe("energy", modules.energies)

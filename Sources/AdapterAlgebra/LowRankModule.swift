@@ -66,7 +66,7 @@ extension [LowRankModule] {
         .array(
             map { module in
                 [
-                    "module": .string(module.path), "rank": .integer(Int64(module.rank)),
+                    "module": .string(module.path), "rank": .integer(module.rank),
                     "energy": .number(module.energy), "norm": .number(module.total.squareRoot()),
                 ]
             })

@@ -181,7 +181,7 @@ public struct Merge {
                     return [
                         "file": .string(String(part.file.path.split(separator: "/").last ?? "")),
                         "kind": .string(part.file.kinds.joined(separator: ",")), "weight": .number(part.weight),
-                        "trained_steps": .integer(Int64(part.file.trainedSteps)),
+                        "trained_steps": .integer(part.file.trainedSteps),
                         "base_sha256": texts["base_sha256"].map(JSON.string) ?? .null,
                     ]
                 }
@@ -190,7 +190,7 @@ public struct Merge {
         if metadata["licence"] == nil, let licence = licences.first { metadata["licence"] = licence }
         if !newTokens.isEmpty {
             var ids = JSON.Object()
-            for token in newTokens { ids[token.text] = .integer(Int64(token.id)) }
+            for token in newTokens { ids[token.text] = .integer(token.id) }
             metadata["new_tokens"] = JSON.object(ids).text()
         }
         return metadata

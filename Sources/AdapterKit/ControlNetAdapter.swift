@@ -65,9 +65,9 @@ public final class ControlNetAdapter: Adapter {
     public func write(to contents: inout AdapterContents) throws {
         let configuration = trunk.configuration
         contents.add(kind: Self.kind)
-        contents.describe("c_in", .integer(Int64(configuration.inputs)))
-        contents.describe("c_proj", .integer(Int64(configuration.projected)))
-        contents.describe("controlnet_blocks", .array(configuration.blocks.map { .integer(Int64($0)) }))
+        contents.describe("c_in", .integer(configuration.inputs))
+        contents.describe("c_proj", .integer(configuration.projected))
+        contents.describe("controlnet_blocks", .array(configuration.blocks.map { .integer($0) }))
         contents.describe("bottleneck_mode", .string(configuration.bottleneckMode.rawValue))
         contents.describe("controlnet_filter", .string(filter.name))
         contents.describe("controlnet_filter_params", filter.parameters)

@@ -54,8 +54,8 @@ struct MachineReport {
                     }),
                 "sources": .object(Self.object(sources.map { ($0.name, .string($0.value)) })),
             ],
-            "cuda_devices": running.map { .integer(Int64($0.cudaDevices)) } ?? .null,
-            "threads": running.map { .integer(Int64($0.threads)) } ?? .null,
+            "cuda_devices": running.map { .integer($0.cudaDevices) } ?? .null,
+            "threads": running.map { .integer($0.threads) } ?? .null,
             "blas": [
                 "engine": ["sgemm_": running.map { .string($0.products) } ?? .null],
                 "algebra": [

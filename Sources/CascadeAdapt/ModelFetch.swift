@@ -61,8 +61,8 @@ struct ModelFetch {
         var json: JSON {
             guard let news else { return ["path": .string(path), "was_here": true] }
             return [
-                "path": .string(path), "was_here": false, "bytes": .integer(Int64(news.bytes)),
-                "resumed_at": .integer(Int64(news.resumedAt)), "sha256": .string(news.sha256),
+                "path": .string(path), "was_here": false, "bytes": .integer(news.bytes),
+                "resumed_at": .integer(news.resumedAt), "sha256": .string(news.sha256),
                 "checked": .bool(news.isChecked),
             ]
         }

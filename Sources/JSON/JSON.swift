@@ -2,7 +2,7 @@
 public enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
-    case integer(Int64)
+    case integer(Int)
     case number(Double)
     case string(String)
     case array([JSON])
@@ -19,7 +19,7 @@ extension JSON {
     /// The whole number, also where it is written as `3.0` or `3e2`; nil where it is none or does not fit.
     public var intValue: Int? {
         switch self {
-        case .integer(let value): Int(exactly: value)
+        case .integer(let value): value
         case .number(let value): Int(exactly: value)
         default: nil
         }
@@ -74,7 +74,7 @@ extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expressibl
 {
     public init(nilLiteral: ()) { self = .null }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
-    public init(integerLiteral value: Int64) { self = .integer(value) }
+    public init(integerLiteral value: Int) { self = .integer(value) }
     public init(floatLiteral value: Double) { self = .number(value) }
     public init(stringLiteral value: String) { self = .string(value) }
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }

@@ -17,7 +17,7 @@ extension Parser {
             try digits()
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if whole, let integer = Int64(text) { return .integer(integer) }
+        if whole, let integer = Int(text) { return .integer(integer) }
         guard let number = Double(text), number.isFinite else {
             throw failure("a number too large for a double", at: start)
         }

@@ -37,7 +37,7 @@ extension Setting {
         case .scalar(let text, let quoted):
             guard !quoted else { return .string(text) }
             if let bool = PlainScalar.bool(text) { return .bool(bool) }
-            if let integer = PlainScalar.integer(text) { return .integer(Int64(integer)) }
+            if let integer = PlainScalar.integer(text) { return .integer(integer) }
             if let number = PlainScalar.number(text), number.isFinite { return .number(number) }
             return .string(text)
         case .sequence(let elements): return .array(elements.map(\.json))

@@ -82,7 +82,7 @@ final class PartFile {
         let note: JSON = [
             "address": .string(state.address), "etag": state.validator.etag.map(JSON.string) ?? .null,
             "last_modified": state.validator.lastModified.map(JSON.string) ?? .null,
-            "total": state.total.map { .integer(Int64($0)) } ?? .null,
+            "total": state.total.map { .integer($0) } ?? .null,
         ]
         try writeAtomically(note.text() + "\n", to: notePath)
     }

@@ -44,15 +44,15 @@ struct DataLoading {
         loader.stop()
         var drops = JSON.Object()
         for (reason, count) in loader.drops.samples.merging(loader.drops.broken, uniquingKeysWith: +) {
-            drops[reason] = .integer(Int64(count))
+            drops[reason] = .integer(count)
         }
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [
             "what": "data to batches, cascade-adapt", "samples_per_second": .number(Double(loaded) / seconds),
-            "seconds": .number(seconds), "seconds_waited": .number(waited), "pictures": .integer(Int64(loaded)),
-            "peak_bytes": .integer(Int64(usage.ru_maxrss) * 1024), "drops": .object(drops),
-            "workers": .integer(Int64(workers)), "floats": .integer(Int64(floats.count)),
+            "seconds": .number(seconds), "seconds_waited": .number(waited), "pictures": .integer(loaded),
+            "peak_bytes": .integer(usage.ru_maxrss * 1024), "drops": .object(drops),
+            "workers": .integer(workers), "floats": .integer(floats.count),
         ]
     }
 }

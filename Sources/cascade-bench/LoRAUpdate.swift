@@ -82,9 +82,9 @@ struct LoRAUpdate {
         let parameters = stageC.store.parameters.reduce(0) { $0 + $1.tensor.count }
         return [
             "what": "LoRA update, cascade-adapt", "seconds": .number(seconds.sorted()[seconds.count / 2]),
-            "peak_bytes": .integer(Int64(peak)), "parameters": .integer(Int64(parameters)),
+            "peak_bytes": .integer(peak), "parameters": .integer(parameters),
             "base": .string(options.dtype.description), "compute": .string(stageC.computeDType.description),
-            "threads": .integer(Int64(try Engine.shared().threads)), "device": .string(options.device.description),
+            "threads": .integer(try Engine.shared().threads), "device": .string(options.device.description),
             "checkpointing": .bool(options.isCheckpointing), "loss": .number(loss),
         ]
     }

@@ -56,9 +56,9 @@ struct OptimizerSteps {
         return [
             "what": "optimizer step, cascade-adapt", "optimizer": .string(choice.name),
             "seconds": .number(seconds.sorted()[seconds.count / 2]),
-            "parameters": .integer(Int64(parameters.reduce(0) { $0 + $1.tensor.count })),
-            "state_bytes": .integer(Int64(stepper.state.reduce(0) { $0 + $1.tensor.byteCount })),
-            "threads": .integer(Int64(try Engine.shared().threads)),
+            "parameters": .integer(parameters.reduce(0) { $0 + $1.tensor.count }),
+            "state_bytes": .integer(stepper.state.reduce(0) { $0 + $1.tensor.byteCount }),
+            "threads": .integer(try Engine.shared().threads),
         ]
     }
 

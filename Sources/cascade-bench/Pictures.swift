@@ -42,9 +42,9 @@ struct Pictures {
         let seconds = Double(elapsed.components.attoseconds) * 1e-18 + Double(elapsed.components.seconds)
         return [
             "what": .string("pictures to batches, \(isScaled ? "scaled" : "full") decoding"),
-            "pictures": .integer(Int64(batches * batchSize)), "undecodable": .integer(Int64(undecodable)),
+            "pictures": .integer(batches * batchSize), "undecodable": .integer(undecodable),
             "seconds": .number(seconds), "pictures_per_second": .number(Double(batches * batchSize) / seconds),
-            "peak_bytes": .integer(Int64(memory.bytes)),
+            "peak_bytes": .integer(memory.bytes),
             "first_value": .number(Double(first) / Double(max(batches, 1))),
         ]
     }

@@ -34,9 +34,9 @@ struct WeightLoading {
         }
         return [
             "seconds": .number(Double(seconds.components.attoseconds) * 1e-18 + Double(seconds.components.seconds)),
-            "peak_bytes": .integer(Int64(memory.bytes)),
-            "bytes": .integer(Int64(tensors.reduce(0) { $0 + $1.byteCount })),
-            "tensors": .integer(Int64(tensors.count)),
+            "peak_bytes": .integer(memory.bytes),
+            "bytes": .integer(tensors.reduce(0) { $0 + $1.byteCount }),
+            "tensors": .integer(tensors.count),
         ]
     }
 }

@@ -30,7 +30,7 @@ do {
     }
     var result = JSON.Object()
     result["filter"] = .string(name)
-    result["pictures"] = .integer(Int64(tensors.count))
+    result["pictures"] = .integer(tensors.count)
     result["seconds_per_picture"] = .number(whole)
     if name == "CannyFilter" {
         result["bare_seconds_per_picture"] = .number(

@@ -101,7 +101,7 @@ public final class TinyWorld: Sendable {
             {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
              "projection_dim": 16, "vocab_size": \(Self.words.count), "eos_token_id": \(Self.words.count - 1)}
             """, to: "text/config.json")
-        let numbered = Self.words.enumerated().map { ($1, JSON.integer(Int64($0))) }
+        let numbered = Self.words.enumerated().map { ($1, JSON.integer($0)) }
         var vocabulary = JSON.Object()
         for (word, id) in numbered { vocabulary[word] = id }
         try folder.write(JSON.object(vocabulary).text(), to: "text/vocab.json")

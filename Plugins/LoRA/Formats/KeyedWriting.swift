@@ -56,7 +56,7 @@ enum PEFTWriting {
             let ranks = part.map { (path: ModulePath.diffusers($0.path), rank: $0.rank, alpha: Double($0.rank)) }
             LoRAModule.describe(ranks) { name, value in
                 let theirs = ["rank": "r", "alpha": "lora_alpha"][name] ?? name
-                configuration[prefix + theirs] = name == "alpha" ? .integer(Int64(value.doubleValue ?? 0)) : value
+                configuration[prefix + theirs] = name == "alpha" ? .integer(Int(value.doubleValue ?? 0)) : value
             }
             configuration[prefix + "target_modules"] = .array(ranks.map { .string($0.path) })
             configuration[prefix + "lora_dropout"] = 0

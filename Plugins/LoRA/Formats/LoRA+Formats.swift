@@ -40,10 +40,10 @@ extension LoRA {
     public static func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
         let modules = try LoRAModule.all(in: file)
         return [
-            ("modules", .integer(Int64(modules.count))),
-            ("text_modules", .integer(Int64(modules.count(where: \.isOfText)))),
-            ("depthwise_modules", .integer(Int64(modules.count { $0.kernelSide != nil }))),
-            ("ranks", .array(Set(modules.map(\.rank)).sorted().map { .integer(Int64($0)) })),
+            ("modules", .integer(modules.count)),
+            ("text_modules", .integer(modules.count(where: \.isOfText))),
+            ("depthwise_modules", .integer(modules.count { $0.kernelSide != nil })),
+            ("ranks", .array(Set(modules.map(\.rank)).sorted().map { .integer($0) })),
             ("alphas", .array(Set(modules.map(\.alpha)).sorted().map(JSON.number))),
         ]
     }

@@ -35,9 +35,9 @@ extension ControlNetAdapter {
                 advice: "name them in the order of the projections: --blocks 0,4,8")
         }
         var adapter = ForeignAdapter(kind: kind, format: format)
-        adapter.describe("c_in", .integer(Int64(inputs)))
-        adapter.describe("c_proj", .integer(Int64(last.shape[0])))
-        adapter.describe("controlnet_blocks", .array(blocks.map { .integer(Int64($0)) }))
+        adapter.describe("c_in", .integer(inputs))
+        adapter.describe("c_proj", .integer(last.shape[0]))
+        adapter.describe("controlnet_blocks", .array(blocks.map { .integer($0) }))
         adapter.describe("bottleneck_mode", .string(mode.rawValue))
         adapter.describe("controlnet_filter", .string(""))
         adapter.describe("controlnet_filter_params", .object(.init()))
@@ -67,9 +67,9 @@ extension ControlNetAdapter {
     public static func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
         let configuration = try ControlNetTrunk.Configuration(describedIn: file)
         return [
-            ("blocks", .array(configuration.blocks.map { .integer(Int64($0)) })),
+            ("blocks", .array(configuration.blocks.map { .integer($0) })),
             ("bottleneck_mode", .string(configuration.bottleneckMode.rawValue)),
-            ("c_in", .integer(Int64(configuration.inputs))), ("c_proj", .integer(Int64(configuration.projected))),
+            ("c_in", .integer(configuration.inputs)), ("c_proj", .integer(configuration.projected)),
         ]
     }
 

@@ -49,13 +49,13 @@ struct DatasetPack: Action {
         let specification = report.specification(of: out, limits)
         if json {
             try console.result([
-                "samples": .integer(Int64(report.samples)),
+                "samples": .integer(report.samples),
                 "webdataset_path": .string(specification),
                 "shards": .array(
                     report.shards.map {
                         [
-                            "path": .string($0.path), "samples": .integer(Int64($0.samples)),
-                            "bytes": .integer(Int64($0.bytes)),
+                            "path": .string($0.path), "samples": .integer($0.samples),
+                            "bytes": .integer($0.bytes),
                         ]
                     }),
                 "left_out": .array(

@@ -30,7 +30,7 @@ struct FilterList: Action {
             let filters = try context.plugIns.filters.map { type -> JSON in
                 let filter = try Self.standard(type)
                 return [
-                    "name": .string(type.name), "channels": .integer(Int64(filter.channels)),
+                    "name": .string(type.name), "channels": .integer(filter.channels),
                     "parameters": .array(
                         type.parameters.map {
                             [

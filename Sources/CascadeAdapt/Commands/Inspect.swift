@@ -92,11 +92,11 @@ struct FileReport {
                     "told_by": .string(evidence),
                 ]
             })
-        object["tensors"] = .integer(Int64(file.entries.count))
-        object["parameters"] = .integer(Int64(parameters))
-        object["bytes"] = .integer(Int64(bytes))
+        object["tensors"] = .integer(file.entries.count)
+        object["parameters"] = .integer(parameters)
+        object["bytes"] = .integer(bytes)
         var counts = JSON.Object()
-        for (name, tensors) in dtypes { counts[name] = .integer(Int64(tensors)) }
+        for (name, tensors) in dtypes { counts[name] = .integer(tensors) }
         object["dtypes"] = .object(counts)
         var described = JSON.Object()
         for (name, value) in metadata { described[name] = value }
@@ -108,7 +108,7 @@ struct FileReport {
                 file.entries.map {
                     [
                         "name": .string($0.name), "dtype": .string("\($0.dtype)"),
-                        "shape": .array($0.shape.map { .integer(Int64($0)) }),
+                        "shape": .array($0.shape.map { .integer($0) }),
                     ]
                 })
         }

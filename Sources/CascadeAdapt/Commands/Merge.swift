@@ -65,10 +65,10 @@ struct MergeCommand: Action {
 
     private func report(_ merge: Merge) -> JSON {
         var ids = JSON.Object()
-        for token in merge.newTokens { ids[token.text] = .integer(Int64(token.id)) }
+        for token in merge.newTokens { ids[token.text] = .integer(token.id) }
         return [
-            "output": .string(output), "tensors": .integer(Int64(merge.base.file.entries.count)),
-            "changed": .integer(Int64(merge.touched)), "new_tokens": .object(ids),
+            "output": .string(output), "tensors": .integer(merge.base.file.entries.count),
+            "changed": .integer(merge.touched), "new_tokens": .object(ids),
             "notes": .array(merge.notes.map(JSON.string)),
         ]
     }
@@ -88,7 +88,7 @@ private struct AddedTokensFile {
         path = folder + "added_tokens.json"
         var ids = fileExists(path) ? try JSON.read(path).objectValue ?? .init() : JSON.Object()
         for token in tokens {
-            let id = JSON.integer(Int64(token.id))
+            let id = JSON.integer(token.id)
             let clash = ids.first { ($0.key == token.text) != ($0.value == id) }
             if let clash {
                 throw Failure.input(

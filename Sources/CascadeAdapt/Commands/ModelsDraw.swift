@@ -137,11 +137,11 @@ extension CLIPTextConfiguration {
     fileprivate var json: JSON {
         [
             "model_type": "clip_text_model", "architectures": ["CLIPTextModelWithProjection"],
-            "hidden_size": .integer(Int64(width)), "intermediate_size": .integer(Int64(innerWidth)),
-            "num_hidden_layers": .integer(Int64(layers)), "num_attention_heads": .integer(Int64(heads)),
-            "vocab_size": .integer(Int64(vocabulary)), "max_position_embeddings": .integer(Int64(positions)),
-            "projection_dim": .integer(Int64(projected)), "hidden_act": .string(activation.rawValue),
-            "layer_norm_eps": .number(epsilon), "eos_token_id": .integer(Int64(endToken)),
+            "hidden_size": .integer(width), "intermediate_size": .integer(innerWidth),
+            "num_hidden_layers": .integer(layers), "num_attention_heads": .integer(heads),
+            "vocab_size": .integer(vocabulary), "max_position_embeddings": .integer(positions),
+            "projection_dim": .integer(projected), "hidden_act": .string(activation.rawValue),
+            "layer_norm_eps": .number(epsilon), "eos_token_id": .integer(endToken),
         ]
     }
 }

@@ -54,7 +54,7 @@ extension KnownModel {
         return [
             "name": .string(name), "description": .string(description), "source": .string(origin),
             "licence": .string(licence),
-            "bytes_about": megabytes.map { .integer(Int64($0) * 1_000_000) } ?? .null,
+            "bytes_about": megabytes.map { .integer($0 * 1_000_000) } ?? .null,
             "path": path.map(JSON.string) ?? .null, "here": .bool(path != nil),
             "get": gettable ? .string("cascade-adapt models get \(name)") : .null,
         ]

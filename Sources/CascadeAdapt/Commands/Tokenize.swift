@@ -30,7 +30,7 @@ struct Tokenize: Action {
         for token in added { _ = try tokenizer.addToken(token) }
         let ids = pad ? tokenizer.encodePadded(text).ids : tokenizer.encode(text)
         if json {
-            try Output().result(["ids": .array(ids.map { .integer(Int64($0)) })])
+            try Output().result(["ids": .array(ids.map { .integer($0) })])
         } else {
             try Output().result(ids.map(String.init).joined(separator: " "))
         }

@@ -97,7 +97,7 @@ struct DatasetSummary {
         return .object(object)
     }
 
-    private func integer(_ number: Int) -> JSON { .integer(Int64(number)) }
+    private func integer(_ number: Int) -> JSON { .integer(number) }
 
     // MARK: For people
 

@@ -53,7 +53,7 @@ public struct StreamOrigin: Equatable, Sendable {
 extension StreamOrigin {
     var json: JSON {
         [
-            "shards": .string(shards), "seed": .integer(Int64(bitPattern: seed)),
+            "shards": .string(shards), "seed": .integer(Int(truncatingIfNeeded: seed)),
             "buffer": [JSON(bufferSize), JSON(bufferBytes)], "rank": [JSON(rank), JSON(ranks)],
         ]
     }
@@ -64,7 +64,7 @@ extension StreamOrigin {
             let rank = json["rank"]?.countValues, rank.count == 2
         else { return nil }
         self.shards = shards
-        self.seed = UInt64(bitPattern: seed)
+        self.seed = UInt64(truncatingIfNeeded: seed)
         (bufferSize, bufferBytes) = (buffer[0], buffer[1])
         (self.rank, ranks) = (rank[0], rank[1])
     }

@@ -51,7 +51,7 @@ extension StreamPosition {
         [
             "origin": origin?.json ?? .null,
             "epoch": JSON(epoch), "shard": JSON(shard), "sample": JSON(sample),
-            "generator": .array((generator?.words ?? []).map { .integer(Int64(bitPattern: $0)) }),
+            "generator": .array((generator?.words ?? []).map { .integer(Int(truncatingIfNeeded: $0)) }),
             "buffer": .array(buffer.flatMap { [JSON($0.shard), JSON($0.sample)] }),
         ]
     }
@@ -68,7 +68,7 @@ extension StreamPosition {
         }
         if !words.isEmpty {
             let numbers = words.compactMap { word -> UInt64? in
-                if case .integer(let value) = word { UInt64(bitPattern: value) } else { nil }
+                if case .integer(let value) = word { UInt64(truncatingIfNeeded: value) } else { nil }
             }
             guard numbers.count == words.count, let read = SeededGenerator(words: numbers) else { return nil }
             generator = read
@@ -84,7 +84,7 @@ extension StreamPosition {
 
 extension JSON {
     /// A whole number.
-    package init(_ number: Int) { self = .integer(Int64(number)) }
+    package init(_ number: Int) { self = .integer(number) }
 
     /// A whole number from 0, of no more than 48 bits, so that nothing counted on from it overflows.
     package var countValue: Int? { intValue.flatMap { (0..<1 << 48).contains($0) ? $0 : nil } }

@@ -69,7 +69,7 @@ public final class MetricsLog {
         _ metrics: UpdateMetrics, measured: [(name: String, value: Double)] = [], samples: [String] = []
     ) throws {
         var line = JSON.Object()
-        line["step"] = .integer(Int64(metrics.step))
+        line["step"] = .integer(metrics.step)
         for (name, value) in metrics.scalars + measured { line[name] = .number(value) }
         if !samples.isEmpty { line["samples"] = .array(samples.map(JSON.string)) }
         try file.append(Array((JSON.object(line).text() + "\n").utf8))

@@ -142,10 +142,10 @@ struct ReportPage {
                         }
                         var json = JSON.Object()
                         json["label"] = .string(series.label)
-                        json["steps"] = .array(points.map { .integer(Int64($0.step)) })
+                        json["steps"] = .array(points.map { .integer($0.step) })
                         json["values"] = numbers(\.mean)
                         if series.curve.length > 1 {
-                            json["each"] = .integer(Int64(series.curve.length))
+                            json["each"] = .integer(series.curve.length)
                             json["lows"] = numbers(\.low)
                             json["highs"] = numbers(\.high)
                         }

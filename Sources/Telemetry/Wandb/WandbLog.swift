@@ -78,8 +78,8 @@ final class WandbLog {
             try writeAtomically(picture.jpeg, to: "\(self.path)/files/\(path)")
             let value: JSON = [
                 "_type": "image-file", "format": "jpg", "path": .string(path), "sha256": .string(digest),
-                "size": .integer(Int64(picture.jpeg.count)), "width": .integer(Int64(picture.width)),
-                "height": .integer(Int64(picture.height)),
+                "size": .integer(picture.jpeg.count), "width": .integer(picture.width),
+                "height": .integer(picture.height),
             ]
             items.append(([picture.name], value.text()))
             files.append(path)

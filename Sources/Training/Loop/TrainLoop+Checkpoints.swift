@@ -98,7 +98,7 @@ extension TrainLoop {
         let updates = progress.updates
         var info = progress.json(task.learners.map(\.running.means))
         info["experiment_id"] = .string(run.experimentID)
-        info["seed"] = .integer(Int64(bitPattern: seed))
+        info["seed"] = .integer(Int(truncatingIfNeeded: seed))
         info["configuration"] = ConfigurationChanges.recorded(run.written)
         do {
             try folder.save(

@@ -42,10 +42,10 @@ struct TrainingProgress {
         info["loss"] = loss.map(JSON.number)
         info["data"] = loader.json
         if bad.total > 0 {
-            info["bad_steps"] = .integer(Int64(bad.total))
-            info["bad_steps_in_a_row"] = .integer(Int64(bad.inARow))
+            info["bad_steps"] = .integer(bad.total)
+            info["bad_steps_in_a_row"] = .integer(bad.inARow)
         }
-        if heldOutSince > 0 { info["held_out_since"] = .integer(Int64(heldOutSince)) }
+        if heldOutSince > 0 { info["held_out_since"] = .integer(heldOutSince) }
         info["held_out_before"] = heldOutBefore.map { .array($0.losses.map(JSON.number)) }
         if !learned.isEmpty {
             info[Self.runningLossesKey] = .array(learned.map { .array($0.map { .number(Double($0)) }) })

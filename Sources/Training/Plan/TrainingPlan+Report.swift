@@ -7,40 +7,40 @@ extension TrainingPlan {
             "recipe": .string(recipe.rawValue),
             "experiment_id": .string(run.experimentID),
             "model_version": .string(run.modelVersion),
-            "updates": .integer(Int64(updates)),
-            "steps": .integer(Int64(updates * run.accumulation)),
-            "batch_size": .integer(Int64(run.batchSize)),
+            "updates": .integer(updates),
+            "steps": .integer(updates * run.accumulation),
+            "batch_size": .integer(run.batchSize),
             "epochs": epochs.map(JSON.number) ?? .null,
             "parameters": [
-                "trainable": .integer(Int64(trainable)),
+                "trainable": .integer(trainable),
                 "groups": .array(
-                    groups.map { ["name": .string($0.name), "parameters": .integer(Int64($0.parameters))] }),
+                    groups.map { ["name": .string($0.name), "parameters": .integer($0.parameters)] }),
             ],
             "injection_points": .array(
                 points.map {
                     [
-                        "index": $0.index.map { .integer(Int64($0)) } ?? .null, "name": .string($0.name),
+                        "index": $0.index.map { .integer($0) } ?? .null, "name": .string($0.name),
                         "selected": .bool($0.isSelected),
                     ]
                 }),
             "memory": [
-                "bytes": .integer(Int64(memory.bytes)),
-                "mapped_bytes": .integer(Int64(memory.mapped)),
+                "bytes": .integer(memory.bytes),
+                "mapped_bytes": .integer(memory.mapped),
                 "parts": .array(
                     memory.parts.map {
                         [
-                            "name": .string($0.name), "bytes": .integer(Int64($0.bytes)),
+                            "name": .string($0.name), "bytes": .integer($0.bytes),
                             "mapped": .bool($0.isMapped),
                         ]
                     }),
             ],
             "data": [
-                "samples": .integer(Int64(data.samples)),
-                "kept": .integer(Int64(data.kept)),
+                "samples": .integer(data.samples),
+                "kept": .integer(data.kept),
                 "dropped": Self.counts(data.drops.samples),
                 "broken": Self.counts(data.drops.broken),
-                "shards": .integer(Int64(shards)),
-                "decoded": .integer(Int64(data.decoded)),
+                "shards": .integer(shards),
+                "decoded": .integer(data.decoded),
             ],
             "missing": .array(
                 missing.map {
@@ -55,7 +55,7 @@ extension TrainingPlan {
 
     private static func counts(_ counts: [String: Int]) -> JSON {
         var object = JSON.Object()
-        for (reason, count) in counts.sorted(by: { $0.key < $1.key }) { object[reason] = .integer(Int64(count)) }
+        for (reason, count) in counts.sorted(by: { $0.key < $1.key }) { object[reason] = .integer(count) }
         return .object(object)
     }
 

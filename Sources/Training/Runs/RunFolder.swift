@@ -77,7 +77,7 @@ final class RunFolder {
                 digests[file] = .string(try SHA256.hex(ofFile: path))
             }
             var info = info
-            info["updates"] = .integer(Int64(updates))
+            info["updates"] = .integer(updates)
             info["files"] = .object(digests)
             try writeAtomically(JSON.object(info).text() + "\n", to: "\(path)/\(Self.infoFile)\(Self.staged)")
         } catch {

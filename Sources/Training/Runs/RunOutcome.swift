@@ -57,7 +57,7 @@ public struct HeldOutReport {
 
     public var json: JSON {
         var object: JSON.Object = JSON.Object()
-        object["triples"] = .integer(Int64(triples))
+        object["triples"] = .integer(triples)
         object["before"] = .number(before)
         object["after"] = .number(after)
         object["change"] = .number(change)

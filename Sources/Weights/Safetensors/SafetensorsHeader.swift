@@ -27,8 +27,8 @@ struct SafetensorsHeader {
             let end = offset + entry.byteCount
             header[entry.name] = [
                 "dtype": .string(entry.dtype.safetensorsCode),
-                "shape": .array(entry.shape.map { .integer(Int64($0)) }),
-                "data_offsets": [.integer(Int64(offset)), .integer(Int64(end))],
+                "shape": .array(entry.shape.map { .integer($0) }),
+                "data_offsets": [.integer(offset), .integer(end)],
             ]
             offset = end
         }
