@@ -1,4 +1,3 @@
-import Diffusion
 import Failures
 import Settings
 import Torch
