@@ -23,7 +23,7 @@ struct PreviewGrid {
         objective: some TrainingObjective, showing: Showing, generator: Generator,
         average: AveragedWeights? = nil, filter: PictureFilter? = nil
     ) throws {
-        let pixels = try TensorPictures.tensor(samples.map(\.picture))
+        let pixels = try ImageTensors.tensor(samples.map(\.picture))
         let made = try filter.map { try $0(pixels, generator) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
@@ -50,15 +50,15 @@ struct PreviewGrid {
             // One by one: Stage A takes more memory for a picture than an update does.
             func decoded(_ latents: Tensor) throws -> [Picture] {
                 try (0..<latents.size(0)).flatMap { index in
-                    try TensorPictures.pictures(
+                    try ImageTensors.images(
                         showing.decode(latents.sliced(0, index..<index + 1)), height: height, width: width)
                 }
             }
             var rows = [("picture", samples.map(\.picture))]
             if let made {
-                rows.append(("condition", try TensorPictures.pictures(made.preview, height: height, width: width)))
+                rows.append(("condition", try ImageTensors.images(made.preview, height: height, width: width)))
             } else if let condition = batch.condition, let seen = try showing.condition?(condition) {
-                rows.append(("condition", try TensorPictures.pictures(seen, height: height, width: width)))
+                rows.append(("condition", try ImageTensors.images(seen, height: height, width: width)))
             }
             rows.append(("latents", try decoded(latents)))
             rows.append(("noised", try decoded(noised.latents)))
@@ -77,7 +77,7 @@ struct PreviewGrid {
         let generator = try parts.generator(RandomStream.preview)
         let taken = try HeldOut.first(parts.shards, parts.preparation).filter { sample in
             do {
-                _ = try filter?(TensorPictures.tensor([sample.picture]), generator)
+                _ = try filter?(ImageTensors.tensor([sample.picture]), generator)
                 return true
             } catch let failure as Failure where failure.blame == .input {
                 return false

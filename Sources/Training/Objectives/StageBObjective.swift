@@ -24,7 +24,7 @@ struct StageBObjective: TrainingObjective {
 
     /// The loss of a micro batch, all its random numbers from the generator.
     func loss(of batch: PictureBatch, _ generator: Generator) throws -> TrainingLoss {
-        let pictures = try TensorPictures.tensor(batch.pictures)
+        let pictures = try ImageTensors.tensor(batch.pictures)
         let captions = try chances.dropping(batch.captions, generator)
         let range = chances.effnetScale
         let scale = try range.lowerBound + (range.upperBound - range.lowerBound) * generator.uniform()

@@ -25,7 +25,7 @@ struct StageCObjective: TrainingObjective {
 
     /// The loss of a micro batch, all its random numbers from the generator but for those of its conditions.
     func loss(of batch: PictureBatch, _ generator: Generator) throws -> TrainingLoss {
-        let pictures = batch.pictures.isEmpty ? nil : try TensorPictures.tensor(batch.pictures)
+        let pictures = batch.pictures.isEmpty ? nil : try ImageTensors.tensor(batch.pictures)
         let captions = try chances.dropping(batch.captions, generator)
         let encoded = try encodings(batch, pictures)
         let draw = try diffusion.draw(encoded.latents.shape, device: encodings.device, from: generator)

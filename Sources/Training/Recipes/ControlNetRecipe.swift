@@ -56,7 +56,7 @@ public enum ControlNetRecipe {
         if own.measuresStatistics {
             let trained = try HeldOut.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
-            let pictures = try TensorPictures.tensor(alike.map(\.picture))
+            let pictures = try ImageTensors.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
