@@ -112,8 +112,8 @@ let package = Package(
         library(
             "Generation",
             [
-                "AdapterKit", "Diffusion", "Cascade", "Layers", "Optimization", "Images", "Weights", "Settings",
-                "Torch", "Files", "Failures",
+                "AdapterKit", "Cascade", "Layers", "Optimization", "Images", "Weights", "Settings", "Torch", "JSON",
+                "Files", "Failures",
             ]),
         library(
             "Training",

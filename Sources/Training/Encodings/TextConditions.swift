@@ -1,5 +1,6 @@
 import Cascade
 import Files
+import Generation
 import Torch
 import Weights
 

@@ -29,8 +29,7 @@ public enum ControlNetRecipe {
 
         // Load.
         let parts = try RecipeParts(run, options, console)
-        let (stageC, base) = try parts.loading.base()
-        stageC.chooseComputeDType()
+        let (stageC, base) = try parts.base()
         try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         let configuration = ControlNetTrunk.Configuration(
             inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
