@@ -112,8 +112,8 @@ let package = Package(
         library(
             "Generation",
             [
-                "AdapterKit", "Cascade", "Layers", "Optimization", "Images", "Weights", "Settings", "Torch", "JSON",
-                "Files", "Failures",
+                "AdapterKit", "Diffusion", "Cascade", "Layers", "Optimization", "Images", "Weights", "Settings",
+                "Torch", "JSON", "Files", "Failures",
             ]),
         library(
             "Training",

@@ -31,33 +31,27 @@ struct PreviewGrid {
             let (latents, device) = (batch.latents, batch.latents.device)
             let draw = try objective.diffusion.draw(latents.shape, device: device, from: generator)
             let noised = try objective.diffusion(latents, draw)
-            let prediction = try objective.predict(
+            let prediction = try objective.stage.predict(
                 noised.latents, time: noised.noiseCondition, objective.conditions(objective.settled(batch)))
             let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
             var prompted = batch
-            if !prompts.isEmpty { prompted.captions = batch.captions.indices.map { prompts[$0 % prompts.count] } }
+            if !prompts.isEmpty {
+                prompted.inputs.captions = samples.indices.map { prompts[$0 % prompts.count] }
+            }
             let start = try generator.state()
             // Conditions are made anew each time: what is trained may be part of them.
             func sampled() throws -> Tensor {
                 try generator.restore(start)
-                let settled = try objective.settled(prompted)
-                let conditioned = try objective.conditions(settled)
-                let free = try objective.conditions(objective.unconditioned(settled))
-                return try showing.sampler(objective.diffusion)(
-                    latents.shape, device: device, generator: generator
-                ) { try objective.predict($0, time: $1, $2 ? conditioned : free) }
+                return try objective.sample(
+                    prompted, with: showing.sampler(objective.diffusion), generator: generator)
             }
-            // One by one: Stage A takes more memory for a picture than an update does.
             func decoded(_ latents: Tensor) throws -> [Picture] {
-                try (0..<latents.size(0)).flatMap { index in
-                    try ImageTensors.images(
-                        showing.decode(latents.sliced(0, index..<index + 1)), height: height, width: width)
-                }
+                try showing.decoder.images(latents, height: height, width: width)
             }
             var rows = [("picture", samples.map(\.picture))]
             if let made {
                 rows.append(("condition", try ImageTensors.images(made.preview, height: height, width: width)))
-            } else if let condition = batch.condition, let seen = try showing.condition?(condition) {
+            } else if let condition = batch.inputs.effnet, let seen = try showing.condition?(condition) {
                 rows.append(("condition", try ImageTensors.images(seen, height: height, width: width)))
             }
             rows.append(("latents", try decoded(latents)))
@@ -91,8 +85,7 @@ struct PreviewGrid {
 
 /// How previews make latents visible.
 struct Showing {
-    /// Latents [B, c, h, w] to pictures [B, 3, H, W] of any size, about 0...1.
-    let decode: (Tensor) throws -> Tensor
+    let decoder: LatentDecoder
     var guidance: Double
     var steps: Int
     /// A network's own condition [B, c, h, w] to pictures [B, 3, H, W]; nil where it has none but a filter's.
@@ -100,13 +93,13 @@ struct Showing {
 
     /// Of Stage C, as the reference's trainers preview it.
     static func stageC(_ previewer: Previewer) -> Showing {
-        .init(decode: { try previewer($0) }, guidance: 5, steps: 20)
+        .init(decoder: LatentDecoder(previewer), guidance: 5, steps: 20)
     }
 
     /// Of Stage B, as the reference's trainer previews it. Of the EffNet latents, which have mean 0 and variance 1, the
     /// first three channels are shown as colours.
     static func stageB(_ stageA: StageA) -> Showing {
-        .init(decode: { try stageA.decode($0) }, guidance: 1.5, steps: 10) { try $0.sliced(1, 0..<3) * (1 / 6) + 0.5 }
+        .init(decoder: LatentDecoder(stageA), guidance: 1.5, steps: 10) { try $0.sliced(1, 0..<3) * (1 / 6) + 0.5 }
     }
 
     /// Samples what a process trains; where its schedule only draws, with the cosine schedule.

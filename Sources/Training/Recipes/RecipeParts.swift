@@ -71,9 +71,7 @@ struct RecipeParts {
     ) throws -> StageCObjective {
         StageCObjective(
             model: model,
-            encodings: try encodings(tower: encoders.images) {
-                try encoders.effnet.encode(EffNetEncoder.normalised($0))
-            },
+            encodings: try encodings(tower: encoders.images) { try encoders.effnet.latents(of: $0) },
             text: try texts(encoders.text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, model.stageC.configuration, isFrozen: isFrozen))
     }
