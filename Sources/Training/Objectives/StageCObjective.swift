@@ -36,7 +36,7 @@ struct StageCObjective: TrainingObjective {
         let isKept =
             encodings.tower == nil
             ? [] : try ConditionChances.kept(captions.count, dropout: chances.pictureDropout, generator)
-        let adapterSeed = try adapters.contains(where: \.drops) ? generator.seed() : nil
+        let adapterSeed = try adapters.contains(where: \.hasDropout) ? generator.seed() : nil
         var inputs = ConditionInputs(captions: captions)
         inputs.control = try batch.condition()?.to(device: encodings.device)
         inputs.imageEmbeddings = isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil
@@ -46,7 +46,7 @@ struct StageCObjective: TrainingObjective {
 
     func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {
         // Held until the next batch: a pass that is computed again for its gradients drops the same.
-        for adapter in adapters { adapter.drop(seed: batch.adapterSeed) }
+        for adapter in adapters { adapter.setDropout(seed: batch.adapterSeed) }
         var conditions = try stage.conditions(batch.inputs, text: text(batch.inputs.captions))
         conditions.dropout = batch.dropout
         return conditions
