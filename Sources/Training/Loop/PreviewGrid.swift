@@ -4,7 +4,6 @@ import Failures
 import Generation
 import Images
 import Optimization
-import Sheets
 import Torch
 
 /// The picture that shows how a run is doing: one column a sample, one labelled row for each thing there is to see.
