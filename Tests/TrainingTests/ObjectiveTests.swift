@@ -117,7 +117,7 @@ extension TrainingRuns {
 
         @Test func `the defaults are the reference's`() throws {
             let c = try chances("{}", .c)
-            #expect(c.captionDropout == 0.05 && c.pictureDropout == 0.9)
+            #expect(c.captionDropout == 0.05 && c.imageDropout == 0.9)
             let b = try chances("{}", .b)
             #expect(b.captionDropout == 0.05 && b.effnetDropout == 0.1 && b.effnetScale == 0.5...1)
         }

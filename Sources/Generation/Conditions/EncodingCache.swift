@@ -6,7 +6,7 @@ import Synchronization
 /// A disk that is full costs the run time and nothing else: it is told once, and the results are made anew.
 public final class EncodingCache: Sendable {
     public let folder: CacheFolder
-    /// What the results depend on beside what each key is made of: the networks' weights, how pictures are read.
+    /// What the results depend on beside what each key is made of: the networks' weights, how images are read.
     public let salt: String
     private let warn: @Sendable (String) -> Void
     private let counts = Mutex((made: 0, isFull: false))

@@ -7,16 +7,16 @@ import Torch
 public struct ConditionChances: Sendable {
     /// That a caption is replaced by the empty one.
     public let captionDropout: Double
-    /// That Stage C sees zeros instead of the picture's own embedding.
-    public let pictureDropout: Double
-    /// That Stage B sees zeros instead of the picture's EffNet latents.
+    /// That Stage C sees zeros instead of the image's own embedding.
+    public let imageDropout: Double
+    /// That Stage B sees zeros instead of the image's EffNet latents.
     public let effnetDropout: Double
-    /// Stage B's pictures are made smaller for the EffNet encoder by a factor between these.
+    /// Stage B's images are made smaller for the EffNet encoder by a factor between these.
     public let effnetScale: ClosedRange<Double>
 
     init(_ fields: inout Fields, _ stage: TrainedStage) throws {
         captionDropout = try fields.value("caption_dropout", default: 0.05, .within(0...1))
-        pictureDropout = stage == .c ? try fields.value("picture_dropout", default: 0.9, .within(0...1)) : 1
+        imageDropout = stage == .c ? try fields.value("picture_dropout", default: 0.9, .within(0...1)) : 1
         guard stage == .b else {
             (effnetDropout, effnetScale) = (0, 1...1)
             return

@@ -10,7 +10,7 @@ struct StageBObjective: TrainingObjective {
     let stageB: StageB
     let effnet: EffNetEncoder
     /// Stage A's latents.
-    let encodings: PictureEncodings
+    let encodings: ImageEncodings
     let text: TextConditions
     let diffusion: Diffusion
     let lossFunction: LossFunction
@@ -20,7 +20,7 @@ struct StageBObjective: TrainingObjective {
     var stage: StageBDenoiser { StageBDenoiser(stageB) }
 
     /// They are made smaller anew in every update.
-    var needsPictures: Bool { true }
+    var needsImages: Bool { true }
 
     private var effnetConditions: EffNetConditions {
         EffNetConditions(encoder: effnet, for: stageB.configuration, device: encodings.device)

@@ -8,7 +8,7 @@ import Torch
 /// What one micro batch of Stage C costs, as the reference's trainers compute it.
 struct StageCObjective: TrainingObjective {
     let model: AdaptedModel
-    let encodings: PictureEncodings
+    let encodings: ImageEncodings
     let text: TextConditions
     let diffusion: Diffusion
     let lossFunction: LossFunction
@@ -35,7 +35,7 @@ struct StageCObjective: TrainingObjective {
         // Drawn last, so that a run without an image tower has the same numbers.
         let isKept =
             encodings.tower == nil
-            ? [] : try ConditionChances.kept(captions.count, dropout: chances.pictureDropout, generator)
+            ? [] : try ConditionChances.kept(captions.count, dropout: chances.imageDropout, generator)
         let adapterSeed = try adapters.contains(where: \.hasDropout) ? generator.seed() : nil
         var inputs = ConditionInputs(captions: captions)
         inputs.control = try batch.condition()?.to(device: encodings.device)

@@ -12,12 +12,12 @@ protocol TrainingObjective {
 
     /// What is trained or adapted.
     var stage: Stage { get }
-    var encodings: PictureEncodings { get }
+    var encodings: ImageEncodings { get }
     var text: TextConditions { get }
     var diffusion: Diffusion { get }
     var lossFunction: LossFunction { get }
     /// Whether an update needs the images themselves, also those whose encodings are known.
-    var needsPictures: Bool { get }
+    var needsImages: Bool { get }
 
     /// Images [B, 3, H, W] in 0...1 as the network sees them without any chance; nothing of this wants gradients.
     /// - Parameter condition: the ControlNet's, [B, c, h, w].
@@ -27,7 +27,7 @@ protocol TrainingObjective {
 }
 
 extension TrainingObjective {
-    var needsPictures: Bool { false }
+    var needsImages: Bool { false }
 
     /// The same batch with what is made of its condition, for one that is used again and again.
     func settled(_ batch: PreparedBatch) throws -> PreparedBatch {

@@ -80,8 +80,8 @@ struct RecipeParts {
     /// are part of what its entries are known by.
     func encodings(
         tower: PictureEncoder? = nil, encode: @escaping (Tensor) throws -> Tensor
-    ) throws -> PictureEncodings {
-        PictureEncodings(
+    ) throws -> ImageEncodings {
+        ImageEncodings(
             tower: tower, device: options.device, memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
             cache: try run.data.cacheFolder.map { folder in
                 try loading.files.imageCache(in: folder, encoder: latentEncoder) { [console] in console.warn($0) }
@@ -111,9 +111,9 @@ struct RecipeParts {
         }
         var outcome = try loop(task) { state in
             var preparation = preparation
-            let needsPictures = objective.needsPictures
+            let needsImages = objective.needsImages
             preparation.store = objective.encodings.cache.map { cache in
-                PreparedStore(salt: cache.salt, lookup: { needsPictures ? nil : cache.folder.read($0) })
+                PreparedStore(salt: cache.salt, lookup: { needsImages ? nil : cache.folder.read($0) })
             }
             preparation.conditions = filter.map { FilterWork($0.filter, warn: warn).conditions(cache: conditions) }
             // A run that goes on keeps the order of samples it began with.

@@ -1,11 +1,11 @@
 import Torch
 import Weights
 
-/// What the frozen networks around a stage make of a picture.
-struct PictureEncoding {
+/// What the frozen networks around a stage make of an image.
+struct ImageEncoding {
     /// The stage's own space, [1, c, h, w], float32.
     let latents: Tensor
-    /// CLIP's embedding of the whole picture, [1, 1, c_clip_img], float32; nil where it was not asked for.
+    /// CLIP's embedding of the whole image, [1, 1, c_clip_img], float32; nil where it was not asked for.
     var embedding: Tensor?
 
     var byteCount: Int { latents.byteCount + (embedding?.byteCount ?? 0) }

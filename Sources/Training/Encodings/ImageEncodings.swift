@@ -4,12 +4,12 @@ import Generation
 import Loading
 import Torch
 
-/// What a stage is trained on of pictures: made by the frozen networks, or found where it was kept.
+/// What a stage is trained on of images: made by the frozen networks, or found where it was kept.
 ///
-/// Each picture is encoded by itself, so that what comes of it does not depend on the batch it first came in: a resumed
+/// Each image is encoded by itself, so that what comes of it does not depend on the batch it first came in: a resumed
 /// run then has the very numbers that the uninterrupted one had.
-final class PictureEncodings {
-    /// The pictures of a batch with what was made of them.
+final class ImageEncodings {
+    /// The images of a batch with what was made of them.
     struct Encoded {
         fileprivate var items: [Item]
         /// [B, c, h, w], float32.
@@ -19,27 +19,27 @@ final class PictureEncodings {
     fileprivate struct Item {
         /// [1, 3, H, W] in 0...1; nil where the loader found the encoding and decoded nothing.
         let pixels: Tensor?
-        /// What tells the picture, as it was cut, from every other of the data.
+        /// What tells the image, as it was cut, from every other of the data.
         let name: String
         /// What stands for it in the cache; nil without one.
         let key: String?
-        var encoding: PictureEncoding
+        var encoding: ImageEncoding
     }
 
-    /// Latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1 on the run's device.
+    /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the run's device.
     private let encode: (Tensor) throws -> Tensor
-    /// Embeds the pictures themselves; nil leaves their embeddings zeros.
+    /// Embeds the images themselves; nil leaves their embeddings zeros.
     let tower: PictureEncoder?
     let device: Device
     /// Of `cache_dir`.
     let cache: EncodingCache?
     private let memory: Int
-    private var kept: [String: PictureEncoding] = [:]
+    private var kept: [String: ImageEncoding] = [:]
     private var room: Int
 
     /// - Parameters:
     ///   - memory: how many bytes of encodings to keep for later epochs.
-    ///   - encode: latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1 on the device.
+    ///   - encode: latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the device.
     init(
         tower: PictureEncoder?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
         encode: @escaping (Tensor) throws -> Tensor
@@ -52,34 +52,34 @@ final class PictureEncodings {
         room = memory
     }
 
-    /// Latents [B, c, h, w] of pictures [B, 3, H, W] in 0...1.
-    func latents(_ pictures: Tensor) throws -> Tensor {
-        try withoutGradients { try encode(pictures.to(device: device)).to(dtype: .float32) }
+    /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1.
+    func latents(_ images: Tensor) throws -> Tensor {
+        try withoutGradients { try encode(images.to(device: device)).to(dtype: .float32) }
     }
 
-    /// What was made of a batch's pictures, now or earlier.
-    /// - Parameter pictures: [n, 3, H, W] in 0...1, of the samples that the loader decoded; nil where it decoded none.
-    func callAsFunction(_ batch: PictureBatch, _ pictures: Tensor?) throws -> Encoded {
+    /// What was made of a batch's images, now or earlier.
+    /// - Parameter images: [n, 3, H, W] in 0...1, of the samples that the loader decoded; nil where it decoded none.
+    func callAsFunction(_ batch: PictureBatch, _ images: Tensor?) throws -> Encoded {
         var decoded = 0
         let sources = try batch.samples.map { sample in
             var pixels: Tensor?
-            var found: PictureEncoding?
+            var found: ImageEncoding?
             switch sample.content {
             case .picture:
-                pixels = try pictures?.sliced(0, decoded..<decoded + 1)
+                pixels = try images?.sliced(0, decoded..<decoded + 1)
                 decoded += 1
             case .prepared(let bytes):
-                found = try PictureEncoding(bytes)
+                found = try ImageEncoding(bytes)
             }
             return (pixels: pixels, found: found, name: "\(sample.place) \(sample.fit)", key: sample.key)
         }
-        if cache == nil, memory == 0, let pictures, pictures.size(0) == sources.count {
+        if cache == nil, memory == 0, let images, images.size(0) == sources.count {
             // Nothing is kept, so nothing depends on what they are encoded with.
-            let latents = try latents(pictures)
+            let latents = try latents(images)
             let items = try sources.enumerated().map { index, source in
                 Item(
                     pixels: source.pixels, name: source.name, key: nil,
-                    encoding: PictureEncoding(latents: try latents.sliced(0, index..<index + 1)))
+                    encoding: ImageEncoding(latents: try latents.sliced(0, index..<index + 1)))
             }
             return Encoded(items: items, latents: latents)
         }
@@ -109,16 +109,16 @@ final class PictureEncodings {
     ///   - found: what the loader found of it.
     ///   - pixels: nil only where it found something.
     private func encoding(
-        _ name: String, _ key: String?, _ found: PictureEncoding?, _ pixels: Tensor?
-    ) throws -> PictureEncoding {
+        _ name: String, _ key: String?, _ found: ImageEncoding?, _ pixels: Tensor?
+    ) throws -> ImageEncoding {
         if let known = kept[name] { return known }
-        if let found = try found ?? key.flatMap({ try cache?.folder.read($0).flatMap(PictureEncoding.init) }) {
+        if let found = try found ?? key.flatMap({ try cache?.folder.read($0).flatMap(ImageEncoding.init) }) {
             return keep(found, name)
         }
         guard let pixels else { throw Failure.run("a picture is neither decoded nor encoded", at: .init(name)) }
-        var made = PictureEncoding(latents: try latents(pixels))
+        var made = ImageEncoding(latents: try latents(pixels))
         if let cache, let key {
-            // Complete, so that no later run decodes the picture for its embedding.
+            // Complete, so that no later run decodes the image for its embedding.
             made.embedding = try tower.map { try embed(pixels, name, $0) }
             cache.keep(key, try made.bytes())
         }
@@ -130,7 +130,7 @@ final class PictureEncodings {
         return try withoutGradients { try tower(pixels.to(device: device)).to(dtype: .float32) }
     }
 
-    private func keep(_ encoding: PictureEncoding, _ name: String) -> PictureEncoding {
+    private func keep(_ encoding: ImageEncoding, _ name: String) -> ImageEncoding {
         if encoding.byteCount <= room, kept[name] == nil {
             room -= encoding.byteCount
             kept[name] = encoding
