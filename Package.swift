@@ -21,7 +21,7 @@ func plugIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(
         name: name,
         dependencies: [
-            "AdapterKit", "Cascade", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
+            "AdapterKit", "Cascade", "Models", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
         ] + dependencies,
         path: "Plugins/\(name)")
 }
@@ -39,7 +39,7 @@ let package = Package(
         .executable(name: "cascade-adapt", targets: ["cascade-adapt"]),
         .library(name: "CascadeAdapt", targets: ["CascadeAdapt"]),
         // What a filter of somebody else's imports.
-        .library(name: "AdapterKit", targets: ["AdapterKit", "Settings", "Torch"]),
+        .library(name: "AdapterKit", targets: ["AdapterKit", "Models", "Settings", "Torch"]),
         .library(name: "CTorchEngine", type: .dynamic, targets: ["CTorchEngine"]),
     ],
     dependencies: [
@@ -93,6 +93,7 @@ let package = Package(
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
+        library("Models", ["Shards", "Web", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
         library("Sheets", ["COpenCV", "Images", "Failures"]),
         library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
@@ -105,7 +106,8 @@ let package = Package(
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Settings", "Torch", "Failures"]),
         library(
-            "AdapterKit", ["CPixels", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
+            "AdapterKit",
+            ["CPixels", "Models", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
             "AdapterAlgebra",
             ["AdapterKit", "Cascade", "LinearAlgebra", "Weights", "Torch", "JSON", "Files", "Failures"]),
@@ -118,7 +120,8 @@ let package = Package(
         library(
             "Training",
             [
-                "Generation", "AdapterKit", "Optimization", "Diffusion", "Cascade", "Layers", "Weights", "Loading",
+                "Generation", "AdapterKit", "Models", "Optimization", "Diffusion", "Cascade", "Layers", "Weights",
+                "Loading",
                 "Shards", "Sheets", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
                 "Failures", "CMemory",
             ]),
@@ -138,7 +141,8 @@ let package = Package(
         library(
             "CascadeAdapt",
             [
-                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
+                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers",
+                "Weights",
                 "Loading", "Shards", "Sheets", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
                 "JSON", "Files", "Failures",
                 "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
@@ -188,7 +192,8 @@ let package = Package(
             "Loading",
             ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
         tests("Images", ["Images", "Sheets", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
+        tests("Models", ["Models", "Web", "Files", "Failures", "TestSupport"]),
+        tests("Inference", ["Inference", "IdentityFilter", "Models", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
@@ -199,7 +204,8 @@ let package = Package(
             [
                 "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
                 "LoRA", "PoseFilter",
-                "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Optimization", "Weights", "Settings", "Torch",
+                "LearnedTokens", "AdapterKit", "Models", "Cascade", "Layers", "Optimization", "Weights", "Settings",
+                "Torch",
                 "Images",
                 "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),
@@ -214,7 +220,10 @@ let package = Package(
             ]),
         tests(
             "Command",
-            ["CascadeAdapt", "Weights", "JSON", "Torch", "Shards", "Images", "Files", "Failures", "TestSupport"]),
+            [
+                "CascadeAdapt", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON", "Torch",
+                "Shards", "Images", "Files", "Failures", "TestSupport",
+            ]),
         tests("House", []),
     ],
     swiftLanguageModes: [.v6],

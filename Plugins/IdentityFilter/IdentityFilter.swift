@@ -1,5 +1,6 @@
 import AdapterKit
 import Images
+import Models
 import Settings
 import Torch
 
@@ -31,6 +32,8 @@ public struct IdentityFilter: ControlFilter {
             "recognizer", type: "path or null", default: "null",
             "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),
     ]
+
+    public static let models = FaceModels.all
 
     /// The side of a cell of the grid, in pixels.
     static let cell = 32

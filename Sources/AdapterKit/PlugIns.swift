@@ -1,4 +1,5 @@
 import Failures
+import Models
 import Settings
 
 /// The filters and adapters that a program offers: an explicit list, nothing is found by itself.
@@ -15,6 +16,12 @@ public struct PlugIns: Sendable {
     public func adding(filters more: [any ControlFilter.Type]) -> PlugIns {
         let names = Set(more.map { $0.name })
         return PlugIns(filters: filters.filter { !names.contains($0.name) } + more, adapters: adapters)
+    }
+
+    /// The models that are known by name: the official ones, then those of the filters; of a name the first alone.
+    public var models: [PublishedModel] {
+        var names: Set<String> = []
+        return (PublishedModel.official + filters.flatMap { $0.models }).filter { names.insert($0.name).inserted }
     }
 
     /// What a file changes in the official checkpoints, of whatever kind it is.

@@ -4,6 +4,7 @@ import EdgeFilter
 import Failures
 import IdentityFilter
 import InpaintFilter
+import Models
 import PoseFilter
 import QRFilter
 import Settings
@@ -146,6 +147,27 @@ private let plugIns = PlugIns(
         let stated = try written(pictures, generator: Generator(seed: 3)).condition
         let unstated = try plain(pictures, generator: Generator(seed: 3)).condition
         #expect(try stated.values(as: Float.self) == unstated.values(as: Float.self))
+    }
+
+    @Test(arguments: names)
+    func theModelsThatAFilterTakesAreDeclared(name: String) throws {
+        let type = try #require(plugIns.filters.first { $0.name == name })
+        let taken = try type.make(.parse("", file: "filter.yaml")).modelFiles + filter(name).modelFiles
+        #expect(Set(taken.map(\.name)).isSubset(of: type.models.map(\.name)))
+        #expect(Set(type.models.map(\.name)).count == type.models.count)
+    }
+
+    @Test(arguments: names)
+    func everyPackageIsPinned(name: String) throws {
+        for model in try #require(plugIns.filters.first { $0.name == name }).models {
+            guard case .package(let package) = model.source else { continue }
+            for digest in [package.sha256] + package.files.map(\.sha256) {
+                #expect(digest.count == 64 && digest.allSatisfy { $0.isHexDigit && !$0.isUppercase })
+            }
+            #expect(!package.files.isEmpty && Set(package.files.map(\.name)).count == package.files.count)
+            let megabytes = package.files.reduce(0) { $0 + $1.bytes } / 1_000_000
+            #expect(abs(megabytes - (model.megabytes ?? 0)) <= 1)
+        }
     }
 
     @Test func anUnknownFilterIsRefusedWithTheNearestName() throws {
