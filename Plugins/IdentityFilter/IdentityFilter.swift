@@ -1,4 +1,5 @@
 import AdapterKit
+import Cascade
 import Images
 import Models
 import Settings
@@ -35,8 +36,8 @@ public struct IdentityFilter: ControlFilter {
 
     public static let models = FaceModels.all
 
-    /// The side of a cell of the grid, in pixels.
-    static let cell = 32
+    /// The side of a cell of the grid, in pixels: a cell lies over one place of Stage C's latents.
+    static let cell = EffNetEncoder.Configuration().stride
 
     /// How many faces of a picture count; nil takes all.
     public let maxFaces: Int?

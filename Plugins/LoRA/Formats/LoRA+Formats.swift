@@ -1,4 +1,5 @@
 import AdapterKit
+import Cascade
 import Failures
 import JSON
 import Weights
@@ -31,8 +32,10 @@ extension LoRA {
         LoRAModule.describe(modules.map { ($0.path, $0.rank, $0.alpha) }) { adapter.describe($0, $1) }
         // The width of the attention tells the two published sizes apart.
         let width = modules.first { $0.path.hasSuffix(".attn.out_proj") || $0.path.contains(".attn.to_") }?.outputs
-        if AdapterFile.carried(by: file)["base_model"] == nil, let size = [2048: "3.6B", 1536: "1B"][width ?? 0] {
-            adapter.describe("base_model", .string(size))
+        if AdapterFile.carried(by: file)["base_model"] == nil, let size = ModelSize.of(.stageC, width: width ?? 0),
+            size.isPublished
+        {
+            adapter.describe("base_model", .string(size.name))
         }
         return adapter
     }

@@ -41,7 +41,9 @@ extension ControlNetAdapter {
         adapter.describe("bottleneck_mode", .string(mode.rawValue))
         adapter.describe("controlnet_filter", .string(""))
         adapter.describe("controlnet_filter_params", .object(.init()))
-        if let size = [2048: "3.6B", 1536: "1B"][last.shape[0]] { adapter.describe("base_model", .string(size)) }
+        if let size = ModelSize.of(.stageC, width: last.shape[0]), size.isPublished {
+            adapter.describe("base_model", .string(size.name))
+        }
         for entry in file.entries where entry.name.hasPrefix("backbone.") || entry.name.hasPrefix("projections.") {
             adapter.used.insert(entry.name)
             if entry.name.hasSuffix(counter) { continue }
@@ -102,8 +104,9 @@ extension ControlNetAdapter {
         if configuration.blocks != publishedBlocks {
             reasons.append("blocks \(configuration.blocks) where it takes \(publishedBlocks)")
         }
-        if configuration.projected != 2048 {
-            reasons.append("\(configuration.projected) channels where it takes 2048 (3.6B)")
+        let size = ModelSize.large
+        if configuration.projected != size.width {
+            reasons.append("\(configuration.projected) channels where it takes \(size.width) (\(size.name))")
         }
         if configuration.bottleneckMode == .simple {
             reasons.append("a simple backbone where it takes effnet or large")

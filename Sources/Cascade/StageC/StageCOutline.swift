@@ -22,8 +22,8 @@ extension StageCConfiguration {
         }
     }
 
-    /// The published sizes by the names that `model_version` has for them, and ours for trials.
-    public static let known: [(name: String, configuration: StageCConfiguration)] = [
-        ("3.6B", .large), ("1B", .lite), ("tiny", .tiny),
-    ]
+    /// The sizes by the names that `model_version` has for them.
+    public static let known: [(name: String, configuration: StageCConfiguration)] = ModelSize.all.compactMap { size in
+        size.stageC.map { (size.name, $0) }
+    }
 }
