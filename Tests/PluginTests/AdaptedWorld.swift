@@ -23,22 +23,22 @@ enum AdapterCase: String, CaseIterable {
         """
     case tokens = "{train_tokens: [['^dog</w>$', null], ['^a</w>$', null]]}"
 
-    private var type: any Adapter.Type {
+    private var kind: any AdapterKind {
         switch self {
-        case .loraFromReference, .loraFromKaiming, .loraOfConvolutions, .loraOfText: LoRA.self
-        case .tokens: LearnedTokens.self
+        case .loraFromReference, .loraFromKaiming, .loraOfConvolutions, .loraOfText: LoRA.kind
+        case .tokens: LearnedTokens.kind
         }
     }
 
     func make(for world: AdaptedWorld, seed: UInt64 = 4) throws -> any Adapter {
         var fields = try Setting.parse(rawValue, file: "adapter.yaml").fields()
-        let plan = try type.plan(&fields)
+        let plan = try kind.plan(&fields)
         try fields.finish()
         return try #require(plan).make(world.model, Generator(seed: seed))
     }
 
     func read(_ path: String, for world: AdaptedWorld) throws -> any Adapter {
-        let read = try type.read(AdapterFile(path), for: world.model)
+        let read = try kind.read(AdapterFile(path), for: world.model.networks)
         return try #require(read)
     }
 }

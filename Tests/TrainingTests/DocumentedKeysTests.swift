@@ -39,7 +39,7 @@ import Testing
 
     /// The keys that the recipe of a configuration asks for.
     private static func read(_ setting: Setting) throws -> Set<String> {
-        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.kind, LearnedTokens.kind])
         var fields = try setting.fields()
         let run = try RunConfiguration(&fields)
         _ = try TrainingDiffusion(&fields, run.stage) { _ in }

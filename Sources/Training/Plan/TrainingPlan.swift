@@ -81,7 +81,7 @@ public struct TrainingPlan {
             try planControlNet(own, models, plugIns)
         case .lora:
             let startPath = try LoRARecipe.startPath(&fields)
-            let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+            let plans = try plugIns.plans(&fields)
             _ = try AdapterRates(&fields, run, plugIns)
             try fields.finish()
             guard !plans.isEmpty || startPath != nil else { throw LoRARecipe.noAdapter(setting) }
@@ -214,16 +214,8 @@ public struct TrainingPlan {
     private func start(
         _ setting: Setting, _ path: String, _ plugIns: PlugIns, _ models: PlannedModels
     ) throws -> [AdapterParts] {
-        let file = try plugIns.open(path, LoRARecipe.reading(setting, adapted(models, stageC(models))))
-        let suffix = ".lora_down.weight"
-        return file.kinds.map { kind in
-            // Of tokens the deltas are trained and the starting vectors are not.
-            let entries = file.weights.entries.filter {
-                kind == "tokens" ? $0.name == "tokens.delta" : $0.name.contains(".lora_")
-            }
-            let modules = entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
-            return AdapterParts(kind: kind, shapes: entries.map(\.shape), modules: modules)
-        }
+        let file = try plugIns.open(path, LoRARecipe.reading(setting, adapted(models, stageC(models)), plugIns))
+        return try plugIns.kinds(of: file).map { try $0.parts(of: file) }
     }
 
     private mutating func planWhole(_ models: PlannedModels) throws {

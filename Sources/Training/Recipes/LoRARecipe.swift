@@ -21,7 +21,7 @@ public enum LoRARecipe {
         let run = try RunConfiguration(&fields)
         let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
         let startPath = try startPath(&fields)
-        let plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+        let plans = try plugIns.plans(&fields)
         let rates = try AdapterRates(&fields, run, plugIns)
         try fields.finish()
 
@@ -34,8 +34,8 @@ public enum LoRARecipe {
         let generator = try parts.generator(RandomStream.initialisation)
         let adapters: [any Adapter]
         if let startPath {
-            let file = try plugIns.open(startPath, reading(setting, model))
-            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model) }
+            let file = try plugIns.open(startPath, reading(setting, model, plugIns))
+            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model.networks) }
             for plan in plans { adapters.forEach(plan.settle) }
         } else {
             adapters = try plans.map { try $0.make(model, generator) }
@@ -79,14 +79,10 @@ public enum LoRARecipe {
     }
 
     /// What the configuration says of a file to start from that does not say it itself.
-    static func reading(_ setting: Setting, _ model: AdaptedModel) -> AdapterReading {
+    static func reading(_ setting: Setting, _ model: AdaptedModel, _ plugIns: PlugIns) -> AdapterReading {
         var reading = AdapterReading(architecture: model.stageC.configuration)
         reading.text = model.text
-        reading.moduleFilters = setting["module_filters"]?.elements?.compactMap(\.text) ?? []
-        reading.tokens = (setting["train_tokens"]?.elements ?? []).compactMap { entry in
-            guard let parts = entry.elements, parts.count == 2, let text = parts[0].text else { return nil }
-            return .init(text: text, pattern: parts[1].isNull ? nil : parts[1].text)
-        }
+        for kind in plugIns.adapters { kind.complete(&reading, from: setting) }
         return reading
     }
 
