@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Failures
 import JSON
 import LearnedTokens
