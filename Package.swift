@@ -86,7 +86,6 @@ let package = Package(
         // Underneath everything
         library("Failures", []),
         library("Files", ["CSHA256", "Failures"]),
-        library("Threads", ["Failures"]),
         library("JSON", ["Files", "Failures"]),
         library("Expressions", ["JSON", "Failures"]),
         library("Torch", ["CTorch", "Failures"]),
@@ -95,14 +94,13 @@ let package = Package(
         // Files, pictures, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
-        library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
+        library("Shards", ["CArchive", "Expressions", "Web", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
         library("Models", ["Shards", "Web", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
-        library("Sheets", ["COpenCV", "Images", "Failures"]),
         library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
-        library("Loading", ["CMemory", "Shards", "Threads", "Images", "JSON", "Files", "Failures"]),
+        library("Loading", ["CMemory", "Shards", "Images", "JSON", "Files", "Failures"]),
 
         // The network and the process that trains it
         library("Optimization", ["Settings", "Torch", "Failures"]),
@@ -118,15 +116,14 @@ let package = Package(
         library(
             "Generation",
             [
-                "AdapterKit", "Diffusion", "Cascade", "Layers", "Optimization", "Images", "Weights", "Settings",
-                "Torch", "Files", "Failures",
+                "COpenCV", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization", "Images",
+                "Weights", "Settings", "Torch", "JSON", "Files", "Failures",
             ]),
         library(
             "Training",
             [
                 "Generation", "AdapterKit", "Models", "Optimization", "Diffusion", "Cascade", "Layers", "Weights",
-                "Loading",
-                "Shards", "Sheets", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
+                "Loading", "Shards", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
                 "Failures", "CMemory",
             ]),
 
@@ -146,8 +143,7 @@ let package = Package(
             "CascadeAdapt",
             [
                 "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers",
-                "Weights",
-                "Loading", "Shards", "Sheets", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
+                "Weights", "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
                 "JSON", "Files", "Failures",
                 "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
                 "PoseFilter",
@@ -201,14 +197,20 @@ let package = Package(
         tests("Web", ["Web", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Loading",
-            ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
-        tests("Images", ["Images", "Sheets", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
+            ["Loading", "Shards", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
+        tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
         tests("Models", ["Models", "Web", "Files", "Failures", "TestSupport"]),
         tests("Inference", ["Inference", "IdentityFilter", "Models", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
             ["Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures", "TestSupport"]),
+        tests(
+            "Generation",
+            [
+                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Torch", "Failures",
+                "TestSupport",
+            ]),
         tests("Diffusion", ["Diffusion", "Settings", "Torch", "Failures", "TestSupport"]),
         tests(
             "Plugin",

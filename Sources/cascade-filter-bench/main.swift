@@ -23,7 +23,7 @@ do {
     let filter = try CascadeAdapt.plugIns.filter(name, parameters: .parse(parameters, file: "PARAMETERS"))
     try filter.prepare()
     try Engine.shared().setThreads(1)
-    let tensors = try pictures.map { try TensorPictures.tensor([Picture(contentsOf: $0)]) }
+    let tensors = try pictures.map { try ImageTensors.tensor([Picture(contentsOf: $0)]) }
     let generator = try Generator(seed: 1)
     let whole = try mean(tensors) { tensor in
         try median(rounds) { _ = try withoutGradients { try filter(tensor, generator: generator) } }

@@ -11,12 +11,12 @@ struct House {
     /// Libraries and executables, lowest first. A target imports from lower lines only.
     static let floors: [[String]] = [
         ["Failures"],
-        ["Files", "Threads"],
+        ["Files"],
         ["JSON"],
         ["Expressions"],
         ["Torch", "LinearAlgebra"],
         ["Web", "Images", "Inference", "Weights", "Settings", "Telemetry"],
-        ["Shards", "Sheets"],
+        ["Shards"],
         ["Loading", "Models"],
         ["Layers", "Optimization"],
         ["Cascade"],

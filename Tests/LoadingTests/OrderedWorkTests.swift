@@ -1,7 +1,7 @@
 import Failures
+import Shards
 import Synchronization
 import Testing
-import Threads
 
 @testable import Loading
 

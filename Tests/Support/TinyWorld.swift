@@ -79,7 +79,7 @@ public final class TinyWorld: Sendable {
         let generator = try Generator(seed: 5)
         let encoder = ParameterStore(from: DrawnParameters(generator))
         let effnet = try EffNetEncoder(.init(), encoder.root)
-        let pictures = try TensorPictures.tensor(Self.pictures(4, seed: 50).map(\.picture))
+        let pictures = try ImageTensors.tensor(Self.pictures(4, seed: 50).map(\.picture))
         let normalised = try EffNetEncoder.normalised(pictures)
         try effnet.measureStatistics(on: normalised)
         let halves = try encoder.tensors.map { ($0.name, try $0.tensor.to(dtype: .bfloat16)) }

@@ -1,6 +1,7 @@
 import AdapterKit
 import CannyFilter
 import Failures
+import Generation
 import Foundation
 import JSON
 import Loading
@@ -88,13 +89,11 @@ extension TrainingRuns {
 
         @Test func `kept conditions are known by the filter, its parameters and the files of both`() throws {
             let scratch = try Scratch()
-            let text = try TinyWorld.shared().configuration(in: scratch, ["cache_dir": scratch["cache"]])
-            var fields = try Setting.parse(text, file: "run.yaml").fields()
-            let loading = ModelLoading(run: try RunConfiguration(&fields), device: .cpu)
             func salt(_ filter: any ControlFilter.Type, _ parameters: String) throws -> String {
                 let setting = try Setting.parse(parameters, file: "filter.yaml")
-                let cache = try loading.conditionCache(filter.make(setting), setting.json, warn: { _ in })
-                return try #require(cache).salt
+                return try EncodingCache(
+                    in: scratch["cache"], conditionsOf: filter.make(setting), setting.json, warn: { _ in }
+                ).salt
             }
             let canny = try salt(CannyFilter.self, "{resize: 32, low_threshold: 9}")
             #expect(try salt(CannyFilter.self, "{low_threshold: 9, resize: 32}") == canny)

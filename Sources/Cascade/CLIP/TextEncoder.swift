@@ -1,3 +1,5 @@
+import JSON
+import Layers
 import Torch
 
 /// A tokenizer and the text tower it belongs to: captions in, the two text conditions of Stage C out.
@@ -37,5 +39,23 @@ public final class TextEncoder {
         let output = try tower(
             Tensor(rows.flatMap(\.ids), shape: shape), attentionMask: Tensor(rows.flatMap(\.mask), shape: shape))
         return Encoded(tokens: output.hidden, pooled: try output.pooled.unsqueezed(1))
+    }
+}
+
+extension TextEncoder {
+    /// The text tower and tokenizer in a folder of transformers' layout, its weights in any of that layout's files.
+    /// - Parameter dtype: what the tower's weights are kept in.
+    /// - Throws: a failure of the input that names the file that is missing or does not fit.
+    public static func load(
+        folder: String, dtype: DType = .float32, device: Device = .cpu
+    ) throws -> TextEncoder {
+        let configuration = try CLIPTextConfiguration(
+            JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
+        let weights = try Checkpoint(folder).tensors(of: .clipText)
+        let store = ParameterStore(
+            from: StoredParameters(weights, ignoring: CLIPTextTower.ignores), dtype: dtype, device: device)
+        let tower = try CLIPTextTower(configuration, store.root)
+        try store.finish()
+        return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: folder))
     }
 }

@@ -1,5 +1,6 @@
 import Layers
 import Torch
+import Weights
 
 /// The encoder of Stage C: pictures to the latents it works on.
 public final class EffNetEncoder {
@@ -51,5 +52,15 @@ public final class EffNetEncoder {
     /// Takes the statistics of all batch norms, the latents' included, from one pass over normalised pictures.
     public func measureStatistics(on images: Tensor) throws {
         try BatchStatistics.measure(backbone.batchNorms + [norm]) { try encode(images) }
+    }
+}
+
+extension EffNetEncoder {
+    /// The encoder in a file, in float32.
+    public static func load(_ file: any NamedTensors, device: Device = .cpu) throws -> EffNetEncoder {
+        let store = ParameterStore(from: StoredParameters(file, ignoring: BatchStatistics.isCounter), device: device)
+        let encoder = try EffNetEncoder(Configuration(), store.root)
+        try store.finish()
+        return encoder
     }
 }

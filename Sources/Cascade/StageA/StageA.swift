@@ -1,6 +1,7 @@
 import Failures
 import Layers
 import Torch
+import Weights
 
 /// Stage A: pictures to latents of four channels at a fourth of their sides, and back (Rampas et al. 2022, Paella).
 ///
@@ -139,5 +140,15 @@ extension Convolution.Configuration {
         var configuration = halving(inputs, outputs)
         configuration.transposed = true
         return configuration
+    }
+}
+
+extension StageA {
+    /// Stage A in a file, its widths told from the tensors' shapes and its scale factor the published one.
+    public static func load(_ file: any NamedTensors, device: Device = .cpu) throws -> StageA {
+        let store = ParameterStore(from: StoredParameters(file, ignoring: BatchStatistics.isCounter), device: device)
+        let stageA = try StageA(.init(of: file), store.root)
+        try store.finish()
+        return stageA
     }
 }

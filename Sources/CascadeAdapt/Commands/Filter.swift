@@ -1,6 +1,7 @@
 import AdapterKit
 import ArgumentParser
 import Failures
+import Generation
 import Images
 import JSON
 import Models
@@ -110,8 +111,7 @@ struct FilterApply: Action {
     func run(in context: Context) throws {
         let filter = try context.plugIns.filter(name, parameters: Setting.parse(params ?? "", file: "--params"))
         _ = try machine.prepared()
-        let planes = try Picture(contentsOf: picture).planar()
-        let pictures = try Tensor(planes.values, shape: [1, 3, planes.height, planes.width])
+        let pictures = try ImageTensors.tensor([Picture(contentsOf: picture)])
         let made = try withoutGradients { try filter(pictures, generator: Generator(seed: machine.seed ?? 0)) }
         if let tensor {
             try SafetensorsWriter.write(
@@ -124,8 +124,7 @@ struct FilterApply: Action {
         guard shape.count == 4, shape[0] == 1, shape[1] == 3, shape[2] > 0, shape[3] > 0 else {
             throw Failure.run("the filter \(name) made no picture", expected: "a preview [1, 3, H, W]", got: "\(shape)")
         }
-        let preview = PlanarPicture(width: shape[3], height: shape[2], values: try made.preview.values())
-        try preview.picture().write(to: output)
+        try ImageTensors.images(made.preview)[0].write(to: output)
         if let remark = filter.remark { machine.output.note("\(name): \(remark)") }
         machine.output.note("\(name): condition \(made.condition.shape), preview in \(output)")
     }

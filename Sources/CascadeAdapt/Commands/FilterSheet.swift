@@ -41,12 +41,10 @@ struct FilterSheet: Action {
         var cells: [Sheet.Cell] = []
         for (name, photograph) in photographs {
             cells.append((fitting(photograph), name.split(separator: "/").last.map(String.init) ?? name))
-            let tensor = try TensorPictures.tensor([photograph])
+            let tensor = try ImageTensors.tensor([photograph])
             for filter in ready {
                 let made = try withoutGradients { try filter(tensor, generator: Generator(seed: machine.seed ?? 0)) }
-                let size = (height: made.preview.size(2), width: made.preview.size(3))
-                let preview = try TensorPictures.pictures(made.preview, height: size.height, width: size.width)
-                cells += preview.map { (fitting($0), type(of: filter).name) }
+                cells += try ImageTensors.images(made.preview).map { (fitting($0), type(of: filter).name) }
             }
         }
         try Sheet(side: side, columns: 1 + ready.count, cells: cells).drawn().write(to: output)

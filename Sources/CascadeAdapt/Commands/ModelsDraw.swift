@@ -102,7 +102,7 @@ struct ModelsDraw: Action {
         guard let data else {
             let generator = try Generator(seed: machine.seed ?? 0, stream: 5, update: 0)
             let clouds = try generator.uniform([16, 3, 6, 6])
-            return try TensorPictures.pictures(clouds, height: side, width: side)
+            return try ImageTensors.images(clouds, height: side, width: side)
         }
         let reader = ShardReader(shards: try resolveShards([data], access: machine.shardAccess))
         var pictures: [Picture] = []

@@ -1,9 +1,9 @@
 import Failures
 import Files
 import Foundation
+import Generation
 import Images
 import Loading
-import Sheets
 
 /// Pictures in rows on white paper, each with a few lines underneath.
 ///

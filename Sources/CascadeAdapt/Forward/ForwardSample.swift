@@ -1,6 +1,6 @@
 import Cascade
+import Diffusion
 import Failures
-import Generation
 import Settings
 import Torch
 

@@ -3,7 +3,6 @@ import Failures
 import Glibc
 import Images
 import Shards
-import Threads
 
 /// Makes batches of shards beside the train loop: one thread reads samples, several decode and fit their pictures, and
 /// the batches are the same however many there are and whatever they take.

@@ -1,4 +1,4 @@
-import Threads
+import Shards
 
 /// Jobs that several threads do at once, and whose results come out in the order in which the jobs went in.
 ///

@@ -1,5 +1,3 @@
-import Threads
-
 /// The bytes of a slow source, read on a thread of its own into a ring of fixed size.
 ///
 /// Making it does not wait: the source is opened on its thread. With this value thread and source go.

@@ -1,25 +1,26 @@
 import AdapterKit
 import Files
+import Generation
 import Glibc
 import JSON
 import Weights
 
-extension ModelLoading {
-    /// Conditions that a filter makes of pictures; nil where the run names no folder.
+extension EncodingCache {
+    /// Conditions that a filter makes of images.
     ///
-    /// Beside the picture an entry is known by the filter's name, its parameters, the files of both, and the program
+    /// Beside the image an entry is known by the filter's name, its parameters, the files of both, and the program
     /// that the filter is part of: one that somebody works on makes other conditions from build to build.
     /// - Parameter parameters: those that the filter was made with.
-    func conditionCache(
-        _ filter: any ControlFilter, _ parameters: JSON, warn: @escaping @Sendable (String) -> Void
-    ) throws -> EncodingCache? {
-        guard let folder = run.data.cacheFolder else { return nil }
-        // Also files that are no network's: a parameter may name a picture or a list.
+    convenience init(
+        in folder: String, conditionsOf filter: any ControlFilter, _ parameters: JSON,
+        warn: @escaping @Sendable (String) -> Void
+    ) throws {
+        // Also files that are no network's: a parameter may name an image or a list.
         let files =
             filter.modelFiles.filter(\.isThere).flatMap { (try? Tensors.files(at: $0.path)) ?? [$0.path] }
             + parameters.texts.filter { fileExists($0) && !Folder.isFolder($0) }
         let digests = try Set(files).sorted().map { try SHA256.hex(ofFile: $0) }
-        return try EncodingCache(
+        try self.init(
             "\(folder)/conditions",
             salt: "conditions \(ConditionBytes.version) of \(type(of: filter).name)"
                 + " \(parameters.text(sorted: true)) with \(digests) by \(Self.program)",

@@ -32,7 +32,7 @@ final class FilterWork: Sendable {
         if engine.threads != 1 { try engine.setThreadsOfThisThread(1) }
         return try withoutGradients {
             let generator = try Generator(seed: seed)
-            let pixels = try TensorPictures.tensor([picture])
+            let pixels = try ImageTensors.tensor([picture])
             let (made, isDrawn) = try generator.watching { try told { try filter(pixels, generator: generator) } }
             return PictureCondition(bytes: try ConditionBytes.bytes(of: checked(made.condition)), isDrawn: isDrawn)
         }

@@ -1,5 +1,6 @@
 import Cascade
 import Failures
+import Generation
 import Loading
 import Torch
 

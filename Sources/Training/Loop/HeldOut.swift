@@ -1,6 +1,7 @@
 import Cascade
 import Diffusion
 import Failures
+import Generation
 import Images
 import JSON
 import Loading
@@ -52,7 +53,7 @@ struct HeldOut {
     ) throws {
         let generator = try Generator(seed: seed, stream: RandomStream.heldOut, update: 0)
         for (picture, caption) in samples {
-            let pixels = try Tensor(picture.planar().values, shape: [1, 3, picture.height, picture.width])
+            let pixels = try ImageTensors.tensor([picture])
             let prepared = try objective.prepare(
                 pixels, captions: [caption], condition: filter.map { try $0(pixels, generator).condition })
             if let index = groups.firstIndex(where: { $0.pictures[0].latents.shape == prepared.latents.shape }) {

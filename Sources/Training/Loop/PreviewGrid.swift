@@ -4,7 +4,6 @@ import Failures
 import Generation
 import Images
 import Optimization
-import Sheets
 import Torch
 
 /// The picture that shows how a run is doing: one column a sample, one labelled row for each thing there is to see.
@@ -23,7 +22,7 @@ struct PreviewGrid {
         objective: some TrainingObjective, showing: Showing, generator: Generator,
         average: AveragedWeights? = nil, filter: PictureFilter? = nil
     ) throws {
-        let pixels = try TensorPictures.tensor(samples.map(\.picture))
+        let pixels = try ImageTensors.tensor(samples.map(\.picture))
         let made = try filter.map { try $0(pixels, generator) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
@@ -31,34 +30,28 @@ struct PreviewGrid {
             let (latents, device) = (batch.latents, batch.latents.device)
             let draw = try objective.diffusion.draw(latents.shape, device: device, from: generator)
             let noised = try objective.diffusion(latents, draw)
-            let prediction = try objective.predict(
+            let prediction = try objective.stage.predict(
                 noised.latents, time: noised.noiseCondition, objective.conditions(objective.settled(batch)))
             let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
             var prompted = batch
-            if !prompts.isEmpty { prompted.captions = batch.captions.indices.map { prompts[$0 % prompts.count] } }
+            if !prompts.isEmpty {
+                prompted.inputs.captions = samples.indices.map { prompts[$0 % prompts.count] }
+            }
             let start = try generator.state()
             // Conditions are made anew each time: what is trained may be part of them.
             func sampled() throws -> Tensor {
                 try generator.restore(start)
-                let settled = try objective.settled(prompted)
-                let conditioned = try objective.conditions(settled)
-                let free = try objective.conditions(objective.unconditioned(settled))
-                return try showing.sampler(objective.diffusion)(
-                    latents.shape, device: device, generator: generator
-                ) { try objective.predict($0, time: $1, $2 ? conditioned : free) }
+                return try objective.sample(
+                    prompted, with: showing.sampler(objective.diffusion), generator: generator)
             }
-            // One by one: Stage A takes more memory for a picture than an update does.
             func decoded(_ latents: Tensor) throws -> [Picture] {
-                try (0..<latents.size(0)).flatMap { index in
-                    try TensorPictures.pictures(
-                        showing.decode(latents.sliced(0, index..<index + 1)), height: height, width: width)
-                }
+                try showing.decoder.images(latents, height: height, width: width)
             }
             var rows = [("picture", samples.map(\.picture))]
             if let made {
-                rows.append(("condition", try TensorPictures.pictures(made.preview, height: height, width: width)))
-            } else if let condition = batch.condition, let seen = try showing.condition?(condition) {
-                rows.append(("condition", try TensorPictures.pictures(seen, height: height, width: width)))
+                rows.append(("condition", try ImageTensors.images(made.preview, height: height, width: width)))
+            } else if let condition = batch.inputs.effnet, let seen = try showing.condition?(condition) {
+                rows.append(("condition", try ImageTensors.images(seen, height: height, width: width)))
             }
             rows.append(("latents", try decoded(latents)))
             rows.append(("noised", try decoded(noised.latents)))
@@ -77,7 +70,7 @@ struct PreviewGrid {
         let generator = try parts.generator(RandomStream.preview)
         let taken = try HeldOut.first(parts.shards, parts.preparation).filter { sample in
             do {
-                _ = try filter?(TensorPictures.tensor([sample.picture]), generator)
+                _ = try filter?(ImageTensors.tensor([sample.picture]), generator)
                 return true
             } catch let failure as Failure where failure.blame == .input {
                 return false
@@ -91,8 +84,7 @@ struct PreviewGrid {
 
 /// How previews make latents visible.
 struct Showing {
-    /// Latents [B, c, h, w] to pictures [B, 3, H, W] of any size, about 0...1.
-    let decode: (Tensor) throws -> Tensor
+    let decoder: LatentDecoder
     var guidance: Double
     var steps: Int
     /// A network's own condition [B, c, h, w] to pictures [B, 3, H, W]; nil where it has none but a filter's.
@@ -100,13 +92,13 @@ struct Showing {
 
     /// Of Stage C, as the reference's trainers preview it.
     static func stageC(_ previewer: Previewer) -> Showing {
-        .init(decode: { try previewer($0) }, guidance: 5, steps: 20)
+        .init(decoder: LatentDecoder(previewer), guidance: 5, steps: 20)
     }
 
     /// Of Stage B, as the reference's trainer previews it. Of the EffNet latents, which have mean 0 and variance 1, the
     /// first three channels are shown as colours.
     static func stageB(_ stageA: StageA) -> Showing {
-        .init(decode: { try stageA.decode($0) }, guidance: 1.5, steps: 10) { try $0.sliced(1, 0..<3) * (1 / 6) + 0.5 }
+        .init(decoder: LatentDecoder(stageA), guidance: 1.5, steps: 10) { try $0.sliced(1, 0..<3) * (1 / 6) + 0.5 }
     }
 
     /// Samples what a process trains; where its schedule only draws, with the cosine schedule.

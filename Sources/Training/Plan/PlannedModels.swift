@@ -2,6 +2,7 @@ import AdapterKit
 import Cascade
 import Failures
 import Files
+import Generation
 import JSON
 import Layers
 import Models
@@ -46,7 +47,7 @@ struct PlannedModels {
     private(set) var missing: [Missing] = []
 
     /// - Parameter trainsWhole: whether the stage itself is trained, in float32 and from scratch if it has no file.
-    init(_ run: RunConfiguration, loading: ModelLoading, trainsWhole: Bool) throws {
+    init(_ run: RunConfiguration, files: ModelFiles, trainsWhole: Bool) throws {
         var missing: [Missing] = []
         func file(
             _ part: ModelPart, _ path: String, _ key: String, _ place: Failure.Place
@@ -61,23 +62,23 @@ struct PlannedModels {
         var frozen: [Frozen] = []
         func add(_ name: String, _ store: ParameterStore, _ file: (any NamedTensors)?, _ dtype: DType) {
             let parameters = store.entries.reduce(0) { $0 + $1.tensor.count }
-            let isMapped = loading.device == .cpu && file?.entries.allSatisfy { $0.dtype == dtype } == true
+            let isMapped = files.device == .cpu && file?.entries.allSatisfy { $0.dtype == dtype } == true
             frozen.append(
                 Frozen(name: name, parameters: parameters, bytes: parameters * dtype.size, isMapped: isMapped))
         }
 
-        if !trainsWhole && run.generatorPath == nil { throw loading.baseIsUnnamed }
+        if !trainsWhole && run.generatorPath == nil { throw run.baseIsUnnamed }
         let baseFile = try run.generatorPath.flatMap {
             try file(run.stage == .b ? .stageB : .stageC, $0, "generator_checkpoint_path", run.places.generator)
         }
         let base = ParameterStore(from: ShapesOnly(baseFile))
         if trainsWhole && run.stage == .b {
-            let architecture = try loading.stageBArchitecture()
+            let architecture = try files.stageBArchitecture()
             _ = try StageB(architecture, base.root)
             try base.finish()
             network = .stageB(architecture, shapes: base.parameters.map(\.tensor.shape))
         } else {
-            network = .stageC(try StageC(loading.architecture(), base))
+            network = .stageC(try StageC(files.stageCArchitecture(), base))
         }
         if !trainsWhole { add("base", base, baseFile, dtype) }
 
@@ -99,7 +100,7 @@ struct PlannedModels {
             frozen.append(
                 Frozen(
                     name: "previewer", parameters: parameters, bytes: parameters * 4,
-                    isMapped: loading.device == .cpu && decoderFile.entries.allSatisfy { $0.dtype == .float32 }))
+                    isMapped: files.device == .cpu && decoderFile.entries.allSatisfy { $0.dtype == .float32 }))
         } else {
             let store = ParameterStore(from: ShapesOnly(nil))
             _ = try Previewer(.init(), store.root)
@@ -131,7 +132,7 @@ struct PlannedModels {
                 try folder.map {
                     try CLIPVisionConfiguration(JSON.read("\($0)/config.json"), file: "\($0)/config.json")
                 } ?? .largePatch14
-            if folder != nil { try loading.check(configuration) }
+            if folder != nil { try files.check(configuration) }
             let file = try folder.flatMap { try file(.clipVision, $0, key, run.places.image) }
             let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores))
             _ = try CLIPVisionTower(configuration, store.root)

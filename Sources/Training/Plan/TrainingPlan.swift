@@ -2,6 +2,7 @@ import AdapterKit
 import Cascade
 import Diffusion
 import Failures
+import Generation
 import JSON
 import Layers
 import Loading
@@ -99,7 +100,7 @@ public struct TrainingPlan {
     /// The networks, and what the frozen ones take.
     private mutating func planned(_ options: RunOptions, trainsWhole: Bool) throws -> PlannedModels {
         let models = try PlannedModels(
-            run, loading: ModelLoading(run: run, device: options.device), trainsWhole: trainsWhole)
+            run, files: ModelFiles(run, device: options.device), trainsWhole: trainsWhole)
         missing += models.missing
         for frozen in models.frozen { memory.add(frozen.name, frozen.bytes, isMapped: frozen.isMapped) }
         return models

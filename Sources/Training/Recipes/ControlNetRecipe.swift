@@ -29,8 +29,7 @@ public enum ControlNetRecipe {
 
         // Load.
         let parts = try RecipeParts(run, options, console)
-        let (stageC, base) = try parts.loading.base()
-        stageC.chooseComputeDType()
+        let (stageC, base) = try parts.base()
         try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         let configuration = ControlNetTrunk.Configuration(
             inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
@@ -56,7 +55,7 @@ public enum ControlNetRecipe {
         if own.measuresStatistics {
             let trained = try HeldOut.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
-            let pictures = try TensorPictures.tensor(alike.map(\.picture))
+            let pictures = try ImageTensors.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }

@@ -27,8 +27,7 @@ public enum LoRARecipe {
 
         // Load.
         let parts = try RecipeParts(run, options, console)
-        let (stageC, base) = try parts.loading.base()
-        stageC.chooseComputeDType()
+        let (stageC, base) = try parts.base()
         let encoders = try parts.loading.encoders()
         let model = AdaptedModel(stageC: stageC, text: encoders.text, base: base)
         let generator = try parts.generator(RandomStream.initialisation)

@@ -42,8 +42,14 @@ struct RecipeParts {
             failure.place = failure.place ?? run.places.data
             throw failure
         }
-        loading = ModelLoading(run: run, device: options.device)
+        loading = ModelLoading(ModelFiles(run, device: options.device))
         loop = TrainLoop(run: run, options: options, console: console)
+    }
+
+    /// The trained Stage C that adapters are put on.
+    func base() throws -> (stageC: StageC, identity: BaseModel) {
+        guard run.generatorPath != nil else { throw run.baseIsUnnamed }
+        return try loading.base()
     }
 
     func generator(_ stream: UInt64) throws -> Generator { try Generator(seed: loop.seed, stream: stream, update: 0) }
@@ -65,9 +71,7 @@ struct RecipeParts {
     ) throws -> StageCObjective {
         StageCObjective(
             model: model,
-            encodings: try encodings(tower: encoders.pictures) {
-                try encoders.effnet.encode(EffNetEncoder.normalised($0))
-            },
+            encodings: try encodings(tower: encoders.images) { try encoders.effnet.latents(of: $0) },
             text: try texts(encoders.text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, model.stageC.configuration, isFrozen: isFrozen))
     }
@@ -79,11 +83,20 @@ struct RecipeParts {
     ) throws -> PictureEncodings {
         PictureEncodings(
             tower: tower, device: options.device, memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
-            cache: try loading.pictureCache { [console] in console.warn($0) }, encode: encode)
+            cache: try run.data.cacheFolder.map { folder in
+                try loading.files.imageCache(in: folder, encoder: latentEncoder) { [console] in console.warn($0) }
+            }, encode: encode)
     }
 
+    /// What makes the latents that the stage is trained on.
+    private var latentEncoder: ModelFiles.Source? { run.stage == .b ? loading.files.stageA : loading.files.effnet }
+
     func texts(_ encoder: TextEncoder) throws -> TextConditions {
-        TextConditions(encoder: encoder, cache: try loading.textCache { [console] in console.warn($0) })
+        TextConditions(
+            encoder: encoder,
+            cache: try run.data.cacheFolder.map { folder in
+                try loading.files.textCache(in: folder) { [console] in console.warn($0) }
+            })
     }
 
     /// Trains.
@@ -93,7 +106,9 @@ struct RecipeParts {
         filter: (filter: any ControlFilter, parameters: JSON)? = nil
     ) throws -> RunOutcome {
         let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
-        let conditions = try filter.flatMap { try loading.conditionCache($0.filter, $0.parameters, warn: warn) }
+        let conditions = try run.data.cacheFolder.flatMap { folder in
+            try filter.map { try EncodingCache(in: folder, conditionsOf: $0.filter, $0.parameters, warn: warn) }
+        }
         var outcome = try loop(task) { state in
             var preparation = preparation
             let needsPictures = objective.needsPictures
@@ -136,12 +151,5 @@ struct RecipeParts {
         if run.isSharded {
             console.log("use_fsdp: this run is one process on one device, which holds all in one piece")
         }
-    }
-}
-
-extension StageC {
-    /// Computes in float32 where the processor has no fast bfloat16 products, whatever the base is stored in.
-    func chooseComputeDType() {
-        if store.device == .cpu && !Processor.isFastAtBFloat16 { computeDType = .float32 }
     }
 }

@@ -85,6 +85,13 @@ public struct RunConfiguration: Sendable {
         let data: Failure.Place
     }
 
+    /// What is wrong with a configuration of an adapter that names no base.
+    var baseIsUnnamed: Failure {
+        .input(
+            "`generator_checkpoint_path` is missing", at: places.generator,
+            expected: "the checkpoint of the base", advice: "an adapter on an untrained base would get no gradient")
+    }
+
     /// The largest micro batch's share of a batch.
     public var microBatchSize: Int { batchSize / accumulation }
 

@@ -55,7 +55,7 @@ public struct DrawnModels {
         }
         effNet = try store(1)
         let encoder = try EffNetEncoder(.init(), effNet.root)
-        let images = try TensorPictures.tensor(pictures)  // [B, 3, H, W]
+        let images = try ImageTensors.tensor(pictures)  // [B, 3, H, W]
         let normalised = try EffNetEncoder.normalised(images)
         try encoder.measureStatistics(on: normalised)
         let latents = try withoutGradients { try encoder.encode(normalised) }  // [B, 16, H/32, W/32]

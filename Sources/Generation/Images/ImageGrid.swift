@@ -2,7 +2,7 @@ import Failures
 import Images
 
 extension Picture {
-    /// Rows of pictures of one size on one sheet: with labels each row below its own on white paper, without them on
+    /// Rows of images of one size as one image: with labels each row below its own on white paper, without them on
     /// black.
     /// - Parameter labels: ASCII, one for each row or none at all.
     public static func grid(_ rows: [[Picture]], labels: [String] = []) throws -> Picture {
@@ -11,24 +11,24 @@ extension Picture {
         guard let first = rows.first(where: { !$0.isEmpty })?.first else {
             throw Failure.run("no picture to lay into a grid")
         }
-        // Letters grow with the pictures, to be read where a page shows the sheet small.
+        // Letters grow with the images, to be read where a page shows the sheet small.
         let strip = labels.isEmpty ? 0 : max(16, first.height / 9)
         let columns = rows.map(\.count).max() ?? 0
         let width = columns * (first.width + gap) - gap
         let pitch = strip + first.height + gap
         let paper: UInt8 = labels.isEmpty ? 0 : 255
         var grid = Picture(width: width, height: rows.count * pitch - gap, colour: (paper, paper, paper))
-        for (row, pictures) in rows.enumerated() {
+        for (row, images) in rows.enumerated() {
             if !labels.isEmpty {
                 try grid.write(labels[row], x: strip / 4, y: row * pitch + strip * 3 / 4, scale: Double(strip) / 40)
             }
-            for (column, picture) in pictures.enumerated() {
-                guard picture.width == first.width, picture.height == first.height else {
+            for (column, image) in images.enumerated() {
+                guard image.width == first.width, image.height == first.height else {
                     throw Failure.run(
                         "pictures of different sizes in one grid", expected: "\(first.width) x \(first.height)",
-                        got: "\(picture.width) x \(picture.height)")
+                        got: "\(image.width) x \(image.height)")
                 }
-                grid.paste(picture, x: column * (first.width + gap), y: row * pitch + strip)
+                grid.paste(image, x: column * (first.width + gap), y: row * pitch + strip)
             }
         }
         return grid

@@ -4,12 +4,17 @@ import Torch
 import Weights
 
 /// The text conditions of captions, from the tower or from a cache of what it made before.
-struct TextConditions {
-    let encoder: TextEncoder
+public struct TextConditions {
+    public let encoder: TextEncoder
     /// Not used while an adapter changes what the tower makes.
-    var cache: EncodingCache?
+    public let cache: EncodingCache?
 
-    func callAsFunction(_ captions: [String]) throws -> TextEncoder.Encoded {
+    public init(encoder: TextEncoder, cache: EncodingCache? = nil) {
+        self.encoder = encoder
+        self.cache = cache
+    }
+
+    public func callAsFunction(_ captions: [String]) throws -> TextEncoder.Encoded {
         guard let cache, encoder.isAsLoaded else { return try encoder(captions) }
         // Each caption by itself, so that an entry does not depend on which others it was first met with.
         let rows = try captions.map { caption in

@@ -1,4 +1,3 @@
-import Diffusion
 import Failures
 import Settings
 import Torch
@@ -26,19 +25,9 @@ public struct Sampler {
         self.guidance = guidance
     }
 
-    /// Draws latents from noise of their own.
-    /// - Parameter shape: [B, C, h, w].
-    /// - Returns: as `callAsFunction(from:generator:predict:)`.
-    public func callAsFunction(
-        _ shape: [Int], device: Device, generator: Generator,
-        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
-    ) throws -> Tensor {
-        try self(from: generator.normal(shape, device: device), generator: generator, predict: predict)
-    }
-
-    /// Draws latents from given noise.
+    /// Draws latents.
     /// - Parameters:
-    ///   - start: [B, C, h, w], float32.
+    ///   - start: noise, [B, C, h, w], float32.
     ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
     /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
     public func callAsFunction(

@@ -1,27 +1,26 @@
-import Failures
 import Files
 import Synchronization
 
 /// The part of `cache_dir` that holds one kind of results, during a run.
 ///
 /// A disk that is full costs the run time and nothing else: it is told once, and the results are made anew.
-final class EncodingCache: Sendable {
-    let folder: CacheFolder
+public final class EncodingCache: Sendable {
+    public let folder: CacheFolder
     /// What the results depend on beside what each key is made of: the networks' weights, how pictures are read.
-    let salt: String
+    public let salt: String
     private let warn: @Sendable (String) -> Void
     private let counts = Mutex((made: 0, isFull: false))
 
-    init(_ path: String, salt: String, warn: @escaping @Sendable (String) -> Void) throws {
+    public init(_ path: String, salt: String, warn: @escaping @Sendable (String) -> Void) throws {
         folder = try CacheFolder(path)
         self.salt = salt
         self.warn = warn
     }
 
     /// How many results were made because none was there.
-    var made: Int { counts.withLock { $0.made } }
+    public var made: Int { counts.withLock { $0.made } }
 
-    func keep(_ key: String, _ content: [UInt8]) {
+    public func keep(_ key: String, _ content: [UInt8]) {
         let isFull = counts.withLock {
             $0.made += 1
             return $0.isFull

@@ -2,10 +2,10 @@ import Failures
 import Files
 import Models
 
-/// Finds a model's folder by its path, or by its hub name in `models/` and in the Hugging Face cache.
-enum ModelFolder {
+extension ModelFiles.Source {
+    /// The model's folder, found by its path, or by its hub name in `models/` and in the Hugging Face cache.
     /// - Throws: a failure of the input that lists every place that was looked at, and the command that gets the model.
-    static func find(_ name: String, at place: Failure.Place) throws -> String {
+    func folder() throws -> String {
         let (known, folders) = (ModelPlaces(), ModelPlaces().folders(of: name))
         if let found = folders.first(where: { fileExists("\($0)/config.json") }) { return found }
         let looked = folders.count == 2 ? folders + [known.snapshots(of: name)] : folders

@@ -4,7 +4,7 @@ import Images
 
 extension Picture {
     /// Writes a line in black, capitals 21 * `scale` pixels high, beginning at column `x` with its feet in row `y`. The
-    /// font has ASCII alone; what lies outside the picture is left out.
+    /// font has ASCII alone; what lies outside the image is left out.
     public mutating func write(_ line: String, x: Int, y: Int, scale: Double) throws {
         let (height, width) = (height, width)
         let (status, message) = withMutablePixels { pixels in

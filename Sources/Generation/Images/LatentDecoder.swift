@@ -1,0 +1,21 @@
+import Cascade
+import Images
+import Torch
+
+/// What makes latents visible: Stage A those of Stage B, the previewer in a quick way those of Stage C.
+public struct LatentDecoder {
+    /// Latents [B, c, h, w] to images [B, 3, H, W] of any size, about 0...1.
+    private let decode: (Tensor) throws -> Tensor
+
+    public init(_ stageA: StageA) { decode = { try stageA.decode($0) } }
+
+    public init(_ previewer: Previewer) { decode = { try previewer($0) } }
+
+    /// The images of latents [B, c, h, w], in a size.
+    public func images(_ latents: Tensor, height: Int, width: Int) throws -> [Picture] {
+        // One by one: Stage A takes more memory for an image than an update does.
+        try (0..<latents.size(0)).flatMap { index in
+            try ImageTensors.images(decode(latents.sliced(0, index..<index + 1)), height: height, width: width)
+        }
+    }
+}

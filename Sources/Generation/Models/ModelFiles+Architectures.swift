@@ -1,0 +1,50 @@
+import Cascade
+import Failures
+import Files
+import Settings
+
+extension ModelFiles {
+    /// The architecture of Stage C: a known size, or what a file says.
+    public func stageCArchitecture() throws -> StageCConfiguration {
+        try Self.architecture(Self.named(stageC, "Stage C").architecture, \.stageC)
+    }
+
+    /// The architecture of Stage B, likewise.
+    public func stageBArchitecture() throws -> StageBConfiguration {
+        try Self.architecture(Self.named(stageB, "Stage B").architecture, \.stageB)
+    }
+
+    private static func architecture<Configuration: StageConfiguration & SettingReadable>(
+        _ source: Source, _ known: (ModelSize) -> Configuration?
+    ) throws -> Configuration {
+        if let size = ModelSize.named(source.name), let known = known(size) { return known }
+        guard fileExists(source.name) else {
+            throw Failure.input(
+                "`\(source.key)` is neither a known size nor an architecture file", at: source.place,
+                expected:
+                    "\(ModelSize.names(of: .stageC)), for Stage B \(ModelSize.names(of: .stageB, last: " or ")), or "
+                    + "the path of a YAML file", got: source.name)
+        }
+        return try Setting.read(source.name).read()
+    }
+
+    /// - Throws: a failure of the input where an image tower does not make the embeddings that Stage C takes.
+    public func check(_ tower: CLIPVisionConfiguration) throws {
+        let width = try stageCArchitecture().clipImageWidth
+        guard tower.projected == width, tower.channels == 3 else {
+            throw Failure.input(
+                "this picture tower does not suit the model", at: image?.place,
+                expected: "embeddings of \(width) numbers (`c_clip_img`) of pictures with 3 channels",
+                got: "\(tower.projected) numbers, \(tower.channels) channels")
+        }
+    }
+
+    /// What is named of a network that is asked for.
+    /// - Throws: a failure of the input where nothing is.
+    static func named<Named>(_ source: Named?, _ what: String) throws -> Named {
+        guard let source else {
+            throw Failure.input("nothing is named for \(what)", expected: "the file or folder of its weights")
+        }
+        return source
+    }
+}

@@ -1,0 +1,31 @@
+import Files
+import Weights
+
+/// What a folder of caches keeps: `pictures` and `texts`, each by a key that holds the weights of the networks it comes
+/// of.
+extension ModelFiles {
+    /// Encodings of images, by the network that makes their latents and by the image tower where there is one.
+    public func imageCache(
+        in folder: String, encoder: Source?, warn: @escaping @Sendable (String) -> Void
+    ) throws -> EncodingCache {
+        var files = try encoder.map { try Tensors.files(at: $0.name) } ?? []
+        if let image { files += try Self.towerFiles(image) }
+        return try EncodingCache("\(folder)/pictures", salt: salt("pictures", files), warn: warn)
+    }
+
+    /// Text conditions of captions.
+    public func textCache(in folder: String, warn: @escaping @Sendable (String) -> Void) throws -> EncodingCache {
+        let files = try text.map(Self.towerFiles) ?? []
+        return try EncodingCache("\(folder)/texts", salt: salt("texts", files), warn: warn)
+    }
+
+    /// The files that decide what a tower makes, its vocabulary aside.
+    private static func towerFiles(_ tower: Source) throws -> [String] {
+        let folder = try tower.folder()
+        return try ["\(folder)/config.json"] + Tensors.files(at: folder)
+    }
+
+    private func salt(_ kind: String, _ files: [String]) throws -> String {
+        "\(kind) of \(files.count) files \(try SHA256.hex(ofFiles: files)) in \(dtype)"
+    }
+}

@@ -1,0 +1,53 @@
+import Failures
+import Torch
+
+/// Where the networks come from and how they are kept: what a configuration or a folder of models says, as a value.
+///
+/// A network that nobody names is nil; it is missed only where it is asked for.
+public struct ModelFiles: Sendable {
+    /// A file, a folder or a hub name, and who says so.
+    public struct Source: Sendable {
+        /// The key or option that names it.
+        public let key: String
+        public let name: String
+        /// Where it is named, for failures.
+        public let place: Failure.Place
+
+        public init(key: String, name: String, place: Failure.Place) {
+            self.key = key
+            self.name = name
+            self.place = place
+        }
+    }
+
+    /// A stage of known architecture.
+    public struct Stage: Sendable {
+        /// A known size, or the path of an architecture file.
+        public var architecture: Source
+        /// Nil where nothing trained is named.
+        public var weights: Source?
+
+        public init(architecture: Source, weights: Source?) {
+            self.architecture = architecture
+            self.weights = weights
+        }
+    }
+
+    public var stageC: Stage?
+    public var stageB: Stage?
+    public var stageA: Source?
+    public var effnet: Source?
+    public var previewer: Source?
+    /// The folder or hub name of the text tower with its tokenizer.
+    public var text: Source?
+    /// The folder or hub name of CLIP's image tower.
+    public var image: Source?
+
+    /// What the weights of a frozen Stage C and of the towers are kept in; the small networks stay in float32.
+    public var dtype = DType.float32
+    public var device = Device.cpu
+    /// Whether stages and the text tower keep only each block's input for the backward pass.
+    public var isCheckpointing = false
+
+    public init() {}
+}

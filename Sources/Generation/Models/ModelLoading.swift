@@ -1,0 +1,97 @@
+import AdapterKit
+import Cascade
+import Failures
+import Files
+import JSON
+import Layers
+import Models
+import Settings
+import Torch
+import Weights
+
+/// Brings networks into memory, each by itself, so that whoever needs one after the other need not hold them all.
+public struct ModelLoading {
+    public let files: ModelFiles
+
+    public init(_ files: ModelFiles) { self.files = files }
+
+    // MARK: Stages
+
+    /// The trained Stage C that adapters are put on, frozen.
+    ///
+    /// It computes in float32 where the processor has no fast bfloat16 products, whatever it is kept in.
+    public func base() throws -> (stageC: StageC, identity: BaseModel) {
+        let stage = try ModelFiles.named(files.stageC, ModelPart.stageC.description)
+        let source = try ModelFiles.named(stage.weights, ModelPart.stageC.description)
+        let store = ParameterStore(
+            from: StoredParameters(try weights(.stageC, source)), dtype: files.dtype, device: files.device)
+        let stageC = try StageC(files.stageCArchitecture(), store)
+        stageC.isCheckpointing = files.isCheckpointing
+        if files.device == .cpu && !Processor.isFastAtBFloat16 { stageC.computeDType = .float32 }
+        let digest = try SHA256.hex(ofFiles: Tensors.files(at: source.name))
+        return (stageC, BaseModel(name: stage.architecture.name, sha256: digest))
+    }
+
+    /// Stage A, in float32.
+    public func stageA() throws -> StageA { try .load(weights(.stageA, files.stageA), device: files.device) }
+
+    // MARK: Small networks, in float32
+
+    public func effnet() throws -> EffNetEncoder { try .load(weights(.effnet, files.effnet), device: files.device) }
+
+    public func previewer() throws -> Previewer {
+        try .load(weights(.previewer, files.previewer), device: files.device)
+    }
+
+    // MARK: Towers
+
+    public func textEncoder() throws -> TextEncoder {
+        let source = try ModelFiles.named(files.text, ModelPart.clipText.description)
+        let encoder = try TextEncoder.load(folder: source.folder(), dtype: files.dtype, device: files.device)
+        encoder.tower.isCheckpointing = files.isCheckpointing
+        return encoder
+    }
+
+    /// CLIP's image tower in a folder of transformers' layout; nil where none is named.
+    /// - Throws: a failure of the input where it does not suit Stage C, too.
+    public func imageEncoder() throws -> PictureEncoder? {
+        guard let source = files.image else { return nil }
+        let folder = try source.folder()
+        let configuration = try CLIPVisionConfiguration(
+            JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
+        try files.check(configuration)
+        let file = try weights(.clipVision, .init(key: source.key, name: folder, place: source.place))
+        let store = ParameterStore(
+            from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: files.dtype, device: files.device)
+        let tower = try CLIPVisionTower(configuration, store.root)
+        try store.finish()
+        return PictureEncoder(tower: tower)
+    }
+
+    // MARK: Files
+
+    /// The tensors of a part in the file or folder that is named for it, in whatever layout.
+    public func weights(_ part: ModelPart, _ source: ModelFiles.Source?) throws -> any NamedTensors {
+        let source = try ModelFiles.named(source, part.description)
+        try Self.require(source.name, part.description, at: source.place)
+        return try Checkpoint(source.name).tensors(of: part)
+    }
+
+    /// The path of weights under a key that may be left out.
+    /// - Parameter what: is in the file.
+    public static func path(_ key: String, to what: String, _ fields: inout Fields) throws -> String? {
+        guard let path: String = try fields.optional(key) else { return nil }
+        try require(path, what, at: fields.setting[key]?.place)
+        return path
+    }
+
+    /// - Throws: a failure of the input that names the key's place where there is neither a file nor a folder.
+    private static func require(_ path: String, _ what: String, at place: Failure.Place?) throws {
+        if fileExists(path) || Folder.isFolder(path) { return }
+        throw Failure.input(
+            "there is no file for the weights of \(what)", at: place,
+            expected: "a file of weights, or a folder with one", got: path,
+            advice: PublishedModel.command(toGet: path).map { "get it with: \($0)" }
+                ?? "check the path; it is taken from the folder the command runs in")
+    }
+}
