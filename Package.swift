@@ -130,13 +130,13 @@ let package = Package(
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
         plugIn("EdgeFilter", ["COpenCV"]),
-        plugIn("IdentityFilter", ["Inference", "COpenCV", "Images"]),
+        plugIn("IdentityFilter", ["Files", "Inference", "COpenCV", "Images"]),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
         plugIn("PoseFilter", ["COpenCV", "Inference", "Files"]),
         plugIn("QRFilter", ["COpenCV"]),
         plugIn("SuperResolutionFilter"),
         plugIn("LoRA", ["Files"]),
-        plugIn("LearnedTokens"),
+        plugIn("LearnedTokens", ["Files"]),
 
         // Commands
         library(

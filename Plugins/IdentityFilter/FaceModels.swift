@@ -1,4 +1,5 @@
 import AdapterKit
+import Files
 import Inference
 import Models
 
@@ -19,7 +20,7 @@ struct FaceModels: Sendable {
     init(detector detectorPath: String?, recognizer recognizerPath: String?, leastFace: Int) {
         let runtime = FilterModel(.onnxRuntime, path: ONNXRuntime.named) { try ONNXRuntime(library: $0) }
         func isONNX(_ path: String?) -> Bool { path?.hasSuffix(".onnx") ?? false }
-        let isCenterFace = detectorPath?.split(separator: "/").last?.hasPrefix("centerface") ?? false
+        let isCenterFace = detectorPath.map { lastComponent(of: $0).hasPrefix("centerface") } ?? false
         detector =
             if isCenterFace {
                 FilterModel(.centerface, path: detectorPath == "centerface" ? nil : detectorPath) {

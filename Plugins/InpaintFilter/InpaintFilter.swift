@@ -94,6 +94,6 @@ public struct InpaintFilter: ControlFilter {
         var matters = try (threshold - saliency(picture)).isBelow(0).to(dtype: .float32)
         if isOutpainting { matters = try 1 - matters }
         let sized = try matters.resizedToNearest(height: height, width: width)
-        return try (0.5 - GaussianBlur.blurred(sized, kernel: 141)).isBelow(0).to(dtype: .float32)
+        return try (0.5 - GaussianBlur(width: 141)(sized)).isBelow(0).to(dtype: .float32)
     }
 }

@@ -65,8 +65,7 @@ struct PoseNetwork: Sendable {
         switch kind {
         case .tfPose: network = try OpenCVNetwork(path, .tensorFlow)
         case .openPose:
-            let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-            let description = description ?? folder + "pose_deploy_linevec.prototxt"
+            let description = description ?? sibling("pose_deploy_linevec.prototxt", of: path)
             guard fileExists(description) else {
                 throw Failure.input(
                     "the description of Caffe's weights is missing", at: .init(description), expected: "their prototxt",

@@ -190,7 +190,7 @@ public struct Merge {
                 parts.map { part in
                     let texts = part.file.weights.metadata
                     return [
-                        "file": .string(String(part.file.path.split(separator: "/").last ?? "")),
+                        "file": .string(lastComponent(of: part.file.path)),
                         "kind": .string(part.file.kinds.joined(separator: ",")), "weight": .number(part.weight),
                         "trained_steps": .integer(part.file.trainedSteps),
                         "base_sha256": texts["base_sha256"].map(JSON.string) ?? .null,

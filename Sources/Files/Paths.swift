@@ -7,3 +7,8 @@ public func lastComponent(of path: String) -> String {
 public func parentFolder(of path: String) -> String {
     path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
 }
+
+/// The path of a name in the folder that a path lies in.
+public func sibling(_ name: String, of path: String) -> String {
+    (path.lastIndex(of: "/").map { String(path[...$0]) } ?? "") + name
+}

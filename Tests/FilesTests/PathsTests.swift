@@ -9,6 +9,16 @@ import Testing
     func aPathIsCutAtItsLastSlash(path: String, name: String, folder: String) {
         #expect(lastComponent(of: path) == name)
         #expect(parentFolder(of: path) == folder)
+        #expect(lastComponent(of: sibling("d", of: path)) == "d")
+    }
+
+    @Test func aSiblingLiesInTheSameFolder() {
+        #expect(sibling("d", of: "a/b/c") == "a/b/d" && sibling("d", of: "/c") == "/d" && sibling("d", of: "c") == "d")
+    }
+
+    @Test func aNumberIsPaddedAndNeverCut() {
+        #expect(zeroPadded(7, digits: 4) == "0007" && zeroPadded(12_345, digits: 4) == "12345")
+        #expect(zeroPadded(0, digits: 1) == "0" && zeroPadded(0x1f, digits: 4, radix: 16) == "001f")
     }
 
     @Test func aTemporaryFolderGoesWithAllThatIsInIt() throws {
