@@ -21,7 +21,7 @@ func plugIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(
         name: name,
         dependencies: [
-            "AdapterKit", "Cascade", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
+            "AdapterKit", "Cascade", "Models", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
         ] + dependencies,
         path: "Plugins/\(name)")
 }
@@ -41,7 +41,7 @@ let package = Package(
         // What a filter or a kind of adapter of somebody else's imports.
         .library(
             name: "AdapterKit",
-            targets: ["AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
+            targets: ["AdapterKit", "Models", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
         // What it is tested with.
         .library(name: "AdapterTesting", targets: ["AdapterTesting"]),
         .library(name: "CTorchEngine", type: .dynamic, targets: ["CTorchEngine"]),
@@ -96,6 +96,7 @@ let package = Package(
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
+        library("Models", ["Shards", "Web", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
         library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
         library("Telemetry", ["JSON", "Files", "Failures"]),
@@ -107,41 +108,42 @@ let package = Package(
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Settings", "Torch", "Failures"]),
         library(
-            "AdapterKit", ["CPixels", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
+            "AdapterKit",
+            ["CPixels", "Models", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
             "AdapterAlgebra",
             ["AdapterKit", "Cascade", "LinearAlgebra", "Weights", "Torch", "JSON", "Files", "Failures"]),
         library(
             "Generation",
             [
-                "COpenCV", "AdapterKit", "Diffusion", "Cascade", "Layers", "Optimization", "Images", "Weights",
-                "Settings", "Torch", "JSON", "Files", "Failures",
+                "COpenCV", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization", "Images",
+                "Weights", "Settings", "Torch", "JSON", "Files", "Failures",
             ]),
         library(
             "Training",
             [
-                "Generation", "AdapterKit", "Optimization", "Diffusion", "Cascade", "Layers", "Weights", "Loading",
-                "Shards", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
+                "Generation", "AdapterKit", "Models", "Optimization", "Diffusion", "Cascade", "Layers", "Weights",
+                "Loading", "Shards", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
                 "Failures", "CMemory",
             ]),
 
         // Plug-ins
         plugIn("CannyFilter", ["COpenCV"]),
         plugIn("EdgeFilter", ["COpenCV"]),
-        plugIn("IdentityFilter", ["Inference", "COpenCV", "Images"]),
+        plugIn("IdentityFilter", ["Files", "Inference", "COpenCV", "Images"]),
         plugIn("InpaintFilter", ["COpenCV", "Images"]),
         plugIn("PoseFilter", ["COpenCV", "Inference", "Files"]),
         plugIn("QRFilter", ["COpenCV"]),
         plugIn("SuperResolutionFilter"),
         plugIn("LoRA", ["Files"]),
-        plugIn("LearnedTokens"),
+        plugIn("LearnedTokens", ["Files"]),
 
         // Commands
         library(
             "CascadeAdapt",
             [
-                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
-                "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
+                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers",
+                "Weights", "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
                 "JSON", "Files", "Failures",
                 "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
                 "PoseFilter",
@@ -172,9 +174,8 @@ let package = Package(
         .target(
             name: "AdapterTesting",
             dependencies: [
-                "TestSupport", "AdapterKit", "Optimization", "Cascade", "Layers", "Weights", "Settings", "Torch",
-                "JSON",
-                "Failures",
+                "TestSupport", "AdapterKit", "Models", "Optimization", "Cascade", "Layers", "Weights", "Settings",
+                "Torch", "JSON", "Failures",
             ],
             path: "Tests/AdapterTesting"),
         tests("Files", ["Files", "CSHA256", "Failures", "TestSupport"]),
@@ -198,7 +199,8 @@ let package = Package(
             "Loading",
             ["Loading", "Shards", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
         tests("Images", ["Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
+        tests("Models", ["Models", "Web", "Files", "Failures", "TestSupport"]),
+        tests("Inference", ["Inference", "IdentityFilter", "Models", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
@@ -215,8 +217,8 @@ let package = Package(
             [
                 "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
                 "LoRA", "PoseFilter",
-                "LearnedTokens", "AdapterKit", "AdapterTesting", "Cascade", "Layers", "Optimization", "Weights",
-                "Settings", "Torch", "Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport",
+                "LearnedTokens", "AdapterKit", "AdapterTesting", "Models", "Cascade", "Layers", "Optimization",
+                "Weights", "Settings", "Torch", "Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",
@@ -229,7 +231,10 @@ let package = Package(
             ]),
         tests(
             "Command",
-            ["CascadeAdapt", "Weights", "JSON", "Torch", "Shards", "Images", "Files", "Failures", "TestSupport"]),
+            [
+                "CascadeAdapt", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON", "Torch",
+                "Shards", "Images", "Files", "Failures", "TestSupport",
+            ]),
         tests("House", []),
     ],
     swiftLanguageModes: [.v6],

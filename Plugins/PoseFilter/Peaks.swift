@@ -1,4 +1,4 @@
-import Glibc
+import AdapterKit
 import Torch
 
 /// A place where a part of a body seems to be.
@@ -37,18 +37,7 @@ enum Peaks {
 
     /// [P, h, w], with nothing beyond the border, which draws the peaks of a body that is cut off into the picture.
     private static func blurred(_ maps: Tensor) throws -> Tensor {
-        let heights = (0..<kernel).map { index -> Double in
-            let distance = Double(index - kernel / 2) / deviation
-            return exp(-0.5 * distance * distance)
-        }
-        let sum = heights.reduce(0, +)
-        let weights = heights.map { Float($0 / sum) }
-        let reach = kernel / 2
-        return try maps.unsqueezed(1)
-            .padded([reach, reach, reach, reach])
-            .convolved(Tensor(weights, shape: [1, 1, kernel, 1]))
-            .convolved(Tensor(weights, shape: [1, 1, 1, kernel]))
-            .contiguous()
+        try GaussianBlur(width: kernel, sigma: deviation)(maps.unsqueezed(1), border: .zeros).contiguous()
     }
 
     private static func peaks(

@@ -57,7 +57,7 @@ public struct QRFilter: ControlFilter {
         var closing = 0
         if isBlobbing {
             let choice = try Choice(of: self, generator)
-            if choice.blur > 0 { brightness = try brightness.blurred(width: choice.blur, sigma: choice.sigma) }
+            if choice.blur > 0 { brightness = try GaussianBlur(width: choice.blur, sigma: choice.sigma)(brightness) }
             closing = choice.dilation
         }
         let planes = try (0..<brightness.size(0)).map { index in

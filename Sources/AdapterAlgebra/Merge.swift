@@ -89,7 +89,7 @@ public struct Merge {
                 expected: "a base with \(elsewhere.joined(separator: " or "))",
                 got: base.parts.isEmpty ? "\(base.file.path), which is no checkpoint that is known" : base.holdings)
         }
-        let published = ["3.6B", "1B"]
+        let published = ModelSize.all.filter { $0.part == .stageC && $0.isPublished }.map(\.name)
         if let named = part.file.weights.metadata["base_model"], published.contains(named),
             let size = base.size(of: .stageC), published.contains(size), named != size
         {
@@ -190,7 +190,7 @@ public struct Merge {
                 parts.map { part in
                     let texts = part.file.weights.metadata
                     return [
-                        "file": .string(String(part.file.path.split(separator: "/").last ?? "")),
+                        "file": .string(lastComponent(of: part.file.path)),
                         "kind": .string(part.file.kinds.joined(separator: ",")), "weight": .number(part.weight),
                         "trained_steps": .integer(part.file.trainedSteps),
                         "base_sha256": texts["base_sha256"].map(JSON.string) ?? .null,

@@ -89,8 +89,7 @@ public struct AtomicFile: ~Copyable {
 
 /// Makes a new name survive a power cut; a file system that can't is no reason to fail.
 public func syncFolder(of path: String) {
-    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let opened = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let opened = open(parentFolder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard opened >= 0 else { return }
     _ = fsync(opened)
     _ = close(opened)

@@ -1,3 +1,5 @@
+import Files
+
 extension JSON {
     /// Compact JSON text: no spaces, a double in the fewest digits that read back the same, a number that is not
     /// finite as `null`.
@@ -49,8 +51,7 @@ extension JSON {
             case "\u{8}": text += "\\b"
             case "\u{C}": text += "\\f"
             case "\0"..<" ":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                text += "\\u" + zeroPadded(scalar.value, digits: 4, radix: 16)
             default: text.unicodeScalars.append(scalar)
             }
         }

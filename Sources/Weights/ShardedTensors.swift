@@ -23,7 +23,6 @@ public final class ShardedTensors: NamedTensors {
         guard let map = try JSON.read(path)["weight_map"]?.objectValue else {
             throw Failure.input("not an index of shards", at: place, expected: "an object `weight_map`")
         }
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         var shards: [String: any NamedTensors] = [:]
         var entries: [TensorEntry] = []
         var homes: [String: (shard: String, position: Int)] = [:]
@@ -40,12 +39,13 @@ public final class ShardedTensors: NamedTensors {
                 guard shards.count < Self.shardLimit else {
                     throw Failure.input("the index names more than \(Self.shardLimit) files", at: place)
                 }
-                guard fileExists(folder + file) else {
+                let shard = sibling(file, of: path)
+                guard fileExists(shard) else {
                     throw Failure.input(
-                        "a shard is missing", at: place, expected: folder + file,
+                        "a shard is missing", at: place, expected: shard,
                         advice: "all files of the index belong in one folder")
                 }
-                shards[file] = try Tensors.open(file: folder + file)
+                shards[file] = try Tensors.open(file: shard)
             }
             guard let entry = shards[file]?[name] else {
                 missing.append("\(name) in \(file)")

@@ -17,7 +17,7 @@ struct House {
         ["Torch", "LinearAlgebra"],
         ["Web", "Images", "Inference", "Weights", "Settings", "Telemetry"],
         ["Shards"],
-        ["Loading"],
+        ["Loading", "Models"],
         ["Layers", "Optimization"],
         ["Cascade"],
         ["Diffusion"],

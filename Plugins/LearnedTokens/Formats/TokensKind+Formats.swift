@@ -1,5 +1,6 @@
 import AdapterKit
 import Failures
+import Files
 import JSON
 import Torch
 import Weights
@@ -86,7 +87,7 @@ extension TokensKind {
 
     /// A file's name without folder and ending, which is the word that stands for an embedding in ComfyUI.
     private static func stem(of path: String) -> String {
-        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let name = lastComponent(of: path)
         return name.hasSuffix(".safetensors") ? String(name.dropLast(".safetensors".count)) : name
     }
 

@@ -30,8 +30,7 @@ struct PEFTScales {
             }
             entries = object
         } else if file.entries.contains(where: { $0.name.hasPrefix("base_model.model.") }) {
-            let folder = file.path.lastIndex(of: "/").map { file.path[...$0] } ?? ""
-            let path = "\(folder)adapter_config.json"
+            let path = sibling("adapter_config.json", of: file.path)
             entries = fileExists(path) ? try JSON.read(path).objectValue ?? .init() : .init()
         } else {
             entries = .init()

@@ -1,6 +1,7 @@
 import AdapterKit
 import ArgumentParser
 import Failures
+import Files
 import Generation
 import Images
 import Settings
@@ -40,7 +41,7 @@ struct FilterSheet: Action {
         _ = try machine.prepared()
         var cells: [Sheet.Cell] = []
         for (name, photograph) in photographs {
-            cells.append((fitting(photograph), name.split(separator: "/").last.map(String.init) ?? name))
+            cells.append((fitting(photograph), lastComponent(of: name)))
             let tensor = try ImageTensors.tensor([photograph])
             for filter in ready {
                 let made = try withoutGradients { try filter(tensor, generator: Generator(seed: machine.seed ?? 0)) }

@@ -84,8 +84,7 @@ private struct AddedTokensFile {
     /// - Throws: a failure of the input where a file that is there says something else.
     init?(_ tokens: [(text: String, id: Int)], beside output: String) throws {
         guard let last = tokens.last else { return nil }
-        let folder = output.lastIndex(of: "/").map { String(output[...$0]) } ?? ""
-        path = folder + "added_tokens.json"
+        path = sibling("added_tokens.json", of: output)
         var ids = fileExists(path) ? try JSON.read(path).objectValue ?? .init() : JSON.Object()
         for token in tokens {
             let id = JSON.integer(token.id)

@@ -4,7 +4,7 @@ import Torch
 extension EffNetEncoder {
     /// The latents of images, which Stage C works on and Stage B is conditioned on.
     /// - Parameter images: [B, 3, H, W] in 0...1, on the encoder's device.
-    /// - Returns: [B, c_latent, H/32, W/32], rounded up.
+    /// - Returns: [B, c_latent, H/stride, W/stride], rounded up.
     public func latents(of images: Tensor) throws -> Tensor { try encode(Self.normalised(images)) }
 }
 
@@ -24,10 +24,11 @@ public struct EffNetConditions {
     /// Latents [B, c, h, w], float32, zeros but for some.
     /// - Parameters:
     ///   - images: [B, 3, H, W] in 0...1.
-    ///   - scale: of the images' sides before they are encoded, which then are multiples of 32.
+    ///   - scale: of the images' sides before they are encoded, which then are multiples of the stride.
     ///   - isKept: which images have theirs; nil for all.
     public func callAsFunction(_ images: Tensor, scale: Double = 1, where isKept: [Bool]? = nil) throws -> Tensor {
-        func side(_ pixels: Int) -> Int { max(1, Int(Double(pixels) * scale / 32)) }
+        let stride = encoder.configuration.stride
+        func side(_ pixels: Int) -> Int { max(1, Int(Double(pixels) * scale / Double(stride))) }
         let (height, width) = (side(images.size(2)), side(images.size(3)))
         let isKept = isKept ?? .init(repeating: true, count: images.size(0))
         let zeros = try Tensor.zeros([1, channels, height, width], device: device)
@@ -35,7 +36,7 @@ public struct EffNetConditions {
         guard !rows.isEmpty else { return try zeros.repeated([isKept.count, 1, 1, 1]) }
         return try withoutGradients {
             let seen = try Tensor.concatenated(rows.map { try images.sliced(0, $0..<$0 + 1) }, dimension: 0)
-                .to(device: device).resizedToNearest(height: 32 * height, width: 32 * width)
+                .to(device: device).resizedToNearest(height: stride * height, width: stride * width)
             let latents = try encoder.latents(of: seen).to(dtype: .float32)
             var next = 0
             return try .concatenated(

@@ -6,23 +6,24 @@ import Settings
 extension ModelFiles {
     /// The architecture of Stage C: a known size, or what a file says.
     public func stageCArchitecture() throws -> StageCConfiguration {
-        try Self.architecture(
-            Self.named(stageC, "Stage C").architecture, ["3.6B": .large, "1B": .lite, "tiny": .tiny])
+        try Self.architecture(Self.named(stageC, "Stage C").architecture, \.stageC)
     }
 
     /// The architecture of Stage B, likewise.
     public func stageBArchitecture() throws -> StageBConfiguration {
-        try Self.architecture(Self.named(stageB, "Stage B").architecture, ["3B": .large, "700M": .lite])
+        try Self.architecture(Self.named(stageB, "Stage B").architecture, \.stageB)
     }
 
     private static func architecture<Configuration: StageConfiguration & SettingReadable>(
-        _ source: Source, _ known: [String: Configuration]
+        _ source: Source, _ known: (ModelSize) -> Configuration?
     ) throws -> Configuration {
-        if let known = known[source.name] { return known }
+        if let size = ModelSize.named(source.name), let known = known(size) { return known }
         guard fileExists(source.name) else {
             throw Failure.input(
                 "`\(source.key)` is neither a known size nor an architecture file", at: source.place,
-                expected: "3.6B, 1B, tiny, for Stage B 3B or 700M, or the path of a YAML file", got: source.name)
+                expected:
+                    "\(ModelSize.names(of: .stageC)), for Stage B \(ModelSize.names(of: .stageB, last: " or ")), or "
+                    + "the path of a YAML file", got: source.name)
         }
         return try Setting.read(source.name).read()
     }

@@ -4,6 +4,7 @@ import Failures
 import Files
 import JSON
 import Layers
+import Models
 import Settings
 import Torch
 import Weights
@@ -90,7 +91,7 @@ public struct ModelLoading {
         throw Failure.input(
             "there is no file for the weights of \(what)", at: place,
             expected: "a file of weights, or a folder with one", got: path,
-            advice: KnownModel.command(toGet: path).map { "get it with: \($0)" }
+            advice: PublishedModel.command(toGet: path).map { "get it with: \($0)" }
                 ?? "check the path; it is taken from the folder the command runs in")
     }
 }

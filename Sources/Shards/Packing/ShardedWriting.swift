@@ -181,8 +181,5 @@ struct ShardName {
             advice: "remove the old shards or give the new ones another name, so that they don't get mixed")
     }
 
-    private static func digits(_ number: Int) -> String {
-        let text = String(number)
-        return String(repeating: "0", count: max(0, 6 - text.count)) + text
-    }
+    private static func digits(_ number: Int) -> String { zeroPadded(number, digits: 6) }
 }

@@ -1,4 +1,5 @@
 import Failures
+import Files
 
 /// The names that a pattern with braces stands for, in order: `{0000..0127}` counts (with the zeros of its first
 /// number), `{a,b}` lists.
@@ -49,10 +50,7 @@ private func alternatives(_ inside: Substring, in pattern: String, atMost most: 
     }
     if last - first >= most { throw tooMany(pattern) }
     let digits = ends[0].first == "0" ? ends[0].count : 1
-    return (first...last).map { number in
-        let text = String(number)
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
-    }
+    return (first...last).map { zeroPadded($0, digits: digits) }
 }
 
 /// A number of ASCII digits alone.

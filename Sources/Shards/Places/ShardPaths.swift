@@ -128,7 +128,7 @@ private struct ShardResolving {
             throw Failure.input("a list of shards that names itself", at: .init(path))
         }
         let list = try Setting.read(path)
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let folder = parentFolder(of: path)
         let elements = list.elements ?? [list]
         for element in elements {
             guard let specification = element.text else {

@@ -98,8 +98,7 @@ final class Report {
             .filter { $0.offset % stride == 0 || $0.offset == previewSteps.count - 1 }.map(\.element)
         previews = previews.filter { steps.contains($0.key) }
         for step in steps where previews[step] == nil {
-            let digits = String(step)
-            let name = String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ".jpg"
+            let name = zeroPadded(step, digits: 6) + ".jpg"
             // One that somebody removed or broke is no reason to fail.
             guard let small = try? shrink(readFile("\(folder)/\(name)")) else { continue }
             previews[step] = Preview(step: step, file: name, picture: small)

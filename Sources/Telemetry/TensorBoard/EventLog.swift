@@ -21,9 +21,8 @@ final class EventLog {
         // Readers take the files in the order of their names, whatever became of the clock.
         let last = earlier.compactMap { Int($0.dropFirst(Self.prefix.count).prefix { $0 != "." }) }.max()
         let number = max(Int(now()), last.map { $0 + 1 } ?? 0)
-        let digits = String(number)
-        let padding = String(repeating: "0", count: max(0, 10 - digits.count))
-        file = try AppendedFile("\(folder)/\(Self.prefix)\(padding)\(digits).\(hostName()).\(getpid()).0")
+        let digits = zeroPadded(number, digits: 10)
+        file = try AppendedFile("\(folder)/\(Self.prefix)\(digits).\(hostName()).\(getpid()).0")
         try append(step: 0) { $0.add(3, text: "brain.Event:2") }
         try append(step: step + 1) { $0.add(7) { $0.add(1, integer: 1) } }  // SessionLog, START
     }

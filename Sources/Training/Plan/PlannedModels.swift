@@ -5,6 +5,7 @@ import Files
 import Generation
 import JSON
 import Layers
+import Models
 import Torch
 import Weights
 
@@ -21,7 +22,7 @@ struct PlannedModels {
         let place: Failure.Place
 
         /// What gets it, where anything known does.
-        var command: String? { KnownModel.command(toGet: path) }
+        var command: String? { PublishedModel.command(toGet: path) }
     }
 
     /// A network that is only used.

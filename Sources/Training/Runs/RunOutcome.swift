@@ -82,9 +82,7 @@ struct OutputFolder {
 
     /// Writes a preview: `000001.jpg` for update 1.
     func write(preview: LoggedPicture, update: Int) throws {
-        let number = String(update)
-        let name = "\(String(repeating: "0", count: max(0, 6 - number.count)))\(number).jpg"
-        try writeAtomically(preview.jpeg, to: "\(path)/\(name)")
+        try writeAtomically(preview.jpeg, to: "\(path)/\(zeroPadded(update, digits: 6)).jpg")
     }
 
     func write(_ report: HeldOutReport) throws {

@@ -46,12 +46,9 @@ struct S3Signature {
         var seconds = time_t(time)
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        func digits(_ number: Int32, _ count: Int) -> String {
-            let text = String(number)
-            return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
-        }
-        let day = digits(parts.tm_year + 1900, 4) + digits(parts.tm_mon + 1, 2) + digits(parts.tm_mday, 2)
-        return "\(day)T\(digits(parts.tm_hour, 2))\(digits(parts.tm_min, 2))\(digits(parts.tm_sec, 2))Z"
+        func two(_ number: Int32) -> String { zeroPadded(number, digits: 2) }
+        let day = zeroPadded(parts.tm_year + 1900, digits: 4) + two(parts.tm_mon + 1) + two(parts.tm_mday)
+        return "\(day)T\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))Z"
     }
 }
 
