@@ -27,6 +27,7 @@ struct TrainingOptions: ParsableArguments {
         options.shardAccess = machine.shardAccess
         options.steps = steps
         options.isDryRun = dryRun
+        options.interruption = .signals
         return options
     }
 
@@ -63,12 +64,12 @@ struct TrainingOptions: ParsableArguments {
             throw ExitCode(130)
         }
         let results = Output(isQuiet: machine.quiet)
-        if let report = outcome.heldOut { try results.result(report.summary) }
+        if let report = outcome.validation { try results.result(report.summary) }
         try results.result(outcome.checkpoint)
     }
 }
 
-extension HeldOutReport {
+extension ValidationReport {
     /// One line for a person.
     var summary: String {
         func short(_ value: Double) -> String {

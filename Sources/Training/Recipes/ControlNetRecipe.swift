@@ -54,16 +54,16 @@ public enum ControlNetRecipe {
         // Say what is trained and how.
         let objective = try parts.objective(model, encoders, diffusion)
         if own.measuresStatistics {
-            let trained = try HeldOut.samples(parts.shards, parts.preparation, limit: 32)
+            let trained = try ValidationSet.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
             let pictures = try TensorPictures.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer)) {
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer)) {
             try filter($0, generator: $1)
         }
-        let task = TrainLoop.Task(
+        let task = TrainingTask(
             name: "controlnet",
             groups: ParameterGroup.decaying(adapter.parameters, by: run.weightDecay),
             loss: { try objective.loss(of: $0, $1) },
@@ -73,7 +73,7 @@ public enum ControlNetRecipe {
                 try contents.write(to: path)
             },
             restored: store.tensors,
-            heldOut: heldOut,
+            evaluation: evaluation,
             learners: diffusion.process.learners)
         return try parts.train(task, objective, filter: (filter, own.filterParameters.json))
     }

@@ -34,8 +34,8 @@ public enum FinetuneRecipe {
 
         // Say what is trained and how.
         let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
-        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer))
-        let task = TrainLoop.Task(
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        let task = TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(parameters, by: run.weightDecay),
             loss: { try objective.loss(of: $0, $1) },
@@ -44,7 +44,7 @@ public enum FinetuneRecipe {
                     stageC.store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
             },
             restored: stageC.store.tensors,
-            heldOut: heldOut,
+            evaluation: evaluation,
             learners: diffusion.process.learners)
         return try parts.train(task, objective)
     }

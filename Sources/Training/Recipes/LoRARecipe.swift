@@ -56,8 +56,8 @@ public enum LoRARecipe {
         // Say what is trained and how.
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
-        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer))
-        let task = TrainLoop.Task(
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        let task = TrainingTask(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
             ownRates: rates.own(of: adapters),
@@ -68,7 +68,7 @@ public enum LoRARecipe {
                 try contents.write(to: path)
             },
             restored: adapters.flatMap(\.parameters),
-            heldOut: heldOut,
+            evaluation: evaluation,
             learners: diffusion.process.learners)
         return try parts.train(task, objective)
     }

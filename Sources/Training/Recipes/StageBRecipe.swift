@@ -30,7 +30,7 @@ enum StageBRecipe {
             encodings: try parts.encodings { try stageA.encode($0) },
             text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))
-        let task = TrainLoop.Task(
+        let task = TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
             loss: { try objective.loss(of: $0, $1) },
@@ -39,7 +39,7 @@ enum StageBRecipe {
                     store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
             },
             restored: store.tensors,
-            heldOut: try HeldOutUse(parts, objective, showing: .stageB(stageA)),
+            evaluation: try Evaluation(parts, objective, showing: .stageB(stageA)),
             learners: diffusion.process.learners)
         return try parts.train(task, objective)
     }

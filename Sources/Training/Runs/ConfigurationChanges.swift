@@ -7,7 +7,7 @@ struct ConfigurationChanges {
     /// Keys that say where a run stands and how far it goes, and nothing of what it learns.
     private static let places: Set = ["experiment_id", "checkpoint_path", "output_path", "updates"]
 
-    /// Keys that the held-out loss does not hang on: with all others as they were it is over the same triples.
+    /// Keys that the validation loss does not hang on: with all others as they were it is over the same triples.
     private static let ofTraining: Set = [
         "lr", "lora_lr", "text_lr", "token_lr", "lora_dropout", "lr_schedule", "warmup_updates", "optimizer",
         "weight_decay", "gradient_clip",
@@ -49,8 +49,8 @@ struct ConfigurationChanges {
         }.joined(separator: ", ")
     }
 
-    /// Whether held-out losses of before and of now are not over the same.
-    var concernHeldOut: Bool { changes.contains { !Self.ofTraining.contains($0.key) } }
+    /// Whether validation losses of before and of now are not over the same.
+    var concernValidation: Bool { changes.contains { !Self.ofTraining.contains($0.key) } }
 
     /// Whether two values say the same: numbers by their value, a key with nothing behind it as one that is left out.
     private static func areSame(_ a: JSON?, _ b: JSON?) -> Bool {
