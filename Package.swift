@@ -214,7 +214,11 @@ let package = Package(
             ]),
         tests(
             "Command",
-            ["CascadeAdapt", "Weights", "JSON", "Torch", "Shards", "Images", "Files", "Failures", "TestSupport"]),
+            [
+                "CascadeAdapt", "Training", "Weights", "Settings", "JSON", "Torch", "Shards", "Images", "Files",
+                "Failures",
+                "TestSupport",
+            ]),
         tests("House", []),
     ],
     swiftLanguageModes: [.v6],

@@ -1,5 +1,4 @@
 import AdapterKit
-import Cascade
 import Optimization
 import Shards
 import Torch

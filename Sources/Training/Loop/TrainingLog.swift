@@ -1,7 +1,6 @@
 import Foundation
 import Images
 import Loading
-import Shards
 import Telemetry
 import Torch
 

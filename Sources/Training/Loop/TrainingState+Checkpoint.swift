@@ -1,5 +1,4 @@
 import Failures
-import Optimization
 import Torch
 import Weights
 

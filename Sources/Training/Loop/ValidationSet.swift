@@ -1,8 +1,6 @@
-import Cascade
 import Diffusion
 import Failures
 import Images
-import JSON
 import Loading
 import Shards
 import Torch
