@@ -38,8 +38,12 @@ let package = Package(
     products: [
         .executable(name: "cascade-adapt", targets: ["cascade-adapt"]),
         .library(name: "CascadeAdapt", targets: ["CascadeAdapt"]),
-        // What a filter of somebody else's imports.
-        .library(name: "AdapterKit", targets: ["AdapterKit", "Settings", "Torch"]),
+        // What a filter or a kind of adapter of somebody else's imports.
+        .library(
+            name: "AdapterKit",
+            targets: ["AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
+        // What it is tested with.
+        .library(name: "AdapterTesting", targets: ["AdapterTesting"]),
         .library(name: "CTorchEngine", type: .dynamic, targets: ["CTorchEngine"]),
     ],
     dependencies: [
@@ -167,6 +171,14 @@ let package = Package(
                 "Generation", "Cascade", "Layers", "Weights", "Shards", "Images", "Torch", "JSON", "Failures",
             ],
             path: "Tests/Support"),
+        .target(
+            name: "AdapterTesting",
+            dependencies: [
+                "TestSupport", "AdapterKit", "Optimization", "Cascade", "Layers", "Weights", "Settings", "Torch",
+                "JSON",
+                "Failures",
+            ],
+            path: "Tests/AdapterTesting"),
         tests("Files", ["Files", "CSHA256", "Failures", "TestSupport"]),
         tests("JSON", ["JSON", "Files", "Failures", "TestSupport"]),
         tests("Expressions", ["Expressions", "JSON", "Files", "Failures", "TestSupport"]),
@@ -199,9 +211,8 @@ let package = Package(
             [
                 "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
                 "LoRA", "PoseFilter",
-                "LearnedTokens", "AdapterKit", "Cascade", "Layers", "Optimization", "Weights", "Settings", "Torch",
-                "Images",
-                "COpenCV", "JSON", "Files", "Failures", "TestSupport",
+                "LearnedTokens", "AdapterKit", "AdapterTesting", "Cascade", "Layers", "Optimization", "Weights",
+                "Settings", "Torch", "Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",

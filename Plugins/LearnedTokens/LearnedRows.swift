@@ -22,6 +22,8 @@ final class LearnedRows: TokenEmbedding {
     let start: Tensor
     /// What has been learned, [k, c], float32.
     let delta: Tensor
+    /// Multiplies what has been learned; 1 as it was trained.
+    var strength = 1.0
     private let table: TokenTable
     private let slots: [Int: Int]
 
@@ -46,6 +48,12 @@ final class LearnedRows: TokenEmbedding {
         return try table.gathered(0, Tensor(ids).to(device: table.device)).to(dtype: .float32).mean([0])
     }
 
+    /// Where the rows are now, [k, c], float32.
+    private func values() throws -> Tensor { try start + (strength == 1 ? delta : delta * strength) }
+
+    /// Where a row is now, [c], float32.
+    func value(at index: Int) throws -> Tensor { try withoutGradients { try values().selected(0, index) } }
+
     var count: Int { max(table.count, (rows.map(\.id).max() ?? -1) + 1) }
 
     func callAsFunction(_ tokens: Tensor) throws -> Tensor {
@@ -57,7 +65,7 @@ final class LearnedRows: TokenEmbedding {
         }
         let plain = try table(row(ids.map { slots[$0] == nil ? $0 : 0 }))  // [B, T, c]
         guard ids.contains(where: { slots[$0] != nil }) else { return plain }
-        let learned = try (start + delta).embedded(row(ids.map { slots[$0] ?? 0 })).to(dtype: plain.dtype)
+        let learned = try values().embedded(row(ids.map { slots[$0] ?? 0 })).to(dtype: plain.dtype)
         let isLearned = try row(ids.map { slots[$0] == nil ? 0 : 1 }).equals(1).unsqueezed(-1)  // [B, T, 1]
         return try isLearned.choose(learned, plain)
     }

@@ -2,16 +2,14 @@ import AdapterKit
 import Cascade
 import Failures
 import JSON
-import Settings
 import Torch
 
 /// Textual inversion (Gal et al. 2022) of new words and of words that exist: rows of the text tower's table with a
 /// trained delta.
 public final class LearnedTokens: Adapter {
-    public static let kind = "tokens"
-    public static let rateKey = "token_lr"
-    static let startKey = "tokens.start"
-    static let deltaKey = "tokens.delta"
+    /// The kind, to be registered.
+    public static let kind = TokensKind()
+    public var kind: any AdapterKind { Self.kind }
 
     private let tower: CLIPTextTower
     private let learned: LearnedRows
@@ -23,34 +21,8 @@ public final class LearnedTokens: Adapter {
             rows: rows, start: start.to(device: device), delta: delta.to(device: device), table: tower.tokenTable)
     }
 
-    public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
-        guard let requests: [TokenRequest] = try fields.optional("train_tokens"), !requests.isEmpty else { return nil }
-        return AdapterPlan(
-            summary: { model in
-                let text = try textEncoder(of: model)
-                let existing = try requests.filter { !$0.isNew }.flatMap {
-                    try $0.ids(matching: $0.text, in: text.tokenizer)
-                }
-                let new = requests.filter(\.isNew).map(\.text)
-                return "tokens: \(new.joined(separator: ", "))"
-                    + (existing.isEmpty ? "" : " and \(Set(existing).count) of the vocabulary")
-            },
-            parts: { model in
-                let (new, existing) = (requests.filter(\.isNew), requests.filter { !$0.isNew })
-                guard let text = model.text else {
-                    return AdapterParts(
-                        kind: kind, shapes: [[new.count, model.stageC.configuration.clipTextWidth]],
-                        unknown: existing.isEmpty ? nil : "how many tokens the patterns match: no vocabulary is here")
-                }
-                let ids = try existing.flatMap { try $0.ids(matching: $0.text, in: text.tokenizer) }
-                return AdapterParts(
-                    kind: kind, shapes: [[new.count + Set(ids).count, text.tower.configuration.width]])
-            },
-            make: { model, _ in try new(requests, text: textEncoder(of: model)) })
-    }
-
     /// Tokens that start as the requests say, with deltas of zero.
-    private static func new(_ requests: [TokenRequest], text: TextEncoder) throws -> LearnedTokens {
+    static func new(_ requests: [TokenRequest], text: TextEncoder) throws -> LearnedTokens {
         let table = text.tower.tokenTable.weight
         // Patterns see the vocabulary as it was: none of the new tokens can match another's.
         let before = text.tokenizer
@@ -85,11 +57,22 @@ public final class LearnedTokens: Adapter {
 
     // MARK: Changing the model
 
-    public var parameters: [(name: String, tensor: Tensor)] { [(Self.deltaKey, learned.delta)] }
+    public var parameters: [(name: String, tensor: Tensor)] { [(TokensKind.deltaKey, learned.delta)] }
 
     public let decays = false
 
-    public func attach() throws { tower.tokenEmbedding = learned }
+    public var strength: Double {
+        get { learned.strength }
+        set { learned.strength = newValue }
+    }
+
+    /// - Throws: a failure of the input where other tokens are attached already.
+    public func attach() throws {
+        guard tower.tokenEmbedding === tower.tokenTable || tower.tokenEmbedding === learned else {
+            throw Failure.input("two adapters with learned tokens for one text model", expected: "at most one")
+        }
+        tower.tokenEmbedding = learned
+    }
 
     public func detach() {
         if tower.tokenEmbedding === learned { tower.tokenEmbedding = tower.tokenTable }
@@ -102,7 +85,7 @@ public final class LearnedTokens: Adapter {
         }
         let table = tower.tokenTable.weight
         for (index, row) in learned.rows.enumerated() {
-            let value = try learned.start.selected(0, index) + learned.delta.selected(0, index)
+            let value = try learned.value(at: index)
             try table.selected(0, row.id).assign(value)
         }
     }
@@ -110,14 +93,9 @@ public final class LearnedTokens: Adapter {
     // MARK: The file
 
     public func write(to contents: inout AdapterContents) throws {
-        contents.add(kind: Self.kind)
+        contents.add(kind: kind.name)
         contents.describe("tokens", StoredTokens.describe(learned.rows))
-        contents.tensors += [(Self.startKey, learned.start), (Self.deltaKey, learned.delta)]
-    }
-
-    public static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> LearnedTokens? {
-        guard file.kinds.contains(kind) else { return nil }
-        return try LearnedTokens(file, text: textEncoder(of: model))
+        contents.tensors += [(TokensKind.startKey, learned.start), (TokensKind.deltaKey, learned.delta)]
     }
 
     /// The tokens of a file for a text model; a new one gets the tokenizer's next free id.
@@ -166,22 +144,5 @@ public final class LearnedTokens: Adapter {
         try self.init(
             rows, start: start.to(dtype: .float32).cloned(), delta: stored.delta().to(dtype: .float32).cloned(),
             tower: tower)
-    }
-
-    public static func changes(in file: AdapterFile) throws -> [WeightChange]? {
-        guard file.kinds.contains(kind) else { return nil }
-        let stored = try StoredTokens(file)
-        return [
-            .rows(
-                .init(
-                    part: .clipText, key: "text_model.embeddings.token_embedding.weight",
-                    rows: stored.rows.map { .init(id: $0.id, text: $0.text, isNew: $0.isNew) },
-                    start: try stored.start?(), delta: try stored.delta()))
-        ]
-    }
-
-    private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {
-        guard let text = model.text else { throw Failure.run("learned tokens need a text model") }
-        return text
     }
 }

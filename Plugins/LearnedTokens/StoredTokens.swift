@@ -21,9 +21,9 @@ struct StoredTokens {
             return .init(id: id, text: text, isNew: isNew, pattern: row["pattern"]?.stringValue)
         }
         func stored(_ key: String) -> StoredTensor? { file.weights[key].map { StoredTensor($0, in: file.weights) } }
-        start = stored(LearnedTokens.startKey)
-        guard let delta = stored(LearnedTokens.deltaKey) else {
-            throw Failure.input("there is no tensor `\(LearnedTokens.deltaKey)`", at: place)
+        start = stored(TokensKind.startKey)
+        guard let delta = stored(TokensKind.deltaKey) else {
+            throw Failure.input("there is no tensor `\(TokensKind.deltaKey)`", at: place)
         }
         self.delta = delta
         guard !rows.isEmpty, delta.shape.count == 2, delta.shape[0] == rows.count,

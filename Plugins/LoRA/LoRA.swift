@@ -1,198 +1,105 @@
 import AdapterKit
-import Cascade
 import Failures
-import JSON
 import Layers
 import Settings
 import Torch
 
-/// Low-rank adaptation (Hu et al. 2021) of the linear layers, attention projections and convolutions of Stage C and of
-/// the text tower.
-public final class LoRA: Adapter {
-    public static let kind = "lora"
+/// Low-rank adaptation (Hu et al. 2021): beside a frozen product with a matrix, one with two thin ones,
+/// `strength · alpha / rank · up · (down · x)`.
+///
+/// Computed on the activations; the full matrix `up · down` is built while training only of depthwise kernels, which
+/// have few numbers. There it is what peft's LoRA adds to a convolution from one channel, and what kohya's scripts and
+/// ComfyUI make of such a file; peft's own LoRA of a grouped convolution is a dense one beside it.
+public struct LoRA: ModuleMethod {
+    public static let name = "lora"
+    public static let title = "LoRA"
+    public static let isDefault = true
 
-    /// Parts of the paths of the modules that were selected; empty where a file does not say.
-    public let moduleFilters: [String]
-    /// The same for the text tower.
-    public let textModuleFilters: [String]
-    /// Paths of modules of the file whose network is not there; they are passed over.
-    public let passedOver: [String]
-    /// Multiplies all that the LoRA adds, attached or fused; 1 as it was trained.
-    public var strength = 1.0 {
-        didSet { for module in modules { module.layer.strength = strength } }
-    }
-    private let modules: [Module]
-    /// Share of each layer's input that `drop(seed:)` takes away.
-    private var dropout = 0.0
+    /// [rank, in] and [out, rank].
+    public static let matrices: [MethodMatrix] = {
+        var down = MethodMatrix("down", key: "lora_down.weight", axes: [.rank, .inputs])
+        down.peftKeys = ["lora_A.weight", "lora_A.default.weight"]
+        down.otherKeys = ["lora.down.weight"]
+        down.isShapedAsConvolution = true
+        var up = MethodMatrix("up", key: "lora_up.weight", axes: [.outputs, .rank])
+        up.peftKeys = ["lora_B.weight", "lora_B.default.weight"]
+        up.otherKeys = ["lora.up.weight"]
+        up.isShapedAsConvolution = true
+        up.carriesScale = true
+        return [down, up]
+    }()
 
-    private struct Module {
-        let path: String
-        let projection: Projection
-        let layer: LoRALayer
-    }
+    public static let networkModule: String? = "networks.lora"
+    public static let peft: PEFTNames? = PEFTNames(alpha: "lora_alpha", dropout: "lora_dropout")
+    public static let formats: [any ModuleFormat.Type] = [PositionalFormat.self]
 
-    /// A new LoRA on the modules that the filters select.
-    public convenience init(
-        _ configuration: LoRAConfiguration, on model: AdaptedModel, generator: Generator
-    ) throws {
-        let device = model.stageC.store.device
-        let modules = try configuration.modules(of: model).map { path, projection in
-            let shapes = configuration.shapes(for: projection)
-            let (down, up) =
-                switch configuration.start {
-                case .reference: (Initializer.zeros, Initializer.normal(deviation: 1))
-                case .kaiming: (Initializer.torchUniform, Initializer.zeros)
-                }
-            let layer = try LoRALayer(
-                down: down.draw(shapes.down, from: generator).to(device: device),
-                up: up.draw(shapes.up, from: generator).to(device: device),
-                // A smaller rank is scaled as the others are.
-                alpha: configuration.alpha * Double(shapes.down[0]) / Double(configuration.rank),
-                kernelSide: projection.kernelSide)
-            return Module(path: path, projection: projection, layer: layer)
-        }
-        self.init(modules, filters: (configuration.moduleFilters, configuration.textModuleFilters))
-        dropout = configuration.dropout
+    public static let strangers = [
+        StrangeKey(ending: ".dora_scale", "DoRA"), StrangeKey(part: ".lora_magnitude_vector", "DoRA"),
+        StrangeKey(ending: ".lora_mid.weight", "LoCon with a core"),
+        StrangeKey(ending: ".lora_B.bias", "LoRA with biases"), StrangeKey(ending: ".diff", "a full difference"),
+        StrangeKey(ending: ".diff_b", "a full difference"), StrangeKey(part: ".hada_", "LoHa"),
+        StrangeKey(part: ".lokr_", "LoKr"), StrangeKey(part: ".oft_", "OFT"), StrangeKey(part: ".a1.", "GLoRA"),
+    ]
+
+    /// How the two matrices start. Either way their product is zero.
+    public enum Start: String, CaseIterable, SettingReadable, Sendable {
+        /// Down zero, up standard normal, as the official code starts.
+        case reference
+        /// Down uniform within ±√(1 / in), up zero, as kohya and PEFT start.
+        case kaiming
     }
 
-    private init(_ modules: [Module], filters: (stageC: [String], text: [String]), passedOver: [String] = []) {
-        self.modules = modules
-        (moduleFilters, textModuleFilters) = filters
-        self.passedOver = passedOver
+    /// At most; depthwise kernels get no more than they have numbers.
+    public var rank: Int
+    /// The product is scaled by alpha / rank.
+    public var alpha: Double
+    public var start: Start
+
+    public init(rank: Int, alpha: Double = 1, start: Start = .reference) {
+        self.rank = rank
+        self.alpha = alpha
+        self.start = start
     }
 
-    public static func plan(_ fields: inout Fields) throws -> AdapterPlan? {
-        guard ["module_filters", "text_module_filters", "rank"].contains(where: fields.contains) else { return nil }
-        let configuration = try LoRAConfiguration(&fields)
-        return AdapterPlan(
-            summary: { model in
-                let modules = try configuration.modules(of: model)
-                let ofText = modules.count { ModulePath.isOfText($0.path) }
-                return "LoRA of rank \(configuration.rank) on \(modules.count) modules"
-                    + (ofText > 0 ? ", \(ofText) of them of the text tower" : "")
-            },
-            parts: { model in
-                var known = configuration
-                let isUnknown = model.text == nil && !known.textModuleFilters.isEmpty
-                if isUnknown { known.textModuleFilters = [] }
-                let modules = try known.modules(of: model)
-                return AdapterParts(
-                    kind: kind,
-                    shapes: modules.flatMap { module in
-                        let shapes = configuration.shapes(for: module.projection)
-                        return [shapes.down, shapes.up]
-                    }, modules: modules.map(\.path),
-                    unknown: isUnknown ? "the modules of the text tower: it is not here" : nil)
-            },
-            make: { try LoRA(configuration, on: $0, generator: $1) },
-            settle: { ($0 as? LoRA)?.dropout = configuration.dropout })
+    public init(_ fields: inout Fields) throws {
+        rank = try fields.required("rank", .within(1...4096))
+        alpha = try fields.value("lora_alpha", default: 1, .above(0))
+        start = try fields.value("lora_init", default: .reference)
     }
 
-    // MARK: Changing the model
+    public var summary: String { "LoRA of rank \(rank)" }
 
-    public var parameters: [(name: String, tensor: Tensor)] {
-        modules.flatMap { module in
-            [
-                (LowRankChange.downKey(module.path), module.layer.down),
-                (LowRankChange.upKey(module.path), module.layer.up),
-            ]
-        }
-    }
+    private func rank(for module: ModuleShape) -> Int { module.kernelSide == nil ? rank : min(rank, module.inputs) }
 
-    public let decays = true
-
-    public static let rateKeys = [rateKey, "text_lr"]
-
-    public static func rateKey(of parameter: String) -> String {
-        ModulePath.isOfText(parameter) ? "text_lr" : rateKey
-    }
-
-    public func attach() throws { for module in modules { module.projection.attach(module.layer) } }
-
-    public func detach() { for module in modules { module.projection.detach(module.layer) } }
-
-    public var drops: Bool { dropout > 0 }
-
-    public func drop(seed: UInt64?) {
-        for (position, module) in modules.enumerated() {
-            module.layer.dropout = drops ? seed.map { Dropout(rate: dropout, seed: $0, position: position) } : nil
-        }
-    }
-
-    public func fuse() throws {
-        precondition(modules.allSatisfy { !$0.projection.isAttached($0.layer) }, "fused while attached")
-        for module in modules {
-            let weight = module.projection.weight
-            try withoutGradients {
-                try weight.assign(weight.to(dtype: .float32) + module.layer.product())
+    public func start(_ module: ModuleShape) -> [(shape: [Int], initial: Initializer)] {
+        let rank = rank(for: module)
+        let (down, up) =
+            switch start {
+            case .reference: (Initializer.zeros, Initializer.normal(deviation: 1))
+            case .kaiming: (Initializer.torchUniform, Initializer.zeros)
             }
-        }
+        return [([rank, module.inputs], down), ([module.outputs, rank], up)]
     }
 
-    // MARK: The file
+    /// A smaller rank is scaled as the others are.
+    public func alpha(for module: ModuleShape) -> Double { alpha * Double(rank(for: module)) / Double(rank) }
 
-    private static let filtersKey = "module_filters"
-    private static let textFiltersKey = "text_module_filters"
-
-    public func write(to contents: inout AdapterContents) throws {
-        contents.add(kind: Self.kind)
-        LoRAModule.describe(modules.map { ($0.path, $0.layer.rank, $0.layer.alpha) }) { contents.describe($0, $1) }
-        contents.describe(Self.filtersKey, .array(moduleFilters.map(JSON.string)))
-        if !textModuleFilters.isEmpty {
-            contents.describe(Self.textFiltersKey, .array(textModuleFilters.map(JSON.string)))
+    public static func output(_ pass: ProjectionPass, _ module: ModuleValues) throws -> Tensor {
+        let (input, dtype) = (pass.input, pass.input.dtype)
+        let (down, up) = (module.matrices[0], module.matrices[1])
+        if let side = module.shape.kernelSide {
+            return try pass.output + input.convolved(withRowsOf: up.matmul(down) * module.scale, side: side)
         }
-        contents.tensors += parameters
+        let narrow = try input.linear(down.to(dtype: dtype)) * module.scale  // [..., rank]
+        return try pass.output + narrow.linear(up.to(dtype: dtype))  // [..., out]
     }
 
-    public static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> LoRA? {
-        guard file.kinds.contains(kind) else { return nil }
-        return try LoRA(file, stageC: model.stageC, text: model.text?.tower)
+    public static func merged(_ weight: Tensor, rows: Range<Int>, _ module: ModuleValues) throws -> Tensor {
+        try weight + module.matrices[1].sliced(0, rows).matmul(module.matrices[0]) * module.scale
     }
 
-    /// Whether the LoRA of a file changes the text tower.
-    public static func hasText(_ file: AdapterFile) throws -> Bool {
-        try LoRAModule.all(in: file).contains(where: \.isOfText)
-    }
-
-    /// The LoRA of a file on the networks that are there.
-    /// - Throws: a failure of the input where the file's modules do not fit, or belong to a network that is not there.
-    public convenience init(_ file: AdapterFile, stageC: StageC?, text: CLIPTextTower?) throws {
-        let stored = try LoRAModule.all(in: file)
-        let here = stored.filter { ($0.isOfText ? text != nil : stageC != nil) }
-        let projections = (stageC?.store.projections ?? []) + (text?.projections ?? [])
-        let known = Dictionary(projections.map { ($0.path, $0.projection) }) { first, _ in first }
-        let strange = here.map(\.path).filter { known[$0] == nil }
-        let place = Failure.Place(file.path)
-        guard strange.isEmpty, !here.isEmpty else {
-            throw Failure.input(
-                here.isEmpty
-                    ? "the LoRA has no module for this network"
-                    : "the LoRA has \(strange.count) modules that this network has not",
-                at: place, expected: "modules of the base it was trained on",
-                got: (here.isEmpty ? stored.map(\.path) : strange).sorted().prefix(4).joined(separator: ", "))
-        }
-        let modules = try here.compactMap { stored -> Module? in
-            guard let projection = known[stored.path] else { return nil }
-            let fits = [stored.inputs, stored.outputs] == [projection.inputs, projection.outputs]
-            guard fits else {
-                throw Failure.input(
-                    "the LoRA of `\(stored.path)` does not fit this network", at: place,
-                    expected: "shapes [r, \(projection.inputs)] and [\(projection.outputs), r]",
-                    got: "\(stored.down.shape) and \(stored.up.shape)")
-            }
-            let device = projection.weight.device
-            // Copies: what is trained must not be a view of the file.
-            let layer = try LoRALayer(
-                down: stored.down().to(dtype: .float32).cloned().to(device: device),
-                up: stored.up().to(dtype: .float32).cloned().to(device: device), alpha: stored.alpha,
-                kernelSide: projection.kernelSide)
-            return Module(path: stored.path, projection: projection, layer: layer)
-        }
-        func filters(_ key: String) throws -> [String] {
-            try file.described(key).arrayValue?.compactMap(\.stringValue) ?? []
-        }
-        self.init(
-            modules, filters: (try filters(Self.filtersKey), try filters(Self.textFiltersKey)),
-            passedOver: stored.filter { $0.isOfText ? text == nil : stageC == nil }.map(\.path))
+    public static func change(of module: ModuleMatrices) throws -> WeightChange {
+        .lowRank(
+            .init(path: module.path, up: try module.tensors[1](), down: try module.tensors[0](), scale: module.scale))
     }
 }

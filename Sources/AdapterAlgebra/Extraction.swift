@@ -63,7 +63,7 @@ public struct Extraction {
     /// Writes the LoRA in the native format.
     public func write(to path: String, base: BaseModel) throws {
         var contents = AdapterContents(base: base, steps: 0)
-        contents.add(kind: "lora")
+        contents.add(kind: LowRankModule.kind)
         contents.describe("rank", .integer(modules.rank))
         contents.describe("alpha", .integer(modules.rank))
         contents.describe("module_filters", .array(configuration.moduleFilters.map(JSON.string)))

@@ -25,6 +25,12 @@ public struct LowRankModule {
         self.total = total
     }
 
+    /// The kind of adapter that the factors are.
+    static let kind = "lora"
+    /// The keys of a module's matrices in a native file of that kind.
+    static func downKey(_ path: String) -> String { "\(path).lora_down.weight" }
+    static func upKey(_ path: String) -> String { "\(path).lora_up.weight" }
+
     /// Of the factors.
     public var rank: Int { down.rows }
     /// The share of the matrix's squared norm that is kept, 0...1.
@@ -48,9 +54,7 @@ extension [LowRankModule] {
         return try flatMap { module in
             let down = try module.down.tensor().padded([0, 0, 0, rank - module.rank])  // [rank, in]
             let up = try module.up.tensor().padded([0, rank - module.rank])  // [out, rank]
-            return [
-                (LowRankChange.downKey(module.path), down), (LowRankChange.upKey(module.path), up),
-            ]
+            return [(LowRankModule.downKey(module.path), down), (LowRankModule.upKey(module.path), up)]
         }
     }
 

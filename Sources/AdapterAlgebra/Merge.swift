@@ -43,6 +43,7 @@ public struct Merge {
             for change in part.changes where base.parts.contains(change.part) {
                 switch change {
                 case .lowRank(let change): try add(change, part, targets)
+                case .module(let change): try add(change, part, targets)
                 case .rows(let change): try add(change, part, targets)
                 }
             }
@@ -112,26 +113,36 @@ public struct Merge {
     private mutating func add(_ change: LowRankChange, _ part: Part, _ targets: MergeTargets) throws {
         let path = change.module.path
         guard try change.up.to(dtype: .float32).isAllFinite(), try change.down.to(dtype: .float32).isAllFinite() else {
-            throw Failure.input("the LoRA of `\(path)` holds numbers that are not finite", at: .init(part.file.path))
+            throw Self.notFinite(path, part)
         }
         let scale = Float(change.scale * part.weight)
-        for target in targets[change.module.part, change.module.key] {
-            let common = target.rows.clamped(to: change.module.rows)
-            guard !common.isEmpty else { continue }
-            let first = common.lowerBound - change.module.rows.lowerBound
-            let up = try change.up.sliced(0, first..<first + common.count)
+        for (target, rows, own) in targets.places(of: change.module) {
+            let up = try change.up.sliced(0, own)
             let product =
                 if target.isTransposed {
                     TensorPatches.Product(
                         up: try change.down.transposed(0, 1), down: try up.transposed(0, 1), scale: scale,
                         rows: 0..<target.entry.shape[0])
                 } else {
-                    TensorPatches.Product(
-                        up: up, down: change.down, scale: scale,
-                        rows: common.lowerBound - target.rows.lowerBound..<common.upperBound - target.rows.lowerBound)
+                    TensorPatches.Product(up: up, down: change.down, scale: scale, rows: rows)
                 }
-            patches[target.entry.name, default: TensorPatches()].products.append(product)
+            patches[target.entry.name, default: TensorPatches()].steps.append(.product(product))
         }
+    }
+
+    private mutating func add(_ change: ModuleChange, _ part: Part, _ targets: MergeTargets) throws {
+        guard try change.isAllFinite() else { throw Self.notFinite(change.module.path, part) }
+        for (target, rows, own) in targets.places(of: change.module) {
+            let rewrite = TensorPatches.Rewrite(rows: rows, isTransposed: target.isTransposed) { weight, changed in
+                let first = own.lowerBound + changed.lowerBound
+                return try change(weight, rows: first..<first + changed.count, strength: part.weight)
+            }
+            patches[target.entry.name, default: TensorPatches()].steps.append(.rewrite(rewrite))
+        }
+    }
+
+    private static func notFinite(_ path: String, _ part: Part) -> Failure {
+        .input("the adapter of `\(path)` holds numbers that are not finite", at: .init(part.file.path))
     }
 
     private mutating func add(_ change: RowChange, _ part: Part, _ targets: MergeTargets) throws {

@@ -41,28 +41,40 @@ struct MergeTargets {
 
     subscript(part: ModelPart, key: String) -> [Target] { targets[part]?[key] ?? [] }
 
+    /// Where a module's weight is stored: the target, the rows of it that are the module's, and which of the module's rows
+    /// those are. A transposed target has them as columns.
+    func places(of module: ModuleWeight) -> [(target: Target, rows: Range<Int>, own: Range<Int>)] {
+        self[module.part, module.key].compactMap { target in
+            let common = target.rows.clamped(to: module.rows)
+            if common.isEmpty { return nil }
+            func from(_ first: Int) -> Range<Int> { common.lowerBound - first..<common.upperBound - first }
+            return (target, from(target.rows.lowerBound), from(module.rows.lowerBound))
+        }
+    }
+
     /// Why a change cannot be made; nil where it can.
     func misfit(_ change: WeightChange) -> Misfit? {
         switch change {
-        case .lowRank(let change): misfit(change)
+        case .lowRank(let change): misfit(change.module, inputs: change.inputs)
+        case .module(let change): misfit(change.module, inputs: change.inputs)
         case .rows(let change): misfit(change)
         }
     }
 
-    private func misfit(_ change: LowRankChange) -> Misfit? {
-        let module = change.module
+    /// - Parameter inputs: numbers in a row of the module; nil where the adapter does not say.
+    private func misfit(_ module: ModuleWeight, inputs: Int?) -> Misfit? {
         let found = self[module.part, module.key]
         let covered = found.reduce(0) { $0 + $1.rows.clamped(to: module.rows).count }
         guard let first = found.first else {
             return Misfit(what: "`\(module.path)`", expected: "a module of the base", got: "none of that name")
         }
-        guard found.allSatisfy({ $0.height == module.height && $0.width == change.inputs }),
+        guard found.allSatisfy({ $0.height == module.height && $0.width == inputs ?? $0.width }),
             covered == module.rows.count
         else {
             return Misfit(
                 what: "`\(module.path)`",
                 expected: "[\(first.height * module.rows.count / module.height), \(first.width)]",
-                got: "[\(module.rows.count), \(change.inputs)]")
+                got: "[\(module.rows.count), \(inputs.map(String.init) ?? "any")]")
         }
         return nil
     }

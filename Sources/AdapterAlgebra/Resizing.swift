@@ -37,7 +37,7 @@ public struct Resizing {
 
     /// Writes the adapter in the native format with its descriptions and whatever else it holds.
     public func write(to path: String) throws {
-        let factors = Set(modules.flatMap { [LowRankChange.downKey($0.path), LowRankChange.upKey($0.path)] })
+        let factors = Set(modules.flatMap { [LowRankModule.downKey($0.path), LowRankModule.upKey($0.path)] })
         let others = file.weights.entries.map(\.name).filter { !factors.contains($0) }
         var metadata = file.weights.metadata
         for name in ["rank_pattern", "alpha_pattern"] { metadata[name] = nil }

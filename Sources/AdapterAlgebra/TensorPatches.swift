@@ -17,7 +17,23 @@ struct TensorPatches {
         let rows: Range<Int>
     }
 
-    var products: [Product] = []
+    /// Anything else that an adapter makes of some rows.
+    struct Rewrite {
+        /// Of the stored tensor; of a transposed one, its columns.
+        let rows: Range<Int>
+        /// Whether the stored tensor is the transpose of the one that `change` takes rows of.
+        let isTransposed: Bool
+        /// The changed rows, [k, n], float32, of rows as they were and their places among `rows`.
+        let change: (_ weight: Tensor, _ changed: Range<Int>) throws -> Tensor
+    }
+
+    enum Step {
+        case product(Product)
+        case rewrite(Rewrite)
+    }
+
+    /// What is done to the tensor, in this order.
+    var steps: [Step] = []
     /// What is added to single rows, by row.
     var additions: [Int: [Float]] = [:]
     /// New rows behind the last.
@@ -34,41 +50,80 @@ struct TensorPatches {
         let height = tensor.size(0)
         let width = tensor.count / max(height, 1)
         let matrix = try tensor.reshaped([height, width])
-        let products = try products.map { product in
-            (
-                rows: product.rows, scale: product.scale, up: try Matrix(product.up), down: try Matrix(product.down)
-            )
-        }
-        let step = max(1, Self.workingSet / max(width, 1))
+        let steps = try steps.map(Prepared.init)
+        // Of a transposed tensor rows are changed that its columns hold, so that it is worked on as a whole.
+        let isWhole = steps.contains { if case .rewrite(let rewrite) = $0 { rewrite.isTransposed } else { false } }
+        let step = isWhole ? max(height, 1) : max(1, Self.workingSet / max(width, 1))
         for start in stride(from: 0, to: height, by: step) {
             let rows = start..<min(start + step, height)
             // A float32 tensor is a view of the file, which stays as it is.
             let stored = try matrix.sliced(0, rows)
             let sum = try dtype == .float32 ? stored.cloned() : stored.to(dtype: .float32)  // [rows, n]
-            try sum.withMutableBytes { bytes in
-                let numbers = bytes.bindMemory(to: Float.self)
-                guard let base = numbers.baseAddress else { return }
-                for product in products {
-                    let common = product.rows.clamped(to: rows)
-                    guard !common.isEmpty else { continue }
-                    try product.up.withRows(common.lowerBound - product.rows.lowerBound, common.count) { up in
-                        try product.down.withFactor { down in
-                            try multiply(
-                                up, down, scale: product.scale,
-                                addingTo: base + (common.lowerBound - rows.lowerBound) * width)
-                        }
-                    }
-                }
-                for row in rows {
-                    guard let added = additions[row] else { continue }
-                    for (column, value) in added.enumerated() {
-                        numbers[(row - rows.lowerBound) * width + column] += value
-                    }
+            for step in steps {
+                switch step {
+                case .product(let product): try product.add(to: sum, rows)
+                case .rewrite(let rewrite): try rewrite.apply(to: sum, rows)
                 }
             }
+            try add(additionsTo: sum, rows)
             try Self.rounded(sum, dtype).withBytes(yield)
         }
         for row in appended { try Self.rounded(Tensor(row), dtype).withBytes(yield) }
+    }
+
+    private func add(additionsTo sum: Tensor, _ rows: Range<Int>) throws {
+        guard !additions.isEmpty else { return }
+        let width = sum.size(1)
+        sum.withMutableBytes { bytes in
+            let numbers = bytes.bindMemory(to: Float.self)
+            for row in rows {
+                for (column, value) in (additions[row] ?? []).enumerated() {
+                    numbers[(row - rows.lowerBound) * width + column] += value
+                }
+            }
+        }
+    }
+
+    /// A step with its factors at hand.
+    private enum Prepared {
+        case product(PreparedProduct)
+        case rewrite(Rewrite)
+
+        init(_ step: Step) throws {
+            switch step {
+            case .product(let product): self = .product(try PreparedProduct(product))
+            case .rewrite(let rewrite): self = .rewrite(rewrite)
+            }
+        }
+    }
+
+    private struct PreparedProduct {
+        let rows: Range<Int>
+        let scale: Float
+        let up: Matrix
+        let down: Matrix
+
+        init(_ product: Product) throws {
+            rows = product.rows
+            scale = product.scale
+            (up, down) = try (Matrix(product.up), Matrix(product.down))
+        }
+
+        /// - Parameter sum: the tensor's rows `range`, [rows, n], float32.
+        func add(to sum: Tensor, _ range: Range<Int>) throws {
+            let common = rows.clamped(to: range)
+            guard !common.isEmpty else { return }
+            let width = sum.size(1)
+            try sum.withMutableBytes { bytes in
+                guard let base = bytes.bindMemory(to: Float.self).baseAddress else { return }
+                try up.withRows(common.lowerBound - rows.lowerBound, common.count) { up in
+                    try down.withFactor { down in
+                        try multiply(
+                            up, down, scale: scale, addingTo: base + (common.lowerBound - range.lowerBound) * width)
+                    }
+                }
+            }
+        }
     }
 
     /// - Throws: a failure of the input where a number is too large for a dtype of small range.
@@ -81,6 +136,19 @@ struct TensorPatches {
                 advice: "merge into a bfloat16 or float32 base, or give the adapter a smaller weight")
         }
         return rounded
+    }
+}
+
+extension TensorPatches.Rewrite {
+    /// - Parameter sum: the tensor's rows `range`, [rows, n], float32; all of them where it is transposed.
+    fileprivate func apply(to sum: Tensor, _ range: Range<Int>) throws {
+        let matrix = isTransposed ? try sum.transposed(0, 1) : sum
+        let common = isTransposed ? rows : rows.clamped(to: range)
+        guard !common.isEmpty else { return }
+        let first = isTransposed ? 0 : range.lowerBound
+        let target = try matrix.sliced(0, common.lowerBound - first..<common.upperBound - first)
+        let changed = common.lowerBound - rows.lowerBound..<common.upperBound - rows.lowerBound
+        try target.assign(change(target, changed))
     }
 }
 

@@ -1,4 +1,5 @@
 import Cascade
+import Layers
 
 /// A frozen base with the places at which adapters attach.
 public final class AdaptedModel {
@@ -13,6 +14,46 @@ public final class AdaptedModel {
         self.text = text
         self.base = base
     }
+
+    /// The networks of the model.
+    public var networks: AdaptedNetworks { AdaptedNetworks(model: self) }
+}
+
+/// The networks that are there for an adapter: all of a model, or one by itself.
+public struct AdaptedNetworks {
+    public let stageC: StageC?
+    public let tower: CLIPTextTower?
+    /// The tower with its tokenizer; nil where only the tower is there.
+    public let text: TextEncoder?
+    /// The model that a ControlNet is put into; nil where networks stand alone.
+    let model: AdaptedModel?
+
+    init(model: AdaptedModel) {
+        self.model = model
+        stageC = model.stageC
+        text = model.text
+        tower = model.text?.tower
+    }
+
+    /// Stage C alone.
+    public init(_ stageC: StageC) {
+        self.stageC = stageC
+        (tower, text, model) = (nil, nil, nil)
+    }
+
+    /// A text tower alone.
+    public init(_ tower: CLIPTextTower) {
+        self.tower = tower
+        (stageC, text, model) = (nil, nil, nil)
+    }
+
+    /// Every product that an adapter can change, Stage C's before the text tower's.
+    var projections: [(path: String, projection: Projection)] {
+        (stageC?.store.projections ?? []) + (tower?.projections ?? [])
+    }
+
+    /// Whether the network is there in which a module of this path lies.
+    func holdsNetwork(of path: String) -> Bool { ModulePath.isOfText(path) ? tower != nil : stageC != nil }
 }
 
 /// What is known of the base an adapter belongs to.

@@ -1,11 +1,12 @@
 import Cascade
 import Torch
-import Weights
 
-/// What an adapter adds to one tensor of the official checkpoint.
+/// What an adapter changes in one tensor of the official checkpoint.
 public enum WeightChange {
     /// A product of two thin matrices, added to a module's weight.
     case lowRank(LowRankChange)
+    /// Anything else that a method makes of a module's weight, row by row.
+    case module(ModuleChange)
     /// Learned rows of an embedding table.
     case rows(RowChange)
 
@@ -13,6 +14,7 @@ public enum WeightChange {
     public var part: ModelPart {
         switch self {
         case .lowRank(let change): change.module.part
+        case .module(let change): change.module.part
         case .rows(let change): change.part
         }
     }
@@ -38,10 +40,39 @@ public struct LowRankChange {
 
     public var rank: Int { down.size(0) }
     public var inputs: Int { down.size(1) }
+}
 
-    /// The keys of a module's matrices in a native file.
-    public static func downKey(_ path: String) -> String { "\(path).lora_down.weight" }
-    public static func upKey(_ path: String) -> String { "\(path).lora_up.weight" }
+/// What a method's matrices make of the weight of a module, each row by itself.
+public struct ModuleChange {
+    public let module: ModuleWeight
+    /// Numbers in a row of the weight; nil where the matrices do not say.
+    public let inputs: Int?
+    private let matrices: ModuleMatrices
+    private let change: (_ weight: Tensor, _ rows: Range<Int>, _ module: ModuleValues) throws -> Tensor
+
+    init(
+        _ matrices: ModuleMatrices,
+        _ change: @escaping (_ weight: Tensor, _ rows: Range<Int>, _ module: ModuleValues) throws -> Tensor
+    ) throws {
+        self.matrices = matrices
+        self.change = change
+        module = ModuleWeight(path: matrices.path, outputs: matrices.shape.outputs)
+        inputs = matrices.shape.inputs > 0 ? matrices.shape.inputs : nil
+    }
+
+    /// Whether all its matrices are finite.
+    public func isAllFinite() throws -> Bool {
+        try matrices.tensors.allSatisfy { try $0().to(dtype: .float32).isAllFinite() }
+    }
+
+    /// The changed rows, [k, in], float32.
+    /// - Parameters:
+    ///   - weight: as they were, [k, in], float32.
+    ///   - rows: which of the module's rows they are.
+    ///   - strength: multiplies what is added.
+    public func callAsFunction(_ weight: Tensor, rows: Range<Int>, strength: Double) throws -> Tensor {
+        try withoutGradients { try change(weight, rows, matrices.values(strength: strength)) }
+    }
 }
 
 /// Rows of an embedding table that were learned: present ones moved by a delta, new ones behind the last.

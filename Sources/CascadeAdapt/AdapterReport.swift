@@ -24,7 +24,7 @@ struct AdapterReport {
         do {
             let adapter = try plugIns.open(file)
             opened = adapter
-            for kind in plugIns.kinds where adapter.kinds.contains(kind.kind) { facts += try kind.facts(of: adapter) }
+            for kind in plugIns.kinds where adapter.kinds.contains(kind.name) { facts += try kind.facts(of: adapter) }
         } catch let failure as Failure {
             problem = failure
         } catch {

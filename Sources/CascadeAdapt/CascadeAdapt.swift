@@ -20,14 +20,18 @@ public enum CascadeAdapt {
         filters: [
             CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self, SREffnetFilter.self,
             IdentityFilter.self, PoseFilter.self,
-        ], adapters: [LoRA.self, LearnedTokens.self])
+        ], adapters: [LoRA.kind, LearnedTokens.kind])
 
     /// Runs the command that the process's arguments name, and exits.
-    /// - Parameter filters: further filters, which take the place of ours of the same name.
-    public static func main(adding filters: [any ControlFilter.Type] = []) -> Never {
+    /// - Parameters:
+    ///   - filters: further filters, which take the place of ours of the same name.
+    ///   - adapters: further kinds of adapter, likewise.
+    public static func main(
+        adding filters: [any ControlFilter.Type] = [], adapters: [any AdapterKind] = []
+    ) -> Never {
         // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
         signal(SIGPIPE, SIG_IGN)
-        exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters)))
+        exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters, adapters: adapters)))
     }
 
     private static func status(of arguments: [String], _ plugIns: PlugIns) -> Int32 {

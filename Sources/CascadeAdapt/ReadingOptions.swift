@@ -15,7 +15,7 @@ struct ReadingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The modules that a LoRA without module names is for, as its configuration had them: .attn,channelwise",
+            "The modules that a file without module names is for, as its configuration had them: .attn,channelwise",
             valueName: "filters"))
     var moduleFilters: String?
 

@@ -2,8 +2,13 @@ import Torch
 
 /// Multi-head attention with fused projections, as `torch.nn.MultiheadAttention` keeps them.
 ///
-/// An adapter sees the thirds of the fused projection as `to_q`, `to_k` and `to_v`, and the last one as `out_proj`.
+/// An adapter sees the thirds of the fused projection under the names of `thirds`, and the last one as `out_proj`.
 public final class Attention {
+    /// The names of query, key and value as modules of their own, in the order of the fused projection's rows.
+    public static let thirds = ["to_q", "to_k", "to_v"]
+    /// The name of the fused projection as one module.
+    public static let fused = "in_proj"
+
     /// Fused projection of query, key and value, [3c, c].
     public let inWeight: Tensor
     /// Its bias, [3c].
@@ -20,15 +25,16 @@ public final class Attention {
         self.heads = heads
         inWeight = try scope.parameter("in_proj_weight", [3 * width, width], .xavierUniform())
         inBias = try scope.parameter("in_proj_bias", [3 * width], .zeros)
-        let weight = inWeight
-        func third(_ index: Int, _ name: String) throws -> Projection {
-            let projection = Projection(weight: try weight.sliced(0, index * width..<(index + 1) * width))
-            scope.register(projection, as: name)
+        let (weight, bias) = (inWeight, inBias)
+        func third(_ index: Int) throws -> Projection {
+            let rows = index * width..<(index + 1) * width
+            let projection = Projection(weight: try weight.sliced(0, rows), bias: try bias.sliced(0, rows))
+            scope.register(projection, as: Self.thirds[index])
             return projection
         }
-        query = try third(0, "to_q")
-        key = try third(1, "to_k")
-        value = try third(2, "to_v")
+        query = try third(0)
+        key = try third(1)
+        value = try third(2)
         output = try Linear(.init(width, width), scope("out_proj"))
     }
 
@@ -46,9 +52,9 @@ public final class Attention {
         var v = try project(context, value, 2)
         if includingSelf {
             let fused = try x.mixedLinear(inWeight, bias: inBias).chunked(3, dimension: -1)  // 3 x [B, N, c]
-            q = try query.added(to: fused[0], of: x)
-            k = try .concatenated([key.added(to: fused[1], of: x), k], dimension: 1)  // [B, N + T, c]
-            v = try .concatenated([value.added(to: fused[2], of: x), v], dimension: 1)
+            q = try query.adapted(fused[0], of: x)
+            k = try .concatenated([key.adapted(fused[1], of: x), k], dimension: 1)  // [B, N + T, c]
+            v = try .concatenated([value.adapted(fused[2], of: x), v], dimension: 1)
         } else {
             q = try project(x, query, 0)
         }
@@ -66,7 +72,7 @@ public final class Attention {
         let rows = third * width..<(third + 1) * width
         // Sliced from the stored leaf, so that a trained weight gets its gradient.
         let y = try x.mixedLinear(inWeight.sliced(0, rows), bias: inBias.sliced(0, rows))
-        return try projection.added(to: y, of: x, part: 1)
+        return try projection.adapted(y, of: x, part: 1)
     }
 
     /// [B, N, c] to [B, heads, N, c / heads].

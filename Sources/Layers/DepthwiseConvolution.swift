@@ -14,12 +14,13 @@ public final class DepthwiseConvolution {
         configuration.initial = initial
         convolution = try Convolution(configuration, scope)
         projection = Projection(
-            weight: try convolution.weight.reshaped([width, kernel * kernel]), kernelSide: kernel)
+            weight: try convolution.weight.reshaped([width, kernel * kernel]), bias: convolution.bias,
+            kernelSide: kernel)
         scope.register(projection)
     }
 
     /// [B, C, H, W] to the same shape.
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try projection.added(to: convolution(x), of: x) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try projection.adapted(convolution(x), of: x) }
 }
 
 extension Tensor {

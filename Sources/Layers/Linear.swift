@@ -37,7 +37,7 @@ public final class Linear {
         let stored = try scope.parameter("weight", shape, configuration.initial)
         weight = stored
         bias = configuration.bias ? try scope.parameter("bias", [outputs], .zeros) : nil
-        projection = Projection(weight: try stored.reshaped([outputs, inputs]))
+        projection = Projection(weight: try stored.reshaped([outputs, inputs]), bias: bias)
         scope.register(projection)
     }
 
@@ -45,7 +45,7 @@ public final class Linear {
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         // A trained weight is reshaped here and not once, so that its gradient finds the stored leaf.
         let matrix = weight.rank == 2 ? weight : try weight.reshaped([weight.size(0), weight.size(1)])
-        return try projection.added(to: x.mixedLinear(matrix, bias: bias), of: x)
+        return try projection.adapted(x.mixedLinear(matrix, bias: bias), of: x)
     }
 }
 

@@ -1,45 +1,78 @@
 import Torch
 
-/// A product with a weight matrix to which an adapter may add something: a linear layer, a 1x1 convolution, or one
-/// third of a fused attention projection. Depthwise kernels count as a matrix with one row for each channel.
+/// A product with a weight matrix that adapters may change: a linear layer, a 1x1 convolution, or one third of a fused
+/// attention projection. Depthwise kernels count as a matrix with one row for each channel.
 public final class Projection {
     /// The frozen weight, [out, in]; a view of the stored parameter.
     public let weight: Tensor
+    /// The frozen bias, [out]; a view of the stored parameter.
+    public let bias: Tensor?
     /// The side of depthwise kernels, whose square is `inputs`; nil of any other product.
     public let kernelSide: Int?
-    /// What adapters add to the output, each beside the others; empty where nothing is attached.
-    public private(set) var additions: [any ProjectionAddition] = []
+    /// What changes the output, in this order; empty where nothing is attached.
+    public private(set) var adapters: [any ProjectionAdapter] = []
 
-    public init(weight: Tensor, kernelSide: Int? = nil) {
+    public init(weight: Tensor, bias: Tensor? = nil, kernelSide: Int? = nil) {
         self.weight = weight
+        self.bias = bias
         self.kernelSide = kernelSide
     }
 
     public var inputs: Int { weight.size(1) }
     public var outputs: Int { weight.size(0) }
 
-    /// Attaches an addition; one that is attached already stays so.
-    public func attach(_ addition: any ProjectionAddition) {
-        if !isAttached(addition) { additions.append(addition) }
+    /// Attaches an adapter; one that is attached already stays where it is.
+    public func attach(_ adapter: any ProjectionAdapter) {
+        if !isAttached(adapter) { adapters.append(adapter) }
     }
 
-    /// Detaches an addition and leaves the others.
-    public func detach(_ addition: any ProjectionAddition) { additions.removeAll { $0 === addition } }
+    /// Detaches an adapter and leaves the others.
+    public func detach(_ adapter: any ProjectionAdapter) { adapters.removeAll { $0 === adapter } }
 
-    public func isAttached(_ addition: any ProjectionAddition) -> Bool { additions.contains { $0 === addition } }
+    public func isAttached(_ adapter: any ProjectionAdapter) -> Bool { adapters.contains { $0 === adapter } }
 
-    /// What is attached adds itself to `output`, which the layer computed from `input`.
+    /// `output`, which the layer computed from `input`, as the attached adapters change it.
     /// - Parameter part: which of the inputs of one pass it is, where a layer takes several.
-    func added(to output: Tensor, of input: Tensor, part: Int = 0) throws -> Tensor {
-        try additions.reduce(output) { try $0 + $1(input, part: part) }
+    func adapted(_ output: Tensor, of input: Tensor, part: Int = 0) throws -> Tensor {
+        try adapters.reduce(output) { try $1(ProjectionPass(input: input, output: $0, part: part)) }
     }
 }
 
-/// What an adapter computes beside a frozen product.
-public protocol ProjectionAddition: AnyObject {
-    /// - Parameters:
-    ///   - input: [..., in] as the frozen layer gets it, of depthwise kernels [B, C, H, W].
-    ///   - part: 0, or 1 for the second input of a layer that takes two in one pass.
-    /// - Returns: [..., out], or [B, C, H, W], to be added to the layer's output, in the input's dtype.
-    func callAsFunction(_ input: Tensor, part: Int) throws -> Tensor
+/// One input of a frozen product and what came of it, as an adapter sees them.
+public struct ProjectionPass {
+    /// [..., in] as the frozen layer gets it, of depthwise kernels [B, C, H, W].
+    public var input: Tensor
+    /// [..., out] or [B, C, H, W], with the bias, as the frozen layer and the adapters attached before computed it.
+    public let output: Tensor
+    /// 0, or 1 for the second input of a layer that takes two in one pass.
+    public let part: Int
+}
+
+/// What an adapter makes of a frozen product.
+public protocol ProjectionAdapter: AnyObject {
+    /// - Returns: the new output, in the shape and dtype of the one that `pass` has.
+    func callAsFunction(_ pass: ProjectionPass) throws -> Tensor
+}
+
+/// What is known of a product without its weights.
+public struct ModuleShape: Sendable, Equatable {
+    /// As in our files: `down_blocks.0.2.attention.attn.to_q`.
+    public let path: String
+    /// Of depthwise kernels the numbers of one kernel.
+    public let inputs: Int
+    public let outputs: Int
+    /// The side of depthwise kernels, whose square is `inputs`; nil of any other product.
+    public let kernelSide: Int?
+
+    public init(path: String, inputs: Int, outputs: Int, kernelSide: Int? = nil) {
+        self.path = path
+        self.inputs = inputs
+        self.outputs = outputs
+        self.kernelSide = kernelSide
+    }
+
+    public init(_ path: String, _ projection: Projection) {
+        self.init(
+            path: path, inputs: projection.inputs, outputs: projection.outputs, kernelSide: projection.kernelSide)
+    }
 }

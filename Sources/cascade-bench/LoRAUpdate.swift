@@ -23,7 +23,7 @@ struct LoRAUpdate {
 
     private let options: Options
     private let stageC: StageC
-    private let lora: LoRA
+    private let lora: ModuleAdapter<LoRA>
     private let optimizer: AdamW
     private let diffusion = Diffusion()
     private let conditions: StageC.Conditions
@@ -49,7 +49,7 @@ struct LoRAUpdate {
         stageC.isCheckpointing = options.isCheckpointing
         if device == .cpu && !Processor.isFastAtBFloat16 { stageC.computeDType = .float32 }
         let model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "94M", sha256: ""))
-        lora = try LoRA(.init(moduleFilters: [".attn"], rank: 4), on: model, generator: generator)
+        lora = try ModuleAdapter(LoRA(rank: 4), on: ModuleSelection([".attn"]), of: model, generator: generator)
         try lora.attach()
         optimizer = try AdamW([.init(lora.parameters, weightDecay: 0.01)])
         let (generator, dtype) = (generator, stageC.computeDType)

@@ -12,7 +12,7 @@ import Weights
 struct AlgebraWorld {
     let golden: Golden
     let folder: Scratch
-    static let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.self])
+    static let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.kind])
 
     init() throws {
         golden = try Golden("algebra")

@@ -71,10 +71,10 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
     }
 
     /// Doubles what it is given, through a matrix of its own.
-    private final class Doubled: ProjectionAddition {
+    private final class Doubled: ProjectionAdapter {
         let weight: Tensor
         init(_ weight: Tensor) { self.weight = weight }
-        func callAsFunction(_ input: Tensor, part: Int) throws -> Tensor { try input.linear(weight) * 2 }
+        func callAsFunction(_ pass: ProjectionPass) throws -> Tensor { try pass.output + pass.input.linear(weight) * 2 }
     }
 
     @Test func `what is attached adds itself`() throws {

@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Cascade
 import Failures
 import Files
@@ -11,7 +12,7 @@ import Testing
 import Torch
 import Weights
 
-private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.self])
+private let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.kind])
 
 /// Exported files beside the rules of the programs they are for.
 @Suite struct AdapterFormatTests {
@@ -91,7 +92,7 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
                 "\(name).alpha": .full([], 1),
             ]))
         let world = try AdaptedWorld()
-        let found = try LoRA.read(file, for: world.model)
+        let found = try LoRA.kind.read(file, for: world.model.networks)
         let lora = try #require(found)
         let weight = try #require(world.model.stageC.store["down_blocks.0.0.channelwise.4.weight"])
         let before = try weight.cloned()
@@ -102,7 +103,7 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
         try write(lora, world.model, to: scratch["lora"])
         let native = try AdapterFile(scratch["lora"])
         #expect(try native.described("rank_pattern").objectValue?.count == 1)
-        let again = try LoRA.read(native, for: AdaptedWorld().model)
+        let again = try LoRA.kind.read(native, for: AdaptedWorld().model.networks)
         #expect(again?.parameters.map { $0.tensor.shape } == lora.parameters.map { $0.tensor.shape })
     }
 
@@ -110,7 +111,8 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
         let world = try AdaptedWorld()
         let base = try world.answer()
         let loras = try (1...2).map { seed in
-            try LoRA(.init(moduleFilters: ["clf"], rank: 2), on: world.model, generator: Generator(seed: UInt64(seed)))
+            try ModuleAdapter(
+                LoRA(rank: 2), on: ModuleSelection(["clf"]), of: world.model, generator: Generator(seed: UInt64(seed)))
         }
         var alone: [Tensor] = []
         for lora in loras {
@@ -130,7 +132,7 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
             "lora_unet_down_blocks_0_0_channelwise_4.lora_up.weight": .full([16, 2], 0.25).to(dtype: .bfloat16),
             "lora_unet_down_blocks_0_0_channelwise_4.lora_down.weight": .full([2, 64], 0.5).to(dtype: .float16),
         ])
-        let lora = try LoRA.read(plugIns.open(file), for: AdaptedWorld().model)
+        let lora = try LoRA.kind.read(plugIns.open(file), for: AdaptedWorld().model.networks)
         #expect(lora?.parameters.allSatisfy { $0.tensor.dtype == .float32 && $0.tensor.requiresGrad } == true)
     }
 
@@ -170,7 +172,7 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
 
     private func expectRefusal(of file: InMemory, _ what: String) throws {
         let failure = try #require(throws: Failure.self) {
-            _ = try LoRA.read(plugIns.open(file), for: AdaptedWorld().model)
+            _ = try LoRA.kind.read(plugIns.open(file), for: AdaptedWorld().model.networks)
         }
         #expect(failure.blame == .input && failure.place?.file == file.path)
         #expect("\(failure) \(failure.advice ?? "")".contains(what), "\(failure)")

@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Cascade
 import Failures
 import LearnedTokens
@@ -11,7 +12,7 @@ import Weights
 
 /// LoRA on 1x1 and depthwise convolutions.
 @Suite struct ConvolutionLoRATests {
-    private static let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.self])
+    private static let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.kind])
     private static let filters = ["depthwise", "embedding", "scalers", "clf"]
     private static let kernel = "down_blocks.0.0.depthwise"
 
@@ -31,41 +32,42 @@ import Weights
 
     @Test func `kernels get no more rank than they have numbers, scaled as the others are`() throws {
         let world = try AdaptedWorld()
-        let configuration = LoRAConfiguration(moduleFilters: ["depthwise", "clf"], rank: 12, alpha: 6)
-        let lora = try LoRA(configuration, on: world.model, generator: Generator(seed: 1))
+        let lora = try ModuleAdapter(
+            LoRA(rank: 12, alpha: 6), on: ModuleSelection(["depthwise", "clf"]), of: world.model,
+            generator: Generator(seed: 1))
         let scratch = try Scratch()
         try write(lora, world.model, to: scratch["lora"])
         let file = try AdapterFile(scratch["lora"])
         #expect(file.weights["\(Self.kernel).lora_down.weight"]?.shape == [9, 9])
         #expect(file.weights["\(Self.kernel).lora_up.weight"]?.shape == [16, 9])
         #expect(file.weights["clf.1.lora_down.weight"]?.shape == [12, 16])
-        let found = try LoRA.changes(in: file)
+        let found = try LoRA.kind.changes(in: file)
         let scales = try #require(found).map { change -> Double in
             guard case .lowRank(let change) = change else { return 0 }
             return change.scale
         }
         #expect(scales.count == 7 && scales.allSatisfy { $0 == 0.5 })
-        let facts = try Dictionary(uniqueKeysWithValues: LoRA.facts(of: file).map { ($0.name, $0.value) })
+        let facts = try Dictionary(uniqueKeysWithValues: LoRA.kind.facts(of: file).map { ($0.name, $0.value) })
         #expect(facts["depthwise_modules"] == 6 && facts["ranks"] == [9, 12])
     }
 
     @Test func `dropout takes numbers of the feature map`() throws {
         let question = try question()
         var fields = try Setting.parse("{module_filters: [x], rank: 1, lora_dropout: 0.5}", file: "a").fields()
-        let plan = try LoRA.plan(&fields)
+        let plan = try LoRA.kind.plan(&fields)
         try #require(plan).settle(question.lora)
         try question.lora.attach()
         let whole = try question.output()
-        question.lora.drop(seed: 3)
+        question.lora.setDropout(seed: 3)
         let dropped = try question.output()
         #expect(try relativeError(dropped, whole) > 1e-3 && relativeError(question.output(), dropped) == 0)
-        question.lora.drop(seed: nil)
+        question.lora.setDropout(seed: nil)
         #expect(try relativeError(question.output(), whole) == 0)
     }
 
     // MARK: Files of other programs
 
-    private func native(_ lora: LoRA, _ model: AdaptedModel, in scratch: Scratch) throws -> AdapterFile {
+    private func native(_ lora: ModuleAdapter<LoRA>, _ model: AdaptedModel, in scratch: Scratch) throws -> AdapterFile {
         try write(lora, model, to: scratch["native"])
         return try AdapterFile(scratch["native"])
     }
@@ -108,8 +110,9 @@ import Weights
         let (question, scratch) = (try question(), try Scratch())
         var reading = AdapterReading(architecture: question.model.stageC.configuration)
         reading.moduleFilters = ["depthwise"]
-        let lora = try LoRA(
-            .init(moduleFilters: ["depthwise"], rank: 3, alpha: 6), on: question.model, generator: Generator(seed: 2))
+        let lora = try ModuleAdapter(
+            LoRA(rank: 3, alpha: 6), on: ModuleSelection(["depthwise"]), of: question.model,
+            generator: Generator(seed: 2))
         try stir(lora)
         let refused = try #require(throws: Failure.self) {
             _ = try Self.plugIns.export(native(lora, question.model, in: scratch), as: .stability, reading)
@@ -127,7 +130,7 @@ import Weights
         let shapes = exported.tensors.filter { $0.name.hasPrefix("weights.0.") }.map(\.tensor.shape)
         #expect(shapes == [[3, 1], [8, 3]])
         let back = try Self.plugIns.open(InMemory(exported.tensors, exported.metadata), reading)
-        let read = try LoRA.read(back, for: question.model)
+        let read = try LoRA.kind.read(back, for: question.model.networks)
         try lora.attach()
         let expected = try question.output()
         lora.detach()

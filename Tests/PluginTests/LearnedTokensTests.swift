@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Cascade
 import Failures
 import JSON
@@ -28,7 +29,7 @@ import Weights
                 ("tokens.delta", required("tokens.deltas")),
             ],
             metadata: [
-                "format": AdapterFile.format, "format_version": AdapterFile.version, "kind": LearnedTokens.kind,
+                "format": AdapterFile.format, "format_version": AdapterFile.version, "kind": LearnedTokens.kind.name,
                 "tokens": "[" + described.joined(separator: ",") + "]",
             ], to: scratch["tokens"])
         let tokens = try LearnedTokens(AdapterFile(scratch["tokens"]), tower: tower)
@@ -45,7 +46,7 @@ import Weights
 
     private func make(_ text: String, _ world: AdaptedWorld) throws -> any Adapter {
         var fields = try Setting.parse(text, file: "tokens.yaml").fields()
-        let plan = try LearnedTokens.plan(&fields)
+        let plan = try LearnedTokens.kind.plan(&fields)
         return try #require(plan).make(world.model, Generator(seed: 1))
     }
 
@@ -67,7 +68,7 @@ import Weights
         try stir(tokens)
         try tokens.attach()
         try write(tokens, world.model, to: scratch["tokens"])
-        let found = try LearnedTokens.read(AdapterFile(scratch["tokens"]), for: elsewhere.model)
+        let found = try LearnedTokens.kind.read(AdapterFile(scratch["tokens"]), for: elsewhere.model.networks)
         let read = try #require(found)
         try read.attach()
         let captions = ["a [rex] dog", "<max>"]

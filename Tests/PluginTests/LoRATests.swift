@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Cascade
 import Failures
 import JSON
@@ -24,17 +25,17 @@ import Torch
         var fields = try Setting.parse(
             "{module_filters: [.attn], rank: 4, lora_dropout: \(rate)}", file: "lora.yaml"
         ).fields()
-        let plan = try LoRA.plan(&fields)
+        let plan = try LoRA.kind.plan(&fields)
         try #require(plan).settle(question.lora)
         let seed = try #require(answers.metadata["seed"])
-        question.lora.drop(seed: UInt64(seed))
+        question.lora.setDropout(seed: UInt64(seed))
         try question.expectAnswers(of: answers)
         // Blocks that are computed again for their gradients drop the same.
         for (_, tensor) in question.lora.parameters { try tensor.setGradient(nil) }
         question.model.stageC.isCheckpointing = true
         try question.expectAnswers(of: answers)
         // And without a seed all is heard.
-        question.lora.drop(seed: nil)
+        question.lora.setDropout(seed: nil)
         for (_, tensor) in question.lora.parameters { try tensor.setGradient(nil) }
         try question.expectAnswers(of: question.golden)
     }
@@ -42,7 +43,8 @@ import Torch
     @Test(arguments: ["attention", "clf", "down_blocks.0.2"])
     func filtersSelectByPartOfThePath(filter: String) throws {
         let world = try AdaptedWorld()
-        let lora = try LoRA(.init(moduleFilters: [filter], rank: 1), on: world.model, generator: Generator(seed: 1))
+        let lora = try ModuleAdapter(
+            LoRA(rank: 1), on: ModuleSelection([filter]), of: world.model, generator: Generator(seed: 1))
         let paths = lora.parameters.map(\.name)
         #expect(!paths.isEmpty && paths.allSatisfy { $0.contains(filter) })
         let all = world.model.stageC.store.projections.count { $0.path.contains(filter) }
@@ -52,7 +54,7 @@ import Torch
     @Test func aFilterThatSelectsNothingIsRefusedWithExamples() throws {
         let world = try AdaptedWorld()
         var fields = try Setting.parse("module_filters: ['.attn', '.attm']\nrank: 2\n", file: "lora.yaml").fields()
-        let planned = try LoRA.plan(&fields)
+        let planned = try LoRA.kind.plan(&fields)
         let plan = try #require(planned)
         for attempt in [
             { _ = try plan.summary(world.model) }, { _ = try plan.make(world.model, Generator(seed: 1)) },
@@ -73,7 +75,7 @@ import Torch
     func configurationsThatCannotBeAreRefused(text: String) throws {
         let failure = try #require(throws: Failure.self) {
             var fields = try Setting.parse(text, file: "lora.yaml").fields()
-            _ = try LoRA.plan(&fields)
+            _ = try LoRA.kind.plan(&fields)
         }
         #expect(failure.blame == .input && failure.place?.file == "lora.yaml" && failure.place?.line != nil)
     }
@@ -81,8 +83,8 @@ import Torch
     @Test func strengthScalesWhatIsAdded() throws {
         let world = try AdaptedWorld()
         let base = try world.answer()
-        let lora = try LoRA(
-            .init(moduleFilters: ["clf"], rank: 2), on: world.model, generator: Generator(seed: 1))
+        let lora = try ModuleAdapter(
+            LoRA(rank: 2), on: ModuleSelection(["clf"]), of: world.model, generator: Generator(seed: 1))
         try stir(lora)
         try lora.attach()
         // The last layer is linear, so half the strength is half the change.

@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Cascade
 import Layers
 import LoRA
@@ -11,7 +12,7 @@ import Torch
 struct Question {
     let golden: Golden
     let model: AdaptedModel
-    let lora: LoRA
+    let lora: ModuleAdapter<LoRA>
 
     init(_ name: String = "gradients_lora", on filters: [String] = [".attn", "channelwise"]) throws {
         golden = try Golden(name)
@@ -21,9 +22,8 @@ struct Question {
         model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "golden", sha256: ""))
         let rank = try #require(golden.metadata["rank"].flatMap(Int.init))
         let alpha = try #require(golden.metadata["alpha"].flatMap(Double.init))
-        lora = try LoRA(
-            .init(moduleFilters: filters, rank: rank, alpha: alpha), on: model,
-            generator: Generator(seed: 1))
+        lora = try ModuleAdapter(
+            LoRA(rank: rank, alpha: alpha), on: ModuleSelection(filters), of: model, generator: Generator(seed: 1))
         #expect(lora.parameters.map(\.name).sorted() == golden.part("adapter").keys.sorted())
         for (name, tensor) in lora.parameters {
             let value = try #require(golden.tensors["adapter.\(name)"]).made()

@@ -1,4 +1,5 @@
 import AdapterKit
+import AdapterTesting
 import Failures
 import JSON
 import LearnedTokens
@@ -9,7 +10,7 @@ import Testing
 import Torch
 import Weights
 
-private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.self])
+private let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.kind])
 
 /// Learned tokens in the files of other programs.
 @Suite struct TokenFormatTests {
@@ -19,7 +20,7 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
     private func trained(_ scratch: Scratch, _ requests: String) throws -> (AdapterFile, answer: [Float]) {
         let world = try AdaptedWorld()
         var fields = try Setting.parse("train_tokens: \(requests)", file: "tokens.yaml").fields()
-        let plan = try LearnedTokens.plan(&fields)
+        let plan = try LearnedTokens.kind.plan(&fields)
         let tokens = try #require(plan).make(world.model, Generator(seed: 1))
         try stir(tokens)
         try tokens.attach()
@@ -29,7 +30,7 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.s
 
     private func answer(_ file: AdapterFile) throws -> [Float] {
         let world = try AdaptedWorld()
-        let tokens = try LearnedTokens.read(file, for: world.model)
+        let tokens = try LearnedTokens.kind.read(file, for: world.model.networks)
         try #require(tokens).attach()
         return try world.answer(Self.captions).values()
     }

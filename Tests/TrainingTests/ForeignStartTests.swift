@@ -12,7 +12,7 @@ extension TrainingRuns {
         func `a run starts from a foreign LoRA as from the native one`(format: AdapterFormat) throws {
             let first = try Run(.lora)
             try first(["updates": "2", "train_tokens": ""])
-            let plugIns = PlugIns(filters: [], adapters: [LoRA.self, LearnedTokens.self])
+            let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.kind])
             let foreign = first.scratch["foreign.safetensors"]
             _ = try plugIns.export(plugIns.open(first.weights), as: format).write(to: foreign)
 

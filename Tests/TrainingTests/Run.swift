@@ -65,7 +65,7 @@ struct Run {
     ) throws -> RunOutcome? {
         let text = try TinyWorld.shared().configuration(in: scratch, recipe.keys().merging(changes) { $1 })
         let setting = try Setting.parse(text, file: "run.yaml")
-        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.self, LearnedTokens.self])
+        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.kind, LearnedTokens.kind])
         let said = said
         var options = options
         // Two threads would wait for each other longer than these networks take.

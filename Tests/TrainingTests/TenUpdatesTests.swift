@@ -47,9 +47,9 @@ import Weights
             base: lesson.model.base)
         let lora = try lesson.lora(on: [".attn"], text: ["q_proj", "k_proj", "v_proj"], of: model)
         let rates = try ["text_lr", "lr"].map { try #require(lesson.golden.metadata[$0].flatMap(Double.init)) }
-        let ofText = lora.parameters.filter { LoRA.rateKey(of: $0.name) == "text_lr" }
+        let ofText = lora.parameters.filter { LoRA.kind.rateKey(of: $0.name) == "text_lr" }
         let groups =
-            ParameterGroup.decaying(lora.parameters.filter { LoRA.rateKey(of: $0.name) != "text_lr" }, by: 0.01)
+            ParameterGroup.decaying(lora.parameters.filter { LoRA.kind.rateKey(of: $0.name) != "text_lr" }, by: 0.01)
             + ParameterGroup.decaying(ofText, by: 0.01, rateFactor: rates[0] / rates[1])
         try lesson.expectLosses(groups: groups) { try lesson.encoded($0, by: tower) }
         let after = lesson.golden.part("after")
@@ -139,12 +139,12 @@ private struct Lesson {
     // MARK: What is trained
 
     /// Attached, with the golden's matrices.
-    func lora(on filters: [String], text: [String] = [], of other: AdaptedModel? = nil) throws -> LoRA {
+    func lora(on filters: [String], text: [String] = [], of other: AdaptedModel? = nil) throws -> ModuleAdapter<LoRA> {
         let rank = try #require(golden.metadata["rank"].flatMap(Int.init))
         let alpha = try #require(golden.metadata["alpha"].flatMap(Double.init))
-        var configuration = LoRAConfiguration(moduleFilters: filters, rank: rank, alpha: alpha)
-        configuration.textModuleFilters = text
-        let lora = try LoRA(configuration, on: other ?? model, generator: Generator(seed: 1))
+        let lora = try ModuleAdapter(
+            LoRA(rank: rank, alpha: alpha), on: ModuleSelection(filters, text: text), of: other ?? model,
+            generator: Generator(seed: 1))
         #expect(lora.parameters.map(\.name).sorted() == golden.part("adapter").keys.sorted())
         for (name, tensor) in lora.parameters {
             let value = try #require(golden.tensors["adapter.\(name)"]).made()
@@ -163,7 +163,7 @@ private struct Lesson {
         try SafetensorsWriter.write(
             [("tokens.start", start), ("tokens.delta", .zeros(start.shape))],
             metadata: [
-                "format": AdapterFile.format, "format_version": AdapterFile.version, "kind": LearnedTokens.kind,
+                "format": AdapterFile.format, "format_version": AdapterFile.version, "kind": LearnedTokens.kind.name,
                 "tokens": "[" + described.joined(separator: ",") + "]",
             ], to: scratch["tokens"])
         let tokens = try LearnedTokens(AdapterFile(scratch["tokens"]), tower: tower)

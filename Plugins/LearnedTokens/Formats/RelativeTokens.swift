@@ -24,7 +24,7 @@ enum RelativeTokens {
                 got: "\(file[deltaKey].map { "\($0.shape)" } ?? "nothing") and "
                     + "\(file[indexKey].map { "\($0.shape)" } ?? "nothing")")
         }
-        var adapter = ForeignAdapter(kind: LearnedTokens.kind, format: foreign)
+        var adapter = ForeignAdapter(kind: LearnedTokens.kind.name, format: foreign)
         adapter.used = [deltaKey, indexKey]
         let ids = try file.required(indexKey).to(dtype: .int64).values(as: Int.self)
         // A LoRA without tokens has an empty pair.
@@ -35,9 +35,9 @@ enum RelativeTokens {
         let rows = try rows(ids, file, reading)
         adapter.describe("tokens", StoredTokens.describe(rows))
         let stored = StoredTensor(delta, in: file)
-        adapter.tensors = [(LearnedTokens.deltaKey, stored)]
+        adapter.tensors = [(TokensKind.deltaKey, stored)]
         if let text = reading.text {
-            adapter.tensors.append((LearnedTokens.startKey, StoredTensor(try starts(of: rows, text))))
+            adapter.tensors.append((TokensKind.startKey, StoredTensor(try starts(of: rows, text))))
         }
         return adapter
     }
@@ -47,7 +47,7 @@ enum RelativeTokens {
         _ ids: [Int], _ file: any NamedTensors, _ reading: AdapterReading
     ) throws -> [LearnedRows.Row] {
         let carried = try carried(by: file)
-        let known = reading.text?.tower.tokenTable.count ?? LearnedTokens.vocabulary
+        let known = reading.text?.tower.tokenTable.count ?? TokensKind.vocabulary
         var given = reading.tokens.filter { token in !carried.contains { $0.text == token.text } }[...]
         let texts = Dictionary(
             uniqueKeysWithValues: ids.sorted().filter { $0 >= known }.map { ($0, given.popFirst()) })

@@ -1,5 +1,6 @@
 import Cascade
 import Failures
+import Layers
 
 /// The modules of Stage C in the order in which the official code numbers their LoRA.
 ///
@@ -11,7 +12,7 @@ struct PositionalLayout {
         /// The name that filters see.
         let name: String
         /// Our modules: one, or the thirds of a fused projection.
-        let modules: [StageCModule]
+        let modules: [ModuleShape]
         /// 1 for depthwise kernels: one number is added to a whole kernel.
         let inputs: Int
         let outputs: Int
@@ -25,16 +26,16 @@ struct PositionalLayout {
             "clip_txt_mapper", "clip_txt_pooled_mapper", "clip_img_mapper", "embedding", "down_blocks",
             "down_downscalers", "down_repeat_mappers", "up_blocks", "up_upscalers", "up_repeat_mappers", "clf",
         ]
-        func section(_ module: StageCModule) -> Int {
+        func section(_ module: ModuleShape) -> Int {
             sections.firstIndex(of: String(module.path.prefix { $0 != "." })) ?? sections.count
         }
         let modules = try configuration.modules().enumerated().sorted {
             (section($0.element), $0.offset) < (section($1.element), $1.offset)
         }.map(\.element)
         var units: [Unit] = []
-        var thirds: [StageCModule] = []
+        var thirds: [ModuleShape] = []
         for module in modules {
-            if ["to_q", "to_k", "to_v"].contains(where: { module.path.hasSuffix(".attn.\($0)") }) {
+            if Attention.thirds.contains(where: { module.path.hasSuffix(".attn.\($0)") }) {
                 thirds.append(module)
                 continue
             }

@@ -2,12 +2,14 @@ import AdapterKit
 import Cascade
 import Failures
 import JSON
+import Layers
 import Weights
 
 /// The official code's LoRA files: `weights.{n}.lora_down` and `weights.{n}.lora_up`, which module is which known from
 /// the number alone.
-enum PositionalFormat {
-    static let foreign = ForeignFormat("lora-reference", "LoRA as the official code writes it (no module names)")
+public enum PositionalFormat: ModuleFormat {
+    public static let exported = AdapterFormat.stability
+    public static let foreign = ForeignFormat("lora-reference", "LoRA as the official code writes it (no module names)")
     /// The modules of the official configuration.
     static let standardFilters = [".attn"]
     static let filtersKey = "module_filters"
@@ -15,16 +17,16 @@ enum PositionalFormat {
     static func downKey(_ index: Int) -> String { "weights.\(index).lora_down" }
     static func upKey(_ index: Int) -> String { "weights.\(index).lora_up" }
 
-    static func isPresent(in file: any NamedTensors) -> Bool {
+    public static func isPresent(in file: any NamedTensors) -> Bool {
         file.entries.contains {
             $0.name.hasPrefix("weights.") && ($0.name.hasSuffix(".lora_down") || $0.name.hasSuffix(".lora_up"))
         }
     }
 
     /// The modules of a file, the keys they are made of, and the filters that selected them.
-    static func read(
+    public static func read(
         _ file: any NamedTensors, _ reading: AdapterReading
-    ) throws -> (modules: [LoRAModule], used: Set<String>, filters: [String]) {
+    ) throws -> (modules: [ModuleMatrices], used: Set<String>, filters: [String]) {
         let place = Failure.Place(file.path)
         let pairs = try pairs(of: file)
         let filters = try filters(of: file, reading)
@@ -40,12 +42,13 @@ enum PositionalFormat {
                 advice: "give the architecture (--arch FILE) and the module_filters it was trained with "
                     + "(--module-filters .attn,channelwise)")
         }
-        var modules: [LoRAModule] = []
+        var modules: [ModuleMatrices] = []
         for (unit, pair) in zip(layout.units, pairs) {
-            let name = unit.modules.count == 3 ? "\(unit.name).in_proj" : unit.name
+            let name = unit.modules.count == 3 ? "\(unit.name).\(Attention.fused)" : unit.name
             let kernel = unit.modules.first { $0.kernelSide != nil }
             let down = kernel.map { pair.down.repeated($0.inputs) } ?? pair.down
-            modules += try LoRAModule(path: name, down: down, up: pair.up, alpha: 1, at: place).thirds(at: place)
+            modules += try ModuleMatrices(of: LoRA.self, name, [down, pair.up], alpha: 1, at: place)
+                .thirds(of: LoRA.self, at: place)
         }
         let used = pairs.indices.flatMap { [downKey($0), upKey($0)] }
         return (modules, Set(used), filters)

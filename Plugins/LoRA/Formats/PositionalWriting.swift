@@ -2,6 +2,7 @@ import AdapterKit
 import Cascade
 import Failures
 import JSON
+import Layers
 import Torch
 
 extension PositionalFormat {
@@ -10,7 +11,7 @@ extension PositionalFormat {
     /// The official code has one rank for all modules, fuses query, key and value, and scales by 1 / rank: smaller
     /// ranks are padded with zeros, three separate projections become one of three times the rank whose up matrix is
     /// block-diagonal, and what alpha says besides goes into the up matrix. All of it is exact but for rounding.
-    static func write(_ modules: [LoRAModule], of file: AdapterFile, to export: inout AdapterExport) throws {
+    public static func write(_ modules: [ModuleMatrices], of file: AdapterFile, to export: inout AdapterExport) throws {
         let place = Failure.Place(file.path)
         if let text = modules.first(where: \.isOfText) {
             throw Failure.input(
@@ -38,7 +39,7 @@ extension PositionalFormat {
         export.notes.append(
             "the file names no modules: load it with module_filters \(listed), rank \(rank)"
                 + (name.map { ", model_version \($0)" } ?? ""))
-        if pairs.contains(where: { $0.rank != rank }) || rank != modules.map(\.rank).max() {
+        if pairs.contains(where: { $0.rank != rank }) || rank != modules.compactMap(\.rank).max() {
             export.notes.append(
                 "separate query, key and value take three times the rank there, and one rank holds for all modules: "
                     + "padded with zeros to rank \(rank)")
@@ -47,7 +48,7 @@ extension PositionalFormat {
 
     /// The network whose modules are counted.
     private static func architecture(
-        _ modules: [LoRAModule], of file: AdapterFile, _ export: AdapterExport
+        _ modules: [ModuleMatrices], of file: AdapterFile, _ export: AdapterExport
     ) throws -> (StageCConfiguration, name: String?) {
         if let configuration = export.architecture {
             try check(modules, configuration.modules(), of: file)
@@ -61,13 +62,15 @@ extension PositionalFormat {
             advice: "give its architecture: --arch FILE")
     }
 
-    private static func check(_ modules: [LoRAModule], _ known: [StageCModule], of file: AdapterFile) throws {
+    private static func check(_ modules: [ModuleMatrices], _ known: [ModuleShape], of file: AdapterFile) throws {
         let byPath = Dictionary(known.map { ($0.path, $0) }) { first, _ in first }
         for module in modules {
-            guard let known = byPath[module.path], known.inputs == module.inputs, known.outputs == module.outputs else {
+            guard let known = byPath[module.path], known.inputs == module.shape.inputs,
+                known.outputs == module.shape.outputs
+            else {
                 throw Failure.input(
                     "the architecture has no such module", at: Failure.Place(file.path),
-                    got: "`\(module.path)` from \(module.inputs) to \(module.outputs)")
+                    got: "`\(module.path)` from \(module.shape.inputs) to \(module.shape.outputs)")
             }
         }
     }
@@ -75,7 +78,7 @@ extension PositionalFormat {
     /// Filters that select at least the modules: those that were named, those it was trained with, the official ones,
     /// or else each module by its name.
     private static func layout(
-        _ configuration: StageCConfiguration, _ modules: [LoRAModule], of file: AdapterFile, _ export: AdapterExport
+        _ configuration: StageCConfiguration, _ modules: [ModuleMatrices], of file: AdapterFile, _ export: AdapterExport
     ) throws -> (PositionalLayout, filters: [String]) {
         let trained = try file.described(filtersKey).arrayValue?.compactMap(\.stringValue) ?? []
         let all = try PositionalLayout(configuration, filters: [""])
@@ -104,24 +107,25 @@ private struct Pair {
     private let unit: PositionalLayout.Unit
     private(set) var rank = 0
 
-    init(_ unit: PositionalLayout.Unit, _ modules: [String: LoRAModule], at place: Failure.Place) throws {
+    init(_ unit: PositionalLayout.Unit, _ modules: [String: ModuleMatrices], at place: Failure.Place) throws {
         self.unit = unit
         let present = unit.modules.map { modules[$0.path] }
         guard let first = present.lazy.compactMap(\.self).first else { return }
-        let downs = try present.map { try $0?.down().to(dtype: .float32).contiguous() }
+        let downs = try present.map { try $0?.tensors[0]().to(dtype: .float32).contiguous() }
         let shares = try Self.areSame(downs.compactMap(\.self))
-        rank = shares ? first.rank : present.reduce(0) { $0 + ($1?.rank ?? 0) }
+        let ranks = present.map { $0?.rank ?? 0 }
+        rank = shares ? first.rank ?? 0 : ranks.reduce(0, +)
         var column = 0
         var rows: [Tensor] = []
-        for (known, module) in zip(unit.modules, present) {
+        for ((known, module), own) in zip(zip(unit.modules, present), ranks) {
             guard let module else {
                 rows.append(try .zeros([known.outputs, rank]))
                 continue
             }
             // Scaled by rank as well, so that the official 1 / rank gives what alpha / rank did.
-            let scaled = try module.up.scaled(by: module.scale * Double(rank))().to(dtype: .float32)
-            rows.append(shares ? scaled : try scaled.padded([column, rank - column - module.rank]))
-            column += module.rank
+            let scaled = try module.tensors[1].scaled(by: module.scale * Double(rank))().to(dtype: .float32)
+            rows.append(shares ? scaled : try scaled.padded([column, rank - column - own]))
+            column += own
         }
         up = try .concatenated(rows, dimension: 0)
         down = shares ? downs.lazy.compactMap(\.self).first : try .concatenated(downs.compactMap(\.self), dimension: 0)

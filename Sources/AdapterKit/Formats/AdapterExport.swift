@@ -24,7 +24,7 @@ public struct AdapterExport {
     public let steps: String?
     /// The file that was asked for.
     public var main: Contents
-    /// Files beside it, by what is put between its name and `.safetensors`.
+    /// Files beside it, by what is put between its name and `.safetensors`: an underscore and what they hold.
     public var beside: [(suffix: String, contents: Contents)] = []
     /// What a person has to know to use the files.
     public var notes: [String] = []
@@ -47,15 +47,17 @@ public struct AdapterExport {
     }
 
     /// Writes all files.
-    /// - Returns: their paths and how many tensors each holds.
-    public func write(to path: String) throws -> [(path: String, tensors: Int)] {
+    /// - Returns: what each holds, their paths and how many tensors are in them.
+    public func write(to path: String) throws -> [(what: String, path: String, tensors: Int)] {
         let ending = ".safetensors"
         let stem = path.hasSuffix(ending) ? String(path.dropLast(ending.count)) : path
-        let files = [(path, main)] + beside.map { ("\(stem)\($0.suffix)\(ending)", $0.contents) }
-        for (path, contents) in files {
+        let files =
+            [(kinds.joined(separator: ", "), path, main)]
+            + beside.map { (String($0.suffix.dropFirst()), "\(stem)\($0.suffix)\(ending)", $0.contents) }
+        for (_, path, contents) in files {
             try SafetensorsWriter.write(contents.tensors, metadata: contents.metadata, to: path)
         }
-        return files.map { ($0.0, $0.1.tensors.count) }
+        return files.map { ($0.0, $0.1, $0.2.tensors.count) }
     }
 }
 
@@ -66,13 +68,7 @@ extension PlugIns {
         _ file: AdapterFile, as format: AdapterFormat, _ reading: AdapterReading = .init()
     ) throws -> AdapterExport {
         var export = AdapterExport(file, as: format, reading)
-        let known = kinds.filter { file.kinds.contains($0.kind) }
-        guard known.count == file.kinds.count, !known.isEmpty else {
-            throw Failure.input(
-                "the adapter has a kind that this program does not know", at: Failure.Place(file.path),
-                expected: kinds.map { $0.kind }.joined(separator: ", "), got: file.kinds.joined(separator: ", "))
-        }
-        for kind in known { try kind.export(file, to: &export) }
+        for kind in try kinds(of: file) { try kind.export(file, to: &export) }
         if format == .native {
             export.main.tensors = try file.weights.entries.map { ($0.name, try file.weights.required($0.name)) }
         }

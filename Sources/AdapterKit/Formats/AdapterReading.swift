@@ -47,15 +47,32 @@ public struct ForeignAdapter {
 
     /// Describes the adapter as `AdapterContents.describe` does.
     public mutating func describe(_ name: String, _ value: JSON) { metadata[name] = value.stringValue ?? value.text() }
+
+    /// Whether another one describes something under the same name and says otherwise; the base's name aside.
+    fileprivate func clashes(with other: ForeignAdapter) -> Bool {
+        metadata.contains { name, text in name != "base_model" && other.metadata[name].map { $0 != text } ?? false }
+    }
 }
 
 extension PlugIns {
-    /// Every kind of adapter: those of the plug-ins, and ControlNets.
-    public var kinds: [any Adapter.Type] { adapters + [ControlNetAdapter.self] }
-
     /// The formats by which a file that is not ours is recognised, one for each kind in it.
     public func foreignFormats(of file: any NamedTensors) -> [ForeignFormat] {
-        file.metadata["format"] == AdapterFile.format ? [] : kinds.compactMap { $0.foreignFormat(of: file) }
+        if file.metadata["format"] == AdapterFile.format { return [] }
+        let found = kinds.compactMap { $0.foreignFormat(of: file) }
+        guard found.isEmpty, let stranger = stranger(among: file.entries.map(\.name)) else { return found }
+        return [stranger.format.foreign("unsupported", stranger.method)]
+    }
+
+    /// The first of some keys that is of a method which no kind can use.
+    private func stranger(among keys: [String]) -> KeyedFormat.Stranger? {
+        KeyedFormat.stranger(among: keys, kinds.flatMap(\.strangers))
+    }
+
+    private func refusal(of stranger: KeyedFormat.Stranger, at place: Failure.Place) -> Failure {
+        .input(
+            "\(stranger.method) cannot be used here", at: place,
+            expected: "\(adapters.flatMap(\.methods).joined(separator: " or ")) on Stage C or the text tower",
+            got: "`\(stranger.key)`")
     }
 
     /// Opens an adapter of any format; a foreign one is seen in the native format from then on.
@@ -71,6 +88,7 @@ extension PlugIns {
         let recognised = try kinds.compactMap { try $0.foreign(file, reading) }
         let found = recognised.filter { !$0.tensors.isEmpty }
         guard !found.isEmpty else {
+            if let stranger = stranger(among: file.entries.map(\.name)) { throw refusal(of: stranger, at: place) }
             throw Failure.input(
                 "not an adapter of a format that is known", at: place,
                 expected: "native, stability, kohya, comfyui, OneTrainer or diffusers",
@@ -79,12 +97,21 @@ extension PlugIns {
         let used = recognised.reduce(into: Set<String>()) { $0.formUnion($1.used) }
         let strange = file.entries.map(\.name).filter { !used.contains($0) }
         guard strange.isEmpty else {
+            if let stranger = stranger(among: strange) { throw refusal(of: stranger, at: place) }
             throw Failure.input(
                 "the file mixes \(found[0].format.description) with what does not belong to it", at: place,
                 got: "\(strange.count) tensors such as `\(strange[0])`")
         }
         var metadata = Self.origin(of: file)
-        for adapter in found { metadata.merge(adapter.metadata) { $1 } }
+        for (index, adapter) in found.enumerated() {
+            // Two methods in one file would each have a rank of its own.
+            if let other = found[..<index].first(where: { $0.clashes(with: adapter) }) {
+                throw Failure.input(
+                    "the file mixes two kinds of adapter", at: place, expected: "one of them",
+                    got: "\(other.format.description) and \(adapter.format.description)")
+            }
+            metadata.merge(adapter.metadata) { $1 }
+        }
         metadata["format"] = AdapterFile.format
         metadata["format_version"] = AdapterFile.version
         metadata["kind"] = found.map(\.kind).joined(separator: ",")

@@ -27,7 +27,7 @@ public final class TextEncoder {
     /// Whether captions are encoded as the tower's file has it: no adapter stands in for its token table, and none is
     /// attached to its projections.
     public var isAsLoaded: Bool {
-        tower.tokenEmbedding === tower.tokenTable && tower.projections.allSatisfy { $0.projection.additions.isEmpty }
+        tower.tokenEmbedding === tower.tokenTable && tower.projections.allSatisfy { $0.projection.adapters.isEmpty }
     }
 
     /// Encodes captions, padded to 77 tokens each; what an adapter trains gets gradients.

@@ -44,6 +44,8 @@ public final class ControlNetTrunk {
     }
 
     public let configuration: Configuration
+    /// Multiplies what the blocks get; 1 as it was trained.
+    public var strength = 1.0
     /// Keys `backbone.*`.
     private let backbone: any ControlNetBackbone
     /// Keys `projections.{i}.0.weight` [c, c, 1, 1] and `projections.{i}.2.weight` [c_proj, c, 1, 1], no biases.
@@ -81,7 +83,8 @@ public final class ControlNetTrunk {
         let features = try features(of: image)
         var outputs: [Int: Tensor] = [:]
         for (block, (first, last)) in zip(configuration.blocks, projections) {
-            outputs[block] = try last(first(features).leakyReLU(0.2))
+            let output = try last(first(features).leakyReLU(0.2))
+            outputs[block] = strength == 1 ? output : try output * strength
         }
         return outputs
     }

@@ -1,3 +1,4 @@
+import Layers
 import Weights
 
 /// The names that other programs give to tensors of the official checkpoints.
@@ -44,8 +45,10 @@ struct KeyRules {
         let block = start + ".attention.attn."
         if let end = rest.without(prefix: "to_out.0.") { return Official(key: "\(block)out_proj.\(end)") }
         let own = rest.without(prefix: "attn.") ?? rest
-        for (third, name) in ["to_q.", "to_k.", "to_v."].enumerated() {
-            if let end = own.without(prefix: name) { return Official(key: "\(block)in_proj_\(end)", third: third) }
+        for (third, name) in Attention.thirds.enumerated() {
+            if let end = own.without(prefix: name + ".") {
+                return Official(key: "\(block)in_proj_\(end)", third: third)
+            }
         }
         return Official(key: key)
     }

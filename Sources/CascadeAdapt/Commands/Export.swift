@@ -38,8 +38,7 @@ struct Export: Action {
         let written = try export.write(to: output)
         for note in export.notes { console.note(note) }
         if let licence = file.weights.metadata["base_licence"] { console.note("licence: \(licence)") }
-        for (index, (path, tensors)) in written.enumerated() {
-            let what = index == 0 ? file.kinds.joined(separator: ", ") : "tokens"
+        for (what, path, tensors) in written {
             try console.result("\(what) of \(tensors) tensors in \(path)")
         }
     }

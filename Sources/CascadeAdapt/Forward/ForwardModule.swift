@@ -37,9 +37,24 @@ struct ForwardRequest {
         return weights
     }
 
-    /// Says what of an adapter has no place in a part.
-    func passOver(_ what: [String], of file: AdapterFile, in part: String) {
-        if !what.isEmpty { output.note("\(file.path): \(what.joined(separator: ", ")): no place in \(part), left out") }
+    /// Attaches the adapters of the request's files, and says what of them has no place in a part.
+    func attachAdapters(
+        to networks: AdaptedNetworks, of part: String, _ reading: AdapterReading = .init()
+    ) throws -> [any Adapter] {
+        var attached: [any Adapter] = []
+        for reference in adapters {
+            let file = try plugIns.open(reference.path, reading)
+            let (found, leftOut) = try plugIns.adapters(in: file, for: networks)
+            if !leftOut.isEmpty {
+                output.note("\(file.path): \(leftOut.joined(separator: ", ")): no place in \(part), left out")
+            }
+            for adapter in found {
+                adapter.strength = reference.strength
+                try adapter.attach()
+            }
+            attached += found
+        }
+        return attached
     }
 
     /// A network with the weights of the request.

@@ -2,7 +2,6 @@ import AdapterKit
 import Cascade
 import Failures
 import Layers
-import LoRA
 import Settings
 import Torch
 
@@ -25,14 +24,16 @@ struct ForwardStageC: ForwardModule {
         return try LossAndGradients(loss: loss, parameters: parameters).results()
     }
 
-    /// Stage C with the weights of a request, and the LoRA of its adapters attached.
+    /// Stage C with the weights of a request, and its adapters attached.
     static func network(
         _ configuration: StageCConfiguration, _ request: ForwardRequest
-    ) throws -> (stageC: StageC, adapters: [LoRA]) {
+    ) throws -> (stageC: StageC, adapters: [any Adapter]) {
         let store = ParameterStore(
             from: StoredParameters(try request.requiredWeights()), dtype: request.dtype, device: request.device)
         let stageC = try StageC(configuration, store)
-        return (stageC, try attach(request, to: stageC))
+        let adapters = try request.attachAdapters(
+            to: AdaptedNetworks(stageC), of: "stage-c", AdapterReading(architecture: configuration))
+        return (stageC, adapters)
     }
 
     private func wanted(_ configuration: StageCConfiguration, _ request: ForwardRequest) -> [ForwardInputs.Wanted] {
@@ -44,25 +45,5 @@ struct ForwardStageC: ForwardModule {
             wanted.append(.init(name: "target", shape: ["B", .exactly(c.outputs), "H", "W"]))
         }
         return wanted
-    }
-
-    /// Attaches the LoRA of each adapter file.
-    private static func attach(_ request: ForwardRequest, to stageC: StageC) throws -> [LoRA] {
-        try request.adapters.map { reference in
-            let file = try request.plugIns.open(reference.path, AdapterReading(architecture: stageC.configuration))
-            guard file.kinds.contains(LoRA.kind) else {
-                throw Failure.input(
-                    "there is no LoRA in the adapter", at: Failure.Place(file.path),
-                    got: file.kinds.joined(separator: ", "))
-            }
-            let lora = try LoRA(file, stageC: stageC, text: nil)
-            request.passOver(
-                file.kinds.filter { $0 != LoRA.kind }
-                    + (lora.passedOver.isEmpty ? [] : ["\(lora.passedOver.count) modules of the text tower"]),
-                of: file, in: "stage-c")
-            lora.strength = reference.strength
-            try lora.attach()
-            return lora
-        }
     }
 }

@@ -34,7 +34,7 @@ struct StageCObjective: TrainingObjective {
         let isKept =
             encodings.tower == nil
             ? [] : try ConditionChances.kept(captions.count, dropout: chances.pictureDropout, generator)
-        let adapterSeed = try adapters.contains(where: \.drops) ? generator.seed() : nil
+        let adapterSeed = try adapters.contains(where: \.hasDropout) ? generator.seed() : nil
         let prepared = PreparedBatch(
             latents: encoded.latents, captions: captions,
             condition: try batch.condition()?.to(device: encodings.device),
@@ -45,7 +45,7 @@ struct StageCObjective: TrainingObjective {
 
     func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {
         // Held until the next batch: a pass that is computed again for its gradients drops the same.
-        for adapter in adapters { adapter.drop(seed: batch.adapterSeed) }
+        for adapter in adapters { adapter.setDropout(seed: batch.adapterSeed) }
         let encoded = try text(batch.captions)
         let stageC = model.stageC
         let clipImage =

@@ -12,7 +12,7 @@ struct AdapterRates {
 
     init(_ fields: inout Fields, _ run: RunConfiguration, _ plugIns: PlugIns) throws {
         self.run = run
-        for key in plugIns.adapters.flatMap({ $0.rateKeys }) {
+        for key in plugIns.adapters.flatMap(\.rateKeys) {
             guard let rate: Double = try fields.optional(key, .positive) else { continue }
             if case .prodigy = run.optimizer, rate != run.schedule.full {
                 throw Failure.input(
@@ -28,7 +28,7 @@ struct AdapterRates {
 
     /// An adapter's parameters, those that decay and those that do not, by their rates.
     func groups(of adapter: any Adapter) -> [ParameterGroup] {
-        let kind = type(of: adapter)
+        let kind = adapter.kind
         return kind.rateKeys.flatMap { key -> [ParameterGroup] in
             let parameters = adapter.parameters.filter { kind.rateKey(of: $0.name) == key }
             guard adapter.decays else {
@@ -41,7 +41,7 @@ struct AdapterRates {
     /// The rates of their own that the adapters' parameters have, by key, as factors of the update's.
     func own(of adapters: [any Adapter]) -> [(name: String, factor: Double)] {
         adapters.flatMap { adapter in
-            let kind = type(of: adapter)
+            let kind = adapter.kind
             let used = Set(adapter.parameters.map { kind.rateKey(of: $0.name) })
             return kind.rateKeys.filter { rates[$0] != nil && used.contains($0) }.map { ($0, factor($0)) }
         }

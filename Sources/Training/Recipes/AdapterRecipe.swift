@@ -39,7 +39,7 @@ public struct AdapterRecipe: Recipe {
         run = try RunConfiguration(&fields)
         diffusion = try TrainingDiffusion(&fields, run.stage)
         startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)
-        plans = try plugIns.adapters.compactMap { try $0.plan(&fields) }
+        plans = try plugIns.plans(&fields)
         rates = try AdapterRates(&fields, run, plugIns)
     }
 
@@ -77,7 +77,7 @@ public struct AdapterRecipe: Recipe {
         let adapters: [any Adapter]
         if let startPath {
             let file = try plugIns.open(startPath, reading(model))
-            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model) }
+            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model.networks) }
             for plan in plans { adapters.forEach(plan.settle) }
         } else {
             adapters = try plans.map { try $0.make(model, generator) }
@@ -117,26 +117,14 @@ public struct AdapterRecipe: Recipe {
     private func reading(_ model: AdaptedModel) -> AdapterReading {
         var reading = AdapterReading(architecture: model.stageC.configuration)
         reading.text = model.text
-        reading.moduleFilters = setting["module_filters"]?.elements?.compactMap(\.text) ?? []
-        reading.tokens = (setting["train_tokens"]?.elements ?? []).compactMap { entry in
-            guard let parts = entry.elements, parts.count == 2, let text = parts[0].text else { return nil }
-            return .init(text: text, pattern: parts[1].isNull ? nil : parts[1].text)
-        }
+        for kind in plugIns.adapters { kind.complete(&reading, from: setting) }
         return reading
     }
 
     /// What the adapters of a file to start from consist of.
     private func start(_ path: String, _ model: AdaptedModel) throws -> [AdapterParts] {
         let file = try plugIns.open(path, reading(model))
-        let suffix = ".lora_down.weight"
-        return file.kinds.map { kind in
-            // Of tokens the deltas are trained and the starting vectors are not.
-            let entries = file.weights.entries.filter {
-                kind == "tokens" ? $0.name == "tokens.delta" : $0.name.contains(".lora_")
-            }
-            let modules = entries.map(\.name).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
-            return AdapterParts(kind: kind, shapes: entries.map(\.shape), modules: modules)
-        }
+        return try plugIns.kinds(of: file).map { try $0.parts(of: file) }
     }
 
     /// What is wrong with a configuration that trains nothing.

@@ -1,3 +1,3 @@
 import CascadeAdapt
 
-CascadeAdapt.main(adding: [SketchFilter.self])
+CascadeAdapt.main(adding: [SketchFilter.self], adapters: [ChannelScale.kind])

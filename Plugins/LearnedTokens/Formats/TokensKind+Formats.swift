@@ -5,7 +5,7 @@ import Torch
 import Weights
 
 /// Token files of other programs.
-extension LearnedTokens {
+extension TokensKind {
     /// Ids of the published vocabulary end here: new tokens are numbered from it.
     static let vocabulary = 49_408
     private static let embedding = ForeignFormat("embedding", "token embedding for the text tower")
@@ -14,47 +14,47 @@ extension LearnedTokens {
     private static let vectorKey = "clip_g"
     private static let textsKey = "token_texts"
 
-    public static func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
+    public func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
         if RelativeTokens.isPresent(in: file) { return RelativeTokens.foreign }
-        if file[vectorKey] != nil { return embedding }
-        return file.entries.contains { $0.name.hasPrefix(bundlePrefix) } ? bundle : nil
+        if file[Self.vectorKey] != nil { return Self.embedding }
+        return file.entries.contains { $0.name.hasPrefix(Self.bundlePrefix) } ? Self.bundle : nil
     }
 
-    public static func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
+    public func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
         guard let format = foreignFormat(of: file) else { return nil }
         if RelativeTokens.isPresent(in: file) { return try RelativeTokens.read(file, reading) }
         let place = Failure.Place(file.path)
-        var adapter = ForeignAdapter(kind: kind, format: format)
+        var adapter = ForeignAdapter(kind: name, format: format)
         var words: [(text: String, vectors: StoredTensor)] = []
-        if let entry = file[vectorKey] {
-            adapter.used.insert(vectorKey)
-            words.append((Self.stem(of: file.path), try vectors(entry, in: file)))
+        if let entry = file[Self.vectorKey] {
+            adapter.used.insert(Self.vectorKey)
+            words.append((Self.stem(of: file.path), try Self.vectors(entry, in: file)))
         } else {
-            for entry in file.entries where entry.name.hasPrefix(bundlePrefix) {
-                guard entry.name.hasSuffix(".\(vectorKey)") else {
+            for entry in file.entries where entry.name.hasPrefix(Self.bundlePrefix) {
+                guard entry.name.hasSuffix(".\(Self.vectorKey)") else {
                     throw Failure.input(
                         "the bundle has a vector for another text tower", at: place,
-                        expected: "\(bundlePrefix)TOKEN.\(vectorKey)", got: entry.name)
+                        expected: "\(Self.bundlePrefix)TOKEN.\(Self.vectorKey)", got: entry.name)
                 }
                 adapter.used.insert(entry.name)
-                let text = String(entry.name.dropFirst(bundlePrefix.count).dropLast(vectorKey.count + 1))
-                words.append((text, try vectors(entry, in: file)))
+                let text = String(entry.name.dropFirst(Self.bundlePrefix.count).dropLast(Self.vectorKey.count + 1))
+                words.append((text, try Self.vectors(entry, in: file)))
             }
         }
         guard let width = words.first?.vectors.shape[1], words.allSatisfy({ $0.vectors.shape[1] == width }) else {
             throw Failure.input("the tokens' vectors differ in width", at: place)
         }
         // Where we wrote the file, its texts say more than its name does.
-        let known = try texts(of: file)
+        let known = try Self.texts(of: file)
         var names = words.flatMap { word, vectors in
             (0..<vectors.shape[0]).map { $0 == 0 ? word : "\(word)-\($0 + 1)" }
         }
-        if format.name == embedding.name, known.count == names.count { names = known }
+        if format.name == Self.embedding.name, known.count == names.count { names = known }
         if reading.tokens.count == names.count { names = reading.tokens.map(\.text) }
         let carried = try RelativeTokens.carried(by: file)
         let rows = names.enumerated().map { index, name in
             carried.first { $0.text == name }
-                ?? LearnedRows.Row(id: vocabulary + index, text: name, isNew: true, pattern: nil)
+                ?? LearnedRows.Row(id: Self.vocabulary + index, text: name, isNew: true, pattern: nil)
         }
         adapter.describe("tokens", StoredTokens.describe(rows))
         let parts = words.map(\.vectors)
@@ -63,7 +63,7 @@ extension LearnedTokens {
             try .concatenated(parts.map { try $0().to(dtype: .float32) }, dimension: 0)
         }
         adapter.tensors = [
-            (startKey, start), (deltaKey, StoredTensor(shape: shape, dtype: .float32) { try .zeros(shape) }),
+            (Self.startKey, start), (Self.deltaKey, StoredTensor(shape: shape, dtype: .float32) { try .zeros(shape) }),
         ]
         return adapter
     }
@@ -90,13 +90,9 @@ extension LearnedTokens {
         return name.hasSuffix(".safetensors") ? String(name.dropLast(".safetensors".count)) : name
     }
 
-    public static func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
-        [("tokens", .array(try StoredTokens(file).rows.map { .string($0.text) }))]
-    }
-
     // MARK: Writing
 
-    public static func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
+    public func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
         let stored = try StoredTokens(file)
         let place = Failure.Place(file.path)
         if export.format == .native {
@@ -108,19 +104,19 @@ extension LearnedTokens {
             return
         }
         let vectors = try stored.vectors(at: place)
-        let isAlone = export.kinds == [kind]
+        let isAlone = export.kinds == [name]
         if export.format == .comfyui, !isAlone || stored.rows.count > 1 {
             for (index, row) in stored.rows.enumerated() {
-                let name = "\(bundlePrefix)\(row.text).\(vectorKey)"
-                export.main.tensors.append((name, try vectors.sliced(0, index..<index + 1).contiguous()))
+                let key = "\(Self.bundlePrefix)\(row.text).\(Self.vectorKey)"
+                export.main.tensors.append((key, try vectors.sliced(0, index..<index + 1).contiguous()))
             }
             return
         }
         var contents = export.blank
-        contents.tensors = [(vectorKey, vectors)]
-        contents.metadata[textsKey] = JSON.array(stored.rows.map { .string($0.text) }).text()
+        contents.tensors = [(Self.vectorKey, vectors)]
+        contents.metadata[Self.textsKey] = JSON.array(stored.rows.map { .string($0.text) }).text()
         let texts = stored.rows.map(\.text).joined(separator: ", ")
-        let file = isAlone ? "the file" : "a `\(vectorKey)` embedding file beside"
+        let file = isAlone ? "the file" : "a `\(Self.vectorKey)` embedding file beside"
         if isAlone {
             export.main = contents
         } else {

@@ -1,40 +1,70 @@
 import Cascade
 import Failures
 import JSON
+import Settings
 import Torch
 import Weights
 
-/// ControlNets as the official code and ComfyUI keep them: the trunk's tensors, without the blocks they are for.
-extension ControlNetAdapter {
+/// ControlNets, in our files and as the official code and ComfyUI keep them: the trunk's tensors, without the blocks they
+/// are for.
+public struct ControlNetKind: AdapterKind {
+    public let name = "controlnet"
+
+    /// The `controlnet` recipe makes its ControlNet itself, with a filter beside it.
+    public func plan(_ fields: inout Fields) throws -> AdapterPlan? { nil }
+
+    public func read(_ file: AdapterFile, for networks: AdaptedNetworks) throws -> (any Adapter)? {
+        guard file.kinds.contains(name), let model = networks.model else { return nil }
+        return try ControlNetAdapter(file, for: model)
+    }
+
+    public func parts(of file: AdapterFile) throws -> AdapterParts {
+        // Statistics are no parameters.
+        let trained = file.weights.entries.filter { !$0.name.contains(".running_") }
+        return AdapterParts(kind: name, shapes: trained.map(\.shape))
+    }
+
+    public func changes(in file: AdapterFile) throws -> [WeightChange]? {
+        if file.kinds.contains(name) { throw Self.notMergeable(at: Failure.Place(file.path)) }
+        return nil
+    }
+
+    static func notMergeable(at place: Failure.Place? = nil) -> Failure {
+        .input(
+            "a ControlNet cannot become part of the base's weights", at: place, advice: "use it beside the base")
+    }
+
+    // MARK: Files of other programs
+
     private static let format = ForeignFormat(
         "controlnet", "ControlNet without description (block indices are not in the file)")
     /// What ComfyUI's loader takes, and the published ControlNets have; comfy/controlnet.py.
     static let publishedBlocks = [0, 4, 8, 12, 51, 55, 59, 63]
     private static let counter = ".num_batches_tracked"
 
-    public static func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
+    public func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
         func begins(_ prefix: String) -> Bool { file.entries.contains { $0.name.hasPrefix(prefix) } }
-        return begins("backbone.") && begins("projections.") ? format : nil
+        return begins("backbone.") && begins("projections.") ? Self.format : nil
     }
 
-    public static func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
+    public func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
         guard foreignFormat(of: file) != nil else { return nil }
         let place = Failure.Place(file.path)
         let count = (0...).prefix { file["projections.\($0).2.weight"] != nil }.count
         guard let last = file["projections.0.2.weight"], last.shape.count == 4,
-            let (mode, inputs) = backbone(of: file)
+            let (mode, inputs) = Self.backbone(of: file)
         else { throw Failure.input("the ControlNet's first layers or projections are damaged", at: place) }
         // The published ones have eight projections of 2048 channels.
-        let isPublished = count == publishedBlocks.count && last.shape[0] == 2048
+        let isPublished = count == Self.publishedBlocks.count && last.shape[0] == 2048
         let blocks =
-            reading.controlNetBlocks.isEmpty && isPublished ? publishedBlocks : reading.controlNetBlocks
+            reading.controlNetBlocks.isEmpty && isPublished ? Self.publishedBlocks : reading.controlNetBlocks
         guard blocks.count == count else {
             throw Failure.input(
                 "the file does not say for which residual blocks its \(count) projections are", at: place,
                 expected: "\(count) block indices", got: blocks.isEmpty ? "none" : "\(blocks)",
                 advice: "name them in the order of the projections: --blocks 0,4,8")
         }
-        var adapter = ForeignAdapter(kind: kind, format: format)
+        var adapter = ForeignAdapter(kind: name, format: Self.format)
         adapter.describe("c_in", .integer(inputs))
         adapter.describe("c_proj", .integer(last.shape[0]))
         adapter.describe("controlnet_blocks", .array(blocks.map { .integer($0) }))
@@ -44,7 +74,7 @@ extension ControlNetAdapter {
         if let size = [2048: "3.6B", 1536: "1B"][last.shape[0]] { adapter.describe("base_model", .string(size)) }
         for entry in file.entries where entry.name.hasPrefix("backbone.") || entry.name.hasPrefix("projections.") {
             adapter.used.insert(entry.name)
-            if entry.name.hasSuffix(counter) { continue }
+            if entry.name.hasSuffix(Self.counter) { continue }
             adapter.tensors.append((entry.name, StoredTensor(entry, in: file)))
         }
         // What the file was exported with beats what its shapes suggest.
@@ -64,7 +94,7 @@ extension ControlNetAdapter {
         return (first[2] == 1 ? .large : .simple, first[1])
     }
 
-    public static func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
+    public func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
         let configuration = try ControlNetTrunk.Configuration(describedIn: file)
         return [
             ("blocks", .array(configuration.blocks.map { .integer($0) })),
@@ -73,7 +103,7 @@ extension ControlNetAdapter {
         ]
     }
 
-    public static func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
+    public func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
         let configuration = try ControlNetTrunk.Configuration(describedIn: file)
         switch export.format {
         case .native: return
@@ -82,14 +112,14 @@ extension ControlNetAdapter {
                 "\(export.format.rawValue) has no ControlNet for Stable Cascade", at: Failure.Place(file.path),
                 expected: "--format native, stability or comfyui")
         case .stability: break
-        case .comfyui: export.notes += obstacles(configuration)
+        case .comfyui: export.notes += Self.obstacles(configuration)
         }
         for entry in file.weights.entries {
             export.main.tensors.append((entry.name, try file.weights.required(entry.name)))
             // Strict loading in PyTorch wants the counter that ours has no use for.
             guard entry.name.hasSuffix(".running_var") else { continue }
             let layer = entry.name.dropLast(".running_var".count)
-            export.main.tensors.append((layer + counter, try .zeros([], dtype: .int64)))
+            export.main.tensors.append((layer + Self.counter, try .zeros([], dtype: .int64)))
         }
         export.notes.append(
             "the file does not hold the block indices: controlnet_blocks \(configuration.blocks), "

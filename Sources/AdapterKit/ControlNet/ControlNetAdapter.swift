@@ -2,12 +2,11 @@ import Cascade
 import Failures
 import JSON
 import Layers
-import Settings
 import Torch
 
 /// A ControlNet as an adapter: its trunk makes a condition's injections for the residual blocks it was trained for.
 public final class ControlNetAdapter: Adapter {
-    public static let kind = "controlnet"
+    public var kind: any AdapterKind { ControlNetKind() }
 
     public let trunk: ControlNetTrunk
     private let store: ParameterStore
@@ -25,18 +24,16 @@ public final class ControlNetAdapter: Adapter {
         self.filter = filter
     }
 
-    /// The `controlnet` recipe makes its ControlNet itself, with a filter beside it.
-    public static func plan(_ fields: inout Fields) throws -> AdapterPlan? { nil }
-
-    public static func read(_ file: AdapterFile, for model: AdaptedModel) throws -> ControlNetAdapter? {
-        guard file.kinds.contains(kind) else { return nil }
+    /// The ControlNet of a native file.
+    /// - Throws: a failure of the input where the file does not fit the model.
+    convenience init(_ file: AdapterFile, for model: AdaptedModel) throws {
         let configuration = try ControlNetTrunk.Configuration(describedIn: file)
         try model.stageC.check(controlNetBlocks: configuration.blocks, at: Failure.Place(file.path))
         let device = model.stageC.store.device
         let store = ParameterStore(from: StoredParameters(file.weights), device: device)
         let trunk = try ControlNetTrunk(configuration, store.root)
         try store.finish()
-        return ControlNetAdapter(
+        self.init(
             trunk: trunk, store: store, model: model,
             filter: (file.weights.metadata["controlnet_filter"] ?? "", try file.described("controlnet_filter_params")))
     }
@@ -50,21 +47,16 @@ public final class ControlNetAdapter: Adapter {
         if model.controlNet === trunk { model.controlNet = nil }
     }
 
-    public func fuse() throws { throw Self.notMergeable() }
-
-    public static func changes(in file: AdapterFile) throws -> [WeightChange]? {
-        if file.kinds.contains(kind) { throw notMergeable(at: Failure.Place(file.path)) }
-        return nil
+    public var strength: Double {
+        get { trunk.strength }
+        set { trunk.strength = newValue }
     }
 
-    private static func notMergeable(at place: Failure.Place? = nil) -> Failure {
-        .input(
-            "a ControlNet cannot become part of the base's weights", at: place, advice: "use it beside the base")
-    }
+    public func fuse() throws { throw ControlNetKind.notMergeable() }
 
     public func write(to contents: inout AdapterContents) throws {
         let configuration = trunk.configuration
-        contents.add(kind: Self.kind)
+        contents.add(kind: kind.name)
         contents.describe("c_in", .integer(configuration.inputs))
         contents.describe("c_proj", .integer(configuration.projected))
         contents.describe("controlnet_blocks", .array(configuration.blocks.map { .integer($0) }))

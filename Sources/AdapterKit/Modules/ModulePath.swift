@@ -1,9 +1,11 @@
-/// Paths of modules as the programs write them, and ours.
-enum ModulePath {
-    /// Whether a path lies in the text tower; no module of Stage C begins so.
-    static func isOfText(_ path: String) -> Bool { path.hasPrefix("text_") }
+import Layers
 
-    /// Whether the base keeps a module as a 1x1 convolution, and so do LoRA files of its programs.
+/// Paths of modules as the programs write them, and ours.
+public enum ModulePath {
+    /// Whether a path lies in the text tower; no module of Stage C begins so.
+    public static func isOfText(_ path: String) -> Bool { path.hasPrefix("text_") }
+
+    /// Whether the base keeps a module as a 1x1 convolution, and so do adapter files of its programs.
     static func isConvolution(_ path: String) -> Bool {
         ["embedding.", "clf.", "down_downscalers.", "up_upscalers.", "down_repeat_mappers.", "up_repeat_mappers."]
             .contains(where: path.hasPrefix)
@@ -14,12 +16,10 @@ enum ModulePath {
 
     /// Our path for one with diffusers' names of the attention's projections.
     static func canonical(_ path: String) -> String {
-        for (theirs, ours) in [("attention.to_out.0", "attention.attn.out_proj")]
-            + "qkv".map({
-                ("attention.to_\($0)", "attention.attn.to_\($0)")
-            }) where path.hasSuffix(theirs) && !isOfText(path)
-        {
-            return path.dropLast(theirs.count) + ours
+        guard !isOfText(path) else { return path }
+        let names = [("to_out.0", "out_proj")] + Attention.thirds.map { ($0, $0) }
+        for (theirs, ours) in names where path.hasSuffix("attention.\(theirs)") {
+            return "\(path.dropLast(theirs.count))attn.\(ours)"
         }
         return path
     }
@@ -29,7 +29,7 @@ enum ModulePath {
         guard !isOfText(path) else { return path }
         let renamed = path.hasSuffix(".attn.out_proj") ? path.dropLast("out_proj".count) + "to_out.0" : path
         guard let range = renamed.firstRange(of: ".attention.attn.to_") else { return renamed }
-        return renamed.replacingCharacters(in: range, with: ".attention.to_")
+        return renamed[..<range.lowerBound] + ".attention.to_" + renamed[range.upperBound...]
     }
 
     /// kohya's path for one of ours.
@@ -61,20 +61,15 @@ enum ModulePath {
     }
 
     /// The parts of paths, longer ones before those they begin with.
-    private static let words = [
-        // Stage C, with diffusers' names of the attention's projections beside the reference's
-        "clip_txt_pooled_mapper", "clip_txt_mapper", "clip_img_mapper", "embedding", "clf",
-        "down_downscalers", "down_repeat_mappers", "down_blocks", "up_upscalers", "up_repeat_mappers", "up_blocks",
-        "channelwise", "depthwise", "attention", "attn", "in_proj", "out_proj", "to_q", "to_k", "to_v", "to_out",
-        "kv_mapper", "blocks",
-        // The text tower
-        "text_projection", "text_model", "encoder", "layers", "self_attn", "q_proj", "k_proj", "v_proj", "mlp", "fc1",
-        "fc2",
-    ]
-}
-
-extension String {
-    fileprivate func replacingCharacters(in range: Range<Index>, with text: String) -> String {
-        self[..<range.lowerBound] + text + self[range.upperBound...]
-    }
+    private static let words =
+        [
+            // Stage C, with diffusers' names of the attention's projections beside the reference's
+            "clip_txt_pooled_mapper", "clip_txt_mapper", "clip_img_mapper", "embedding", "clf",
+            "down_downscalers", "down_repeat_mappers", "down_blocks", "up_upscalers", "up_repeat_mappers", "up_blocks",
+            "channelwise", "depthwise", "attention", "attn", Attention.fused, "out_proj", "to_out", "kv_mapper",
+            "blocks",
+            // The text tower
+            "text_projection", "text_model", "encoder", "layers", "self_attn", "q_proj", "k_proj", "v_proj", "mlp",
+            "fc1", "fc2",
+        ] + Attention.thirds
 }

@@ -1,4 +1,5 @@
 import Cascade
+import Layers
 import Weights
 
 /// The weight behind a module's path: a tensor of the official checkpoint, or a third of attention's fused one.
@@ -13,16 +14,15 @@ public struct ModuleWeight: Equatable, Sendable {
     /// All rows of the tensor.
     public let height: Int
 
-    private static let thirds = ["to_q", "to_k", "to_v"]
     private static let attention = ".attention.attn."
-    private static let fused = "in_proj_weight"
+    private static let fused = "\(Attention.fused)_weight"
 
     /// - Parameter outputs: of the module.
     public init(path: String, outputs: Int) {
         self.path = path
-        part = path.hasPrefix("text_model.") || path == "text_projection" ? .clipText : .stageC
+        part = ModulePath.isOfText(path) ? .clipText : .stageC
         let last = path.lastIndex(of: ".").map { path.index(after: $0) } ?? path.startIndex
-        if path[..<last].hasSuffix(Self.attention), let third = Self.thirds.firstIndex(of: String(path[last...])) {
+        if path[..<last].hasSuffix(Self.attention), let third = Attention.thirds.firstIndex(of: String(path[last...])) {
             key = path[..<last] + Self.fused
             rows = third * outputs..<(third + 1) * outputs
             height = 3 * outputs
@@ -34,7 +34,7 @@ public struct ModuleWeight: Equatable, Sendable {
     }
 
     /// The modules behind a tensor of the official checkpoint: three for attention's fused weight, one for another
-    /// matrix, 1x1 convolution or depthwise kernels, none for what no LoRA can be added to.
+    /// matrix, 1x1 convolution or depthwise kernels, none for what no adapter of modules can change.
     public static func behind(_ entry: TensorEntry) -> [ModuleWeight] {
         let shape = entry.shape
         let isConvolution = shape.count == 4 && (shape[2...] == [1, 1] || shape[1] == 1)
@@ -42,7 +42,7 @@ public struct ModuleWeight: Equatable, Sendable {
         if entry.name.hasSuffix(attention + fused) {
             guard shape[0] % 3 == 0 else { return [] }
             let stem = entry.name.dropLast(fused.count)
-            return thirds.map { ModuleWeight(path: stem + $0, outputs: shape[0] / 3) }
+            return Attention.thirds.map { ModuleWeight(path: stem + $0, outputs: shape[0] / 3) }
         }
         guard entry.name.hasSuffix(".weight") else { return [] }
         return [ModuleWeight(path: String(entry.name.dropLast(".weight".count)), outputs: shape[0])]

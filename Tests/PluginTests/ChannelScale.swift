@@ -1,0 +1,1 @@
+../../examples/sketch/Sources/cascade-sketch/ChannelScale.swift
