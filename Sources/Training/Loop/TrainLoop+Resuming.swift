@@ -12,7 +12,8 @@ extension TrainLoop {
         let changes = ConfigurationChanges(since: checkpoint.info["configuration"], run.written)
         if let summary = changes.summary { console.log("changed since then: \(summary)") }
         let wasSeed = checkpoint.info["seed"]?.intValue.map { UInt64(bitPattern: Int64($0)) }
-        if state.progress.validationBefore != nil, changes.concernValidation || wasSeed != seed {
+        let isOverOther = changes.concernValidation(besides: state.task.trainingKeys) || wasSeed != seed
+        if state.progress.validationBefore != nil, isOverOther {
             state.progress.validationBefore = nil
             console.log("the held-out loss is compared from here on: before, it was taken over something else")
         }

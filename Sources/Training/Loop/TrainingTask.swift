@@ -10,6 +10,8 @@ struct TrainingTask {
     var groups: [ParameterGroup]
     /// The learning rates that parts of it have of their own, by name, as factors of the update's.
     var ownRates: [(name: String, factor: Double)] = []
+    /// The recipe's own keys that say how it is trained, and nothing of what the validation loss is measured on.
+    var trainingKeys: Set<String> = []
     /// The loss of a micro batch, with the graph to differentiate.
     var loss: (PictureBatch, Generator) throws -> TrainingLoss
     /// Writes what is trained.

@@ -101,6 +101,7 @@ public struct AdapterRecipe: Recipe {
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
             ownRates: rates.own(of: adapters),
+            trainingKeys: plugIns.trainingKeys,
             loss: { [objective] in try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
