@@ -21,7 +21,7 @@ func plugIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(
         name: name,
         dependencies: [
-            "AdapterKit", "Cascade", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
+            "AdapterKit", "Cascade", "Models", "Layers", "Torch", "Weights", "Settings", "JSON", "Failures",
         ] + dependencies,
         path: "Plugins/\(name)")
 }
@@ -41,7 +41,7 @@ let package = Package(
         // What a filter or a kind of adapter of somebody else's imports.
         .library(
             name: "AdapterKit",
-            targets: ["AdapterKit", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
+            targets: ["AdapterKit", "Models", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Failures"]),
         // What it is tested with.
         .library(name: "AdapterTesting", targets: ["AdapterTesting"]),
         .library(name: "CTorchEngine", type: .dynamic, targets: ["CTorchEngine"]),
@@ -97,6 +97,7 @@ let package = Package(
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Threads", "Settings", "JSON", "Files", "Failures"]),
         library("Web", ["CCurl", "JSON", "Files", "Failures"]),
+        library("Models", ["Shards", "Web", "JSON", "Files", "Failures"]),
         library("Images", ["CPNG", "CJPEG", "CWebP", "CPixels", "Files", "Failures"]),
         library("Sheets", ["COpenCV", "Images", "Failures"]),
         library("Inference", ["COpenCV", "CONNXRuntime", "Files", "Failures"]),
@@ -109,7 +110,8 @@ let package = Package(
         library("Cascade", ["Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library("Diffusion", ["Settings", "Torch", "Failures"]),
         library(
-            "AdapterKit", ["CPixels", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
+            "AdapterKit",
+            ["CPixels", "Models", "Cascade", "Layers", "Weights", "Settings", "Torch", "JSON", "Files", "Failures"]),
         library(
             "AdapterAlgebra",
             ["AdapterKit", "Cascade", "LinearAlgebra", "Weights", "Torch", "JSON", "Files", "Failures"]),
@@ -122,7 +124,8 @@ let package = Package(
         library(
             "Training",
             [
-                "Generation", "AdapterKit", "Optimization", "Diffusion", "Cascade", "Layers", "Weights", "Loading",
+                "Generation", "AdapterKit", "Models", "Optimization", "Diffusion", "Cascade", "Layers", "Weights",
+                "Loading",
                 "Shards", "Sheets", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
                 "Failures", "CMemory",
             ]),
@@ -142,7 +145,8 @@ let package = Package(
         library(
             "CascadeAdapt",
             [
-                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Diffusion", "Cascade", "Layers", "Weights",
+                "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers",
+                "Weights",
                 "Loading", "Shards", "Sheets", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
                 "JSON", "Files", "Failures",
                 "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
@@ -174,9 +178,8 @@ let package = Package(
         .target(
             name: "AdapterTesting",
             dependencies: [
-                "TestSupport", "AdapterKit", "Optimization", "Cascade", "Layers", "Weights", "Settings", "Torch",
-                "JSON",
-                "Failures",
+                "TestSupport", "AdapterKit", "Models", "Optimization", "Cascade", "Layers", "Weights", "Settings",
+                "Torch", "JSON", "Failures",
             ],
             path: "Tests/AdapterTesting"),
         tests("Files", ["Files", "CSHA256", "Failures", "TestSupport"]),
@@ -200,7 +203,8 @@ let package = Package(
             "Loading",
             ["Loading", "Shards", "Threads", "Images", "JSON", "Files", "Failures", "CMemory", "TestSupport"]),
         tests("Images", ["Images", "Sheets", "COpenCV", "JSON", "Files", "Failures", "TestSupport"]),
-        tests("Inference", ["Inference", "Cascade", "Files", "Failures", "TestSupport"]),
+        tests("Models", ["Models", "Web", "Files", "Failures", "TestSupport"]),
+        tests("Inference", ["Inference", "IdentityFilter", "Models", "Files", "Failures", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "JSON", "Files", "Failures", "TestSupport"]),
         tests(
             "Cascade",
@@ -211,8 +215,8 @@ let package = Package(
             [
                 "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter", "QRFilter", "SuperResolutionFilter",
                 "LoRA", "PoseFilter",
-                "LearnedTokens", "AdapterKit", "AdapterTesting", "Cascade", "Layers", "Optimization", "Weights",
-                "Settings", "Torch", "Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport",
+                "LearnedTokens", "AdapterKit", "AdapterTesting", "Models", "Cascade", "Layers", "Optimization",
+                "Weights", "Settings", "Torch", "Images", "COpenCV", "JSON", "Files", "Failures", "TestSupport",
             ]),
         tests(
             "Training",
@@ -226,9 +230,9 @@ let package = Package(
         tests(
             "Command",
             [
-                "CascadeAdapt", "Training", "Weights", "Settings", "JSON", "Torch", "Shards", "Images", "Files",
-                "Failures",
-                "TestSupport",
+                "CascadeAdapt", "Training", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON",
+                "Torch",
+                "Shards", "Images", "Files", "Failures", "TestSupport",
             ]),
         tests("House", []),
     ],

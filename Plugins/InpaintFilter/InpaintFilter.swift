@@ -1,4 +1,5 @@
 import AdapterKit
+import Models
 import Settings
 import Torch
 
@@ -25,6 +26,8 @@ public struct InpaintFilter: ControlFilter {
             "a picture that says what to cut out, in white, of every picture; nothing is drawn then"),
     ]
 
+    public static let models = [PublishedModel.saliency]
+
     /// Lowest and highest threshold.
     public let threshold: ClosedRange<Double>
     public let outpaintProbability: Double
@@ -38,7 +41,7 @@ public struct InpaintFilter: ControlFilter {
         outpaintProbability = try fields.value("p_outpaint", default: 0.4, .within(0...1))
         let path: String? = try fields.optional("saliency")
         saliency =
-            path.map { path in .network(FilterModel("saliency", path: path) { try SaliencyNetwork(file: $0) }) }
+            path.map { path in .network(FilterModel(.saliency, path: path) { try SaliencyNetwork(file: $0) }) }
             ?? .fineGrained
         mask = try fields.optional("mask").map { try GivenMask($0) }
     }

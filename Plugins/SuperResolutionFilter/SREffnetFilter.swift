@@ -1,5 +1,6 @@
 import AdapterKit
 import Cascade
+import Models
 import Settings
 import Torch
 
@@ -19,12 +20,14 @@ public struct SREffnetFilter: ControlFilter {
         ),
     ]
 
+    public static let models = [PublishedModel.effnet]
+
     public let scaleFactor: Double
     private let model: FilterModel<Encoder>
 
     public init(parameters fields: inout Fields) throws {
         scaleFactor = try fields.value("scale_factor", default: 0.5, .within(0.01...1))
-        model = FilterModel("effnet", path: try fields.optional("effnet_checkpoint_path")) { try Encoder(file: $0) }
+        model = FilterModel(.effnet, path: try fields.optional("effnet_checkpoint_path")) { try Encoder(file: $0) }
     }
 
     public var channels: Int { 16 }

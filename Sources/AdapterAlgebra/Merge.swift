@@ -89,7 +89,7 @@ public struct Merge {
                 expected: "a base with \(elsewhere.joined(separator: " or "))",
                 got: base.parts.isEmpty ? "\(base.file.path), which is no checkpoint that is known" : base.holdings)
         }
-        let published = ["3.6B", "1B"]
+        let published = ModelSize.all.filter { $0.part == .stageC && $0.isPublished }.map(\.name)
         if let named = part.file.weights.metadata["base_model"], published.contains(named),
             let size = base.size(of: .stageC), published.contains(size), named != size
         {

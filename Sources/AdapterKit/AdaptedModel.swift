@@ -68,10 +68,10 @@ public struct BaseModel: Sendable {
     public init(name: String, sha256: String) {
         self.name = name
         self.sha256 = sha256
-        licence = ["3.6B", "1B", "3B", "700M"].contains(name) ? Self.possibleLicence : "that of the base"
+        licence = ModelSize.isPublished(name) ? Self.possibleLicence : "that of the base"
     }
 
     /// The licence of an adapter whose base may be the published one.
-    static let possibleLicence =
+    public static let possibleLicence =
         "Stability AI non-commercial research community licence, if the base is the published one"
 }

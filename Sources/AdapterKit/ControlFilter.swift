@@ -1,3 +1,4 @@
+import Models
 import Settings
 import Torch
 
@@ -10,6 +11,9 @@ public protocol ControlFilter: Sendable {
 
     /// The keys under `controlnet_filter_params:`, for `filter list`.
     static var parameters: [FilterParameter] { get }
+
+    /// The models that the filter may take, whatever its parameters: `models list` and `models get` know them.
+    static var models: [PublishedModel] { get }
 
     /// Reads `controlnet_filter_params:`; a key that is not asked for is refused afterwards.
     init(parameters: inout Fields) throws
@@ -38,6 +42,9 @@ public protocol ControlFilter: Sendable {
 }
 
 extension ControlFilter {
+    /// None: most filters have no network.
+    public static var models: [PublishedModel] { [] }
+
     /// Nothing: most filters have one way.
     public var remark: String? { nil }
 

@@ -1,4 +1,5 @@
 import Failures
+import Models
 import Settings
 
 /// The filters and kinds of adapter that a program offers: an explicit list, nothing is found by itself.
@@ -18,6 +19,12 @@ public struct PlugIns: Sendable {
         return PlugIns(
             filters: filters.filter { !filterNames.contains($0.name) } + more,
             adapters: adapters.filter { !kindNames.contains($0.name) } + kinds)
+    }
+
+    /// The models that are known by name: the official ones, then those of the filters; of a name the first alone.
+    public var models: [PublishedModel] {
+        var names: Set<String> = []
+        return (PublishedModel.official + filters.flatMap { $0.models }).filter { names.insert($0.name).inserted }
     }
 
     /// Every kind of adapter: those that are registered, and ControlNets.

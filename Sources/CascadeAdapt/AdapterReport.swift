@@ -40,7 +40,7 @@ struct AdapterReport {
         }
         let metadata = opened?.weights.metadata ?? file.metadata
         base = metadata["base_model"].flatMap { $0 == "unknown" ? nil : $0 }
-        licence = metadata["base_licence"] ?? (isNative ? nil : BaseModel(name: "3.6B", sha256: "").licence)
+        licence = metadata["base_licence"] ?? (isNative ? nil : BaseModel.possibleLicence)
     }
 
     var json: JSON {

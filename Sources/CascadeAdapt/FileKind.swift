@@ -40,11 +40,10 @@ struct FileKind {
     private static func network(_ checkpoint: Checkpoint) -> FileKind? {
         guard let first = checkpoint.parts.first else { return nil }
         let size = checkpoint.parts.lazy.compactMap { checkpoint.size(of: $0) }.first
-        let known: Set = ["3.6B", "1B", "3B", "700M"]
         return FileKind(
             checkpoint.parts.count == 1 ? first.rawValue : "checkpoint",
             "\(checkpoint.holdings), in the layout of \(checkpoint.layout.people)", size: size,
-            licence: size.map(known.contains) ?? false ? published : nil)
+            licence: size.map(ModelSize.isPublished) ?? false ? published : nil)
     }
 }
 

@@ -2,8 +2,8 @@ import COpenBLAS
 import Files
 import Glibc
 import JSON
+import Models
 import Torch
-import Cascade
 
 /// What `doctor` found: the engine, its libtorch, where each side's algebra comes from, models at hand.
 struct MachineReport {

@@ -8,7 +8,8 @@ import Settings
 struct ReadingOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The Stage C the adapter is for, where it fits no known one: an architecture file, or 3.6B, 1B or tiny.",
+            "The Stage C the adapter is for, where it fits no known one: an architecture file, or "
+                + "\(ModelSize.names(of: .stageC, last: " or ")).",
             valueName: "file"),
         completion: .file())
     var arch: String?

@@ -18,8 +18,11 @@ public struct AspectBuckets: Equatable, Sendable {
     /// In the order of the ratios, each followed by its inverse where that is another.
     public let buckets: [Bucket]
 
-    /// `size` is the side of the square whose area the buckets have; `ratios` are width over height.
-    public init(size: Int, ratios: [Double] = [1], step: Int = 32) throws {
+    /// - Parameters:
+    ///   - size: the side of the square whose area the buckets have.
+    ///   - ratios: width over height.
+    ///   - step: what divides every side, in pixels: the stride of the encoder.
+    public init(size: Int, ratios: [Double] = [1], step: Int) throws {
         let largest = 8192
         guard step > 0, size >= step, size <= largest else {
             throw Failure.input(

@@ -1,3 +1,4 @@
+import Cascade
 import Failures
 import Glibc
 import Images
@@ -24,7 +25,8 @@ struct DataLoading {
     func run() throws -> JSON {
         let options = BatchLoader.Options(
             stream: .init(seed: 1, bufferSize: shuffleBuffer), batchSize: batchSize, workers: workers)
-        let buckets = try AspectBuckets(size: size, ratios: ratios.map(AspectBuckets.ratio(parsing:)))
+        let buckets = try AspectBuckets(
+            size: size, ratios: ratios.map(AspectBuckets.ratio(parsing:)), step: EffNetEncoder.Configuration().stride)
         let shards = try resolveShards(paths, access: ShardAccess())
         var preparation = SamplePreparation(buckets: buckets)
         preparation.isScaled = isScaled

@@ -1,3 +1,4 @@
+import Cascade
 import Failures
 import Images
 import JSON
@@ -18,7 +19,7 @@ struct Pictures {
     /// Pictures a second from the first file to the last whole batch of [batch, 3, height, width] floats, and the peak
     /// of the process's own memory meanwhile. A last batch that is not full is not counted.
     func run() throws -> JSON {
-        let buckets = try AspectBuckets(size: size, ratios: ratios)
+        let buckets = try AspectBuckets(size: size, ratios: ratios, step: EffNetEncoder.Configuration().stride)
         let reader = ShardReader(shards: try resolveShards(paths, access: ShardAccess()))
         var waiting: [AspectBuckets.Bucket: [Picture]] = [:]
         var (batches, undecodable, first) = (0, 0, Float(0))

@@ -1,5 +1,6 @@
 import AdapterKit
 import Failures
+import Models
 import Settings
 import Torch
 
@@ -25,6 +26,8 @@ public struct FilterContract: Sendable {
         case refusesUnknownParameters
         /// The defaults listed are the defaults.
         case listsItsDefaults
+        /// The models that it takes are declared, and those of packages are known to the byte.
+        case declaresItsModels
     }
 
     private let filter: any ControlFilter.Type
@@ -51,6 +54,7 @@ public struct FilterContract: Sendable {
         case .isSharedByThreads: try await isSharedByThreads()
         case .refusesUnknownParameters: try refusesUnknownParameters()
         case .listsItsDefaults: try listsItsDefaults()
+        case .declaresItsModels: try declaresItsModels()
         }
     }
 
@@ -149,5 +153,26 @@ public struct FilterContract: Sendable {
         let unstated = try plain(images, generator: Generator(seed: 3)).condition
         try require(
             try stated.values(as: Float.self) == unstated.values(), "the defaults listed are the defaults")
+    }
+
+    private func declaresItsModels() throws {
+        let names = filter.models.map(\.name)
+        try require(Set(names).count == names.count, "no model is declared twice, got \(names)")
+        for file in try filter.make(.parse("", file: "filter.yaml")).modelFiles + make().modelFiles {
+            try require(names.contains(file.name), "the model \(file.name) is declared, got \(names)")
+        }
+        for model in filter.models {
+            guard case .package(let package) = model.source else { continue }
+            for digest in [package.sha256] + package.files.map(\.sha256) {
+                let isDigest = digest.count == 64 && digest.allSatisfy { $0.isHexDigit && !$0.isUppercase }
+                try require(isDigest, "\(model.name) is pinned by SHA-256, got \(digest)")
+            }
+            let files = Set(package.files.map(\.name))
+            try require(!files.isEmpty && files.count == package.files.count, "the files of \(model.name) have names")
+            let megabytes = package.files.reduce(0) { $0 + $1.bytes } / 1_000_000
+            try require(
+                abs(megabytes - (model.megabytes ?? megabytes)) <= 1,
+                "\(model.name) is as large as it says, got \(megabytes) MB")
+        }
     }
 }

@@ -1,8 +1,13 @@
+import AdapterKit
+@testable import CascadeAdapt
 import Files
 import Foundation
 import JSON
+import Models
+import Settings
 import TestSupport
 import Testing
+import Torch
 
 /// `models list` and `models get` against a hub on loopback.
 @Suite struct ModelsCommandTests {
@@ -50,6 +55,16 @@ import Testing
         #expect(try run(["list"]).output.contains("here: models/previewer.safetensors"))
         // What is here already is not fetched again.
         #expect(try run(["get", "previewer"]).output.contains("is here already"))
+    }
+
+    @Test func `a filter from elsewhere brings its models into the list`() throws {
+        let models = CascadeAdapt.plugIns.adding(filters: [ForeignFilter.self]).models
+        let listed = try #require(ModelsList.json(of: models)["models"]?.arrayValue)
+        let ours = try #require(ModelsList.json(of: CascadeAdapt.plugIns.models)["models"]?.arrayValue)
+        #expect(listed.count == ours.count + 1 && listed.dropLast() == ours[...])
+        #expect(listed.last?["get"]?.stringValue == "cascade-adapt models get ghost")
+        #expect(listed.last?["source"]?.stringValue == "https://example.org/ghost.bin")
+        #expect(listed.last?["here"]?.boolValue == false)
     }
 
     @Test func `a checkpoint is got by its name, and the token stays at home`() throws {
@@ -169,5 +184,23 @@ import Testing
         let right = try SHA256.hex(ofFile: scratch["sub/there.bin"])
         #expect(try run(["get", address, "--sha256", right]).output.contains("as expected"))
         #expect(try run(["get", address, "--sha256", String(repeating: "1", count: 64)]).status == 2)
+    }
+}
+
+/// A filter of somebody else's, with a model of its own.
+private struct ForeignFilter: ControlFilter {
+    static let name = "ForeignFilter"
+    static let parameters: [FilterParameter] = []
+    static let models = [
+        PublishedModel(
+            name: "ghost", description: "what no picture shows", source: .web("https://example.org/ghost.bin"),
+            licence: "MIT")
+    ]
+    let channels = 3
+
+    init(parameters: inout Fields) {}
+
+    func callAsFunction(_ pictures: Tensor, generator: Generator) -> ControlCondition {
+        ControlCondition(condition: pictures, preview: pictures)
     }
 }

@@ -1,7 +1,8 @@
-import Cascade
 import Files
 import Foundation
+import IdentityFilter
 import JSON
+import Models
 import TestSupport
 import Testing
 
@@ -58,7 +59,7 @@ import Testing
 
     /// The real files, which setting up the tests gets.
     private func realFiles() throws -> [String: [UInt8]] {
-        let model = try #require(KnownModel.named("mtcnn"))
+        let model = try #require(IdentityFilter.models.first { $0.name == "mtcnn" })
         let folder = try #require(ModelPlaces().path(of: model), "run: cascade-adapt models get mtcnn")
         return try ["pnet.onnx", "rnet.onnx", "onet.onnx"]
             .reduce(into: [:]) { $0[$1] = try readFile("\(folder)/\($1)") }

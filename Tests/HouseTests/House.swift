@@ -17,7 +17,7 @@ struct House {
         ["Torch", "LinearAlgebra"],
         ["Web", "Images", "Inference", "Weights", "Settings", "Telemetry"],
         ["Shards", "Sheets"],
-        ["Loading"],
+        ["Loading", "Models"],
         ["Layers", "Optimization"],
         ["Cascade"],
         ["Diffusion"],

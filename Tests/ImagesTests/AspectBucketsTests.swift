@@ -10,7 +10,7 @@ import Testing
         for item in cases {
             let size = try #require(item["size"]?.intValue)
             let texts = try #require(item["ratios"]?.arrayValue).compactMap(\.stringValue)
-            let buckets = try AspectBuckets(size: size, ratios: texts.map(AspectBuckets.ratio(parsing:)))
+            let buckets = try AspectBuckets(size: size, ratios: texts.map(AspectBuckets.ratio(parsing:)), step: 32)
             let expected = try Set(#require(item["buckets"]?.arrayValue).map(pair))
             #expect(Set(buckets.buckets.map { [$0.width, $0.height] }) == expected, "\(size)")
             for wanted in try #require(item["fits"]?.arrayValue) {
@@ -29,7 +29,7 @@ import Testing
         for item in cases {
             let texts = try #require(item["ratios"]?.arrayValue).compactMap(\.stringValue)
             let buckets = try AspectBuckets(
-                size: #require(item["size"]?.intValue), ratios: texts.map(AspectBuckets.ratio(parsing:)))
+                size: #require(item["size"]?.intValue), ratios: texts.map(AspectBuckets.ratio(parsing:)), step: 32)
             // As many, too: where two ratios come to one size, there are two buckets of it.
             let sizes = try #require(item["sizes"]?.arrayValue).map(pair)
             #expect(
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func `portrait and landscape are treated alike`() throws {
-        let buckets = try AspectBuckets(size: 768, ratios: [1, 0.5, 0.75, 9 / 16])
+        let buckets = try AspectBuckets(size: 768, ratios: [1, 0.5, 0.75, 9 / 16], step: 32)
         for (width, height) in [(1000, 700), (1231, 1000), (900, 500), (3000, 17)] {
             let wide = buckets.fit(width: width, height: height)
             let tall = buckets.fit(width: height, height: width)
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func `a picture is not enlarged further than the bucket asks`() throws {
-        let buckets = try AspectBuckets(size: 768, ratios: [0.5, 1, 2 / 3])
+        let buckets = try AspectBuckets(size: 768, ratios: [0.5, 1, 2 / 3], step: 32)
         for (width, height) in [(640, 480), (480, 640), (1000, 100), (31, 900), (768, 768), (7, 7)] {
             let fit = buckets.fit(width: width, height: height)
             #expect(fit.resizedWidth >= fit.bucket.width && fit.resizedHeight >= fit.bucket.height)
@@ -73,11 +73,13 @@ import Testing
     }
 
     @Test func `sizes and ratios that make no bucket are refused`() {
-        for size in [0, -1, 31, 8193, .max] { #expect(throws: Failure.self) { try AspectBuckets(size: size) } }
-        for ratio in [0, -1, .nan, .infinity, 1e300, 1e-300, Double.leastNonzeroMagnitude, 1000] {
-            #expect(throws: Failure.self) { try AspectBuckets(size: 768, ratios: [ratio]) }
+        for size in [0, -1, 31, 8193, .max] {
+            #expect(throws: Failure.self) { try AspectBuckets(size: size, step: 32) }
         }
-        #expect(throws: Failure.self) { try AspectBuckets(size: 768, ratios: []) }
+        for ratio in [0, -1, .nan, .infinity, 1e300, 1e-300, Double.leastNonzeroMagnitude, 1000] {
+            #expect(throws: Failure.self) { try AspectBuckets(size: 768, ratios: [ratio], step: 32) }
+        }
+        #expect(throws: Failure.self) { try AspectBuckets(size: 768, ratios: [], step: 32) }
         #expect(throws: Failure.self) { try AspectBuckets(size: 768, step: 0) }
     }
 

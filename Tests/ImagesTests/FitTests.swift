@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct Fitting {
     private let buckets: AspectBuckets
-    init() throws { buckets = try AspectBuckets(size: 96, ratios: [1, 0.5, 0.75]) }
+    init() throws { buckets = try AspectBuckets(size: 96, ratios: [1, 0.5, 0.75], step: 32) }
 
     @Test func `a centred fit needs no chance`() {
         var generator = Damage(seed: 1)
@@ -16,7 +16,7 @@ import Testing
 
     @Test func `a random crop lies anywhere it can`() throws {
         var generator = Damage(seed: 1)
-        let square = try AspectBuckets(size: 96)
+        let square = try AspectBuckets(size: 96, step: 32)
         let centred = square.fit(width: 96, height: 120)
         #expect(centred.resizedHeight == 120 && centred.cropY == 12)
         var offsets: Set<Int> = []
@@ -83,7 +83,7 @@ import Testing
 
     private func smart(_ picture: Picture) throws -> Picture {
         var generator = Damage(seed: 1)
-        let square = try AspectBuckets(size: 96)
+        let square = try AspectBuckets(size: 96, step: 32)
         return picture.fitted(
             square.fit(width: picture.width, height: picture.height, .init(crop: .smart), using: &generator))
     }

@@ -52,7 +52,8 @@ import Testing
     @Test func `a fitted picture is the resized one, cut`() throws {
         let source = try Golden.picture("resize-source.ppm")
         for ratio in [0.5, 1, 1.9] {
-            let fit = try AspectBuckets(size: 96, ratios: [ratio]).fit(width: source.width, height: source.height)
+            let fit = try AspectBuckets(size: 96, ratios: [ratio], step: 32).fit(
+                width: source.width, height: source.height)
             let cut = source.resized(width: fit.resizedWidth, height: fit.resizedHeight)
                 .cropped(x: fit.cropX, y: fit.cropY, width: fit.bucket.width, height: fit.bucket.height)
             #expect(source.fitted(fit) == cut)
@@ -62,7 +63,7 @@ import Testing
     /// Covering a square with a line of pixels asks for a picture of 500 gigapixels, of which little is kept.
     @Test func `a sliver of a picture costs no more than its bucket`() throws {
         let sliver = Picture(width: 1, height: 60000, colour: (10, 20, 30))
-        let fit = try AspectBuckets(size: 512).fit(width: 1, height: 60000)
+        let fit = try AspectBuckets(size: 512, step: 32).fit(width: 1, height: 60000)
         #expect(fit.resizedHeight == 512 * 60000)
         #expect(sliver.fitted(fit) == Picture(width: 512, height: 512, colour: (10, 20, 30)))
     }

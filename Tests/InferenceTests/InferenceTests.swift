@@ -1,7 +1,8 @@
-import Cascade
 import Failures
 import Files
+import IdentityFilter
 import Inference
+import Models
 import TestSupport
 import Testing
 
@@ -18,7 +19,7 @@ enum InferenceEngine: String, CaseIterable {
 
     /// The library where `models get onnxruntime` puts it, or where the environment says it is.
     static func runtime() throws -> ONNXRuntime {
-        let known = KnownModel.named("onnxruntime").flatMap { ModelPlaces().path(of: $0) }
+        let known = IdentityFilter.models.first { $0.name == "onnxruntime" }.flatMap { ModelPlaces().path(of: $0) }
         return try ONNXRuntime(library: #require(ONNXRuntime.named ?? known))
     }
 }

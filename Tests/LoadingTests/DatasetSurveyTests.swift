@@ -49,7 +49,7 @@ import Testing
             ])
         var survey = DatasetSurvey(reading: SampleReading())
         survey.minImageSize = 17
-        survey.buckets = try AspectBuckets(size: 64, ratios: [1, 0.5])
+        survey.buckets = try AspectBuckets(size: 64, ratios: [1, 0.5], step: 32)
         survey.countTokens = { $0.utf8.count }
         let report = survey.report(on: [shard])
         #expect(report.samples == 8 && report.kept == 3 && report.shards == 1 && report.repeatedKeys == 1)
@@ -110,7 +110,7 @@ import Testing
         let folder = try ScratchFolder()
         let shards = try (0..<4).map { try tar(folder, "\($0).tar", samples(20, "\($0)-")) }
         var survey = DatasetSurvey(reading: SampleReading(), decodeLimit: 0)
-        survey.buckets = try AspectBuckets(size: 64)
+        survey.buckets = try AspectBuckets(size: 64, step: 32)
         func names(_ seed: UInt64) -> [String] {
             let sheet = ContactSheet(limit: 12, side: 32, seed: seed)
             _ = survey.report(on: shards, sheet: sheet)

@@ -28,7 +28,7 @@ final class LoadingWorld {
     init(_ entries: [[Entry]]) throws {
         let folder = try ScratchFolder()
         self.folder = folder
-        buckets = try AspectBuckets(size: 48, ratios: [1, 0.5])
+        buckets = try AspectBuckets(size: 48, ratios: [1, 0.5], step: 32)
         shards = try entries.enumerated().map { shard, entries in
             let path = "\(folder.path)/\(shard).tar"
             let file = try AtomicFile(at: path)

@@ -8,7 +8,7 @@ import Testing
     /// The keys that a loader asks for of a picture.
     private func key(_ entry: LoadingWorld.Entry, salt: String, size: Int? = nil) throws -> String {
         let world = try LoadingWorld([[entry]])
-        let buckets = try size.map { try .init(size: $0) } ?? world.buckets
+        let buckets = try size.map { try .init(size: $0, step: 32) } ?? world.buckets
         let store = PreparedStore(salt: salt) { _ in nil }
         let loader = try world.loader(
             batchSize: 1, preparation: SamplePreparation(buckets: buckets, store: store))

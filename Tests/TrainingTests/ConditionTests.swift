@@ -42,7 +42,7 @@ extension TrainingRuns {
                 let engine = try Engine.shared()
                 try engine.setThreads(3)
                 let filter = try WitnessFilter.make(.parse("{}", file: "filter.yaml"))
-                var preparation = SamplePreparation(buckets: try .init(size: 64))
+                var preparation = SamplePreparation(buckets: try .init(size: 64, step: 32))
                 preparation.conditions = FilterWork(filter, warn: { _ in }).conditions(cache: nil)
                 let loader = try BatchLoader(
                     shards: resolveShards([TinyWorld.shared().data], access: ShardAccess()), preparation: preparation,
@@ -55,7 +55,7 @@ extension TrainingRuns {
 
         @Test func `the condition of a batch is what the filter makes of its pictures`() throws {
             let filter = try CannyFilter.make(.parse("{resize: 32}", file: "filter.yaml"))
-            var preparation = SamplePreparation(buckets: try .init(size: 64))
+            var preparation = SamplePreparation(buckets: try .init(size: 64, step: 32))
             preparation.conditions = FilterWork(filter, warn: { _ in }).conditions(cache: nil)
             let loader = try BatchLoader(
                 shards: resolveShards([TinyWorld.shared().data], access: ShardAccess()), preparation: preparation,

@@ -54,8 +54,8 @@ public struct ControlNetKind: AdapterKind {
         guard let last = file["projections.0.2.weight"], last.shape.count == 4,
             let (mode, inputs) = Self.backbone(of: file)
         else { throw Failure.input("the ControlNet's first layers or projections are damaged", at: place) }
-        // The published ones have eight projections of 2048 channels.
-        let isPublished = count == Self.publishedBlocks.count && last.shape[0] == 2048
+        // The published ones have eight projections for the largest Stage C.
+        let isPublished = count == Self.publishedBlocks.count && last.shape[0] == ModelSize.large.width
         let blocks =
             reading.controlNetBlocks.isEmpty && isPublished ? Self.publishedBlocks : reading.controlNetBlocks
         guard blocks.count == count else {
@@ -71,7 +71,9 @@ public struct ControlNetKind: AdapterKind {
         adapter.describe("bottleneck_mode", .string(mode.rawValue))
         adapter.describe("controlnet_filter", .string(""))
         adapter.describe("controlnet_filter_params", .object(.init()))
-        if let size = [2048: "3.6B", 1536: "1B"][last.shape[0]] { adapter.describe("base_model", .string(size)) }
+        if let size = ModelSize.of(.stageC, width: last.shape[0]), size.isPublished {
+            adapter.describe("base_model", .string(size.name))
+        }
         for entry in file.entries where entry.name.hasPrefix("backbone.") || entry.name.hasPrefix("projections.") {
             adapter.used.insert(entry.name)
             if entry.name.hasSuffix(Self.counter) { continue }
@@ -132,8 +134,9 @@ public struct ControlNetKind: AdapterKind {
         if configuration.blocks != publishedBlocks {
             reasons.append("blocks \(configuration.blocks) where it takes \(publishedBlocks)")
         }
-        if configuration.projected != 2048 {
-            reasons.append("\(configuration.projected) channels where it takes 2048 (3.6B)")
+        let size = ModelSize.large
+        if configuration.projected != size.width {
+            reasons.append("\(configuration.projected) channels where it takes \(size.width) (\(size.name))")
         }
         if configuration.bottleneckMode == .simple {
             reasons.append("a simple backbone where it takes effnet or large")

@@ -133,9 +133,9 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
         // The width of the attention tells the two published sizes apart.
         let attention = modules.first { $0.path.hasSuffix(".attn.out_proj") || $0.path.contains(".attn.to_") }
         if AdapterFile.carried(by: file)["base_model"] == nil,
-            let size = [2048: "3.6B", 1536: "1B"][attention?.shape.outputs ?? 0]
+            let size = ModelSize.of(.stageC, width: attention?.shape.outputs ?? 0), size.isPublished
         {
-            adapter.describe("base_model", .string(size))
+            adapter.describe("base_model", .string(size.name))
         }
         return adapter
     }

@@ -1,15 +1,19 @@
 import Layers
 import Torch
 
-/// The encoder of Stage C: pictures to the latents it works on, 32 times smaller on each side.
+/// The encoder of Stage C: pictures to the latents it works on.
 public final class EffNetEncoder {
     public struct Configuration: Sendable {
         /// Channels of the latents, `c_latent`.
         public var latentChannels = 16
 
+        /// Pixels of a picture's side for each of the latents'.
+        public var stride: Int { EfficientNetV2S.stride }
+
         public init(latentChannels: Int = 16) { self.latentChannels = latentChannels }
     }
 
+    public let configuration: Configuration
     /// Keys `backbone.*`.
     private let backbone: EfficientNetV2S
     /// Key `mapper.0`, [c_latent, 1280, 1, 1], no bias.
@@ -19,6 +23,7 @@ public final class EffNetEncoder {
 
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         try Limits.check(configuration.latentChannels, "c_latent", 1...Limits.width)
+        self.configuration = configuration
         backbone = try EfficientNetV2S(.init(), scope("backbone"))
         var map = Convolution.Configuration(EfficientNetV2S.outputs, configuration.latentChannels, kernel: 1)
         map.bias = false
@@ -37,7 +42,7 @@ public final class EffNetEncoder {
 
     /// The latents of normalised pictures, in the dtype of the parameters.
     /// - Parameter images: [B, 3, H, W], see `normalised`.
-    /// - Returns: [B, c_latent, H/32, W/32], rounded up.
+    /// - Returns: [B, c_latent, H / stride, W / stride], rounded up.
     public func encode(_ images: Tensor) throws -> Tensor {
         try images.checkShape("images", [nil, 3, nil, nil])
         return try norm(mapper(backbone(images)))

@@ -27,7 +27,11 @@ public final class EfficientNetV2S {
         let blocks: Int
     }
 
+    /// Pixels of a picture's side for each place of the features'.
+    public static let stride = stemStride * stages.reduce(1) { $0 * $1.stride }
+
     private static let stemOutputs = 24
+    private static let stemStride = 2
     private static let stages = [
         Stage(isFused: true, expansion: 1, stride: 1, outputs: 24, blocks: 2),
         Stage(isFused: true, expansion: 4, stride: 2, outputs: 48, blocks: 4),
@@ -46,7 +50,7 @@ public final class EfficientNetV2S {
 
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         var first = Convolution.Configuration(configuration.inputs, Self.stemOutputs, kernel: 3)
-        first.stride = 2
+        first.stride = Self.stemStride
         first.padding = configuration.stemPadding
         stem = try ConvolutionNorm(first, activates: true, scope(0))
 
@@ -73,7 +77,7 @@ public final class EfficientNetV2S {
     /// What the pictures are converted to: the dtype of the parameters.
     var dtype: DType { stem.convolution.weight.dtype }
 
-    /// [B, in, H, W] to features [B, 1280, h, w], h = H/32 rounded up where the stem is padded.
+    /// [B, in, H, W] to features [B, 1280, h, w], h = H / stride rounded up where the stem is padded.
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
         let x = try stem(images.to(dtype: dtype))  // [B, 24, H/2, W/2]
         return try head(blocks.reduce(x) { try $1($0) })

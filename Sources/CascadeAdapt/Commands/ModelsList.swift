@@ -1,6 +1,6 @@
 import ArgumentParser
 import JSON
-import Cascade
+import Models
 
 /// `models list`: the models that are known by name, and whether they are here.
 struct ModelsList: Action {
@@ -16,11 +16,12 @@ struct ModelsList: Action {
     var json = false
 
     func run(in context: Context) throws {
+        let models = context.plugIns.models
+        if json { return try Output().result(Self.json(of: models)) }
         let places = ModelPlaces()
-        let found = KnownModel.all.map { (model: $0, path: places.path(of: $0)) }
-        if json { return try Output().result(["models": .array(found.map { $0.model.json(path: $0.path) })]) }
-        let width = KnownModel.all.map(\.name.count).max() ?? 0
-        for (model, path) in found {
+        let width = models.map(\.name.count).max() ?? 0
+        for model in models {
+            let path = places.path(of: model)
             let name = model.name + String(repeating: " ", count: width - model.name.count)
             let indent = String(repeating: " ", count: width + 2)
             try Output().result("\(name)  \(model.description)\(model.size.map { ", \($0)" } ?? "")")
@@ -28,9 +29,14 @@ struct ModelsList: Action {
             try Output().result("\(indent)\(path.map { "here: \($0)" } ?? "not here")")
         }
     }
+
+    static func json(of models: [PublishedModel]) -> JSON {
+        let places = ModelPlaces()
+        return ["models": .array(models.map { $0.json(path: places.path(of: $0)) })]
+    }
 }
 
-extension KnownModel {
+extension PublishedModel {
     /// About how large, for people.
     fileprivate var size: String? {
         megabytes.map { $0 < 1000 ? "about \($0) MB" : "about \(Double(($0 + 50) / 100) / 10) GB" }
@@ -39,9 +45,9 @@ extension KnownModel {
     /// Whence, for people.
     var origin: String {
         switch source {
-        case .hubFile(let repository, let file): "huggingface.co/\(repository), \(file)"
+        case .hubFile(let repository, let file, _): "huggingface.co/\(repository), \(file)"
         case .hubFolder(let repository): "huggingface.co/\(repository)"
-        case .web(let address): address
+        case .web(let address, _): address
         case .package(let package):
             "the Python package \(package.name) \(package.version), \(package.files.map(\.name).joined(separator: ", "))"
         case .byHand(let words): words

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cascade
 import Expressions
 import Failures
 import Images
@@ -91,7 +92,8 @@ struct BucketOptions: ParsableArguments {
     func buckets(_ configuration: DataConfiguration?) throws -> AspectBuckets {
         let given = try ratios.map(Self.ratios)
         let ratios = try given ?? configuration?.aspectRatios ?? Self.ratios(Self.officialRatios)
-        return try AspectBuckets(size: size ?? configuration?.imageSize ?? 768, ratios: ratios)
+        return try AspectBuckets(
+            size: size ?? configuration?.imageSize ?? 768, ratios: ratios, step: EffNetEncoder.Configuration().stride)
     }
 
     private static func ratios(_ list: String) throws -> [Double] {

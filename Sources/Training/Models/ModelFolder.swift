@@ -1,6 +1,6 @@
 import Failures
 import Files
-import Cascade
+import Models
 
 /// Finds a model's folder by its path, or by its hub name in `models/` and in the Hugging Face cache.
 enum ModelFolder {
@@ -12,7 +12,7 @@ enum ModelFolder {
         throw Failure.input(
             "there is no model folder for `\(name)`", at: place,
             expected: "config.json in one of \(looked.joined(separator: ", "))",
-            advice: KnownModel.command(toGet: name).map { "get it with: \($0)" }
+            advice: PublishedModel.command(toGet: name).map { "get it with: \($0)" }
                 ?? "give the path of a folder with config.json and model.safetensors, for a text model the tokenizer's files too"
         )
     }

@@ -4,6 +4,7 @@ import Failures
 import Files
 import JSON
 import Layers
+import Models
 import Settings
 import Torch
 import Weights
@@ -23,21 +24,21 @@ struct ModelLoading {
     let device: Device
 
     /// The architecture of Stage C that `model_version` names.
-    func architecture() throws -> StageCConfiguration {
-        try architecture(["3.6B": .large, "1B": .lite, "tiny": .tiny])
-    }
+    func architecture() throws -> StageCConfiguration { try architecture(\.stageC) }
 
     /// The architecture of Stage B that `model_version` names.
-    func stageBArchitecture() throws -> StageBConfiguration { try architecture(["3B": .large, "700M": .lite]) }
+    func stageBArchitecture() throws -> StageBConfiguration { try architecture(\.stageB) }
 
     private func architecture<Configuration: StageConfiguration & SettingReadable>(
-        _ known: [String: Configuration]
+        _ known: (ModelSize) -> Configuration?
     ) throws -> Configuration {
-        if let known = known[run.modelVersion] { return known }
+        if let size = ModelSize.named(run.modelVersion), let known = known(size) { return known }
         guard fileExists(run.modelVersion) else {
             throw Failure.input(
                 "`model_version` is neither a known size nor an architecture file", at: run.places.model,
-                expected: "3.6B, 1B, tiny, for Stage B 3B or 700M, or the path of a YAML file", got: run.modelVersion)
+                expected:
+                    "\(ModelSize.names(of: .stageC)), for Stage B \(ModelSize.names(of: .stageB, last: " or ")), or "
+                    + "the path of a YAML file", got: run.modelVersion)
         }
         return try Setting.read(run.modelVersion).read()
     }
@@ -62,7 +63,7 @@ struct ModelLoading {
         throw Failure.input(
             "there is no file for the weights of \(what)", at: place,
             expected: "a file of weights, or a folder with one", got: path,
-            advice: KnownModel.command(toGet: path).map { "get it with: \($0)" }
+            advice: PublishedModel.command(toGet: path).map { "get it with: \($0)" }
                 ?? "check the path; it is taken from the folder the command runs in")
     }
 

@@ -45,16 +45,17 @@ struct StageBObjective: TrainingObjective {
     }
 
     /// EffNet latents [B, 16, h, w] of pictures [B, 3, H, W], zeros but for some.
-    /// - Parameter scale: of the pictures' sides before they are encoded, which then are multiples of 32.
+    /// - Parameter scale: of the pictures' sides before they are encoded, which then are multiples of the stride.
     func condition(of pictures: Tensor, scale: Double, where isKept: [Bool]) throws -> Tensor {
-        func side(_ pixels: Int) -> Int { max(1, Int(Double(pixels) * scale / 32)) }
+        let stride = effnet.configuration.stride
+        func side(_ pixels: Int) -> Int { max(1, Int(Double(pixels) * scale / Double(stride))) }
         let (height, width) = (side(pictures.size(2)), side(pictures.size(3)))
         let zeros = try Tensor.zeros([1, stageB.configuration.effnetChannels, height, width], device: device)
         let rows = isKept.indices.filter { isKept[$0] }
         guard !rows.isEmpty else { return try zeros.repeated([isKept.count, 1, 1, 1]) }
         return try withoutGradients {
             let seen = try Tensor.concatenated(rows.map { try pictures.sliced(0, $0..<$0 + 1) }, dimension: 0)
-                .to(device: device).resizedToNearest(height: 32 * height, width: 32 * width)
+                .to(device: device).resizedToNearest(height: stride * height, width: stride * width)
             let latents = try effnet.encode(EffNetEncoder.normalised(seen)).to(dtype: .float32)
             var next = 0
             return try .concatenated(

@@ -4,6 +4,7 @@ import Failures
 import Files
 import JSON
 import Layers
+import Models
 import Torch
 import Weights
 
@@ -20,7 +21,7 @@ struct PlannedModels {
         let place: Failure.Place
 
         /// What gets it, where anything known does.
-        var command: String? { KnownModel.command(toGet: path) }
+        var command: String? { PublishedModel.command(toGet: path) }
     }
 
     /// A network that is only used.

@@ -11,7 +11,7 @@ public enum TrainedStage: String, CaseIterable, Sendable, SettingReadable {
     var decoderKey: String { self == .b ? "stage_a_checkpoint_path" : "previewer_checkpoint_path" }
 
     /// Pixels of a picture's side for each of the latents': Stage C works on the EffNet encoder's, Stage B on Stage A's.
-    var reduction: Int { self == .b ? StageAConfiguration().reduction : 32 }
+    var reduction: Int { self == .b ? StageAConfiguration().reduction : EffNetEncoder.Configuration().stride }
 
     /// The stage of a configuration's `model_version`.
     init(of setting: Setting) throws { try self.init(modelVersion: setting["model_version"]?.text ?? "") }
@@ -25,27 +25,26 @@ public enum TrainedStage: String, CaseIterable, Sendable, SettingReadable {
     static func takesNoAdapters(_ modelVersion: Setting?) -> Failure {
         .input(
             "`model_version` is Stage B, which takes no adapters", at: modelVersion?.place,
-            expected: "3.6B, 1B, tiny or an architecture file of Stage C", got: modelVersion?.text,
+            expected: "\(ModelSize.names(of: .stageC)) or an architecture file of Stage C", got: modelVersion?.text,
             advice: "`cascade-adapt finetune` trains Stage B whole")
     }
 
     /// Told by a known size, by an architecture file's `stage`, or by the keys that only Stage B has.
     init(modelVersion: String) throws {
-        switch modelVersion {
-        case "3B", "700M": self = .b
-        case "3.6B", "1B", "tiny": self = .c
-        default:
-            // A file that is not there is told of where it is read.
-            guard fileExists(modelVersion) else {
-                self = .c
-                return
-            }
-            let file = try Setting.read(modelVersion)
-            if let stage = file["stage"], !stage.isNull {
-                self = try stage.read()
-            } else {
-                self = ["c_clip", "c_effnet", "c_pixels"].contains { file[$0] != nil } ? .b : .c
-            }
+        if let size = ModelSize.named(modelVersion) {
+            self = size.part == .stageB ? .b : .c
+            return
+        }
+        // A file that is not there is told of where it is read.
+        guard fileExists(modelVersion) else {
+            self = .c
+            return
+        }
+        let file = try Setting.read(modelVersion)
+        if let stage = file["stage"], !stage.isNull {
+            self = try stage.read()
+        } else {
+            self = ["c_clip", "c_effnet", "c_pixels"].contains { file[$0] != nil } ? .b : .c
         }
     }
 }

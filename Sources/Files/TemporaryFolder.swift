@@ -1,0 +1,30 @@
+import Failures
+import Glibc
+
+/// A folder in `TMPDIR`, or `/tmp`, that is removed with all that is in it when the last reference goes.
+public final class TemporaryFolder {
+    public let path: String
+
+    /// - Throws: a failure of the run where it can't be made.
+    public init() throws {
+        let folder = getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+        var name = Array("\(folder)/cascade-adapt-XXXXXX".utf8CString)
+        guard mkdtemp(&name) != nil else { throw SystemError.current.failure("can't make a folder", path: folder) }
+        path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    deinit { Self.remove(path) }
+
+    /// Removes a file or a folder with all that is in it. What can't be removed stays.
+    private static func remove(_ path: String) {
+        var facts = stat()
+        // A link is removed and not followed.
+        guard lstat(path, &facts) == 0 else { return }
+        guard facts.st_mode & S_IFMT == S_IFDIR else {
+            _ = unlink(path)
+            return
+        }
+        for name in (try? Folder.names(path)) ?? [] { remove("\(path)/\(name)") }
+        _ = rmdir(path)
+    }
+}
