@@ -232,7 +232,8 @@ let package = Package(
         tests(
             "Command",
             [
-                "CascadeAdapt", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON", "Torch",
+                "CascadeAdapt", "Training", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON",
+                "Torch",
                 "Shards", "Images", "Files", "Failures", "TestSupport",
             ]),
         tests("House", []),

@@ -85,7 +85,7 @@ struct RootCommand: ParsableCommand {
         abstract: "Trains and uses adapters for Stable Cascade: ControlNets, LoRA layers, learned tokens.",
         version: programVersion,
         groupedSubcommands: [
-            CommandGroup(name: "Train", subcommands: [ControlNetCommand.self, LoRACommand.self, FinetuneCommand.self]),
+            CommandGroup(name: "Train", subcommands: Recipes.all.map { $0.command }),
             CommandGroup(
                 name: "Adapters",
                 subcommands: [Export.self, MergeCommand.self, Extract.self, Resize.self, Inspect.self, Plan.self]),

@@ -1,11 +1,10 @@
 import AdapterKit
 import ArgumentParser
 import Failures
-import Settings
 import Telemetry
 import Training
 
-/// What the three training commands are given.
+/// What a training command is given.
 struct TrainingOptions: ParsableArguments {
     @OptionGroup var file: ConfigurationOptions
 
@@ -27,30 +26,29 @@ struct TrainingOptions: ParsableArguments {
         options.shardAccess = machine.shardAccess
         options.steps = steps
         options.isDryRun = dryRun
+        options.interruption = .signals
         return options
     }
 
-    /// Runs a recipe and says how it ended. A dry run has loaded and checked what the recipe needs first, and then
+    /// Trains by a recipe and says how it ended. A dry run has loaded and checked what the recipe needs first, and then
     /// prints the plan.
-    func run(
-        as kind: RecipeKind, _ plugIns: PlugIns,
-        _ recipe: (Setting, RunOptions, Console) throws -> RunOutcome?
-    ) throws {
+    func run(_ type: any Recipe.Type, _ plugIns: PlugIns) throws {
         Interruption.endAtOnce()
         let console = Console.standardError(isQuiet: machine.quiet)
         let (setting, options) = (try file.setting(), try runOptions())
         // The plan says all that the recipe would say of itself.
         let recipeConsole = Console.standardError(isQuiet: machine.quiet || options.isDryRun)
-        let ended: RunOutcome?
+        let (recipe, ended): (any Recipe, RunOutcome?)
         do {
-            ended = try recipe(setting, options, recipeConsole)
+            recipe = try type.init(setting, plugIns)
+            ended = try recipe.train(options, recipeConsole)
         } catch var failure as Failure where failure.place?.file == setting.place.file {
-            let other = RecipeKind(of: setting)
-            if other != kind { failure.advice = "this configuration is one for `cascade-adapt \(other.rawValue)`" }
+            let other = Recipes.recipe(for: setting, plugIns).name
+            if other != type.name { failure.advice = "this configuration is one for `cascade-adapt \(other)`" }
             throw failure
         }
         guard let outcome = ended else {
-            let plan = try TrainingPlan(setting, recipe: kind, options: options, plugIns: plugIns)
+            let plan = try recipe.plan(options)
             try plan.requireComplete()
             for line in plan.lines { console.log(line) }
             return
@@ -63,12 +61,12 @@ struct TrainingOptions: ParsableArguments {
             throw ExitCode(130)
         }
         let results = Output(isQuiet: machine.quiet)
-        if let report = outcome.heldOut { try results.result(report.summary) }
+        if let report = outcome.validation { try results.result(report.summary) }
         try results.result(outcome.checkpoint)
     }
 }
 
-extension HeldOutReport {
+extension ValidationReport {
     /// One line for a person.
     var summary: String {
         func short(_ value: Double) -> String {
@@ -84,41 +82,18 @@ extension HeldOutReport {
     }
 }
 
-struct ControlNetCommand: Action {
-    static let configuration = CommandConfiguration(
-        commandName: "controlnet", abstract: "Train a ControlNet on Stage C.")
+/// The command of a recipe.
+struct TrainingCommand<Own: Recipe>: Action {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: Own.name, abstract: Own.abstract)
+    }
 
     @OptionGroup var options: TrainingOptions
 
-    func run(in context: Context) throws {
-        try options.run(as: .controlnet, context.plugIns) {
-            try ControlNetRecipe.run($0, options: $1, plugIns: context.plugIns, console: $2)
-        }
-    }
+    func run(in context: Context) throws { try options.run(Own.self, context.plugIns) }
 }
 
-struct LoRACommand: Action {
-    static let configuration = CommandConfiguration(
-        commandName: "lora", abstract: "Train LoRA layers and learned tokens on Stage C.")
-
-    @OptionGroup var options: TrainingOptions
-
-    func run(in context: Context) throws {
-        try options.run(as: .lora, context.plugIns) {
-            try LoRARecipe.run($0, options: $1, plugIns: context.plugIns, console: $2)
-        }
-    }
-}
-
-struct FinetuneCommand: Action {
-    static let configuration = CommandConfiguration(
-        commandName: "finetune", abstract: "Train all of Stage C or Stage B, or draw and train a new one.")
-
-    @OptionGroup var options: TrainingOptions
-
-    func run(in context: Context) throws {
-        try options.run(as: .finetune, context.plugIns) { setting, options, console in
-            try FinetuneRecipe.run(setting, options: options, console: console)
-        }
-    }
+extension Recipe {
+    /// The command that trains by the recipe.
+    static var command: any ParsableCommand.Type { TrainingCommand<Self>.self }
 }

@@ -39,10 +39,10 @@ extension TrainingRuns {
         @Test func `held-out samples are measured without, and a run that starts from a file drops too`() throws {
             let (first, plain, dropping) = (try Run(.lora), try Run(.lora), try Run(.lora))
             let heldOut = try TinyWorld.shared().heldOut
-            let trained = try #require(try first(heldOut.merging(Self.dropping) { $1 })?.heldOut)
+            let trained = try #require(try first(heldOut.merging(Self.dropping) { $1 })?.validation)
             let start = heldOut.merging(["lora_checkpoint_path": first.weights, "updates": "1"]) { $1 }
-            let same = try #require(try plain(start)?.heldOut)
-            let dropped = try #require(try dropping(start.merging(Self.dropping) { $1 })?.heldOut)
+            let same = try #require(try plain(start)?.validation)
+            let dropped = try #require(try dropping(start.merging(Self.dropping) { $1 })?.validation)
             #expect(same.before == trained.after && dropped.before == trained.after)
             let losses = try [plain, dropping].map { try $0.metrics().compactMap { $0["raw_loss"]?.doubleValue } }
             #expect(losses[0] != losses[1])

@@ -98,7 +98,7 @@ extension TrainingRuns {
             let run = try Run(.stageB)
             let outcome = try #require(
                 try run(TinyWorld.shared().heldOut.merging(["save_every": "3", "use_fsdp": "True"]) { $1 }))
-            let report = try #require(outcome.heldOut)
+            let report = try #require(outcome.validation)
             #expect(report.triples == 4 && report.before > 0 && report.after > 0 && report.swapped == nil)
             #expect(try run.bytes(run.scratch["output/run/000003.jpg"]).count > 1000)
             #expect(run.lines.contains { $0.hasPrefix("use_fsdp: ") })

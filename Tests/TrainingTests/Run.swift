@@ -28,6 +28,14 @@ enum Recipe: String, CaseIterable {
         }
     }
 
+    var type: any Training.Recipe.Type {
+        switch self {
+        case .finetune, .stageB: FinetuneRecipe.self
+        case .lora: AdapterRecipe.self
+        case .controlnet: ControlNetRecipe.self
+        }
+    }
+
     /// The name of the files.
     var files: String { self == .finetune || self == .stageB ? "generator" : rawValue }
 }
@@ -63,13 +71,7 @@ struct Run {
         // Two threads would wait for each other longer than these networks take.
         options.threads = 1
         let console = Console(isTerminal: false) { said.add($0) }
-        switch recipe {
-        case .finetune, .stageB: return try FinetuneRecipe.run(setting, options: options, console: console)
-        case .lora: return try LoRARecipe.run(setting, options: options, plugIns: plugIns, console: console)
-        case .controlnet:
-            return try ControlNetRecipe.run(
-                setting, options: options, plugIns: plugIns.adding(filters: filters), console: console)
-        }
+        return try recipe.type.init(setting, plugIns.adding(filters: filters)).train(options, console)
     }
 
     /// The failure that a run with these changes ends with, without having begun.

@@ -32,7 +32,7 @@ extension TrainingRuns {
                 #expect(metrics.compactMap { $0["step"]?.intValue } == [1, 2, 3])
                 #expect(metrics.compactMap { $0["lr"]?.doubleValue } == [0.005, 0.01, 0.01])
                 #expect(metrics.allSatisfy { ($0["raw_loss"]?.doubleValue ?? 0) > 0 })
-                let report = try #require(outcome.heldOut)
+                let report = try #require(outcome.validation)
                 #expect(report.triples == 4 && report.before.isFinite && report.after.isFinite)
                 #expect((report.swapped != nil) == (recipe == .controlnet))
                 let files = try Set(FileManager.default.contentsOfDirectory(atPath: outcome.output))
@@ -172,6 +172,7 @@ extension TrainingRuns {
                 }
                 var options = RunOptions()
                 options.shardAccess.client.isCancelled = { Interruption.isRequested }
+                options.interruption = .signals
                 let changes = [
                     "webdataset_path": "\(server.address)/data.tar", "batch_size": "4", "grad_accum_steps": "2",
                     "cache_in_memory": "false", "shuffle_buffer": "4", "updates": "12", "preview_steps": "0",
@@ -206,7 +207,9 @@ extension TrainingRuns {
                     kill(getpid(), SIGUSR1)
                 }
                 sender.start()
-                let outcome = try #require(try run(["updates": "500"]))
+                var options = RunOptions()
+                options.interruption = .signals
+                let outcome = try #require(try run(["updates": "500"], options: options))
                 #expect(!outcome.isComplete && outcome.updates >= 1 && outcome.updates < 500)
                 #expect(Interruption.signal == SIGUSR1)
                 let file = try SafetensorsFile(run.weights)

@@ -22,7 +22,8 @@ struct Plan: Action {
         options.device = try machine.prepared()
         options.seed = machine.seed
         options.shardAccess = machine.shardAccess
-        let plan = try TrainingPlan(file.setting(), options: options, plugIns: context.plugIns)
+        let setting = try file.setting()
+        let plan = try Recipes.recipe(for: setting, context.plugIns).init(setting, context.plugIns).plan(options)
         if json {
             try machine.output.result(plan.json)
         } else {

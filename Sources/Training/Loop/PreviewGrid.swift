@@ -20,7 +20,7 @@ struct PreviewGrid {
     init(
         _ samples: [(picture: Picture, caption: String)], prompts: [String] = [],
         objective: some TrainingObjective, showing: Showing, generator: Generator,
-        average: AveragedWeights? = nil, filter: PictureFilter? = nil
+        average: AveragedWeights? = nil, filter: ImageFilter? = nil
     ) throws {
         let pixels = try ImageTensors.tensor(samples.map(\.picture))
         let made = try filter.map { try $0(pixels, generator) }
@@ -62,13 +62,13 @@ struct PreviewGrid {
         }
     }
 
-    /// What previews show: the first held-out samples of one size, else the first of the data that the filter takes.
+    /// What previews show: the first validation samples of one size, else the first of the data that the filter takes.
     static func shown(
-        _ heldOut: [(picture: Picture, caption: String)], _ parts: RecipeParts, _ filter: PictureFilter?
+        _ validation: [(picture: Picture, caption: String)], _ parts: RecipeParts, _ filter: ImageFilter?
     ) throws -> [(picture: Picture, caption: String)] {
-        guard heldOut.isEmpty else { return RecipeParts.alike(heldOut, count: columns) }
+        guard validation.isEmpty else { return RecipeParts.alike(validation, count: columns) }
         let generator = try parts.generator(RandomStream.preview)
-        let taken = try HeldOut.first(parts.shards, parts.preparation).filter { sample in
+        let taken = try ValidationSet.first(parts.shards, parts.preparation).filter { sample in
             do {
                 _ = try filter?(ImageTensors.tensor([sample.picture]), generator)
                 return true

@@ -1,7 +1,6 @@
 import Foundation
 import Images
 import Loading
-import Shards
 import Telemetry
 import Torch
 
@@ -12,21 +11,24 @@ struct TrainingLog {
     private let output: OutputFolder
     private let seed: UInt64
     private let device: Device
+    /// Seconds since 1970.
+    private let date: () -> Double
 
-    /// The name of the loss over the held-out triples.
+    /// The name of the loss over the validation triples.
     static let validationLoss = "validation_loss"
     /// Longest side of a preview in `report.html`, in pixels.
     private static let previewSide = 800
 
-    /// - Parameter before: the held-out loss before the first update.
-    init(_ loop: TrainLoop, _ output: OutputFolder, resumeAfter step: Int, before: HeldOut.Measurement?) throws {
+    /// - Parameter before: the validation loss before the first update.
+    init(_ loop: TrainLoop, _ output: OutputFolder, resumeAfter step: Int, before: ValidationSet.Measurement?) throws {
         run = loop.run
         self.output = output
         seed = loop.seed
         device = loop.options.device
+        date = loop.options.clock.date
         var setup = RunLog.Setup(
             folder: output.path, title: run.experimentID, resumeAfter: step,
-            now: { Date().timeIntervalSince1970 }, shrink: Self.small)
+            now: date, shrink: Self.small)
         setup.measuredBefore = before.map { [(Self.validationLoss, $0.mean)] } ?? []
         setup.configurationText = run.written.yaml
         setup.wandb = run.wandbProject.map { [run] in
@@ -43,7 +45,7 @@ struct TrainingLog {
     ///   - bad: of one that changed nothing, how many there have been, and its samples; nil of one that did.
     func append(
         _ metrics: UpdateMetrics, ownRates: [(name: String, value: Double)], bad: (total: Int, samples: [String])?,
-        validation: HeldOut.Measurement?,
+        validation: ValidationSet.Measurement?,
         preview: PreviewGrid?
     ) throws {
         var entry = LogEntry(metrics)
@@ -82,11 +84,11 @@ struct TrainingLog {
                 [
                     ("updates", "\(outcome.updates) of \(run.updates)"), ("samples an update", "\(run.batchSize)"),
                     ("checkpoint", outcome.checkpoint), ("seed", "\(seed)"), ("device", "\(device)"),
-                    ("written", Date().formatted(.iso8601)),
+                    ("written", Date(timeIntervalSince1970: date()).formatted(.iso8601)),
                 ]),
             ReportSection("Data", data),
         ]
-        if let heldOut = outcome.heldOut { sections.append(ReportSection("Held-out loss", heldOut.rows)) }
+        if let validation = outcome.validation { sections.append(ReportSection("Held-out loss", validation.rows)) }
         sections.append(
             ReportSection(
                 "Versions",
@@ -133,20 +135,5 @@ extension PreviewGrid {
         let picture = try picture()
         return LoggedPicture(
             name: "preview", jpeg: try picture.jpeg(), width: picture.width, height: picture.height)
-    }
-}
-
-extension HeldOutReport {
-    /// The numbers for a person.
-    fileprivate var rows: [(name: String, value: String)] {
-        func short(_ value: Double) -> String { String(format: "%.5g", value) }
-        var rows = [
-            ("triples", "\(triples)"), ("before", short(before)), ("after", short(after)),
-            ("change", "\(short(change)) (standard error \(short(standardError)))"),
-        ]
-        if let swapped {
-            rows.append(("with conditions of other pictures", short(swapped.mean)))
-        }
-        return rows
     }
 }

@@ -8,12 +8,6 @@ struct TrainingProgress {
         var total = 0
         /// Of those, the ones after the last good update.
         var inARow = 0
-
-        /// Takes in how an update went.
-        mutating func count(isGood: Bool) {
-            total += isGood ? 0 : 1
-            inARow = isGood ? 0 : inARow + 1
-        }
     }
 
     /// Done so far, bad ones too.
@@ -24,14 +18,26 @@ struct TrainingProgress {
     var loss: Double?
     var loader = LoaderState()
     var bad = Bad()
-    /// What the held-out loss at the end is compared with.
-    var heldOutBefore: HeldOut.Measurement?
+    /// What the validation loss at the end is compared with.
+    var validationBefore: ValidationSet.Measurement?
     /// After which update that was measured: 0, unless the run has gone on with another configuration.
-    var heldOutSince = 0
+    var validationSince = 0
     /// Measured after the last update; not saved.
-    var heldOutAfter: HeldOut.Measurement?
+    var validationAfter: ValidationSet.Measurement?
 
     init() {}
+
+    /// Takes in how an update went.
+    mutating func count(loss raw: Double, isGood: Bool) {
+        updates += 1
+        if isGood {
+            loss = loss.map { 0.99 * $0 + 0.01 * raw } ?? raw
+            bad.inARow = 0
+        } else {
+            bad.total += 1
+            bad.inARow += 1
+        }
+    }
 
     /// Steps that the optimizer has taken.
     var steps: Int { updates - bad.total }
@@ -45,8 +51,8 @@ struct TrainingProgress {
             info["bad_steps"] = .integer(bad.total)
             info["bad_steps_in_a_row"] = .integer(bad.inARow)
         }
-        if heldOutSince > 0 { info["held_out_since"] = .integer(heldOutSince) }
-        info["held_out_before"] = heldOutBefore.map { .array($0.losses.map(JSON.number)) }
+        if validationSince > 0 { info["held_out_since"] = .integer(validationSince) }
+        info["held_out_before"] = validationBefore.map { .array($0.losses.map(JSON.number)) }
         if !learned.isEmpty {
             info[Self.runningLossesKey] = .array(learned.map { .array($0.map { .number(Double($0)) }) })
         }
@@ -64,8 +70,8 @@ struct TrainingProgress {
         bad.total = min(max(0, info["bad_steps"]?.intValue ?? 0), updates)
         bad.inARow = min(max(0, info["bad_steps_in_a_row"]?.intValue ?? 0), bad.total)
         let losses = info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue) ?? []
-        heldOutBefore = losses.isEmpty ? nil : HeldOut.Measurement(losses: losses)
-        heldOutSince = min(max(0, info["held_out_since"]?.intValue ?? 0), updates)
+        validationBefore = losses.isEmpty ? nil : ValidationSet.Measurement(losses: losses)
+        validationSince = min(max(0, info["held_out_since"]?.intValue ?? 0), updates)
     }
 
     /// The running losses of each learner, as `info.json` has them.

@@ -10,15 +10,17 @@ import Settings
 struct TrainingDiffusion {
     var process: Diffusion
     let lossFunction: LossFunction
+    /// What the run says of a key that does not do what its name promises.
+    private(set) var remark: String?
 
-    init(_ fields: inout Fields, _ stage: TrainedStage, log: (String) -> Void) throws {
+    init(_ fields: inout Fields, _ stage: TrainedStage) throws {
         process = try Diffusion(&fields)
         try process.readTraining(&fields)
         lossFunction = try fields.value("loss", default: .squared)
         if try fields.value("pyramid_noise", default: stage == .b) { process.pyramidNoise = PyramidNoise() }
         try readAdaptiveWeight(&fields)
         try readObjective(&fields)
-        if stage == .b { try Self.readShift(&fields, log) }
+        if stage == .b { try readShift(&fields) }
     }
 
     private mutating func readAdaptiveWeight(_ fields: inout Fields) throws {
@@ -47,11 +49,11 @@ struct TrainingDiffusion {
 
     /// The reference's Stage B files set `shift`, and its trainer noises without one. Numbers are the same here, and
     /// the run says how to have what the key promises.
-    private static func readShift(_ fields: inout Fields, _ log: (String) -> Void) throws {
+    private mutating func readShift(_ fields: inout Fields) throws {
         let shift = try fields.value("shift", default: 1, .positive)
         guard shift != 1 else { return }
-        log(
+        remark =
             "shift \(shift) changes nothing, as in the reference; "
-                + "`schedule: {name: cosine, clamp_range: [0.0001, 0.9999], shift: \(shift)}` trains with more noise")
+            + "`schedule: {name: cosine, clamp_range: [0.0001, 0.9999], shift: \(shift)}` trains with more noise"
     }
 }

@@ -4,7 +4,7 @@ extension TrainingPlan {
     /// For programs.
     public var json: JSON {
         [
-            "recipe": .string(recipe.rawValue),
+            "recipe": .string(recipe),
             "experiment_id": .string(run.experimentID),
             "model_version": .string(run.modelVersion),
             "updates": .integer(updates),
@@ -61,7 +61,7 @@ extension TrainingPlan {
 
     /// For people.
     public var lines: [String] {
-        var lines = ["\(run.experimentID): \(recipe.rawValue) on \(run.modelVersion)"]
+        var lines = ["\(run.experimentID): \(recipe) on \(run.modelVersion)"]
         lines.append("\(trainable) trainable parameters")
         if groups.count > 1 { lines += groups.map { "  \($0.name): \($0.parameters)" } }
         if !points.isEmpty {

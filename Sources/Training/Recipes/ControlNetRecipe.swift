@@ -1,6 +1,5 @@
 import AdapterKit
 import Cascade
-import Diffusion
 import Generation
 import Failures
 import Layers
@@ -8,22 +7,64 @@ import Optimization
 import Settings
 import Telemetry
 import Torch
-import Weights
 
 /// Trains a ControlNet on a frozen Stage C: `cascade-adapt controlnet`.
-public enum ControlNetRecipe {
-    /// - Returns: nil for a dry run.
-    public static func run(
-        _ setting: Setting, options: RunOptions, plugIns: PlugIns, console: Console
-    ) throws -> RunOutcome? {
-        try TrainedStage.checkTakesAdapters(setting)
-        // Read the configuration.
-        var fields = try setting.fields()
-        let run = try RunConfiguration(&fields)
-        let own = try ControlNetConfiguration(&fields)
-        let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
+public struct ControlNetRecipe: Recipe {
+    public static let name = "controlnet"
+    public static let abstract = "Train a ControlNet on Stage C."
+
+    public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool {
+        setting["controlnet_blocks"] != nil || setting["controlnet_filter"] != nil
+    }
+
+    private let run: RunConfiguration
+    private let own: ControlNetConfiguration
+    private let diffusion: TrainingDiffusion
+    private let filter: any ControlFilter
+
+    public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
+        try TrainedStage.checkTakesAdapters(fields.setting)
+        run = try RunConfiguration(&fields)
+        own = try ControlNetConfiguration(&fields)
+        diffusion = try TrainingDiffusion(&fields, run.stage)
+        // A key that nobody knows is told of before what the filter finds amiss among its own.
         try fields.finish()
-        let filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
+        filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
+    }
+
+    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+        var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
+        let stageC = try plan.stageC
+        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
+        let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
+        _ = try ControlNetTrunk(trunk(of: stageC), store.root)
+        try store.finish()
+        func shapes(_ prefix: String) -> [[Int]] {
+            store.parameters.filter { $0.name.hasPrefix(prefix) }.map(\.tensor.shape)
+        }
+        plan.groups = [
+            .init(name: "backbone (\(own.bottleneckMode.rawValue))", shapes: shapes("backbone.")),
+            .init(name: "projections", shapes: shapes("projections.")),
+        ]
+        plan.points = stageC.injectionPoints.compactMap { point in
+            guard case .residualBlock(let index) = point else { return nil }
+            return .init(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
+        }
+        var pass = try plan.pass()
+        pass.firstBlock = own.blocks.min() ?? 0
+        plan.addMemory(pass)
+        if own.bottleneckMode == .effnet {
+            // What size of condition a filter makes is told by making one.
+            let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
+            let side = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
+            plan.memory.add("trunk", MemoryEstimate.efficientNet(batch: pass.batch, side: side, isTrained: true))
+        }
+        try plan.addData(options)
+        return plan
+    }
+
+    public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         try filter.prepare()
         if let remark = filter.remark { console.log("\(own.filter): \(remark)") }
 
@@ -31,9 +72,7 @@ public enum ControlNetRecipe {
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()
         try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
-        let configuration = ControlNetTrunk.Configuration(
-            inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
-            bottleneckMode: own.bottleneckMode)
+        let configuration = trunk(of: stageC)
         let source = try own.source(
             configuration, effnet: run.effnetPath, generator: parts.generator(RandomStream.initialisation))
         let store = ParameterStore(from: source, device: options.device)
@@ -53,16 +92,16 @@ public enum ControlNetRecipe {
         // Say what is trained and how.
         let objective = try parts.objective(model, encoders, diffusion)
         if own.measuresStatistics {
-            let trained = try HeldOut.samples(parts.shards, parts.preparation, limit: 32)
+            let trained = try ValidationSet.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
             let pictures = try ImageTensors.tensor(alike.map(\.picture))
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer)) {
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer)) {
             try filter($0, generator: $1)
         }
-        let task = TrainLoop.Task(
+        let task = TrainingTask(
             name: "controlnet",
             groups: ParameterGroup.decaying(adapter.parameters, by: run.weightDecay),
             loss: { try objective.loss(of: $0, $1) },
@@ -72,9 +111,15 @@ public enum ControlNetRecipe {
                 try contents.write(to: path)
             },
             restored: store.tensors,
-            heldOut: heldOut,
+            evaluation: evaluation,
             learners: diffusion.process.learners)
         return try parts.train(task, objective, filter: (filter, own.filterParameters.json))
+    }
+
+    private func trunk(of stageC: StageC) -> ControlNetTrunk.Configuration {
+        ControlNetTrunk.Configuration(
+            inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
+            bottleneckMode: own.bottleneckMode)
     }
 }
 

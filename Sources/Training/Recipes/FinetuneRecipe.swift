@@ -1,51 +1,90 @@
 import AdapterKit
-import Cascade
-import Diffusion
 import Generation
-import Failures
+import Layers
+import Loading
 import Optimization
 import Settings
 import Telemetry
 import Torch
 import Weights
 
-/// Trains a stage whole: `cascade-adapt finetune`. What follows is Stage C's; Stage B has a recipe of its own.
-public enum FinetuneRecipe {
-    /// - Returns: nil for a dry run.
-    public static func run(_ setting: Setting, options: RunOptions, console: Console) throws -> RunOutcome? {
-        if try TrainedStage(of: setting) == .b {
-            return try StageBRecipe.run(setting, options: options, console: console)
-        }
-        // Read the configuration.
-        var fields = try setting.fields()
-        let run = try RunConfiguration(&fields)
-        let diffusion = try TrainingDiffusion(&fields, run.stage, log: console.log)
-        try fields.finish()
+/// Trains a stage whole, from a checkpoint or from nothing: `cascade-adapt finetune`. Stage B where `model_version` is one
+/// of its sizes, else Stage C.
+public struct FinetuneRecipe: Recipe {
+    public static let name = "finetune"
+    public static let abstract = "Train all of Stage C or Stage B, or draw and train a new one."
 
-        // Load.
+    /// It has no key of its own.
+    public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool { true }
+
+    private let run: RunConfiguration
+    private let diffusion: TrainingDiffusion
+
+    public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
+        run = try RunConfiguration(&fields)
+        diffusion = try TrainingDiffusion(&fields, run.stage)
+    }
+
+    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+        var plan = try TrainingPlan(Self.name, run, options, trainsWhole: true)
+        switch plan.models.network {
+        case .stageC(let stageC):
+            plan.groups = [.init(name: "Stage C whole", shapes: stageC.store.parameters.map(\.tensor.shape))]
+        case .stageB(_, let shapes): plan.groups = [.init(name: "Stage B whole", shapes: shapes)]
+        }
+        try plan.addMemory(plan.pass())
+        try plan.addData(options)
+        return plan
+    }
+
+    public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
+        if let remark = diffusion.remark { console.log(remark) }
         let parts = try RecipeParts(run, options, console)
+        return run.stage == .b ? try trainStageB(parts) : try trainStageC(parts)
+    }
+
+    private func trainStageC(_ parts: RecipeParts) throws -> RunOutcome? {
         let stageC = try parts.loading.trainable(parts.generator(RandomStream.initialisation))
-        let parameters = stageC.store.parameters
-        parts.describe("Stage C whole", trainable: parameters.reduce(0) { $0 + $1.tensor.count })
-        if options.isDryRun { return nil }
+        parts.describe("Stage C whole", trainable: stageC.store.parameters.reduce(0) { $0 + $1.tensor.count })
+        if parts.options.isDryRun { return nil }
         let encoders = try parts.loading.encoders()
         let model = AdaptedModel(
             stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
-
-        // Say what is trained and how.
         let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
-        let heldOut = try HeldOutUse(parts, objective, showing: .stageC(encoders.previewer))
-        let task = TrainLoop.Task(
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        return try parts.train(task(stageC.store, evaluation) { try objective.loss(of: $0, $1) }, objective)
+    }
+
+    private func trainStageB(_ parts: RecipeParts) throws -> RunOutcome? {
+        let (stageB, store) = try parts.loading.trainableStageB(parts.generator(RandomStream.initialisation))
+        parts.describe("Stage B whole", trainable: store.parameters.reduce(0) { $0 + $1.tensor.count })
+        if parts.options.isDryRun { return nil }
+        let stageA = try parts.loading.stageA()
+        let effnet = try parts.loading.effnet()
+        let text = try parts.loading.textEncoder()
+        let objective = StageBObjective(
+            stageB: stageB, effnet: effnet,
+            encodings: try parts.encodings { try stageA.encode($0) },
+            text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
+            chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))
+        let evaluation = try Evaluation(parts, objective, showing: .stageB(stageA))
+        return try parts.train(task(store, evaluation) { try objective.loss(of: $0, $1) }, objective)
+    }
+
+    private func task(
+        _ store: ParameterStore, _ evaluation: Evaluation,
+        loss: @escaping (PictureBatch, Generator) throws -> TrainingLoss
+    ) -> TrainingTask {
+        TrainingTask(
             name: "generator",
-            groups: ParameterGroup.decaying(parameters, by: run.weightDecay),
-            loss: { try objective.loss(of: $0, $1) },
+            groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
+            loss: loss,
             write: { path, updates in
                 try SafetensorsWriter.write(
-                    stageC.store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
+                    store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
             },
-            restored: stageC.store.tensors,
-            heldOut: heldOut,
+            restored: store.tensors,
+            evaluation: evaluation,
             learners: diffusion.process.learners)
-        return try parts.train(task, objective)
     }
 }

@@ -102,7 +102,7 @@ struct RecipeParts {
     /// Trains.
     /// - Parameter filter: makes the conditions of the pictures in the loader's threads, with these parameters.
     func train(
-        _ task: TrainLoop.Task, _ objective: some TrainingObjective,
+        _ task: TrainingTask, _ objective: some TrainingObjective,
         filter: (filter: any ControlFilter, parameters: JSON)? = nil
     ) throws -> RunOutcome {
         let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }

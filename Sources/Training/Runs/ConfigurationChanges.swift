@@ -7,9 +7,10 @@ struct ConfigurationChanges {
     /// Keys that say where a run stands and how far it goes, and nothing of what it learns.
     private static let places: Set = ["experiment_id", "checkpoint_path", "output_path", "updates"]
 
-    /// Keys that the held-out loss does not hang on: with all others as they were it is over the same triples.
+    /// Keys of all recipes that the validation loss does not hang on: with all others as they were it is over the same
+    /// triples.
     private static let ofTraining: Set = [
-        "lr", "lora_lr", "text_lr", "token_lr", "lora_dropout", "lr_schedule", "warmup_updates", "optimizer",
+        "lr", "lr_schedule", "warmup_updates", "optimizer",
         "weight_decay", "gradient_clip",
         "batch_size", "grad_accum_steps", "gradient_checkpointing", "use_fsdp", "caption_dropout", "picture_dropout",
         "effnet_dropout", "effnet_scale", "dropout", "loss_weight", "adaptive_loss_weight", "loss_shift",
@@ -49,8 +50,11 @@ struct ConfigurationChanges {
         }.joined(separator: ", ")
     }
 
-    /// Whether held-out losses of before and of now are not over the same.
-    var concernHeldOut: Bool { changes.contains { !Self.ofTraining.contains($0.key) } }
+    /// Whether validation losses of before and of now are not over the same.
+    /// - Parameter ownKeys: further keys that they do not hang on.
+    func concernValidation(besides ownKeys: Set<String>) -> Bool {
+        changes.contains { !Self.ofTraining.contains($0.key) && !ownKeys.contains($0.key) }
+    }
 
     /// Whether two values say the same: numbers by their value, a key with nothing behind it as one that is left out.
     private static func areSame(_ a: JSON?, _ b: JSON?) -> Bool {

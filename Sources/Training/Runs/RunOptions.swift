@@ -15,6 +15,9 @@ public struct RunOptions: Sendable {
     public var isQuiet = false
     /// How shards that are no local files are reached.
     public var shardAccess = ShardAccess()
+    public var clock = RunClock.system
+    /// What ends the run early.
+    public var interruption = RunInterruption.none
 
     public init() {}
 }

@@ -1,17 +1,15 @@
-import Cascade
 import Diffusion
 import Failures
 import Generation
 import Images
-import JSON
 import Loading
 import Shards
 import Torch
 
-/// The loss over fixed triples of held-out picture, noise and time: what training is judged by.
+/// The loss over fixed triples of image, noise and time that are not trained on: what training is judged by.
 ///
 /// The triples come from the seed alone, so two measurements differ by the weights and by nothing else.
-struct HeldOut {
+struct ValidationSet {
     /// Losses of each triple, unweighted.
     struct Measurement {
         let losses: [Double]
@@ -28,15 +26,15 @@ struct HeldOut {
         }
     }
 
-    /// Pictures of one size, each encoded and filtered once.
+    /// Images of one size, each encoded and filtered once.
     private struct Group {
-        var pictures: [PreparedBatch] = []
+        var images: [PreparedBatch] = []
         var batches: [Batch] = []
     }
 
     /// Some triples of a group that go through the network together.
     private struct Batch {
-        /// Which pictures of the group.
+        /// Which images of the group.
         let rows: [Int]
         let draw: Diffusion.Draw
     }
@@ -45,32 +43,32 @@ struct HeldOut {
     private var groups: [Group] = []
 
     /// - Parameters:
-    ///   - triples: how many; pictures are taken in turn.
-    ///   - filter: makes the ControlNet's condition of pictures [B, 3, H, W].
+    ///   - triples: how many; images are taken in turn.
+    ///   - filter: makes the ControlNet's condition of images [B, 3, H, W].
     init(
         _ samples: [(picture: Picture, caption: String)], triples: Int, objective: some TrainingObjective, seed: UInt64,
-        filter: PictureFilter? = nil
+        filter: ImageFilter? = nil
     ) throws {
-        let generator = try Generator(seed: seed, stream: RandomStream.heldOut, update: 0)
+        let generator = try Generator(seed: seed, stream: RandomStream.validation, update: 0)
         for (picture, caption) in samples {
             let pixels = try ImageTensors.tensor([picture])
             let prepared = try objective.prepare(
                 pixels, captions: [caption], condition: filter.map { try $0(pixels, generator).condition })
-            if let index = groups.firstIndex(where: { $0.pictures[0].latents.shape == prepared.latents.shape }) {
-                groups[index].pictures.append(prepared)
+            if let index = groups.firstIndex(where: { $0.images[0].latents.shape == prepared.latents.shape }) {
+                groups[index].images.append(prepared)
             } else {
-                groups.append(Group(pictures: [prepared]))
+                groups.append(Group(images: [prepared]))
             }
         }
-        var (triplesLeft, picturesLeft) = (triples, samples.count)
+        var (triplesLeft, imagesLeft) = (triples, samples.count)
         for index in groups.indices {
-            let pictures = groups[index].pictures
-            let share = max(1, triplesLeft * pictures.count / picturesLeft)
+            let images = groups[index].images
+            let share = max(1, triplesLeft * images.count / imagesLeft)
             triplesLeft -= share
-            picturesLeft -= pictures.count
+            imagesLeft -= images.count
             for start in stride(from: 0, to: share, by: Self.batchSize) {
-                let rows = (start..<min(start + Self.batchSize, share)).map { $0 % pictures.count }
-                let latents = pictures[0].latents
+                let rows = (start..<min(start + Self.batchSize, share)).map { $0 % images.count }
+                let latents = images[0].latents
                 let shape = [rows.count] + latents.shape.dropFirst()
                 let draw = try objective.diffusion.draw(shape, device: latents.device, from: generator)
                 groups[index].batches.append(Batch(rows: rows, draw: draw))
@@ -83,7 +81,7 @@ struct HeldOut {
         try measure(objective, conditionShift: 0)
     }
 
-    /// The losses with each picture given the condition of the next.
+    /// The losses with each image given the condition of the next.
     func measureSwapped(_ objective: some TrainingObjective) throws -> Measurement {
         try measure(objective, conditionShift: 1)
     }
@@ -92,8 +90,8 @@ struct HeldOut {
         try withoutGradients {
             var losses: [Double] = []
             for group in groups {
-                // A ControlNet's trunk sees each picture once, however many triples the picture is in.
-                let settled = try group.pictures.map(objective.settled)
+                // A ControlNet's trunk sees each image once, however many triples the image is in.
+                let settled = try group.images.map(objective.settled)
                 for batch in group.batches {
                     let joined = try PreparedBatch.joined(
                         batch.rows.map { settled[$0] },
@@ -131,13 +129,4 @@ struct HeldOut {
         }
         return samples
     }
-}
-
-/// What random numbers are for: each purpose has its own stream, so that none shifts another's.
-enum RandomStream {
-    static let initialisation: UInt64 = 1
-    static let update: UInt64 = 2
-    static let heldOut: UInt64 = 3
-    static let preview: UInt64 = 4
-    static let filter: UInt64 = 5
 }

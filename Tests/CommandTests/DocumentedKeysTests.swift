@@ -1,17 +1,13 @@
-import AdapterKit
-import CannyFilter
+import CascadeAdapt
 import Foundation
-import LearnedTokens
-import LoRA
 import Settings
 import Testing
-
-@testable import Training
+import Training
 
 /// The files of `configs/training` document every key that a recipe reads, and no other.
 @Suite struct DocumentedKeys {
     private static let folder =
-        String(#filePath.dropLast("Tests/TrainingTests/DocumentedKeysTests.swift".count)) + "configs/training/"
+        String(#filePath.dropLast("Tests/CommandTests/DocumentedKeysTests.swift".count)) + "configs/training/"
 
     /// A configuration as it is shipped.
     private struct Shipped {
@@ -39,18 +35,8 @@ import Testing
 
     /// The keys that the recipe of a configuration asks for.
     private static func read(_ setting: Setting) throws -> Set<String> {
-        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.kind, LearnedTokens.kind])
         var fields = try setting.fields()
-        let run = try RunConfiguration(&fields)
-        _ = try TrainingDiffusion(&fields, run.stage) { _ in }
-        switch RecipeKind(of: setting) {
-        case .controlnet: _ = try ControlNetConfiguration(&fields)
-        case .lora:
-            _ = try LoRARecipe.startPath(&fields)
-            _ = try plugIns.adapters.compactMap { try $0.plan(&fields) }
-            _ = try AdapterRates(&fields, run, plugIns)
-        case .finetune: break
-        }
+        _ = try Recipes.recipe(for: setting, CascadeAdapt.plugIns).init(&fields, CascadeAdapt.plugIns)
         try fields.finish()
         // `training` is the reference's own affair.
         return Set(fields.known).subtracting(["training"])

@@ -1,29 +1,30 @@
 import AdapterKit
-import Cascade
 import Optimization
 import Shards
 import Torch
 
-/// A control filter as held-out data sees it.
-typealias PictureFilter = (_ pictures: Tensor, Generator) throws -> ControlCondition
+/// A control filter as validation and previews see it.
+typealias ImageFilter = (_ images: Tensor, Generator) throws -> ControlCondition
 
-/// What held-out data is for in a run: fixed triples to measure with, and a few samples to look at.
-struct HeldOutUse {
-    /// The loss as the model is now; nil where no data was set aside.
-    let measure: (() throws -> HeldOut.Measurement)?
-    /// The same with each picture given the condition of another; nil where nothing is conditioned on pictures.
-    let measureSwapped: (() throws -> HeldOut.Measurement)?
-    /// The grid of a few samples, held out ones where there are any; nil where none is asked for.
+/// What a run looks at beside its training: the loss over fixed validation triples, and previews of a few samples.
+struct Evaluation {
+    /// The loss as the model is now; nil without validation data.
+    let measure: (() throws -> ValidationSet.Measurement)?
+    /// The same with each image given the condition of another; nil where nothing is conditioned on images.
+    let measureSwapped: (() throws -> ValidationSet.Measurement)?
+    /// The grid of a few samples, those of the validation data where there is any; nil where none is asked for.
     let preview: (Generator, AveragedWeights?) throws -> PreviewGrid?
+}
 
+extension Evaluation {
     init(
-        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, filter: PictureFilter? = nil
+        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, filter: ImageFilter? = nil
     ) throws {
         let paths = parts.run.validationPath
         let shards =
             paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
-        let samples = try HeldOut.samples(shards, parts.preparation)
-        // The same pictures every time, never those of the batch: what is seen is then the model's change alone.
+        let samples = try ValidationSet.samples(shards, parts.preparation)
+        // The same images every time, never those of the batch: what is seen is then the model's change alone.
         let run = parts.run
         let shown = try run.previewSteps != 0 ? PreviewGrid.shown(samples, parts, filter) : []
         var showing = showing
@@ -39,7 +40,7 @@ struct HeldOutUse {
             measureSwapped = nil
             return
         }
-        let triples = try HeldOut(
+        let triples = try ValidationSet(
             samples, triples: parts.run.validationTriples, objective: objective, seed: parts.loop.seed, filter: filter)
         measure = { try triples.measure(objective) }
         measureSwapped = filter == nil ? nil : { try triples.measureSwapped(objective) }

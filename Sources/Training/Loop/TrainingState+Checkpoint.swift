@@ -1,0 +1,82 @@
+import Failures
+import Torch
+import Weights
+
+/// What of a run goes into its checkpoints and comes out of them.
+extension TrainingState {
+    private static let optimizerKey = "optimizer"
+
+    /// Takes up a checkpoint.
+    /// - Parameter log: told of what the run did not do before.
+    /// - Throws: a failure of the input where it is not a checkpoint of what this run trains.
+    mutating func restore(
+        _ checkpoint: RunFolder.Checkpoint, in folder: RunFolder, log: (String) -> Void
+    ) throws {
+        guard let progress = TrainingProgress(checkpoint.info), let weights = try folder.open(.weights, of: checkpoint),
+            let saved = try folder.open(.optimizer, of: checkpoint)
+        else {
+            throw Failure.input("info.json lacks the place in the data, or a file", at: Failure.Place(folder.path))
+        }
+        try Self.requireOptimizer(optimizer.name, saved)
+        try Self.checkFit(saved, optimizer.state, isAll: true)
+        try Self.checkFit(weights, task.restored, isAll: false)
+        for (name, tensor) in task.restored { try tensor.assign(weights.required(name)) }
+        try optimizer.restore(updates: progress.steps) { try saved.tensor($0) }
+        if let average, let saved = try folder.open(.average, of: checkpoint) {
+            try Self.checkFit(saved, average.means, isAll: false)
+            for (name, mean) in average.means { try mean.assign(saved.required(name)) }
+        } else if let average {
+            try average.copyWeights()
+            log("weights are averaged from update \(checkpoint.updates) on: the run did not do so before")
+        }
+        for (learner, means) in zip(task.learners, TrainingProgress.runningLosses(checkpoint.info)) {
+            try learner.running.restore(means)
+        }
+        self.progress = progress
+    }
+
+    /// What is trained, and its running mean, to be written.
+    var weightParts: [RunFolder.Part] {
+        let (task, updates) = (task, progress.updates)
+        var parts = [RunFolder.Part(kind: .weights) { try task.write($0, updates) }]
+        if let average {
+            parts.append(.init(kind: .average) { path in try average.withAverage { try task.write(path, updates) } })
+        }
+        return parts
+    }
+
+    /// The optimizer's state, to be written.
+    var optimizerPart: RunFolder.Part {
+        let (optimizer, updates) = (optimizer, progress.updates)
+        return RunFolder.Part(kind: .optimizer) { path in
+            let metadata = ["trained_steps": String(updates), Self.optimizerKey: optimizer.name]
+            try SafetensorsWriter.write(optimizer.state, metadata: metadata, to: path)
+        }
+    }
+
+    /// - Throws: a failure of the input where another optimizer wrote the state.
+    private static func requireOptimizer(_ name: String, _ state: SafetensorsFile) throws {
+        let writer = state.metadata[optimizerKey] ?? "none that is known"
+        guard writer != name else { return }
+        throw Failure.input(
+            "the run was begun with another optimizer", at: Failure.Place(state.path),
+            expected: "the state of \(name), which the configuration names", got: "that of \(writer)",
+            advice: "put back `optimizer: \(writer)`, or choose another experiment_id")
+    }
+
+    /// Checks that a file of a checkpoint holds what this run trains.
+    /// - Parameter isAll: whether it may hold nothing else.
+    private static func checkFit(
+        _ file: SafetensorsFile, _ tensors: [(name: String, tensor: Tensor)], isAll: Bool
+    ) throws {
+        let misfit = tensors.first { file[$0.name]?.shape != $0.tensor.shape }
+        let names = Set(tensors.map(\.name))
+        let stray = isAll ? file.entries.first { !names.contains($0.name) } : nil
+        guard misfit != nil || stray != nil else { return }
+        throw Failure.input(
+            "the checkpoint is of a run with another configuration", at: Failure.Place(file.path),
+            expected: misfit.map { "`\($0.name)` of shape \($0.tensor.shape)" } ?? "nothing but what is trained",
+            got: misfit.map { file[$0.name].map { "\($0.shape)" } ?? "nothing" } ?? stray.map { "`\($0.name)`" },
+            advice: "choose another experiment_id, or put back the configuration that the run began with")
+    }
+}

@@ -1,0 +1,22 @@
+import Optimization
+
+/// All that updates change: what is trained, the optimizer's state, the running mean and the progress.
+struct TrainingState {
+    let task: TrainingTask
+    let optimizer: any Optimizer
+    /// nil where the run keeps none.
+    let average: AveragedWeights?
+    var progress = TrainingProgress()
+
+    /// The state before the first update.
+    init(_ task: TrainingTask, _ run: RunConfiguration) throws {
+        self.task = task
+        optimizer = try run.optimizer.make(task.groups)
+        average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
+    }
+
+    /// The name of a trained parameter with values that are not finite; nil where there is none.
+    func notFinite() throws -> String? {
+        try task.groups.lazy.flatMap(\.parameters).first { try !$0.tensor.isAllFinite() }?.name
+    }
+}

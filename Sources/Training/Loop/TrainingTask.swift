@@ -1,0 +1,25 @@
+import Diffusion
+import Loading
+import Optimization
+import Torch
+
+/// What a recipe hands to the train loop.
+struct TrainingTask {
+    /// The name of the files: `controlnet`, `lora` or `generator`.
+    var name: String
+    var groups: [ParameterGroup]
+    /// The learning rates that parts of it have of their own, by name, as factors of the update's.
+    var ownRates: [(name: String, factor: Double)] = []
+    /// The recipe's own keys that say how it is trained, and nothing of what the validation loss is measured on.
+    var trainingKeys: Set<String> = []
+    /// The loss of a micro batch, with the graph to differentiate.
+    var loss: (PictureBatch, Generator) throws -> TrainingLoss
+    /// Writes what is trained.
+    var write: (_ path: String, _ updates: Int) throws -> Void
+    /// What a resumed run takes up of the file that was written.
+    var restored: [(name: String, tensor: Tensor)]
+    /// What is measured and shown beside the training.
+    var evaluation: Evaluation
+    /// Take in what an update learned of the losses: adaptive weights, an adaptive schedule.
+    var learners: [any LossLearner]
+}

@@ -1,0 +1,137 @@
+import AdapterKit
+import Failures
+import Generation
+import Settings
+import Telemetry
+
+/// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text tower:
+/// `cascade-adapt lora`.
+public struct AdapterRecipe: Recipe {
+    public static let name = "lora"
+    public static let abstract = "Train LoRA layers and learned tokens on Stage C."
+
+    /// Whether it has a key that a kind of adapter asks for, or names adapters to start from.
+    public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool {
+        guard var fields = try? setting.fields() else { return false }
+        if fields.contains(startKey) { return true }
+        return plugIns.adapters.contains { kind in
+            do {
+                return try kind.plan(&fields) != nil || fields.known.contains(where: fields.contains)
+            } catch {
+                return true  // It was asked for, and finds fault with its keys.
+            }
+        }
+    }
+
+    private static let startKey = "lora_checkpoint_path"
+
+    private let setting: Setting
+    private let plugIns: PlugIns
+    private let run: RunConfiguration
+    private let diffusion: TrainingDiffusion
+    /// The adapters to start from.
+    private let startPath: String?
+    private let plans: [AdapterPlan]
+    private let rates: AdapterRates
+
+    public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
+        (setting, self.plugIns) = (fields.setting, plugIns)
+        try TrainedStage.checkTakesAdapters(setting)
+        run = try RunConfiguration(&fields)
+        diffusion = try TrainingDiffusion(&fields, run.stage)
+        startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)
+        plans = try plugIns.plans(&fields)
+        rates = try AdapterRates(&fields, run, plugIns)
+    }
+
+    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+        guard !plans.isEmpty || startPath != nil else { throw noAdapter }
+        var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
+        let stageC = try plan.stageC
+        let model = AdaptedModel(
+            stageC: stageC, text: plan.models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
+        let parts = try startPath.map { try start($0, model) } ?? plans.map { try $0.parts(model) }
+        plan.groups = parts.map { .init(name: $0.kind, shapes: $0.shapes) }
+        plan.unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
+        let selected = Set(parts.flatMap(\.modules).map(InjectionPoint.module))
+        let ofText = model.text?.tower.injectionPoints ?? []
+        let adaptsText = ofText.contains(where: selected.contains)
+        plan.points = (stageC.injectionPoints + (adaptsText ? ofText : [])).compactMap { place in
+            guard case .module(let path) = place else { return nil }
+            return .init(index: nil, name: path, isSelected: selected.contains(place))
+        }
+        var pass = try plan.pass()
+        pass.adapted = parts.flatMap(\.modules)
+        plan.addMemory(pass, trainsText: adaptsText || parts.contains { $0.modules.isEmpty })
+        try plan.addData(options)
+        return plan
+    }
+
+    public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
+        // Load.
+        let parts = try RecipeParts(run, options, console)
+        let (stageC, base) = try parts.base()
+        let encoders = try parts.loading.encoders()
+        let model = AdaptedModel(stageC: stageC, text: encoders.text, base: base)
+        let generator = try parts.generator(RandomStream.initialisation)
+        let adapters: [any Adapter]
+        if let startPath {
+            let file = try plugIns.open(startPath, reading(model))
+            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model.networks) }
+            for plan in plans { adapters.forEach(plan.settle) }
+        } else {
+            adapters = try plans.map { try $0.make(model, generator) }
+        }
+        guard !adapters.isEmpty else { throw noAdapter }
+        for adapter in adapters { try adapter.attach() }
+        parts.describe(
+            try plans.map { try $0.summary(model) }.joined(separator: ", ") + " of \(base.name)",
+            trainable: adapters.flatMap(\.parameters).reduce(0) { $0 + $1.tensor.count })
+        if options.isDryRun { return nil }
+
+        if run.data.cacheFolder != nil, !encoders.text.isAsLoaded {
+            console.log("cache_dir keeps no captions in this run: what is trained changes how they are encoded")
+        }
+
+        // Say what is trained and how.
+        var objective = try parts.objective(model, encoders, diffusion)
+        objective.adapters = adapters
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        let task = TrainingTask(
+            name: "lora",
+            groups: adapters.flatMap { rates.groups(of: $0) },
+            ownRates: rates.own(of: adapters),
+            trainingKeys: plugIns.trainingKeys,
+            loss: { [objective] in try objective.loss(of: $0, $1) },
+            write: { path, updates in
+                var contents = AdapterContents(base: base, steps: updates)
+                for adapter in adapters { try adapter.write(to: &contents) }
+                try contents.write(to: path)
+            },
+            restored: adapters.flatMap(\.parameters),
+            evaluation: evaluation,
+            learners: diffusion.process.learners)
+        return try parts.train(task, objective)
+    }
+
+    /// What the configuration says of a file to start from that does not say it itself.
+    private func reading(_ model: AdaptedModel) -> AdapterReading {
+        var reading = AdapterReading(architecture: model.stageC.configuration)
+        reading.text = model.text
+        for kind in plugIns.adapters { kind.complete(&reading, from: setting) }
+        return reading
+    }
+
+    /// What the adapters of a file to start from consist of.
+    private func start(_ path: String, _ model: AdaptedModel) throws -> [AdapterParts] {
+        let file = try plugIns.open(path, reading(model))
+        return try plugIns.kinds(of: file).map { try $0.parts(of: file) }
+    }
+
+    /// What is wrong with a configuration that trains nothing.
+    private var noAdapter: Failure {
+        .input(
+            "the configuration asks for no adapter", at: setting.place,
+            expected: "module_filters or text_module_filters and rank, or train_tokens")
+    }
+}

@@ -1,0 +1,164 @@
+import Diffusion
+import Foundation
+import JSON
+import Loading
+import Optimization
+import Settings
+import Synchronization
+import Telemetry
+import TestSupport
+import Testing
+import Torch
+import Weights
+
+@testable import Training
+
+extension TrainingRuns {
+    /// The loop with a clock, interruptions and a task of the tests' own.
+    @Suite struct Loop {
+        @Test func `an interruption after two updates saves those, and the run goes on as if there were none`() throws {
+            let (whole, parts) = (try Run(.lora), try Run(.lora))
+            let asked = Atomic<Int>(0)
+            var options = RunOptions()
+            // Asked before each update.
+            options.interruption = RunInterruption {
+                asked.wrappingAdd(1, ordering: .relaxed).newValue > 2
+            }
+            let outcome = try #require(try parts(["updates": "5"], options: options))
+            #expect(outcome.updates == 2 && !outcome.isComplete && asked.load(ordering: .relaxed) == 3)
+            #expect(try parts.metrics().compactMap { $0["step"]?.intValue } == [1, 2])
+            #expect(try parts(["updates": "5"])?.isComplete == true)
+            try whole(["updates": "5"])
+            #expect(try parts.bytes(parts.weights) == whole.bytes(whole.weights))
+            #expect(try parts.metrics() == whole.metrics())
+        }
+
+        @Test func `the log has the seconds and the report the date of the clock that is handed in`() throws {
+            let run = try Run(.lora)
+            let ticks = Atomic<Int>(0)
+            var options = RunOptions()
+            options.clock = RunClock(
+                seconds: { Double(ticks.wrappingAdd(1, ordering: .relaxed).newValue) / 4 }, date: { 86_400 })
+            try run(options: options)
+            let lines = try run.text(run.scratch["output/run/metrics.jsonl"]).split(separator: "\n")
+            for line in try lines.map({ try JSON.parse(String($0), file: "metrics.jsonl") }) {
+                // An update reads the clock twice; 4 samples in a quarter of a second are 16 in a second.
+                #expect(line["seconds"]?.doubleValue == 0.25 && line["samples_per_second"]?.doubleValue == 16)
+            }
+            #expect(lines.count == 3)
+            #expect(try run.text(run.scratch["output/run/report.html"]).contains("<td>1970-01-02T00:00:00Z</td>"))
+        }
+
+        @Test func `without a recorder the same is learned and nothing is written`() throws {
+            let (recorded, silent) = (try Lesson(), try Lesson())
+            let outcome = try recorded.loop(recorded.task) { try recorded.loader($0) }
+            #expect(outcome.isComplete && FileManager.default.fileExists(atPath: outcome.checkpoint))
+            var state = try silent.state()
+            let loader = try silent.loader(state.progress.loader)
+            defer { loader.stop() }
+            try silent.loop.train(&state, from: loader, nil)
+            #expect(state.progress.updates == 3 && state.progress.saved == 3)
+            #expect(try silent.values() == recorded.values())
+            #expect(try FileManager.default.contentsOfDirectory(atPath: silent.scratch.path).isEmpty)
+        }
+    }
+
+    /// A single update.
+    @Suite struct SingleUpdate {
+        private func update(_ lesson: Lesson) -> Update {
+            Update(run: lesson.loop.run, seed: lesson.loop.seed, clock: .system)
+        }
+
+        @Test func `an update that waits for data in vain leaves everything as it was`() throws {
+            let (lesson, undisturbed) = (try Lesson(accumulation: 2), try Lesson(accumulation: 2))
+            var (state, expected) = (try lesson.state(), try undisturbed.state())
+            let loader = try lesson.loader(LoaderState())
+            defer { loader.stop() }
+            let batches = try (0..<4).map { _ in try loader.next() }
+            func train(_ lesson: Lesson, _ state: inout TrainingState, _ batches: [PictureBatch?]) throws {
+                var rest = batches[...]
+                _ = try update(lesson)(&state) {
+                    guard case let batch?? = rest.popFirst() else { throw CancellationError() }
+                    return batch
+                }
+            }
+            try train(lesson, &state, [batches[0], batches[1]])
+            let (before, learned) = (state.progress.loader, lesson.learner.running.means)
+            #expect(throws: CancellationError.self) { try train(lesson, &state, [batches[2], nil]) }
+            #expect(state.progress.updates == 1 && state.optimizer.updates == 1)
+            #expect(state.progress.loader == before && lesson.learner.running.means == learned)
+            #expect(try lesson.weights.gradient() == nil)
+            try train(lesson, &state, [batches[2], batches[3]])
+            try train(undisturbed, &expected, [batches[0], batches[1]])
+            try train(undisturbed, &expected, [batches[2], batches[3]])
+            #expect(try lesson.values() == undisturbed.values())
+            #expect(lesson.learner.running.means == undisturbed.learner.running.means)
+            #expect(state.progress.loss == expected.progress.loss)
+        }
+
+        @Test func `a bad update counts, passes its samples and changes nothing else`() throws {
+            let lesson = try Lesson()
+            var state = try lesson.state()
+            let loader = try lesson.loader(LoaderState())
+            defer { loader.stop() }
+            lesson.factor = .nan
+            let (values, learned) = (try lesson.values(), lesson.learner.running.means)
+            let batch = try loader.next()
+            let made = try update(lesson)(&state) { batch }
+            #expect(!made.isGood && made.number == 1 && made.loss.isNaN && made.samples == batch.places)
+            #expect(state.progress.updates == 1 && state.progress.bad == .init(total: 1, inARow: 1))
+            #expect(state.progress.loader == batch.stateAfter && state.progress.loss == nil)
+            #expect(try lesson.values() == values && lesson.learner.running.means == learned)
+            #expect(try lesson.weights.gradient() == nil && state.optimizer.updates == 0)
+        }
+    }
+}
+
+/// Three numbers that learn to weigh what is drawn, beside the tiny world's data.
+private final class Lesson {
+    let scratch: Scratch
+    let loop: TrainLoop
+    let weights: Tensor
+    let learner: AdaptiveLossWeight
+    /// What the losses are multiplied by.
+    var factor = 1.0
+    private let parts: RecipeParts
+
+    init(accumulation: Int = 1) throws {
+        scratch = try Scratch()
+        let text = try TinyWorld.shared().configuration(
+            in: scratch, ["grad_accum_steps": String(accumulation), "ema_start_iters": "1", "ema_iters": "1"])
+        var fields = try Setting.parse(text, file: "run.yaml").fields()
+        parts = try RecipeParts(
+            RunConfiguration(&fields), RunOptions(), Console(isTerminal: false) { _ in })
+        loop = parts.loop
+        weights = try Tensor([0.5, -0.5, 1] as [Float])
+        try weights.setRequiresGrad(true)
+        learner = try AdaptiveLossWeight()
+    }
+
+    var task: TrainingTask {
+        TrainingTask(
+            name: "lesson", groups: [ParameterGroup([("weights", weights)], weightDecay: 0.01)],
+            loss: { [self] batch, generator in
+                let drawn = try generator.normal([batch.samples.count, 3])
+                let error = try (drawn * weights).mean([1]) - 1  // [B]
+                let losses = try error * error * factor
+                let logSNR = try drawn.mean([1])
+                return TrainingLoss(weighted: try losses.mean(), perSample: try losses.detached(), logSNR: logSNR)
+            },
+            write: { [weights] path, _ in try SafetensorsWriter.write([("weights", weights)], to: path) },
+            restored: [("weights", weights)],
+            evaluation: Evaluation(measure: nil, measureSwapped: nil) { _, _ in nil }, learners: [learner])
+    }
+
+    func state() throws -> TrainingState { try TrainingState(task, loop.run) }
+
+    func loader(_ state: LoaderState) throws -> BatchLoader {
+        try BatchLoader(
+            shards: parts.shards, preparation: parts.preparation, options: loop.run.loaderOptions(seed: loop.seed),
+            from: state)
+    }
+
+    func values() throws -> [Float] { try weights.detached().values() }
+}
