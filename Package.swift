@@ -33,6 +33,19 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// The plug-ins of this repository, each with what it imports beside what all of them do.
+let plugIns = [
+    plugIn("CannyFilter", ["COpenCV"]),
+    plugIn("EdgeFilter", ["COpenCV"]),
+    plugIn("IdentityFilter", ["Files", "Inference", "COpenCV", "Images"]),
+    plugIn("InpaintFilter", ["COpenCV", "Images"]),
+    plugIn("PoseFilter", ["COpenCV", "Inference", "Files"]),
+    plugIn("QRFilter", ["COpenCV"]),
+    plugIn("SuperResolutionFilter"),
+    plugIn("LoRA", ["Files"]),
+    plugIn("LearnedTokens", ["Files"]),
+]
+
 let package = Package(
     name: "cascade-adapt",
     products: [
@@ -49,7 +62,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
     ],
-    targets: [
+    targets: plugIns + [
         // Native doors
         door("CTorch"),
         .target(
@@ -127,17 +140,6 @@ let package = Package(
                 "Failures", "CMemory",
             ]),
 
-        // Plug-ins
-        plugIn("CannyFilter", ["COpenCV"]),
-        plugIn("EdgeFilter", ["COpenCV"]),
-        plugIn("IdentityFilter", ["Files", "Inference", "COpenCV", "Images"]),
-        plugIn("InpaintFilter", ["COpenCV", "Images"]),
-        plugIn("PoseFilter", ["COpenCV", "Inference", "Files"]),
-        plugIn("QRFilter", ["COpenCV"]),
-        plugIn("SuperResolutionFilter"),
-        plugIn("LoRA", ["Files"]),
-        plugIn("LearnedTokens", ["Files"]),
-
         // Commands
         library(
             "CascadeAdapt",
@@ -145,11 +147,8 @@ let package = Package(
                 "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers",
                 "Weights", "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
                 "JSON", "Files", "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", "CannyFilter", "EdgeFilter", "IdentityFilter", "InpaintFilter",
-                "PoseFilter",
-                "QRFilter",
-                "SuperResolutionFilter", "LoRA", "LearnedTokens", argumentParser,
-            ]),
+                "Expressions", "COpenBLAS", "COpenCV", argumentParser,
+            ] + plugIns.map { .target(name: $0.name) }),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(
             name: "cascade-bench",

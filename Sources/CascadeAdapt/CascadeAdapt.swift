@@ -1,27 +1,11 @@
 import AdapterKit
 import ArgumentParser
-import CannyFilter
-import EdgeFilter
 import Failures
 import Glibc
-import IdentityFilter
-import InpaintFilter
-import LearnedTokens
-import LoRA
-import PoseFilter
-import QRFilter
-import SuperResolutionFilter
 import Training
 
 /// The command `cascade-adapt`, for a program of two lines.
 public enum CascadeAdapt {
-    /// The filters and adapters of this repository.
-    public static let plugIns = PlugIns(
-        filters: [
-            CannyFilter.self, PidiFilter.self, InpaintFilter.self, QRFilter.self, SRFilter.self, SREffnetFilter.self,
-            IdentityFilter.self, PoseFilter.self,
-        ], adapters: [LoRA.kind, LearnedTokens.kind])
-
     /// Runs the command that the process's arguments name, and exits.
     /// - Parameters:
     ///   - filters: further filters, which take the place of ours of the same name.
