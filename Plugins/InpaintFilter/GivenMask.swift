@@ -1,4 +1,3 @@
-import Failures
 import Images
 import Torch
 

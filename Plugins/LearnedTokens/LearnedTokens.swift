@@ -1,7 +1,6 @@
 import AdapterKit
 import Cascade
 import Failures
-import JSON
 import Torch
 
 /// Textual inversion (Gal et al. 2022) of new words and of words that exist: rows of the text tower's table with a

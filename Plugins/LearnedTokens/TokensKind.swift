@@ -3,8 +3,6 @@ import Cascade
 import Failures
 import JSON
 import Settings
-import Torch
-import Weights
 
 /// The kind of learned tokens: `train_tokens` of a configuration, and their files.
 public struct TokensKind: AdapterKind {

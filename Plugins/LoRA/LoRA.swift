@@ -1,5 +1,4 @@
 import AdapterKit
-import Failures
 import Layers
 import Settings
 import Torch

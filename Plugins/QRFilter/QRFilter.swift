@@ -1,6 +1,5 @@
 import AdapterKit
 import COpenCV
-import Failures
 import Settings
 import Torch
 

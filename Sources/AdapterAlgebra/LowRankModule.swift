@@ -1,5 +1,3 @@
-import AdapterKit
-import Failures
 import JSON
 import LinearAlgebra
 import Torch

@@ -1,8 +1,6 @@
 import AdapterKit
 import Failures
-import JSON
 import LinearAlgebra
-import Torch
 import Weights
 
 /// A LoRA brought to another rank, module by module, without building the full matrices: the best approximation of

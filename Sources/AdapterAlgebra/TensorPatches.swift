@@ -1,8 +1,6 @@
-import AdapterKit
 import Failures
 import LinearAlgebra
 import Torch
-import Weights
 
 /// What all adapters together do to one stored tensor.
 struct TensorPatches {

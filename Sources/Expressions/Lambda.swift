@@ -1,5 +1,4 @@
 import Failures
-import JSON
 
 /// A condition on the JSON of a sample, as the official configurations write it: `lambda w, h: w >= 768 and h >= 768`.
 ///

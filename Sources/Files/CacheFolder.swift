@@ -1,4 +1,3 @@
-import Failures
 import Glibc
 
 /// Results of work kept in a folder by key, which can be thrown away at any time.

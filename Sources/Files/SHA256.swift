@@ -1,5 +1,4 @@
 import CSHA256
-import Failures
 import Glibc
 
 /// SHA-256 (FIPS 180-4): names the base that an adapter was trained on, checks downloads, keys caches.

@@ -1,4 +1,3 @@
-import Failures
 import Glibc
 
 /// A large file of known size, written from its beginning to its end, beside its place and renamed over it as

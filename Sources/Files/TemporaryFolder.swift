@@ -1,4 +1,3 @@
-import Failures
 import Glibc
 
 /// A folder in `TMPDIR`, or `/tmp`, that is removed with all that is in it when the last reference goes.

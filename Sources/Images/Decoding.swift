@@ -1,5 +1,4 @@
 import CPixels
-import Failures
 import Files
 
 extension Picture {

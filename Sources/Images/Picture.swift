@@ -1,5 +1,4 @@
 import CPixels
-import Failures
 
 /// A picture of 8-bit RGB, `pixels` [height, width, 3], rows top down.
 public struct Picture: Equatable, Sendable {

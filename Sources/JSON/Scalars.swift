@@ -1,5 +1,3 @@
-import Failures
-
 /// Numbers and strings.
 extension Parser {
     mutating func number() throws -> JSON {

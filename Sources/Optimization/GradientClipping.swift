@@ -1,5 +1,3 @@
-import Torch
-
 /// Clipping by the norm over the gradients of all groups, as torch.nn.utils.clip_grad_norm_ does it.
 public struct GradientClipping {
     public var limit: Double

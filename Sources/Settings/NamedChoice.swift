@@ -1,5 +1,3 @@
-import Failures
-
 extension Setting {
     /// Reads one of several things: its name alone, or a mapping with `name` and the values that it takes.
     ///

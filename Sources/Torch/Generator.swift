@@ -1,5 +1,4 @@
 import CTorch
-import Failures
 
 /// A source of random numbers that is always handed in, never global.
 ///

@@ -1,5 +1,3 @@
-import Failures
-
 /// What tells one state of a server's file from another.
 public struct WebValidator: Equatable, Sendable {
     /// A strong `ETag`, as it was sent.

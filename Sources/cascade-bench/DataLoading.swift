@@ -1,5 +1,4 @@
 import Cascade
-import Failures
 import Glibc
 import Images
 import JSON

@@ -1,7 +1,6 @@
 import AdapterKit
 import Cascade
 import Diffusion
-import Failures
 import Glibc
 import JSON
 import Layers

@@ -2,7 +2,6 @@ import Cascade
 import Failures
 import JSON
 import Torch
-import Weights
 
 /// Loading a file of weights as it is: every tensor of every part, by its official name.
 struct WeightLoading {

@@ -6,7 +6,6 @@ import Generation
 import Glibc
 import Images
 import JSON
-import Settings
 import Torch
 
 // cascade-filter-bench NAME PARAMETERS ROUNDS PICTURE…

@@ -38,6 +38,26 @@ import Testing
         }
     }
 
+    @Test func everyImportIsUsed() throws {
+        let tree = try SourceTree(root: Self.root)
+        let files = try tree.swift.map {
+            ($0, try String(contentsOf: Self.root.appending(path: $0.path), encoding: .utf8))
+        }
+        #expect(UnusedImports(files).complaints == [])
+    }
+
+    @Test func anUnusedImportIsCaught() {
+        func file(_ target: String, _ text: String) -> (SourceTree.File, String) {
+            (SourceTree.File(path: "\(target).swift", target: target, names: SourceTree.imports(in: text)), text)
+        }
+        let below = file("Below", "public struct Thing {\n    public func move() {}\n    public var count = 0\n}\n")
+        let own = file("Own", "import Below\nvar count = 0\n// Thing\n")
+        #expect(UnusedImports([below, own]).complaints == ["Own.swift imports Below"])
+        for use in ["let thing: Thing", "other.move()"] {
+            #expect(UnusedImports([below, file("Own", "import Below\nvar count = 0\n\(use)\n")]).complaints == [])
+        }
+    }
+
     @Test func everyDeclarationKeepsTheDirection() throws {
         let tree = try SourceTree(root: Self.root)
         let manifest = Manifest(

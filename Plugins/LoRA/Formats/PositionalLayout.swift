@@ -1,5 +1,4 @@
 import Cascade
-import Failures
 import Layers
 
 /// The modules of Stage C in the order in which the official code numbers their LoRA.

@@ -2,7 +2,6 @@ import Cascade
 import Failures
 import JSON
 import Settings
-import Torch
 import Weights
 
 /// ControlNets, in our files and as the official code and ComfyUI keep them: the trunk's tensors, without the blocks they

@@ -1,5 +1,4 @@
 import Cascade
-import Failures
 import Torch
 import Weights
 

@@ -1,4 +1,3 @@
-import Failures
 import Torch
 import Weights
 

@@ -2,7 +2,6 @@ import Cascade
 import Failures
 import JSON
 import Settings
-import Torch
 import Weights
 
 /// The kind of adapters that a method for modules makes: its keys in configurations, and all that its files share with

@@ -1,4 +1,3 @@
-import Cascade
 import Failures
 import Layers
 import Settings

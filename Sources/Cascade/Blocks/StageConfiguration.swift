@@ -1,5 +1,4 @@
 import Failures
-import Settings
 import Torch
 
 /// The constructor values that Stage B and Stage C have in common, with the reference's names in its files.

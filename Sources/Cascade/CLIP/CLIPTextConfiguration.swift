@@ -1,4 +1,3 @@
-import Failures
 import JSON
 
 /// The values of a CLIP text tower, as transformers writes them to `config.json`.

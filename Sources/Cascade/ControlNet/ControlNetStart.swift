@@ -1,7 +1,6 @@
 import Failures
 import Layers
 import Torch
-import Weights
 
 /// Where a new ControlNet starts: the backbone of a trained EffNet, projections drawn from a seed.
 ///

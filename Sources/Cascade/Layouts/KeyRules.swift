@@ -1,5 +1,4 @@
 import Layers
-import Weights
 
 /// The names that other programs give to tensors of the official checkpoints.
 ///

@@ -1,11 +1,8 @@
 import ArgumentParser
 import Cascade
 import Failures
-import Files
-import Images
 import JSON
 import Loading
-import Settings
 import Shards
 import Telemetry
 import Training

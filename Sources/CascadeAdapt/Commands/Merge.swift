@@ -1,5 +1,4 @@
 import AdapterAlgebra
-import AdapterKit
 import ArgumentParser
 import Cascade
 import Failures

@@ -2,7 +2,6 @@ import Cascade
 import Images
 import JSON
 import Loading
-import Shards
 
 /// A report on a dataset in words and as JSON.
 struct DatasetSummary {

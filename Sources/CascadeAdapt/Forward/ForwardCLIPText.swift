@@ -1,6 +1,5 @@
 import AdapterKit
 import Cascade
-import Settings
 import Torch
 
 /// `forward clip-text`: token ids to the two text conditions of Stage C.

@@ -1,6 +1,4 @@
 import Cascade
-import Layers
-import Settings
 import Torch
 
 /// `forward clip-vision`: preprocessed pictures to the picture condition of Stage C.

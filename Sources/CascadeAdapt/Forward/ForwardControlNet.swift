@@ -2,7 +2,6 @@ import AdapterKit
 import Cascade
 import Failures
 import Layers
-import Settings
 import Torch
 
 /// `forward controlnet`: a condition to what each block of Stage C gets of it.

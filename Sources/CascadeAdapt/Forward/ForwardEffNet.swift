@@ -1,5 +1,4 @@
 import Cascade
-import Settings
 import Torch
 import Layers
 

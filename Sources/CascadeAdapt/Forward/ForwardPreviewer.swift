@@ -1,6 +1,5 @@
 import Cascade
 import Layers
-import Settings
 import Torch
 
 /// `forward previewer`: latents to a small picture.

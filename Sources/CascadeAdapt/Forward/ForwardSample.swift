@@ -1,6 +1,5 @@
 import Cascade
 import Diffusion
-import Failures
 import Settings
 import Torch
 

@@ -1,6 +1,4 @@
 import Cascade
-import Layers
-import Settings
 import Torch
 
 /// `forward stage-a-encode` and `forward stage-a-decode`: pictures to Stage A's latents, and back.

@@ -1,6 +1,4 @@
 import Cascade
-import Layers
-import Settings
 import Torch
 
 /// `forward stage-b`: one prediction of Stage B.

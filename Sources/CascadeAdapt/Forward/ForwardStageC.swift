@@ -1,8 +1,6 @@
 import AdapterKit
 import Cascade
-import Failures
 import Layers
-import Settings
 import Torch
 
 /// `forward stage-c`: one prediction of Stage C, with injections and adapters.

@@ -1,4 +1,3 @@
-import Failures
 import Settings
 
 extension Schedule: SettingReadable {

@@ -1,5 +1,4 @@
 import Cascade
-import Failures
 import Images
 import Layers
 import Optimization

@@ -1,6 +1,5 @@
 import Failures
 import Images
-import Shards
 
 /// What is made of a sample's picture beside it, in the worker that fitted the picture: a ControlNet's condition.
 public struct PictureCondition: Sendable {

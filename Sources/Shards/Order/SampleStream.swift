@@ -1,5 +1,3 @@
-import Failures
-
 /// A sample as a stream hands it out.
 public struct StreamedSample: Sendable {
     public let sample: Sample

@@ -1,4 +1,3 @@
-import Failures
 import Glibc
 
 /// The pictures of a folder and its subfolders, with the texts of the same name.

@@ -1,6 +1,5 @@
 import Expressions
 import Failures
-import JSON
 
 /// A condition that a sample must meet, over fields of its JSON.
 public struct SampleFilter: Sendable {

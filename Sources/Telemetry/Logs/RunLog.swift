@@ -1,6 +1,3 @@
-import Files
-import JSON
-
 /// Where all that a run measures and shows goes: `metrics.jsonl`, TensorBoard's event files, W&B's offline run where it
 /// is asked for, and `report.html`.
 ///

@@ -1,5 +1,4 @@
 import Failures
-import JSON
 import Loading
 import Telemetry
 

@@ -1,6 +1,5 @@
 import Cascade
 import Failures
-import Settings
 import Torch
 
 /// What a network drops while it is trained or an adapter on it is: the `dropout` of a configuration.

@@ -1,6 +1,5 @@
 import Cascade
 import Optimization
-import Torch
 
 /// What a run will take of memory, in bytes, by part.
 ///

@@ -1,4 +1,3 @@
-import AdapterKit
 import Cascade
 import Failures
 import Files

@@ -1,6 +1,5 @@
 import AdapterKit
 import Cascade
-import Diffusion
 import Failures
 import Generation
 import Images

@@ -1,6 +1,5 @@
 import Files
 import JSON
-import Torch
 
 /// The beginning of a safetensors file: which tensors follow, where and how large, and the texts beside them.
 struct SafetensorsHeader {

@@ -1,5 +1,3 @@
-import Torch
-
 /// Where the elements of a tensor lie in a file, checked against the bytes of its storage.
 struct TensorLocation {
     /// From the first element to behind the last, in bytes from the start of the file.

@@ -1,4 +1,3 @@
-import Failures
 import Torch
 
 /// A file that `torch.save` wrote, zip or legacy: mapped, its pickle read by a machine that builds tensors and plain
