@@ -107,7 +107,7 @@ public struct AdapterRecipe: Recipe {
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 for adapter in adapters { try adapter.write(to: &contents) }
-                try contents.write(to: path)
+                return try contents.write(to: path)
             },
             restored: adapters.flatMap(\.parameters),
             evaluation: evaluation,
