@@ -4,12 +4,13 @@ import JSON
 import Torch
 
 /// Several LoRAs as one that adds exactly what they add together: for each module their factors side by side, so that
-/// ranks add up. Nothing is approximated.
+/// ranks add up. Nothing is approximated. Learned tokens beside them add up too.
 public struct AdapterStack {
     /// What a person has to know.
     public private(set) var notes: [String] = []
     private let parts: [Merge.Part]
     private let modules: [Module]
+    private let tokens: StackedRows
 
     private struct Module {
         let path: String
@@ -21,21 +22,27 @@ public struct AdapterStack {
         var rank: Int { down.size(0) }
     }
 
-    /// - Throws: a failure of the input where a file holds more than LoRA layers, where two are for different bases, or
-    ///   where their modules differ in shape.
+    /// - Throws: a failure of the input where a file holds more than LoRA layers and tokens, where two are for different
+    ///   bases, or where they do not fit each other.
     public init(_ parts: [Merge.Part]) throws {
         self.parts = parts
         var order: [String] = []
         var found: [String: [(change: LowRankChange, part: Merge.Part)]] = [:]
+        var tokens = StackedRows()
         for part in parts {
             let place = Failure.Place(part.file.path)
             guard part.weight.isFinite else {
                 throw Failure.input("a weight that is no number", at: place, got: "\(part.weight)")
             }
             for change in part.changes {
+                if case .rows(let change) = change {
+                    try tokens.add(change, of: part)
+                    continue
+                }
                 guard case .lowRank(let change) = change else {
                     throw Failure.input(
-                        "only LoRA layers become one without a base", at: place, expected: "a file of LoRA alone",
+                        "only LoRA layers and tokens become one without a base", at: place,
+                        expected: "a file of LoRA and tokens alone",
                         got: part.file.kinds.joined(separator: ", "),
                         advice: "merge it into a base, or use the files side by side")
                 }
@@ -44,6 +51,7 @@ public struct AdapterStack {
                 found[path, default: []].append((change, part))
             }
         }
+        self.tokens = tokens
         modules = try order.map { try Self.stacked($0, found[$0] ?? []) }
         let bases = Set(parts.compactMap { $0.file.weights.metadata["base_model"] }).subtracting(["unknown"])
         guard bases.count <= 1 else {
@@ -96,12 +104,12 @@ public struct AdapterStack {
                 name: common("base_model", but: "unknown") ?? "unknown",
                 sha256: common("base_sha256", but: "") ?? ""),
             steps: parts.map(\.file.trainedSteps).max() ?? 0)
-        contents.add(kind: LowRankModule.kind)
+        if !modules.isEmpty { contents.add(kind: LowRankModule.kind) }
         // Scales are in the factors: alpha is the rank, of each module its own.
         let rank = ranks.max() ?? 1
         var own = JSON.Object()
         for module in modules where module.rank != rank { own[module.path] = .integer(module.rank) }
-        for name in ["rank", "alpha"] {
+        for name in modules.isEmpty ? [] : ["rank", "alpha"] {
             contents.describe(name, .integer(rank))
             if own.count > 0 { contents.describe("\(name)_pattern", .object(own)) }
         }
@@ -121,6 +129,7 @@ public struct AdapterStack {
             contents.tensors.append((LowRankModule.downKey(module.path), module.down))
             contents.tensors.append((LowRankModule.upKey(module.path), module.up))
         }
+        try tokens.write(to: &contents)
         try contents.write(to: path)
     }
 }
