@@ -12,6 +12,8 @@ public struct Extraction {
         public var rank: Int
         /// Parts of the paths of the modules that are looked at.
         public var moduleFilters: [String] = Self.usual
+        /// The Stage C that the two are, where that was said.
+        public var architecture: StageCConfiguration?
         /// Of the random numbers that the range finder begins with.
         public var seed: UInt64 = 0
         /// Random directions beyond the rank.
@@ -19,8 +21,9 @@ public struct Extraction {
         /// Products with a matrix and its transpose before its range is taken.
         public var powerIterations = 3
 
-        /// Attention and the residual blocks' products: where nearly all of Stage C's weights are.
-        public static let usual = [".attn.", "channelwise"]
+        /// Attention, the residual blocks' products and the mappers of conditions and times: where nearly all of
+        /// Stage C's weights are.
+        public static let usual = [".attn.", "channelwise", "mapper"]
 
         public init(rank: Int) { self.rank = rank }
     }
@@ -28,6 +31,8 @@ public struct Extraction {
     public let modules: [LowRankModule]
     /// Modules in which the two do not differ.
     public let identical: [String]
+    /// What differs and is in none of the modules.
+    public let rest: ExtractionRest
     private let configuration: Configuration
 
     /// - Parameter progress: told how many modules are done, of how many.
@@ -39,6 +44,15 @@ public struct Extraction {
         self.configuration = configuration
         let before = try base.tensors(of: .stageC)
         let after = try tuned.tensors(of: .stageC)
+        if let architecture = configuration.architecture {
+            let expected = [architecture.conditionWidth, architecture.clipTextWidth]
+            let found = before["clip_txt_mapper.weight"]?.shape
+            guard found == expected else {
+                throw Failure.input(
+                    "the base is another Stage C than --arch says", at: .init(before.path),
+                    expected: "`clip_txt_mapper.weight` of shape \(expected)", got: found.map { "\($0)" } ?? "none")
+            }
+        }
         let selected = try Self.select(configuration.moduleFilters, before, after)
         let generator = try Generator(seed: configuration.seed)
         var modules: [LowRankModule] = []
@@ -58,6 +72,14 @@ public struct Extraction {
         }
         self.modules = modules
         self.identical = identical
+        rest = try ExtractionRest(before, after, besides: selected)
+    }
+
+    /// The share of the whole difference's squared norm that the LoRA keeps, 0...1: that of tensors which were not
+    /// looked at counts too.
+    public var energyOfAll: Double {
+        let total = modules.reduce(rest.energy) { $0 + $1.total }
+        return total > 0 ? modules.reduce(0) { $0 + $1.kept } / total : 1
     }
 
     /// Writes the LoRA in the native format.
@@ -69,6 +91,7 @@ public struct Extraction {
         contents.describe("module_filters", .array(configuration.moduleFilters.map(JSON.string)))
         contents.describe("made_by", "extract")
         contents.describe("energy", modules.energies)
+        contents.describe("energy_of_all", .number((energyOfAll * 1e6).rounded() / 1e6))
         contents.tensors = try modules.tensors()
         try contents.write(to: path)
     }

@@ -38,6 +38,9 @@ public struct Merge {
         self.base = base
         self.parts = parts
         let targets = MergeTargets(base)
+        for part in base.parts where parts.contains(where: { $0.changes.contains { $0.part == part } }) {
+            if let note = base.noteOnPlaces(of: part, "changed") { notes.append(note) }
+        }
         for part in parts {
             try check(part, targets)
             for change in part.changes where base.parts.contains(change.part) {

@@ -34,8 +34,9 @@ public struct AdapterContents {
     }
 
     /// Writes the file, whole or not at all.
-    public func write(to path: String) throws {
-        try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
+    /// - Returns: its SHA-256, in hexadecimal.
+    @discardableResult public func write(to path: String) throws -> String {
+        try SafetensorsWriter.writeHashed(tensors, metadata: metadata, to: path)
     }
 }
 

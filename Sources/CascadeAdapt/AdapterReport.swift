@@ -16,13 +16,13 @@ struct AdapterReport {
     private var problem: Failure?
 
     /// Nil where the file is no adapter.
-    init?(_ file: any NamedTensors, _ plugIns: PlugIns) {
+    init?(_ file: any NamedTensors, _ plugIns: PlugIns, _ reading: AdapterReading) {
         let isNative = file.metadata["format"] == AdapterFile.format
         let formats = plugIns.foreignFormats(of: file)
         guard isNative || !formats.isEmpty else { return nil }
         var opened: AdapterFile?
         do {
-            let adapter = try plugIns.open(file)
+            let adapter = try plugIns.open(file, reading)
             opened = adapter
             for kind in plugIns.kinds where adapter.kinds.contains(kind.name) { facts += try kind.facts(of: adapter) }
         } catch let failure as Failure {

@@ -1,6 +1,7 @@
 import AdapterKit
 import ArgumentParser
 import Failures
+import Files
 import Glibc
 import Training
 
@@ -15,6 +16,8 @@ public enum CascadeAdapt {
     ) -> Never {
         // A reader that goes away early must not end a run: writing then fails, and is dealt with there.
         signal(SIGPIPE, SIG_IGN)
+        // Whoever has more to save than files that are half written listens to signals itself.
+        UnfinishedFiles.removeWhenInterrupted()
         exit(status(of: Array(CommandLine.arguments.dropFirst()), plugIns.adding(filters: filters, adapters: adapters)))
     }
 

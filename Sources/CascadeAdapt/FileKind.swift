@@ -1,4 +1,3 @@
-import AdapterKit
 import Cascade
 import Weights
 
@@ -24,10 +23,11 @@ struct FileKind {
         self.licence = licence
     }
 
-    init(_ checkpoint: Checkpoint, _ plugIns: PlugIns) {
+    /// - Parameter adapter: what the file is as an adapter; nil where it is none.
+    init(_ checkpoint: Checkpoint, _ adapter: AdapterReport?) {
         let file = checkpoint.file
         self =
-            AdapterReport(file, plugIns).map { FileKind($0.name, $0.description, size: $0.base, licence: $0.licence) }
+            adapter.map { FileKind($0.name, $0.description, size: $0.base, licence: $0.licence) }
             ?? Self.optimizer(file) ?? Self.network(checkpoint) ?? FileKind("unknown", "unknown")
     }
 

@@ -4,15 +4,27 @@ import Cascade
 import Failures
 import Settings
 
-/// What an adapter file may not say of itself.
-struct ReadingOptions: ParsableArguments {
+/// The Stage C that a file belongs to, where the file fits no known one.
+struct ArchitectureOption: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The Stage C the adapter is for, where it fits no known one: an architecture file, or "
+            "The Stage C that the files are for, where they fit no known one: an architecture file, or "
                 + "\(ModelSize.names(of: .stageC, last: " or ")).",
             valueName: "file"),
         completion: .file())
     var arch: String?
+
+    func configuration() throws -> StageCConfiguration? {
+        try arch.map { name in
+            try StageCConfiguration.known.first { $0.name == name }?.configuration
+                ?? Setting.read(name).read(as: StageCConfiguration.self)
+        }
+    }
+}
+
+/// What an adapter file may not say of itself.
+struct ReadingOptions: ParsableArguments {
+    @OptionGroup var arch: ArchitectureOption
 
     @Option(
         help: ArgumentHelp(
@@ -38,12 +50,12 @@ struct ReadingOptions: ParsableArguments {
             "The residual blocks of a ControlNet whose file does not name them, such as 0,4,8.", valueName: "indices"))
     var blocks: String?
 
+    /// What these options name and is read.
+    var files: [String] { [arch.arch, clipText].compactMap(\.self) }
+
     func reading() throws -> AdapterReading {
         var reading = AdapterReading()
-        reading.architecture = try arch.map { name in
-            try StageCConfiguration.known.first { $0.name == name }?.configuration
-                ?? Setting.read(name).read(as: StageCConfiguration.self)
-        }
+        reading.architecture = try arch.configuration()
         reading.moduleFilters = moduleFilters?.split(separator: ",").map(String.init) ?? []
         reading.tokens = try tokens.map { text in
             guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {

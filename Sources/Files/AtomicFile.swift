@@ -3,20 +3,24 @@ import Synchronization
 
 /// A file written beside its place, synced and renamed over it, so that a reader never sees half of it.
 ///
-/// What was not finished with ``commit()`` leaves no trace: the temporary file goes when this value does. A path that
-/// names a device or a pipe is written directly; a symbolic link stays, and the file it names is replaced.
+/// What was not finished with ``commit()`` leaves no trace: the temporary file goes when this value does, and at an
+/// interruption where ``UnfinishedFiles/removeWhenInterrupted()`` was asked for; what a killed process left goes when
+/// the file is begun again. A path that names a device or a pipe is written directly; a symbolic link stays, and the
+/// file it names is replaced.
 public struct AtomicFile: ~Copyable {
     /// The place the file will have.
     public let path: String
     /// The temporary file, for doors that write to descriptors themselves; it stays this value's.
     public let descriptor: Int32
     private let temporary: String?
+    private let unfinished: Int?
     private var isCommitted = false
 
     private static let counter = Atomic<Int>(0)
 
     /// Opens the temporary file beside `path`.
-    public init(at path: String) throws {
+    /// - Parameter removingStale: whether to look for leftovers first, for which the folder is listed.
+    public init(at path: String, removingStale: Bool = true) throws {
         let target = realpath(path, nil).map { resolved in
             defer { free(resolved) }
             return String(cString: resolved)
@@ -28,6 +32,7 @@ public struct AtomicFile: ~Copyable {
         var opened: Int32
         var beside: String?
         if kind == S_IFREG {
+            if removingStale { removeStaleFiles(beside: place) }
             // A name taken already is the leftover of a killed process that had the same number.
             repeat {
                 let name = "\(place).\(getpid())-\(AtomicFile.counter.add(1, ordering: .relaxed).newValue).tmp"
@@ -38,6 +43,9 @@ public struct AtomicFile: ~Copyable {
             opened = open(place, O_WRONLY | O_CLOEXEC)
         }
         if opened < 0 { throw SystemError.current.failure("can't write the file", path: path) }
+        // The lock goes with the process, however it ends: that tells a leftover from a file that is being written.
+        if beside != nil { _ = flock(opened, LOCK_EX | LOCK_NB) }
+        unfinished = beside.flatMap(UnfinishedFiles.add)
         self.path = place
         descriptor = opened
         temporary = beside
@@ -81,8 +89,9 @@ public struct AtomicFile: ~Copyable {
     }
 
     deinit {
-        _ = close(descriptor)
         if let temporary, !isCommitted { _ = unlink(temporary) }
+        if let unfinished { UnfinishedFiles.forget(unfinished) }
+        _ = close(descriptor)
     }
 }
 

@@ -32,7 +32,8 @@ public struct CacheFolder: Sendable {
     public func write(_ key: String, _ content: [UInt8]) throws {
         precondition(key.count > 2 && key.allSatisfy(\.isHexDigit), "a key is made of hexadecimal digits")
         try Folder.make(folder(of: key))
-        let file = try AtomicFile(at: "\(folder(of: key))/\(key)")
+        // A folder of thousands of entries is not listed for each.
+        let file = try AtomicFile(at: "\(folder(of: key))/\(key)", removingStale: false)
         try file.write(SHA256.bytes(of: content))
         try file.write(content)
         try file.commitUnsynced()

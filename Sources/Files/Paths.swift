@@ -1,3 +1,12 @@
+import Glibc
+
+/// Whether two paths lead to one file, whatever links lie between.
+public func isSameFile(_ path: String, _ other: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev
+        && first.st_ino == second.st_ino
+}
+
 /// What follows the last `/` of a path; slashes at its end do not count.
 public func lastComponent(of path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path

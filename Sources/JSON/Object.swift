@@ -35,10 +35,10 @@ extension JSON {
 
         private func place(of key: String) -> Int? {
             guard keys.count > Self.walked else {
-                let key = ExactText(text: key)
-                return keys.firstIndex { ExactText(text: $0) == key }
+                let key = ExactText(key)
+                return keys.firstIndex { ExactText($0) == key }
             }
-            return places[ExactText(text: key)]
+            return places[ExactText(key)]
         }
 
         private mutating func append(_ value: JSON, under key: String) {
@@ -47,7 +47,7 @@ extension JSON {
             if keys.count == Self.walked + 1 {
                 index()
             } else if keys.count > Self.walked {
-                places[ExactText(text: key)] = keys.count - 1
+                places[ExactText(key)] = keys.count - 1
             }
         }
 
@@ -60,7 +60,7 @@ extension JSON {
         private mutating func index() {
             places.removeAll(keepingCapacity: true)
             guard keys.count > Self.walked else { return }
-            for (place, key) in keys.enumerated() { places[ExactText(text: key)] = place }
+            for (place, key) in keys.enumerated() { places[ExactText(key)] = place }
         }
     }
 }
@@ -76,20 +76,4 @@ extension JSON.Object: RandomAccessCollection {
     public var startIndex: Int { 0 }
     public var endIndex: Int { keys.count }
     public subscript(position: Int) -> (key: String, value: JSON) { (keys[position], values[position]) }
-}
-
-/// A string compared and hashed by its UTF-8 bytes.
-struct ExactText: Hashable {
-    let text: String
-
-    static func == (left: Self, right: Self) -> Bool {
-        left.text.utf8.count == right.text.utf8.count && left.text.utf8.elementsEqual(right.text.utf8)
-    }
-
-    func hash(into hasher: inout Hasher) {
-        let hashed: Void? = text.utf8.withContiguousStorageIfAvailable {
-            hasher.combine(bytes: UnsafeRawBufferPointer($0))
-        }
-        if hashed == nil { for byte in text.utf8 { hasher.combine(byte) } }
-    }
 }

@@ -7,7 +7,7 @@ import Torch
 public final class ScaledTensors: NamedTensors {
     public let entries: [TensorEntry]
     private let file: any NamedTensors
-    private let positions: [String: Int]
+    private let positions: TensorPositions
 
     private static let marker = "scaled_fp8"
 
@@ -25,7 +25,7 @@ public final class ScaledTensors: NamedTensors {
             guard Self.scale(of: entry, in: file) != nil else { return entry }
             return TensorEntry(name: entry.name, dtype: .float32, shape: entry.shape)
         }
-        positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+        positions = TensorPositions(ofView: entries)
     }
 
     public var path: String { file.path }

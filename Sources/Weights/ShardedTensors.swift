@@ -10,8 +10,10 @@ public final class ShardedTensors: NamedTensors {
     public let path: String
     public let entries: [TensorEntry]
     public let metadata: [String: String] = [:]
-    private let shards: [String: any NamedTensors]
-    private let homes: [String: (shard: String, position: Int)]
+    private let shards: [ExactText: any NamedTensors]
+    /// The shard of each entry.
+    private let homes: [ExactText]
+    private let positions: TensorPositions
 
     private static let shardLimit = 1_000
 
@@ -23,15 +25,16 @@ public final class ShardedTensors: NamedTensors {
         guard let map = try JSON.read(path)["weight_map"]?.objectValue else {
             throw Failure.input("not an index of shards", at: place, expected: "an object `weight_map`")
         }
-        var shards: [String: any NamedTensors] = [:]
+        var shards: [ExactText: any NamedTensors] = [:]
         var entries: [TensorEntry] = []
-        var homes: [String: (shard: String, position: Int)] = [:]
+        var homes: [ExactText] = []
         var missing: [String] = []
         for (name, value) in map {
             guard let file = value.stringValue else {
                 throw Failure.input("the file of `\(name)` is no text", at: place)
             }
-            if shards[file] == nil {
+            let home = ExactText(file)
+            if shards[home] == nil {
                 let parts = file.split(separator: "/", omittingEmptySubsequences: false)
                 guard !parts.contains(where: { $0.isEmpty || $0 == ".." || $0 == "." }), !file.contains("\0") else {
                     throw Failure.input("the index names a file outside of its folder", at: place, got: file)
@@ -45,13 +48,13 @@ public final class ShardedTensors: NamedTensors {
                         "a shard is missing", at: place, expected: shard,
                         advice: "all files of the index belong in one folder")
                 }
-                shards[file] = try Tensors.open(file: shard)
+                shards[home] = try Tensors.open(file: shard)
             }
-            guard let entry = shards[file]?[name] else {
+            guard let entry = shards[home]?[name] else {
                 missing.append("\(name) in \(file)")
                 continue
             }
-            homes[name] = (file, entries.count)
+            homes.append(home)
             entries.append(entry)
         }
         guard missing.isEmpty else {
@@ -62,15 +65,16 @@ public final class ShardedTensors: NamedTensors {
         self.shards = shards
         self.entries = entries
         self.homes = homes
+        positions = try TensorPositions(of: entries, in: path)
     }
 
     /// The shards, sorted.
     public var files: [String] { shards.values.map(\.path).sorted() }
 
-    public subscript(name: String) -> TensorEntry? { homes[name].map { entries[$0.position] } }
+    public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
 
     public func tensor(_ name: String) throws -> Tensor? {
-        guard let home = homes[name] else { return nil }
-        return try shards[home.shard]?.tensor(name)
+        guard let position = positions[name] else { return nil }
+        return try shards[homes[position]]?.tensor(name)
     }
 }

@@ -28,10 +28,14 @@ public enum Tensors {
     private static func tensors(of file: MappedFile) throws -> any NamedTensors {
         if isSafetensors(file.bytes) { return try SafetensorsFile(file) }
         if TorchContent.isZip(file.bytes) || TorchContent.isLegacy(file.bytes) { return try TorchFile(file) }
+        let expected = "safetensors, a file of torch.save, or an index of shards"
+        if let mistaken = MistakenContent(file.bytes) {
+            throw mistaken.failure("not a file of weights", at: file.path, expected: expected)
+        }
         // Damaged in its first bytes, a file of any format says nothing more of itself.
         throw Failure.input(
             "not a readable file of weights", at: Failure.Place(file.path),
-            expected: "safetensors, a file of torch.save, or an index of shards",
+            expected: expected,
             got: "\(file.bytes.count) bytes that begin as none of them")
     }
 

@@ -34,7 +34,8 @@ import Weights
         let extraction = try extraction(rank: 64)
         #expect(extraction.modules.map(\.path) == ["down_blocks.0.0.channelwise.0"])
         #expect(extraction.modules[0].rank == 8 && extraction.modules[0].energy > 0.999999)
-        #expect(extraction.identical.count == 4)
+        // Attention and, as a mapper, the captions' way in.
+        #expect(extraction.identical.count == 5 && extraction.identical.contains("clip_txt_mapper"))
         let path = world.folder["extracted.safetensors"]
         try extraction.write(to: path, base: BaseModel(name: "tiny", sha256: ""))
         let (base, tuned, _) = try pair()
@@ -42,6 +43,27 @@ import Weights
         let key = "down_blocks.0.0.channelwise.0.weight"
         let left = try (merged.required(key) - tuned.file.required(key)).norm().item()
         #expect(left < 1e-5)
+    }
+
+    @Test func whatWasNotLookedAtIsTold() throws {
+        // Channelwise differs by the block, each bias by 2 in every number, the projection by 3 in every number.
+        let (base, _, difference) = try pair()
+        let isRest = { (key: String) in key.hasSuffix("bias") || key.contains("out_proj.weight") }
+        let tuned = try world.base(
+            adding: { key, tensor in
+                if key.contains("channelwise") && key.hasSuffix("weight") { return try tensor + difference }
+                return isRest(key) ? try tensor + (key.hasSuffix("bias") ? 2 : 3) : tensor
+            }, to: "further.safetensors")
+        var configuration = Extraction.Configuration(rank: 8)
+        configuration.moduleFilters = ["channelwise", "to_q"]
+        let extraction = try Extraction(from: base, to: tuned, configuration)
+        let rest = base.file.entries.filter { isRest($0.name) }
+        let expected = rest.reduce(0.0) { $0 + Double($1.count) * ($1.name.hasSuffix("bias") ? 4 : 9) }
+        #expect(expected > 0 && abs(extraction.rest.energy / expected - 1) < 1e-5)
+        #expect(Set(extraction.rest.tensors.map(\.name)) == Set(rest.map(\.name)))
+        let own = Double(try difference.norm().item())
+        #expect(abs(extraction.energyOfAll - own * own / (own * own + expected)) < 1e-4)
+        #expect(extraction.modules.energy > 0.999)
     }
 
     @Test(arguments: [1, 3]) func energyIsWhatTheMergeKeeps(rank: Int) throws {

@@ -70,6 +70,15 @@ import Weights
         let moved: [Float] = [0.75 + 0.5, 1 + 1, 1.25 + 1.5]
         let expected = Array(table[..<3]) + moved + Array(table[6...]) + [7.5, 7, 6]
         #expect(try merged.values(as: Float.self) == expected)
+        // Without a base: of two files with one token the deltas add up, and the start counts once.
+        let stacked = world.folder["stacked.safetensors"]
+        try AdapterStack([part, world.part(AdapterFile(tokens), weight: -2)]).write(to: stacked)
+        let file = try AdapterFile(stacked)
+        #expect(file.kinds == ["tokens"] && file.weights.entries.map(\.name) == ["tokens.start", "tokens.delta"])
+        #expect(try file.weights.required("tokens.start").values(as: Float.self) == [0.75, 1, 1.25, 8, 8, 8])
+        let added: [Float] = [-1.5, -3, -4.5, 1.5, 3, 6]
+        #expect(try file.weights.required("tokens.delta").values(as: Float.self) == added)
+        #expect(try file.described("tokens").arrayValue?.map { $0["id"]?.intValue } == [1, 49408])
         // The same new token of two files would need two rows.
         let failure = try #require(throws: Failure.self) { try Merge([part, part], into: Checkpoint(path)) }
         #expect(failure.got == "[new]")

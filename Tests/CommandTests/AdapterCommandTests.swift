@@ -92,6 +92,20 @@ import Weights
         #expect(Set(out.entries.map(\.name)) == ["cnet.1", "cnet.2"])
     }
 
+    @Test func `a LoRA in the place of a ControlNet is named`() throws {
+        let scratch = try Scratch()
+        let lora = try scratch.write(
+            Golden("gradients_lora").part("adapter"), metadata: Self.loraMetadata, to: "lora.safetensors")
+        let golden = try Golden("controlnet_simple")
+        let inputs = try scratch.write(golden.part("in"), to: "in.safetensors")
+        let arch = try scratch.write(golden.arch, to: "arch.json")
+        try expectRefusal(
+            [
+                "forward", "controlnet", "--inputs", inputs, "--weights", lora, "--arch", arch, "--outputs",
+                scratch["out"],
+            ], saying: "a LoRA", "lora_down")
+    }
+
     @Test func `a weight scales what an adapter adds`() throws {
         let scratch = try Scratch()
         let golden = try Golden("gradients_lora")

@@ -52,6 +52,12 @@ import Weights
         // Half of it twice is all of it.
         #expect(try world.error("\(out):0.5", "\(world.lora):0.5") < 1e-5)
         try expectSuccess(["export", out, "-o", back] + arch)
+        let report = try JSON.parse(expectSuccess(["inspect", out, "--json"] + arch), file: "report")
+        #expect(report["adapter"]?["problem"] == .null, "\(report.text())")
+        if format == "stability" {
+            let unknown = try JSON.parse(expectSuccess(["inspect", out, "--json"]), file: "report")
+            #expect(unknown["adapter"]?["problem"]?.stringValue?.isEmpty == false)
+        }
         #expect(try world.error(back) < 1e-5)
         let (first, last) = (try SafetensorsFile(world.lora), try SafetensorsFile(back))
         for key in ["base_model", "base_sha256", "trained_steps"] {

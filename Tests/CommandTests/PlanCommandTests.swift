@@ -45,6 +45,27 @@ import Weights
         #expect(started["injection_points"] == fresh["injection_points"])
     }
 
+    @Test func `a ControlNet and a LoRA in each other's place are named`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora)
+        let golden = try Golden("controlnet_simple")
+        for metadata in [
+            [:], ["format": "cascade-adapt-adapter", "format_version": "1", "kind": "controlnet"],
+        ] {
+            let controlNet = try scratch.write(golden.part("weights"), metadata: metadata, to: "controlnet.safetensors")
+            for command in ["plan", "lora"] {
+                try expectRefusal(
+                    [command, path, "--set", "lora_checkpoint_path=\(controlNet)"], saying: "got controlnet",
+                    controlNet)
+            }
+        }
+        let lora = try scratch.write(Golden("gradients_lora").part("adapter"), to: "lora.safetensors")
+        let other = try Scratch()
+        try expectRefusal(
+            ["plan", configuration(other, TinyWorld.controlNet), "--set", "controlnet_checkpoint_path=\(lora)"],
+            saying: "got a LoRA", lora)
+    }
+
     @Test func `injection points are listed, the chosen ones marked`() throws {
         let scratch = try Scratch()
         let points = try #require(plan(configuration(scratch, TinyWorld.controlNet))["injection_points"]?.arrayValue)

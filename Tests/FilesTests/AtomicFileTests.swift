@@ -1,5 +1,6 @@
 import Failures
 import Files
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -27,6 +28,26 @@ import Testing
         #expect(throws: Failure.self) { try giveUp() }
         #expect(try folder.names() == ["a"])
         #expect(try folder.read("a") == [9])
+    }
+
+    @Test func `what a killed process left beside the file goes when it is begun again`() throws {
+        let folder = try ScratchFolder()
+        let ended = Process()
+        ended.executableURL = URL(fileURLWithPath: "/bin/true")
+        try ended.run()
+        ended.waitUntilExit()
+        let dead = ended.processIdentifier
+        for name in ["a.\(dead)-1.tmp", "b.\(dead)-1.tmp", "a.notes.tmp", "a.1-1.tmp"] {
+            try folder.write(name, [1])
+        }
+        let other = try AtomicFile(at: "\(folder.path)/a")
+        try other.write([7])
+        try writeAtomically([2], to: "\(folder.path)/a")
+        // Other names, those of processes that live, and what is being written stay.
+        let left = try folder.names()
+        #expect(Set(left).isSuperset(of: ["a", "a.1-1.tmp", "a.notes.tmp", "b.\(dead)-1.tmp"]) && left.count == 5)
+        try other.commit()
+        #expect(try folder.read("a") == [7])
     }
 
     @Test func `a symbolic link stays and its file is replaced`() throws {

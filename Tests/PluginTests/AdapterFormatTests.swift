@@ -181,13 +181,16 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.k
 
 /// Tensors that no file lies under.
 final class InMemory: NamedTensors {
-    let path = "memory.safetensors"
+    let path: String
     let entries: [TensorEntry]
     let metadata: [String: String]
     private let tensors: [String: Tensor]
 
     /// With a kind among its descriptions it is a native adapter.
-    init(_ tensors: [(String, Tensor)], _ metadata: [String: String]) throws {
+    init(
+        _ tensors: [(String, Tensor)], _ metadata: [String: String], path: String = "memory.safetensors"
+    ) throws {
+        self.path = path
         entries = tensors.map { TensorEntry(name: $0.0, dtype: $0.1.dtype, shape: $0.1.shape) }
         self.tensors = Dictionary(uniqueKeysWithValues: tensors)
         let native = ["format": AdapterFile.format, "format_version": AdapterFile.version]

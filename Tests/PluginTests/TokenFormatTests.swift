@@ -73,9 +73,34 @@ private let plugIns = PlugIns(filters: [], adapters: [LoRA.kind, LearnedTokens.k
         #expect(try answer(plugIns.open(reference, reading)) == expected)
     }
 
+    /// What AUTOMATIC1111's web UI, kohya's scripts and diffusers write, and the word that they read it under.
+    @Test(arguments: [
+        ("emb_params", "art.safetensors", "art"), ("string_to_param.*", "art.pt", "art"),
+        ("<cat-toy>", "learned_embeds.bin", "<cat-toy>"), ("sks", "learned_embeds.safetensors", "sks"),
+    ]) func `embeddings of other programs are read`(_ key: String, _ path: String, _ word: String) throws {
+        let numbers: [Float] = [1, 2, 3, 4, 5, 6, 7, 8]
+        for shape in [[8], [2, 4]] {
+            let file = try InMemory([(key, Tensor(numbers, shape: shape))], [:], path: path)
+            let opened = try plugIns.open(file)
+            let texts = try opened.described("tokens").arrayValue?.compactMap { $0["text"]?.stringValue }
+            #expect(texts == (shape.count == 1 ? [word] : [word, "\(word)-2"]))
+            #expect(try opened.weights.required("tokens.start").values(as: Float.self) == numbers)
+            #expect(try opened.weights.required("tokens.delta").abs().sum().item() == 0)
+        }
+    }
+
+    @Test func `one vector under a name of a module is no embedding`() throws {
+        for key in ["norm.weight", "<a>.weight", "x"] {
+            let file = try InMemory([(key, Tensor([Float](repeating: 1, count: 4)))], [:])
+            #expect(LearnedTokens.kind.foreignFormat(of: file) == nil, "\(key)")
+        }
+    }
+
     @Test(
         arguments: [
-            [("clip_g", [2, 0])], [("clip_g", [1, 2, 3])], [("bundle_emb.[rex].clip_l", [1, 4])],
+            [("clip_g", [2, 0])], [("emb_params", [1, 2, 3])], [("string_to_param.*", [2, 0])],
+            [("emb_params", [1, 4]), ("other", [1, 4])], [("clip_g", [1, 2, 3])],
+            [("bundle_emb.[rex].clip_l", [1, 4])],
             [("embeddings.embeddings", [2, 4])], [("embeddings.embeddings", [2, 4]), ("embeddings.indices", [3])],
             [("embeddings.embeddings", [2, 4]), ("embeddings.indices", [2])],
         ] as [[(String, [Int])]]) func `damaged token files are refused`(_ tensors: [(String, [Int])]) throws

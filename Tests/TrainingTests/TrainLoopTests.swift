@@ -147,7 +147,7 @@ private final class Lesson {
                 let logSNR = try drawn.mean([1])
                 return TrainingLoss(weighted: try losses.mean(), perSample: try losses.detached(), logSNR: logSNR)
             },
-            write: { [weights] path, _ in try SafetensorsWriter.write([("weights", weights)], to: path) },
+            write: { [weights] path, _ in try SafetensorsWriter.writeHashed([("weights", weights)], to: path) },
             restored: [("weights", weights)],
             evaluation: Evaluation(measure: nil, measureSwapped: nil) { _, _ in nil }, learners: [learner])
     }

@@ -61,6 +61,16 @@ private let hostile: [(what: String, bytes: [UInt8])] = {
                     + #""a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#, data: 8)
         ),
         ("metadata that is no object", file(#"{"__metadata__": 3}"#)),
+        (
+            "names that differ by their normal form alone",
+            file(
+                #"{"caf\u00e9": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "#
+                    + #""cafe\u0301": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#, data: 8)
+        ),
+        (
+            "metadata whose names differ by their normal form alone",
+            file(#"{"__metadata__": {"caf\u00e9": "a", "cafe\u0301": "b"}}"#)
+        ),
         ("metadata that is no text", file(#"{"__metadata__": {"a": 3}}"#)),
     ]
 }()

@@ -69,6 +69,22 @@ private let fourFloats: [UInt8] = [4, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 
         }
     }
 
+    @Test func `names are bytes, told apart as such or refused`() throws {
+        func dictionary(_ names: [[UInt8]]) -> [UInt8] {
+            let item = tensor(count: 4, shape: [4], strides: [1])
+            return legacy(
+                ops("}(") + names.flatMap { [0x8c, UInt8($0.count)] + $0 + item } + ops("u"), keys: oneKey,
+                data: fourFloats)
+        }
+        #expect("\(try refusal(dictionary([ops("caf\u{e9}"), ops("cafe\u{301}")])))".contains("in 5 and in 6 bytes"))
+        // Repaired, the two would be one.
+        #expect("\(try refusal(dictionary([[0xff], [0xfe]])))".contains("no UTF-8"))
+        // Set again, a key has its last value.
+        let folder = try ScratchFolder()
+        let file = try Tensors.open(folder.write("twice", dictionary([ops("caf\u{e9}"), ops("caf\u{e9}")])))
+        #expect(file.entries.count == 1 && file["caf\u{e9}"] != nil && file["cafe\u{301}"] == nil)
+    }
+
     @Test func `attributes of anything but a dictionary are refused`() throws {
         let odd = ["]}b", ")}b", "N}b", "ctorch\nFloatStorage\n}b"]
         for pickle in odd { #expect("\(try refusal(legacy(ops(pickle))))".contains("attributes"), "\(pickle)") }

@@ -50,6 +50,13 @@ func goldenPath(_ name: String) -> String {
         #expect(file.metadata.isEmpty)
     }
 
+    @Test func `metadata that is null is none, as the format's own reader has it`() throws {
+        let header = #"{"__metadata__": null, "a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}"#
+        let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
+        let file = try SafetensorsFile(bytes: length + Array(header.utf8) + [7], path: "null")
+        #expect(file.metadata.isEmpty && file.entries.map(\.name) == ["a"])
+    }
+
     /// The lines of the process's memory map that name a file: the ranges of its mappings.
     private func mappings(of path: String) throws -> [Range<UInt>] {
         let maps = String(decoding: try readAll("/proc/self/maps"), as: UTF8.self)

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import TestSupport
 import Testing
 import Torch
@@ -35,6 +36,17 @@ import Weights
         let peerLength = peer.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
         #expect(length % 8 == 0)
         #expect(bytes[(8 + length)...] == peer[(8 + peerLength)...])
+    }
+
+    @Test func `a digest that was taken on the way is that of the file`() throws {
+        let folder = try ScratchFolder()
+        let golden = try SafetensorsFile(goldenPath("weights.safetensors"))
+        let tensors = try golden.entries.map { ($0.name, try golden.required($0.name)) }
+        let (plain, hashed) = ("\(folder.path)/plain", "\(folder.path)/hashed")
+        let digest = try SafetensorsWriter.writeHashed(tensors, metadata: golden.metadata, to: hashed)
+        #expect(try digest == SHA256.hex(ofFile: hashed))
+        try SafetensorsWriter.write(tensors, metadata: golden.metadata, to: plain)
+        #expect(try readAll(plain) == readAll(hashed))
     }
 
     @Test func `what is made in memory is what is written, and is read from memory`() throws {

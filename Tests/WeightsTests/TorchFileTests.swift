@@ -60,6 +60,36 @@ import Weights
         #expect(failure.blame == .input && "\(failure)".contains(saying), "\(failure)")
     }
 
+    @Test func `names of an index that differ by their normal form alone are refused`() throws {
+        let folder = try ScratchFolder()
+        let names = ["caf\u{e9}", "cafe\u{301}"]
+        for (number, name) in names.enumerated() {
+            try SafetensorsWriter.write([(name, Tensor([1.0]))], to: "\(folder.path)/\(number).safetensors")
+        }
+        let map = names.enumerated().map { "\"\($1)\": \"\($0).safetensors\"" }.joined(separator: ", ")
+        let path = try folder.write("model.index.json", Array("{\"weight_map\": {\(map)}}".utf8))
+        let failure = try expectedFailure { _ = try Tensors.open(path) }
+        #expect(failure.blame == .input && "\(failure)".contains("in 5 and in 6 bytes"), "\(failure)")
+        // Each file by itself is read, and one spelling does not find the other.
+        let one = try Tensors.open("\(folder.path)/0.safetensors")
+        #expect(one["caf\u{e9}"] != nil && one["cafe\u{301}"] == nil)
+    }
+
+    @Test(arguments: [
+        (Array("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".utf8), "Git LFS pointer"),
+        (Array("\n<!DOCTYPE HTML><html><title>Sign in</title></html>".utf8), "HTML"),
+        (Array("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>".utf8), "XML page"),
+        (Array("PK\u{5}\u{6}".utf8) + [UInt8](repeating: 0, count: 18), "a zip archive"),
+        ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3, 4], "a gzip archive"),
+    ]) func `what lies in the place of weights is named`(_ bytes: [UInt8], _ name: String) throws {
+        let folder = try ScratchFolder()
+        let path = try folder.write("weights.safetensors", bytes)
+        for open in [{ _ = try Tensors.open(path) }, { _ = try SafetensorsFile(path) }] as [() throws -> Void] {
+            let failure = try expectedFailure(open)
+            #expect(failure.blame == .input && "\(failure)".contains(name) && failure.advice != nil, "\(failure)")
+        }
+    }
+
     /// A safetensors file without tensors.
     private func safetensorsWithout() -> [UInt8] { [2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8) }
 }

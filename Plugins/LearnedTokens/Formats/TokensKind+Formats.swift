@@ -1,6 +1,5 @@
 import AdapterKit
 import Failures
-import Files
 import JSON
 import Torch
 import Weights
@@ -9,15 +8,14 @@ import Weights
 extension TokensKind {
     /// Ids of the published vocabulary end here: new tokens are numbered from it.
     static let vocabulary = 49_408
-    private static let embedding = ForeignFormat("embedding", "token embedding for the text tower")
     private static let bundle = ForeignFormat("tokens-onetrainer", "token embeddings bundled with a LoRA")
     private static let bundlePrefix = "bundle_emb."
-    private static let vectorKey = "clip_g"
+    private static var vectorKey: String { EmbeddingFile.vectorKey }
     private static let textsKey = "token_texts"
 
     public func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
         if RelativeTokens.isPresent(in: file) { return RelativeTokens.foreign }
-        if file[Self.vectorKey] != nil { return Self.embedding }
+        if let embedding = EmbeddingFile.format(of: file) { return embedding }
         return file.entries.contains { $0.name.hasPrefix(Self.bundlePrefix) } ? Self.bundle : nil
     }
 
@@ -27,9 +25,10 @@ extension TokensKind {
         let place = Failure.Place(file.path)
         var adapter = ForeignAdapter(kind: name, format: format)
         var words: [(text: String, vectors: StoredTensor)] = []
-        if let entry = file[Self.vectorKey] {
-            adapter.used.insert(Self.vectorKey)
-            words.append((Self.stem(of: file.path), try Self.vectors(entry, in: file)))
+        if format.name != Self.bundle.name {
+            let embedding = EmbeddingFile.words(in: file)
+            adapter.used = embedding.used
+            words = try embedding.words.map { ($0.text, try Self.vectors($0.entry, in: file)) }
         } else {
             for entry in file.entries where entry.name.hasPrefix(Self.bundlePrefix) {
                 guard entry.name.hasSuffix(".\(Self.vectorKey)") else {
@@ -50,7 +49,7 @@ extension TokensKind {
         var names = words.flatMap { word, vectors in
             (0..<vectors.shape[0]).map { $0 == 0 ? word : "\(word)-\($0 + 1)" }
         }
-        if format.name == Self.embedding.name, known.count == names.count { names = known }
+        if format.name == EmbeddingFile.plain.name, known.count == names.count { names = known }
         if reading.tokens.count == names.count { names = reading.tokens.map(\.text) }
         let carried = try RelativeTokens.carried(by: file)
         let rows = names.enumerated().map { index, name in
@@ -83,12 +82,6 @@ extension TokensKind {
     private static func texts(of file: any NamedTensors) throws -> [String] {
         guard let text = file.metadata[textsKey] else { return [] }
         return try JSON.parse(text, file: file.path).arrayValue?.compactMap(\.stringValue) ?? []
-    }
-
-    /// A file's name without folder and ending, which is the word that stands for an embedding in ComfyUI.
-    private static func stem(of path: String) -> String {
-        let name = lastComponent(of: path)
-        return name.hasSuffix(".safetensors") ? String(name.dropLast(".safetensors".count)) : name
     }
 
     // MARK: Writing

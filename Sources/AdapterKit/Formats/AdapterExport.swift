@@ -45,14 +45,19 @@ public struct AdapterExport {
         main = blank
     }
 
+    /// The files that are written where the first of them is `path`.
+    public func paths(at path: String) -> [String] {
+        let ending = ".safetensors"
+        let stem = path.hasSuffix(ending) ? String(path.dropLast(ending.count)) : path
+        return [path] + beside.map { "\(stem)\($0.suffix)\(ending)" }
+    }
+
     /// Writes all files.
     /// - Returns: what each holds, their paths and how many tensors are in them.
     public func write(to path: String) throws -> [(what: String, path: String, tensors: Int)] {
-        let ending = ".safetensors"
-        let stem = path.hasSuffix(ending) ? String(path.dropLast(ending.count)) : path
-        let files =
-            [(kinds.joined(separator: ", "), path, main)]
-            + beside.map { (String($0.suffix.dropFirst()), "\(stem)\($0.suffix)\(ending)", $0.contents) }
+        let parts =
+            [(kinds.joined(separator: ", "), main)] + beside.map { (String($0.suffix.dropFirst()), $0.contents) }
+        let files = zip(parts, paths(at: path)).map { ($0.0, $1, $0.1) }
         for (_, path, contents) in files {
             try SafetensorsWriter.write(contents.tensors, metadata: contents.metadata, to: path)
         }

@@ -63,6 +63,14 @@ extension PlugIns {
         return [stranger.format.foreign("unsupported", stranger.method)]
     }
 
+    /// The kinds of adapter that a file of any format holds, told by its description or its keys; empty where it is none.
+    public func kindNames(in file: any NamedTensors) -> [String] {
+        if file.metadata["format"] == AdapterFile.format {
+            return (file.metadata["kind"] ?? "").split(separator: ",").map(String.init)
+        }
+        return kinds.filter { $0.foreignFormat(of: file) != nil }.map(\.name)
+    }
+
     /// The first of some keys that is of a method which no kind can use.
     private func stranger(among keys: [String]) -> KeyedFormat.Stranger? {
         KeyedFormat.stranger(among: keys, kinds.flatMap(\.strangers))

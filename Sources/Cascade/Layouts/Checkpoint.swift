@@ -11,6 +11,7 @@ public final class Checkpoint {
     /// In the order of `ModelPart`; empty where nothing is known of the file.
     public let parts: [ModelPart]
     private let roots: [PartRoot]
+    private let passedOver: [PartRoot]
     private let places: [String: TensorPlace]
 
     /// Opens what lies at a path, whatever its format: see `Tensors.open`.
@@ -19,8 +20,9 @@ public final class Checkpoint {
     public init(_ file: any NamedTensors) {
         let file = ScaledTensors.resolved(file)
         self.file = file
-        let roots = PartRoot.find(in: file)
+        let (roots, passedOver) = PartRoot.find(in: file)
         self.roots = roots
+        self.passedOver = passedOver
         parts = ModelPart.allCases.filter { part in roots.contains { $0.part == part } }
         var places: [String: TensorPlace] = [:]
         for entry in file.entries { places[entry.name] = Self.place(of: entry, roots) }
@@ -37,13 +39,34 @@ public final class Checkpoint {
     /// key what does not fit.
     /// - Throws: a failure of the input that says what the file holds where that is something else.
     public func tensors(of part: ModelPart) throws -> any NamedTensors {
-        if parts.isEmpty { return file }
+        if parts.isEmpty {
+            if let key = file.entries.first(where: { Self.isOfAdapter($0.name) })?.name {
+                throw Failure.input(
+                    "an adapter lies in the place of weights", at: Failure.Place(file.path),
+                    expected: "weights of a \(part.description)", got: "a LoRA or learned tokens, with `\(key)`",
+                    advice: "name it where an adapter of its kind is asked for")
+            }
+            return file
+        }
         guard let root = roots.first(where: { $0.part == part }) else {
             throw Failure.input(
                 "there is no \(part.description) in the weights", at: Failure.Place(file.path),
                 got: holdings)
         }
         return try PartTensors(self, root)
+    }
+
+    /// Whether a key is one that only files of LoRA, of methods like it, or of learned tokens have.
+    private static func isOfAdapter(_ key: String) -> Bool {
+        ["lora_", ".hada_", ".lokr_"].contains(where: key.contains) || key.hasPrefix("tokens.")
+    }
+
+    /// Where the file has a part a second time, as live and averaged weights: what stands before the keys of the one
+    /// that counts and before those of each other; nil where it has it once.
+    public func places(of part: ModelPart) -> (used: String, passedOver: [String])? {
+        let others = passedOver.filter { $0.part == part }.map(\.prefix)
+        guard !others.isEmpty, let used = roots.first(where: { $0.part == part }) else { return nil }
+        return (used.prefix, others)
     }
 
     /// The name in the file by which a part was known; nil where the file has no such part.

@@ -10,14 +10,21 @@ struct PartRoot {
     /// What the file leaves out of the official keys: `text_model.` where a tower was saved without its projection.
     var omitted = ""
 
-    /// The parts of a file. A second one of a kind, such as averaged weights beside the others, is passed over.
-    static func find(in file: any NamedTensors) -> [PartRoot] {
-        var found: [PartRoot] = []
-        for (ending, part) in markers where !found.contains(where: { $0.part == part }) {
-            let root = file.entries.lazy.compactMap { Self.root($0.name, ending, part, in: file) }.first
-            if let root { found.append(root) }
+    /// The parts of a file, and those of a kind that was found before, such as averaged weights beside the others.
+    static func find(in file: any NamedTensors) -> (used: [PartRoot], passedOver: [PartRoot]) {
+        var (used, passedOver): ([PartRoot], [PartRoot]) = ([], [])
+        for (ending, part) in markers {
+            for root in file.entries.compactMap({ Self.root($0.name, ending, part, in: file) }) {
+                guard let first = used.first(where: { $0.part == part }) else {
+                    used.append(root)
+                    continue
+                }
+                if !([first] + passedOver).contains(where: { $0.part == part && $0.prefix == root.prefix }) {
+                    passedOver.append(root)
+                }
+            }
         }
-        return found
+        return (used, passedOver)
     }
 
     /// The root of `part` where a name with this ending gives it away.

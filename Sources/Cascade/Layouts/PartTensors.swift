@@ -8,7 +8,7 @@ final class PartTensors: NamedTensors {
     private let checkpoint: Checkpoint
     private let root: PartRoot
     private let sources: [String: [Source]]
-    private let positions: [String: Int]
+    private let positions: TensorPositions
 
     private struct Source {
         let entry: TensorEntry
@@ -29,7 +29,7 @@ final class PartTensors: NamedTensors {
         let sorted = try sources.mapValues { try Self.ordered($0, at) }
         self.sources = sorted
         entries = order.compactMap { key in sorted[key].flatMap { Self.entry(key, $0) } }
-        positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+        positions = TensorPositions(ofView: entries)
     }
 
     var path: String { checkpoint.file.path }

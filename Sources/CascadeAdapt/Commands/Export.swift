@@ -27,14 +27,18 @@ struct Export: Action {
 
     @OptionGroup var reading: ReadingOptions
 
+    @OptionGroup var overwriting: OverwriteOption
+
     @Flag(help: "No notes on standard error.")
     var quiet = false
 
     func run(in context: Context) throws {
         let console = Output(isQuiet: quiet)
         let known = try reading.reading()
-        let file = try context.plugIns.open(adapterPath(), known)
+        let path = try adapterPath()
+        let file = try context.plugIns.open(path, known)
         let export = try context.plugIns.export(file, as: format, known)
+        try overwriting.check(export.paths(at: output), reading: [path] + reading.files)
         let written = try export.write(to: output)
         for note in export.notes { console.note(note) }
         if let licence = file.weights.metadata["base_licence"] { console.note("licence: \(licence)") }

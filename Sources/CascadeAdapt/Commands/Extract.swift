@@ -13,7 +13,8 @@ struct Extract: Action {
         discussion: """
             For each module the difference of the two weights is approximated by the best matrix of the rank \
             (truncated singular value decomposition). Modules that do not differ are left out. How much of each \
-            difference is kept, as a share of its squared norm, stands in the file under `energy`.
+            difference is kept, as a share of its squared norm, stands in the file under `energy`, and under \
+            `energy_of_all` how much of the whole difference: what lies in tensors that were not looked at counts too.
             """)
 
     @Argument(help: "Stage C as it was.", completion: .file())
@@ -24,11 +25,14 @@ struct Extract: Action {
 
     @OptionGroup var result: LowRankOptions
 
+    @OptionGroup var arch: ArchitectureOption
+
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Parts of the paths of the modules to look at; attention (.attn.) and the residual blocks' products "
-                + "(channelwise) if left out, where nearly all weights are.", valueName: "part"))
+            "Parts of the paths of the modules to look at; attention (.attn.), the residual blocks' products "
+                + "(channelwise) and the mappers (mapper) if left out, where nearly all weights are.", valueName: "part"
+        ))
     var modules: [String] = []
 
     @Option(help: "Seed of the random directions that the decomposition begins with.")
@@ -40,6 +44,8 @@ struct Extract: Action {
         var configuration = Extraction.Configuration(rank: try result.checkedRank())
         if !modules.isEmpty { configuration.moduleFilters = modules }
         configuration.seed = seed
+        configuration.architecture = try arch.configuration()
+        try result.overwriting.check([result.output], reading: [base, tuned] + [arch.arch].compactMap(\.self))
         let (before, after) = try (Checkpoint(base), Checkpoint(tuned))
         let extraction = try Extraction(from: before, to: after, configuration) { done, of in
             if done % 32 == 0 || done == of { console.note("\(done) of \(of) modules") }
@@ -52,7 +58,12 @@ struct Extract: Action {
             base: BaseModel(
                 name: before.size(of: .stageC) ?? "unknown",
                 sha256: Folder.isFolder(base) ? "" : SHA256.hex(ofFile: base)))
-        try result.report(extraction.modules, identical: extraction.identical)
+        if !extraction.rest.unpaired.isEmpty {
+            console.note(
+                "\(extraction.rest.unpaired.count) tensors have no counterpart of their shape and are left out, such as "
+                    + "`\(extraction.rest.unpaired[0])`")
+        }
+        try result.report(extraction.modules, of: extraction)
     }
 }
 
@@ -75,13 +86,14 @@ struct Resize: Action {
     func run(in context: Context) throws {
         AlgebraStart.chooseKernels()
         let rank = try result.checkedRank()
+        try result.overwriting.check([result.output], reading: [lora] + reading.files)
         let file = try context.plugIns.open(lora, reading.reading())
         let resizing = try Resizing(of: file, context.plugIns.changes(in: file), to: rank)
         if let largest = resizing.modules.map(\.rank).max(), largest < rank {
             result.console.note("no module has more than rank \(largest): that is the rank of the file")
         }
         try resizing.write(to: result.output)
-        try result.report(resizing.modules, identical: [])
+        try result.report(resizing.modules)
     }
 }
 
@@ -94,6 +106,8 @@ struct LowRankOptions: ParsableArguments {
         name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"),
         completion: .file(extensions: ["safetensors"]))
     var output: String
+
+    @OptionGroup var overwriting: OverwriteOption
 
     @Flag(help: "Print a JSON line of what was kept of each module.")
     var json = false
@@ -110,15 +124,26 @@ struct LowRankOptions: ParsableArguments {
         return rank
     }
 
-    func report(_ modules: [LowRankModule], identical: [String]) throws {
+    /// - Parameter extraction: what the modules came from; nil where they are all there was.
+    func report(_ modules: [LowRankModule], of extraction: Extraction? = nil) throws {
         if json {
-            try console.result([
-                "output": .string(output), "energy": .number(modules.energy), "modules": modules.report,
-                "identical": .array(identical.map(JSON.string)),
-            ])
-        } else {
-            let share = (modules.energy * 1e4).rounded() / 1e2
-            try console.result("\(modules.count) modules in \(output), \(share) % of the squared norm kept")
+            var report: JSON.Object = .init()
+            report["output"] = .string(output)
+            report["energy"] = .number(modules.energy)
+            report["modules"] = modules.report
+            report["identical"] = .array((extraction?.identical ?? []).map(JSON.string))
+            if let extraction {
+                report["energy_of_all"] = .number(extraction.energyOfAll)
+                report["rest"] = extraction.rest.report
+            }
+            return try console.result(.object(report))
         }
+        try console.result("\(modules.count) modules in \(output), \(percent(modules.energy)) of the squared norm kept")
+        guard let rest = extraction?.rest, let extraction, let most = rest.tensors.first else { return }
+        try console.result(
+            "\(percent(extraction.energyOfAll)) of the whole difference: \(rest.tensors.count) tensors that were not "
+                + "looked at differ too, most of all \(most.name)")
     }
+
+    private func percent(_ share: Double) -> String { "\((share * 1e4).rounded() / 1e2) %" }
 }

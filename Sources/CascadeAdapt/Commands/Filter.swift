@@ -106,9 +106,12 @@ struct FilterApply: Action {
         completion: .file(extensions: ["safetensors"]))
     var tensor: String?
 
+    @OptionGroup var overwriting: OverwriteOption
+
     @OptionGroup var machine: MachineOptions
 
     func run(in context: Context) throws {
+        try overwriting.check([output] + [tensor].compactMap(\.self), reading: [picture])
         let filter = try context.plugIns.filter(name, parameters: Setting.parse(params ?? "", file: "--params"))
         _ = try machine.prepared()
         let pictures = try ImageTensors.tensor([Picture(contentsOf: picture)])

@@ -39,7 +39,13 @@ struct Forward: Action {
     @Option(help: "What weights are kept in, and computed in where the machine is fast at it: float32 or bfloat16.")
     var dtype: ComputeType = .float32
 
-    @Flag(help: "Also yield the loss against the targets given, and its gradients.")
+    @OptionGroup var overwriting: OverwriteOption
+
+    @Flag(
+        help: """
+            Also yield the loss against the targets given, and as grad.KEY its gradients; KEY is the name in the \
+            weights, or of an adapter in its native file.
+            """)
     var gradients = false
 
     @OptionGroup var machine: MachineOptions
@@ -47,6 +53,8 @@ struct Forward: Action {
     func run(in context: Context) throws {
         let part = module.part
         try refuseWhatDoesNotApply()
+        try overwriting.check(
+            [outputs], reading: [inputs] + [arch, weights].compactMap(\.self) + adapters.map(\.path))
         let device = try machine.prepared()
         let request = ForwardRequest(
             inputs: ForwardInputs(try SafetensorsFile(inputs), device: device),

@@ -15,6 +15,8 @@ struct Inspect: Action {
         completion: .file())
     var files: [String]
 
+    @OptionGroup var reading: ReadingOptions
+
     @Flag(help: "List every tensor.")
     var tensors = false
 
@@ -22,11 +24,12 @@ struct Inspect: Action {
     var json = false
 
     func run(in context: Context) throws {
+        let reading = try self.reading.reading()
         var status: Int32 = 0
         for path in files {
             do {
                 let report = FileReport(
-                    try Tensors.open(path), plugIns: context.plugIns, listsTensors: tensors)
+                    try Tensors.open(path), plugIns: context.plugIns, reading, listsTensors: tensors)
                 if json { try Output().result(report.json) } else { try report.lines.forEach(Output().result) }
             } catch let failure as Failure where failure.blame == .input {
                 // One bad file of many is no reason to keep silent on the others.
@@ -45,11 +48,11 @@ struct FileReport {
     private let adapter: AdapterReport?
     private let listsTensors: Bool
 
-    init(_ file: any NamedTensors, plugIns: PlugIns, listsTensors: Bool) {
+    init(_ file: any NamedTensors, plugIns: PlugIns, _ reading: AdapterReading, listsTensors: Bool) {
         self.file = file
         checkpoint = Checkpoint(file)
-        kind = FileKind(checkpoint, plugIns)
-        adapter = AdapterReport(file, plugIns)
+        adapter = AdapterReport(file, plugIns, reading)
+        kind = FileKind(checkpoint, adapter)
         self.listsTensors = listsTensors
     }
 

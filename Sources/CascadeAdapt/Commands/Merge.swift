@@ -14,15 +14,23 @@ struct MergeCommand: Action {
             LoRA layers go into Stage C's file, learned tokens into the text tower's. The result has the base's \
             layout, names and dtypes; sums are taken in float32 and rounded once. The base is read as it is needed \
             and never as a whole.
+
+            With --adapters-only there is no base: several LoRAs become one that adds exactly what they add together, \
+            by stacking their ranks. `resize` brings it to a smaller rank.
             """)
 
-    @Argument(help: "Weights to add to: Stage C, or the CLIP text tower.", completion: .file())
+    @Argument(
+        help: "Weights to add to: Stage C, or the CLIP text tower. With --adapters-only, the first adapter.",
+        completion: .file())
     var base: String
 
     @Argument(
         help: ArgumentHelp("Adapters, each with what it counts, 1 if left out.", valueName: "adapter[:weight]"),
         completion: .file())
-    var adapters: [AdapterReference]
+    var adapters: [AdapterReference] = []
+
+    @Flag(help: "Make one adapter of several, without a base.")
+    var adaptersOnly = false
 
     @Option(
         name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"),
@@ -31,21 +39,33 @@ struct MergeCommand: Action {
 
     @OptionGroup var reading: ReadingOptions
 
+    @OptionGroup var overwriting: OverwriteOption
+
     @Flag(help: "Print a JSON line of what was done.")
     var json = false
 
     @Flag(help: "No notes on standard error.")
     var quiet = false
 
+    func validate() throws {
+        if adapters.isEmpty && !adaptersOnly {
+            throw ValidationError("Missing expected argument '<adapter[:weight]> ...'")
+        }
+    }
+
     func run(in context: Context) throws {
         AlgebraStart.chooseKernels()
         let console = Output(isQuiet: quiet)
+        let references = (adaptersOnly ? AdapterReference(argument: base).map { [$0] } ?? [] : []) + adapters
+        try overwriting.check(
+            [output], reading: (adaptersOnly ? [] : [base]) + references.map(\.path) + reading.files)
         let reading = try self.reading.reading()
-        let parts = try adapters.map { adapter in
+        let parts = try references.map { adapter in
             let file = try context.plugIns.open(adapter.path, reading)
             return try Merge.Part(
                 file: file, changes: context.plugIns.changes(in: file), weight: adapter.strength)
         }
+        if adaptersOnly { return try stack(parts, console) }
         let merge = try Merge(parts, into: Checkpoint(base))
         merge.notes.forEach(console.note)
         let tokens = try AddedTokensFile(merge.newTokens, beside: output)
@@ -59,6 +79,23 @@ struct MergeCommand: Action {
             try console.result(report(merge))
         } else {
             try console.result("\(merge.touched) of \(merge.base.file.entries.count) tensors changed, in \(output)")
+        }
+    }
+
+    /// Several adapters as one, without a base.
+    private func stack(_ parts: [Merge.Part], _ console: Output) throws {
+        let stack = try AdapterStack(parts)
+        stack.notes.forEach(console.note)
+        try stack.write(to: output)
+        if json {
+            try console.result([
+                "output": .string(output), "modules": .integer(stack.ranks.count),
+                "ranks": .array(Set(stack.ranks).sorted().map(JSON.integer)),
+                "notes": .array(stack.notes.map(JSON.string)),
+            ])
+        } else {
+            let ranks = Set(stack.ranks).sorted().map(String.init).joined(separator: ", ")
+            try console.result("\(stack.ranks.count) modules of rank \(ranks) in \(output)")
         }
     }
 

@@ -50,7 +50,7 @@ extension TrainingState {
         let (optimizer, updates) = (optimizer, progress.updates)
         return RunFolder.Part(kind: .optimizer) { path in
             let metadata = ["trained_steps": String(updates), Self.optimizerKey: optimizer.name]
-            try SafetensorsWriter.write(optimizer.state, metadata: metadata, to: path)
+            return try SafetensorsWriter.writeHashed(optimizer.state, metadata: metadata, to: path)
         }
     }
 

@@ -14,8 +14,8 @@ struct TrainingTask {
     var trainingKeys: Set<String> = []
     /// The loss of a micro batch, with the graph to differentiate.
     var loss: (PictureBatch, Generator) throws -> TrainingLoss
-    /// Writes what is trained.
-    var write: (_ path: String, _ updates: Int) throws -> Void
+    /// Writes what is trained, and gives the file's SHA-256.
+    var write: (_ path: String, _ updates: Int) throws -> String
     /// What a resumed run takes up of the file that was written.
     var restored: [(name: String, tensor: Tensor)]
     /// What is measured and shown beside the training.

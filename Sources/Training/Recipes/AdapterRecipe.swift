@@ -3,6 +3,7 @@ import Failures
 import Generation
 import Settings
 import Telemetry
+import Weights
 
 /// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text tower:
 /// `cascade-adapt lora`.
@@ -76,7 +77,7 @@ public struct AdapterRecipe: Recipe {
         let generator = try parts.generator(RandomStream.initialisation)
         let adapters: [any Adapter]
         if let startPath {
-            let file = try plugIns.open(startPath, reading(model))
+            let file = try startFile(startPath, model)
             adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model.networks) }
             for plan in plans { adapters.forEach(plan.settle) }
         } else {
@@ -106,7 +107,7 @@ public struct AdapterRecipe: Recipe {
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 for adapter in adapters { try adapter.write(to: &contents) }
-                try contents.write(to: path)
+                return try contents.write(to: path)
             },
             restored: adapters.flatMap(\.parameters),
             evaluation: evaluation,
@@ -122,9 +123,24 @@ public struct AdapterRecipe: Recipe {
         return reading
     }
 
+    /// The file to start from.
+    /// - Throws: a failure of the input that names what it holds, where that is nothing that is trained here.
+    private func startFile(_ path: String, _ model: AdaptedModel) throws -> AdapterFile {
+        let file = try Tensors.open(path)
+        let (found, trained) = (plugIns.kindNames(in: file), Set(plugIns.adapters.map(\.name)))
+        guard found.isEmpty || !trained.isDisjoint(with: found) else {
+            throw Failure.input(
+                "`\(Self.startKey)` names a file of another kind", at: .init(path),
+                expected: "an adapter of kind \(trained.sorted().joined(separator: " or "))",
+                got: found.joined(separator: ", "),
+                advice: "a ControlNet goes on with the `controlnet` recipe, under `controlnet_checkpoint_path`")
+        }
+        return try plugIns.open(file, reading(model))
+    }
+
     /// What the adapters of a file to start from consist of.
     private func start(_ path: String, _ model: AdaptedModel) throws -> [AdapterParts] {
-        let file = try plugIns.open(path, reading(model))
+        let file = try startFile(path, model)
         return try plugIns.kinds(of: file).map { try $0.parts(of: file) }
     }
 

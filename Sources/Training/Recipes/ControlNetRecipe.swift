@@ -108,7 +108,7 @@ public struct ControlNetRecipe: Recipe {
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)
                 try adapter.write(to: &contents)
-                try contents.write(to: path)
+                return try contents.write(to: path)
             },
             restored: store.tensors,
             evaluation: evaluation,

@@ -80,7 +80,7 @@ public struct FinetuneRecipe: Recipe {
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
             loss: loss,
             write: { path, updates in
-                try SafetensorsWriter.write(
+                try SafetensorsWriter.writeHashed(
                     store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
             },
             restored: store.tensors,

@@ -18,10 +18,10 @@ final class RunFolder {
     private let kept: Int
     private let lock: FolderLock
 
-    /// A file of a checkpoint, and what writes it to a path.
+    /// A file of a checkpoint, and what writes it to a path and gives its SHA-256.
     struct Part {
         var kind: Kind
-        var write: (_ path: String) throws -> Void
+        var write: (_ path: String) throws -> String
     }
 
     /// What a file of a checkpoint holds, as its name ends.
@@ -72,9 +72,7 @@ final class RunFolder {
         do {
             var digests = JSON.Object()
             for (part, file) in zip(parts, files) {
-                let path = "\(path)/\(file)\(Self.staged)"
-                try part.write(path)
-                digests[file] = .string(try SHA256.hex(ofFile: path))
+                digests[file] = .string(try part.write("\(path)/\(file)\(Self.staged)"))
             }
             var info = info
             info["updates"] = .integer(updates)
@@ -95,7 +93,7 @@ final class RunFolder {
     /// Writes a numbered copy of what is trained, or of its running mean.
     func backUp(updates: Int, _ part: Part) throws {
         let label = updates % 1000 == 0 ? "\(updates / 1000)k" : "\(updates)"
-        try part.write("\(path)/\(name)\(part.kind.rawValue)_\(label).safetensors")
+        _ = try part.write("\(path)/\(name)\(part.kind.rawValue)_\(label).safetensors")
     }
 
     /// Under which ending the checkpoint so many before the newest stands.

@@ -1,4 +1,5 @@
 import Failures
+import Files
 import JSON
 import Torch
 
@@ -15,7 +16,7 @@ public final class SafetensorsFile: NamedTensors {
     private let file: MappedFile
     /// By entry, in bytes from the start of the file.
     private let ranges: [Range<Int>]
-    private let positions: [String: Int]
+    private let positions: TensorPositions
 
     /// The longest header that is read, in bytes; the format's own limit.
     static let headerLimit = 100_000_000
@@ -35,6 +36,9 @@ public final class SafetensorsFile: NamedTensors {
         func broken(_ what: String) -> Failure {
             .input("not a readable safetensors file: \(what)", at: place)
         }
+        if let mistaken = MistakenContent(file.bytes) {
+            throw mistaken.failure("not a safetensors file", at: path, expected: "a safetensors file")
+        }
         guard file.bytes.count >= 8 else { throw broken("it has \(file.bytes.count) bytes, a header takes at least 8") }
         let declared = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
         guard declared <= UInt64(min(Self.headerLimit, file.bytes.count - 8)) else {
@@ -49,10 +53,14 @@ public final class SafetensorsFile: NamedTensors {
         var metadata: [String: String] = [:]
         for (name, value) in object {
             if name == "__metadata__" {
+                // The format's own reader takes null for none.
+                if value.isNull { continue }
                 guard let texts = value.objectValue else { throw broken("its `__metadata__` is no object") }
                 for (key, text) in texts {
                     guard let text = text.stringValue else { throw broken("its metadata `\(key)` is no text") }
-                    metadata[key] = text
+                    guard metadata.updateValue(text, forKey: key) == nil else {
+                        throw broken("its metadata `\(key)` is there in two spellings of one name")
+                    }
                 }
                 continue
             }
@@ -90,7 +98,7 @@ public final class SafetensorsFile: NamedTensors {
         self.entries = entries
         self.ranges = ranges
         self.metadata = metadata
-        positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+        positions = try TensorPositions(of: entries, in: path)
     }
 
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }

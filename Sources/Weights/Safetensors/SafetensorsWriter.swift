@@ -8,12 +8,36 @@ public enum SafetensorsWriter {
     public static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to path: String
     ) throws {
+        try write(tensors, metadata: metadata, to: path) { _ in }
+    }
+
+    /// Writes likewise, and takes the file's SHA-256 from the bytes as they go, so that nobody has to read it back.
+    /// - Returns: the digest in hexadecimal.
+    public static func writeHashed(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to path: String
+    ) throws -> String {
+        var digest = SHA256()
+        try write(tensors, metadata: metadata, to: path) { digest.update($0) }
+        return digest.finish()
+    }
+
+    /// - Parameter watch: given the bytes of the file, in their order.
+    private static func write(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String], to path: String,
+        _ watch: (UnsafeRawBufferPointer) -> Void
+    ) throws {
         let header = header(tensors, metadata: metadata)
         let file = try AtomicFile(at: path)
-        try file.write(header.bytes)
+        try header.bytes.withUnsafeBytes {
+            watch($0)
+            try file.write($0)
+        }
         for position in header.order {
             let tensor = tensors[position].tensor
-            try tensor.detached().to(device: .cpu).contiguous().withBytes { try file.write($0) }
+            try tensor.detached().to(device: .cpu).contiguous().withBytes {
+                watch($0)
+                try file.write($0)
+            }
         }
         try file.commit()
     }

@@ -75,11 +75,11 @@ final class PickleMachine {
         case UInt8(ascii: "M"): stack.append(.int(Int(try read() as UInt16)))
         case 0x8a: try pushLong()
         case UInt8(ascii: "G"): stack.append(.double(Double(bitPattern: UInt64(bigEndian: try read()))))
-        case UInt8(ascii: "X"): stack.append(.text(try text(Int(try read() as UInt32))))
-        case 0x8c, UInt8(ascii: "U"): stack.append(.text(try text(Int(try read() as UInt8))))
+        case UInt8(ascii: "X"): stack.append(try text(Int(try read() as UInt32)))
+        case 0x8c, UInt8(ascii: "U"): stack.append(try text(Int(try read() as UInt8)))
         case 0x8d:  // BINUNICODE8
             let length: UInt64 = try read()
-            stack.append(.text(try text(Int(clamping: length))))
+            stack.append(try text(Int(clamping: length)))
         case UInt8(ascii: "C"): try skipBytes(Int(try read() as UInt8))
         case UInt8(ascii: "B"): try skipBytes(Int(try read() as UInt32))
         case UInt8(ascii: "q"): try remember(Int(try read() as UInt8))
@@ -124,9 +124,9 @@ final class PickleMachine {
         return number
     }
 
-    private func text(_ length: Int) throws -> String {
+    private func text(_ length: Int) throws -> PickleValue {
         guard let bytes = cursor.run(length) else { throw broken("its pickle ends within a text") }
-        return String(decoding: bytes, as: UTF8.self)
+        return String(validating: bytes, as: UTF8.self).map(PickleValue.text) ?? .unreadableText
     }
 
     private func textLine() throws -> String {

@@ -1,4 +1,5 @@
 import Failures
+import JSON
 
 /// Gives the tensors in a pickled value their names.
 struct PickleNames {
@@ -20,7 +21,7 @@ struct PickleNames {
     /// - Throws: a failure of the input where there is none, or dictionaries are knotted.
     func tensors(in value: PickleValue) throws -> [(name: String, tensor: PickleTensor)] {
         var found: [(name: String, tensor: PickleTensor)] = []
-        var positions: [String: Int] = [:]
+        var positions: [ExactText: Int] = [:]
         var (visits, text) = (0, 0)
         func visit(_ value: PickleValue, _ name: String, _ depth: Int) throws {
             visits += 1
@@ -33,10 +34,10 @@ struct PickleNames {
             case .tensor(let index):
                 let name = name.isEmpty ? "tensor" : name
                 // A key that is set again has its last value, as in Python.
-                if let position = positions[name] {
+                if let position = positions[ExactText(name)] {
                     found[position].tensor = machine.tensors[index]
                 } else {
-                    positions[name] = found.count
+                    positions[ExactText(name)] = found.count
                     found.append((name, machine.tensors[index]))
                 }
             case .dictionary(let index):
@@ -44,6 +45,7 @@ struct PickleNames {
                     switch key {
                     case .text(let key): try visit(value, inner(key), depth + 1)
                     case .int(let key): try visit(value, inner(String(key)), depth + 1)
+                    case .unreadableText: throw machine.broken("a name in it is no UTF-8")
                     default: continue
                     }
                 }
@@ -55,7 +57,7 @@ struct PickleNames {
                 for (place, value) in machine.tuples[index].enumerated() {
                     try visit(value, inner(String(place)), depth + 1)
                 }
-            case .none, .bool, .int, .double, .text, .global, .storage, .other: return
+            case .none, .bool, .int, .double, .text, .unreadableText, .global, .storage, .other: return
             }
         }
         try visit(value, "", 0)

@@ -8,6 +8,8 @@ enum PickleValue {
     case int(Int)
     case double(Double)
     case text(String)
+    /// Bytes in the place of a text that are no UTF-8: two of them could not be told apart once repaired.
+    case unreadableText
     case tuple(Int)
     case list(Int)
     case dictionary(Int)

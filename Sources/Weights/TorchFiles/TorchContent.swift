@@ -1,4 +1,5 @@
 import Failures
+import Files
 import Torch
 
 /// What a torch file holds before its tensors are named: the pickled value, and where each storage's bytes lie.
@@ -17,7 +18,8 @@ struct TorchContent {
             .input("not a readable torch file: \(what)", at: Failure.Place(file.path))
         }
         guard let pickle = directory.members[directory.root + "data.pkl"] else {
-            throw broken("the archive has no `data.pkl`")
+            throw MistakenContent.zip.failure(
+                "not a torch file", at: file.path, expected: "an archive of torch.save, which has a `data.pkl`")
         }
         if let order = directory.members[directory.root + "byteorder"], !file.bytes[order].elementsEqual("little".utf8)
         {

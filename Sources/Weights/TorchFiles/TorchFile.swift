@@ -11,7 +11,7 @@ public final class TorchFile: NamedTensors {
     public let metadata: [String: String] = [:]
     private let file: MappedFile
     private let places: [TensorLocation]
-    private let positions: [String: Int]
+    private let positions: TensorPositions
 
     public convenience init(_ path: String) throws { try self.init(MappedFile(path)) }
 
@@ -30,7 +30,7 @@ public final class TorchFile: NamedTensors {
         }
         self.entries = entries
         self.places = places
-        positions = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.name, $0) })
+        positions = try TensorPositions(of: entries, in: path)
     }
 
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }

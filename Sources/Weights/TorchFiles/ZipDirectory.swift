@@ -22,20 +22,24 @@ struct ZipDirectory {
         }
         guard let directory = Self.directory(bytes) else { throw broken("its end is damaged") }
         var cursor = ByteCursor(UnsafeRawBufferPointer(rebasing: bytes[directory]), at: 0)
+        var unreadable: Failure?
         while cursor.remaining > 0 {
             guard let entry = Entry(&cursor), let name = entry.name else {
                 throw broken("its directory is damaged")
             }
-            guard entry.flags & 1 == 0 else { throw broken("`\(name)` is encrypted") }
-            guard entry.method == 0, entry.size == entry.compressedSize else {
-                throw broken("`\(name)` is compressed, which torch never does")
+            if name.hasSuffix("/data.pkl"), root.isEmpty { root = String(name.dropLast("data.pkl".count)) }
+            guard entry.flags & 1 == 0, entry.method == 0, entry.size == entry.compressedSize else {
+                let what = entry.flags & 1 == 0 ? "compressed, which torch never does" : "encrypted"
+                unreadable = unreadable ?? broken("`\(name)` is \(what)")
+                continue
             }
             guard let range = Self.content(of: entry, in: bytes) else {
                 throw broken("`\(name)` does not lie where the directory says")
             }
             guard members.updateValue(range, forKey: name) == nil else { throw broken("`\(name)` is there twice") }
-            if name.hasSuffix("/data.pkl"), root.isEmpty { root = String(name.dropLast("data.pkl".count)) }
         }
+        // Whoever wrote an archive of other things may compress them.
+        if let unreadable, !root.isEmpty { throw unreadable }
     }
 
     /// What the central directory says of a member.
