@@ -60,18 +60,18 @@ public struct SamplePreparation: Sendable {
             var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
             let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
             let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
-            var fitted = memory?.pictures.value(sample.place, fitted: fit)
+            var fitted = memory?.pictures.value(turn.place, fitted: fit)
             func picture() throws -> Picture {
                 if let fitted { return fitted }
                 let picture = try decoded(bytes, fit, name: sample.place)
-                memory?.pictures.keep(picture, bytes: picture.pixels.count, fitted: fit, as: sample.place)
+                memory?.pictures.keep(picture, bytes: picture.pixels.count, fitted: fit, of: turn.place)
                 fitted = picture
                 return picture
             }
             let known = key.flatMap { store?.lookup($0) }
             let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture())
             let subject = PictureConditions.Subject(
-                name: sample.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
+                name: sample.place, place: turn.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
                 key: { cacheKey(bytes, fit, salt: $0) }, picture: picture)
             return .loaded(
                 LoadedSample(
