@@ -71,7 +71,7 @@ struct DatasetInspect: Action {
         survey.buckets = try buckets.buckets(configuration)
         if let tokenizer {
             let tokenizer = try CLIPTokenizer(folder: tokenizer)
-            survey.countTokens = { tokenizer.encode($0).count }
+            survey.countTokens = tokenizer.count
         }
         let progress = CountProgress("samples", console: console)
         survey.progress = progress.update
