@@ -9,6 +9,8 @@ public struct ShardAccess: Sendable {
     public var cacheFolder: String?
     /// An environment variable, for S3's credentials, region and endpoint.
     public var variable: @Sendable (String) -> String?
+    /// Whether lists of shards may name commands: what lies in a file that came with the data is not to run by itself.
+    public var takesListedCommands = false
     /// Bytes that are read ahead of a remote shard's reader.
     public var readAhead = 8 << 20
 

@@ -25,6 +25,9 @@ public struct DataConfiguration: Sendable {
     /// Where remote shards, and encodings of pictures and captions, outlive a run; nil keeps none.
     public let cacheFolder: String?
 
+    /// Whether lists of shards may name commands.
+    let takesListedCommands: Bool
+
     /// Reads the keys of data from a configuration of any recipe; what else is in it may say what it likes.
     /// - Throws: a failure of the input that names the key which is missing or can't be read.
     public init(_ setting: Setting) throws {
@@ -56,12 +59,14 @@ public struct DataConfiguration: Sendable {
         isScaledDecoding = try fields.value("scaled_decoding", default: true)
         minImageSize = try fields.optional("min_image_size", .within(1...65536))
         cacheFolder = try fields.optional("cache_dir", .notEmpty)
+        takesListedCommands = try fields.value("listed_commands", default: false)
     }
 
     /// The access to shards with what the configuration says of it.
     public func access(_ access: ShardAccess) -> ShardAccess {
         var access = access
         access.cacheFolder = cacheFolder.map { "\($0)/shards" }
+        access.takesListedCommands = takesListedCommands
         return access
     }
 
