@@ -33,10 +33,11 @@ public struct DatasetSurvey: Sendable {
         let queue = SampleQueue(shards, lanes: threads, reading: reading, decodesPerShard: share)
         let done = Atomic<Int>(0)
         let total = Mutex(DatasetReport())
+        let memory = DecodingMemory()
         DispatchQueue.concurrentPerform(iterations: threads) { thread in
             var report = DatasetReport()
             while let queued = queue.next(for: thread) {
-                look(at: queued, sheet, &report)
+                look(at: queued, sheet, memory, &report)
                 let count = done.add(1, ordering: .relaxed).newValue
                 if count % 64 == 0 { progress?(count) }
             }
@@ -47,7 +48,9 @@ public struct DatasetSurvey: Sendable {
         return report
     }
 
-    private func look(at queued: QueuedSample, _ sheet: ContactSheet?, _ report: inout DatasetReport) {
+    private func look(
+        at queued: QueuedSample, _ sheet: ContactSheet?, _ memory: DecodingMemory, _ report: inout DatasetReport
+    ) {
         let sample = queued.sample
         func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
         if let reason = queued.reasonToDrop { return drop(reason) }
@@ -58,7 +61,9 @@ public struct DatasetSurvey: Sendable {
         if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
         let isShown = sheet?.wants(queued.place) ?? false
         var picture: Picture?
-        if queued.isDecoded || isShown { picture = try? Picture(decoding: bytes) }
+        if queued.isDecoded || isShown {
+            picture = memory.with(bytes: info.decodedBytes()) { try? Picture(decoding: bytes) }
+        }
         if queued.isDecoded {
             report.decoded += 1
             if picture == nil { return drop(BatchLoader.undecodable) }
