@@ -16,6 +16,8 @@ public struct DatasetSurvey: Sendable {
     public var decodeLimit: Int?
     /// How many tokens a caption makes, with start and end.
     public var countTokens: (@Sendable (String) -> Int)?
+    /// What captions are searched for, such as tokens that a run learns.
+    public var texts: [String] = []
     /// Called now and then, from any thread, with the number of samples looked at so far.
     public var progress: (@Sendable (Int) -> Void)?
 
@@ -73,7 +75,7 @@ public struct DatasetSurvey: Sendable {
         report.formats[info.format, default: 0] += 1
         report.sizes.add(size)
         if info.hasColourProfile { report.colourProfiles += 1 }
-        report.captions.add(caption, countTokens: countTokens)
+        report.captions.add(caption, countTokens: countTokens, lookingFor: texts)
         guard let fit = buckets?.fit(width: size.width, height: size.height) else { return }
         report.buckets[fit.bucket, default: 0] += 1
         if size.width < fit.resizedWidth || size.height < fit.resizedHeight { report.enlarged += 1 }
