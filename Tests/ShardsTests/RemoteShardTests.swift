@@ -194,6 +194,32 @@ func s3Variables(_ server: LoopbackServer) -> [String: String] {
         #expect(try Folder.names(cache).count == 2)
     }
 
+    @Test func `a shard signed anew is the one that is kept, and what was not used for longest goes`() throws {
+        let server = try LoopbackServer { [tar] request in request.reply(tar) }
+        let cache = "\(folder.path)/cache"
+        func read(_ name: String, limit: Int) throws -> [String] {
+            var access = hastyAccess(cache: cache)
+            access.cacheBytes = limit
+            let before = server.requests.count
+            #expect(isWhole(samples(of: try reader("\(server.address)/\(name)", access))))
+            // Of a shard that is kept no byte is asked for, and only whether it is the same.
+            return server.requests.dropFirst(before).filter { $0.lastByte == nil && $0.headers["if-none-match"] == nil }
+                .map(\.path)
+        }
+        let room = tar.count * 5 / 2
+        #expect(try read("a.tar?part=1&X-Amz-Signature=1", limit: room) == ["/a.tar?part=1&X-Amz-Signature=1"])
+        #expect(try read("a.tar?part=1&X-Amz-Signature=2", limit: room) == [])
+        #expect(try read("a.tar?part=2&X-Amz-Signature=1", limit: room) == ["/a.tar?part=2&X-Amz-Signature=1"])
+        #expect(try read("a.tar?part=1", limit: room) == [])
+        #expect(try read("b.tar", limit: room) == ["/b.tar"])
+        // Three do not fit: part 2 was used before the others.
+        #expect(try Folder.names(cache).filter { $0.hasSuffix(".tar") }.count == 2)
+        #expect(try read("a.tar?part=1", limit: room) == [])
+        #expect(try read("a.tar?part=2", limit: room) == ["/a.tar?part=2"])
+        #expect(try read("c.tar", limit: 1) == ["/c.tar"])
+        #expect(try Folder.names(cache).filter { $0.hasSuffix(".tar") }.count == 1)
+    }
+
     @Test func `a shard that changed is downloaded again, and without a server the kept one is read`() throws {
         let cache = "\(folder.path)/cache"
         let other = try readFile(folder.samples("other", count: 3))
