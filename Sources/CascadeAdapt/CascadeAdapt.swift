@@ -43,7 +43,10 @@ public enum CascadeAdapt {
     private static func status(ofParsing error: any Error) -> Int32 {
         do {
             guard RootCommand.exitCode(for: error) != .success else {
-                try Output().result(RootCommand.fullMessage(for: error))
+                for line in RootCommand.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
+                {
+                    try Output().result(String(line))
+                }
                 return 0
             }
             let lines = RootCommand.fullMessage(for: error).split(separator: "\n")

@@ -3,7 +3,7 @@ import Failures
 /// A condition on the JSON of a sample, as the official configurations write it: `lambda w, h: w >= 768 and h >= 768`.
 ///
 /// The language is the part of Python's expressions that such conditions use, with Python's meaning: comparisons
-/// (chained too), `and`, `or`, `not`, `in`, arithmetic, `a if c else b`, numbers, strings, lists and tuples, `True`,
+/// (chained too), `and`, `or`, `not`, `in`, `is None`, `is True`, `is False`, arithmetic, `a if c else b`, numbers, strings, lists and tuples, `True`,
 /// `False`, `None`, the functions `len`, `abs`, `min` and `max`, and the methods `lower`, `upper`, `strip`,
 /// `startswith` and `endswith` of strings. Nothing else parses, so nothing can be run that is not listed here.
 ///

@@ -92,20 +92,27 @@ struct Parser {
         return try nested { .not(try $0.not()) }
     }
 
-    /// comparison: sum (('<' | '>' | '==' | '>=' | '<=' | '!=' | 'in' | 'not' 'in') sum)*
+    /// comparison: sum (('<' | '>' | '==' | '>=' | '<=' | '!=' | 'in' | 'not' 'in' | 'is' ['not']) sum)*
     private mutating func comparison() throws -> Expression {
         let first = try sum()
         var rest: [Expression.Comparison] = []
         while true {
             let at = offset
             guard let relation = try relation() else { break }
+            if [.isSame, .isNotSame].contains(relation), !isSingleton {
+                throw Problem(offset, "`None`, `True` or `False` after `is`")
+            }
             rest.append(.init(relation: relation, operand: try sum(), offset: at))
         }
         return rest.isEmpty ? first : .comparison(first, rest)
     }
 
+    /// Whether a value follows of which Python has one alone. Other values have no identity here.
+    private var isSingleton: Bool { [.name("None"), .name("True"), .name("False")].contains(kind) }
+
     private mutating func relation() throws -> Relation? {
         if take(name: "in") { return .isIn }
+        if take(name: "is") { return take(name: "not") ? .isNotSame : .isSame }
         if kind == .name("not") {
             position += 1
             guard take(name: "in") else { throw Problem(offset, "`in` after `not`") }

@@ -8,6 +8,9 @@ enum Relation: String, Sendable {
     case greaterOrEqual = ">="
     case isIn = "in"
     case isNotIn = "not in"
+    /// Between any value and `None`, `True` or `False`.
+    case isSame = "is"
+    case isNotSame = "is not"
 
     func holds(_ left: Value, _ right: Value, at offset: Int) throws -> Bool {
         switch self {
@@ -19,6 +22,8 @@ enum Relation: String, Sendable {
         case .greaterOrEqual: try [.greater, .equal].contains(Value.order(left, right, at: offset))
         case .isIn: try right.contains(left, at: offset)
         case .isNotIn: try !right.contains(left, at: offset)
+        case .isSame: Value.areSame(left, right)
+        case .isNotSame: !Value.areSame(left, right)
         }
     }
 }
@@ -27,13 +32,31 @@ extension Value {
     /// How two values stand to each other; `unordered` is NaN against anything.
     enum Order { case less, equal, greater, unordered }
 
+    /// Whether both are one of Python's `None`, `True` and `False`, and the same of them.
+    static func areSame(_ left: Value, _ right: Value) -> Bool {
+        switch (left, right) {
+        case (.none, .none): true
+        case (.bool(let a), .bool(let b)): a == b
+        default: false
+        }
+    }
+
     static func areEqual(_ left: Value, _ right: Value) -> Bool {
         switch (left, right) {
         case (.none, .none): true
         case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
         case (.list(let a), .list(let b)), (.tuple(let a), .tuple(let b)): a.elementsEqual(b, by: areEqual)
+        case (.dictionary(let a), .dictionary(let b)): a.count == b.count && haveEqualMembers(a, b)
         default: numberOrder(left, right) == .equal
         }
+    }
+
+    /// Of dictionaries with as many members each.
+    private static func haveEqualMembers(
+        _ left: [(key: String, value: Value)], _ right: [(key: String, value: Value)]
+    ) -> Bool {
+        let members = Dictionary(right.map { (Array($0.key.utf8), $0.value) }) { $1 }
+        return left.allSatisfy { key, value in members[Array(key.utf8)].map { areEqual(value, $0) } ?? false }
     }
 
     static func order(_ left: Value, _ right: Value, at offset: Int) throws -> Order {
@@ -82,6 +105,7 @@ extension Value {
 
     /// `element in self`
     func contains(_ element: Value, at offset: Int) throws -> Bool {
+        if case .dictionary = self, !element.isHashable { throw Problem(offset, "\(element.kind) is no key") }
         if let elements { return elements.contains { Value.areEqual($0, element) } }
         guard case .string(let text) = self else { throw Problem(offset, "\(kind) holds nothing") }
         guard case .string(let part) = element else { throw Problem(offset, "\(element.kind) in a string") }

@@ -10,11 +10,13 @@ public enum Value: Sendable {
     case string(String)
     case list([Value])
     case tuple([Value])
+    /// Keys are texts and differ by their bytes.
+    case dictionary([(key: String, value: Value)])
 
     /// The most characters or elements that a value may have.
     public static let sizeLimit = 1 << 16
 
-    /// A JSON value as Python's `json` would load it; nil for an object or a value past the limits.
+    /// A JSON value as Python's `json` would load it; nil for a value past the limits.
     public init?(_ json: JSON) {
         switch json {
         case .null: self = .none
@@ -28,7 +30,12 @@ public enum Value: Sendable {
             let values = elements.prefix(Self.sizeLimit + 1).compactMap(Value.init)
             guard values.count == elements.count, values.count <= Self.sizeLimit else { return nil }
             self = .list(values)
-        case .object: return nil
+        case .object(let members):
+            let values = members.prefix(Self.sizeLimit + 1).compactMap { member in
+                Value(member.value).map { (key: member.key, value: $0) }
+            }
+            guard values.count == members.count, values.count <= Self.sizeLimit else { return nil }
+            self = .dictionary(values)
         }
     }
 
@@ -41,6 +48,7 @@ public enum Value: Sendable {
         case .float(let value): value != 0
         case .string(let value): !value.isEmpty
         case .list(let values), .tuple(let values): !values.isEmpty
+        case .dictionary(let members): !members.isEmpty
         }
     }
 
@@ -54,6 +62,7 @@ public enum Value: Sendable {
         case .string: "a string"
         case .list: "a list"
         case .tuple: "a tuple"
+        case .dictionary: "a dictionary"
         }
     }
 
@@ -66,9 +75,20 @@ public enum Value: Sendable {
         }
     }
 
+    /// Whether Python takes it for a key of a dictionary.
+    var isHashable: Bool {
+        switch self {
+        case .none, .bool, .integer, .float, .string: true
+        case .tuple(let values): values.allSatisfy(\.isHashable)
+        case .list, .dictionary: false
+        }
+    }
+
+    /// What Python's loops see of it; nil for what has no elements.
     var elements: [Value]? {
         switch self {
         case .list(let values), .tuple(let values): values
+        case .dictionary(let members): members.map { .string($0.key) }
         default: nil
         }
     }

@@ -23,19 +23,32 @@ public enum Folder {
         return stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// The names in a folder, sorted, without `.` and `..`.
-    public static func names(_ path: String) throws -> [String] {
+    /// The names in a folder that are UTF-8, sorted, without `.` and `..`.
+    public static func names(_ path: String) throws -> [String] { try allNames(path).names.sorted() }
+
+    /// The names in a folder without `.` and `..`; of those that are not UTF-8, and that no text can lead to, the bytes
+    /// that are none stand as `\\xE9`.
+    public static func allNames(_ path: String) throws -> (names: [String], others: [String]) {
         guard let stream = opendir(path) else {
             throw SystemError.current.failure("can't read the folder", path: path)
         }
         defer { closedir(stream) }
-        var names: [String] = []
+        var (names, others): ([String], [String]) = ([], [])
         while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            guard let name = String(validating: bytes, as: UTF8.self) else {
+                others.append(shown(bytes))
+                continue
             }
             if name != "." && name != ".." { names.append(name) }
         }
-        return names.sorted()
+        return (names, others)
+    }
+
+    private static func shown(_ bytes: [UInt8]) -> String {
+        bytes.map { byte in
+            byte < 0x80
+                ? String(Unicode.Scalar(byte)) : "\\x" + zeroPadded(UInt32(byte), digits: 2, radix: 16).uppercased()
+        }.joined()
     }
 }

@@ -9,8 +9,7 @@ public final class FolderLock {
     public init(_ path: String) throws {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError.current.failure("can't open the folder", path: path) }
-        // A file system that knows no locks is used without.
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+        guard takeLock(descriptor) else {
             close(descriptor)
             throw Failure.run(
                 "the folder is in use by another process", at: .init(path),
@@ -19,4 +18,13 @@ public final class FolderLock {
     }
 
     deinit { close(descriptor) }
+}
+
+/// Locks an open file or folder to this process; false where another has it. A file system that knows no locks is used
+/// without.
+/// - Parameter lock: the system's call.
+public func takeLock(
+    _ descriptor: Int32, by lock: (_ descriptor: Int32, _ operation: Int32) -> Int32 = { flock($0, $1) }
+) -> Bool {
+    lock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
 }

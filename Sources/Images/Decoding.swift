@@ -5,7 +5,7 @@ extension Picture {
     /// More pixels than any photograph needs; a file that declares more is refused before memory is taken.
     public static let defaultPixelLimit = 1 << 27
 
-    /// Decodes a JPEG, PNG or WebP file, told by its first bytes.
+    /// Decodes a JPEG, PNG, WebP or BMP file, told by its first bytes; of an animation the first frame.
     ///
     /// Transparency is laid over white, EXIF orientation applied, 16 bits rounded to 8, CMYK converted as Pillow does.
     /// Colour profiles are ignored, as in the reference. A file that can't be read, is cut off or damaged, or declares
@@ -27,13 +27,18 @@ extension Picture {
         pixelLimit: Int = defaultPixelLimit
     ) throws {
         let info = try Picture.info(of: bytes, name: name, pixelLimit: pixelLimit)
-        let eighths = [1, 2, 4].first { eighths in
+        try self.init(decoding: bytes, info, name: name, eighths: Self.eighths(of: info, covering: target))
+    }
+
+    /// In eighths of its size, how large a file is decoded for a picture of `target` pixels.
+    static func eighths(of info: PictureInfo, covering target: (width: Int, height: Int)) -> Int {
+        guard info.format == .jpeg else { return 8 }
+        return [1, 2, 4].first { eighths in
             func suffices(_ side: Int, _ wanted: Int) -> Bool {
-                Double(side * eighths) / 8 >= Double(wanted) * Self.leastShrinking
+                Double(side * eighths) / 8 >= Double(wanted) * leastShrinking
             }
             return suffices(info.width, target.width) && suffices(info.height, target.height)
-        }
-        try self.init(decoding: bytes, info, name: name, eighths: info.format == .jpeg ? eighths ?? 8 : 8)
+        } ?? 8
     }
 
     /// Reads and decodes a file.
@@ -47,7 +52,15 @@ extension Picture {
     private static let leastShrinking = 2.5
 
     private init(decoding bytes: [UInt8], _ info: PictureInfo, name: String, eighths: Int) throws {
-        let (format, door) = (info.format, PictureDoor(info.format))
+        let format = info.format
+        guard let door = PictureDoor(format) else {
+            self = try Bitmap(bytes, name: name, pixelLimit: bytes.count).picture
+            return
+        }
+        if format == .webp, let animation = WebPAnimation(bytes) {
+            self = try animation.firstFrame(name: name).oriented(info.orientation)
+            return
+        }
         let isTurned = info.orientation.isTransposed
         let width = ((isTurned ? info.height : info.width) * eighths + 7) / 8
         let height = ((isTurned ? info.width : info.height) * eighths + 7) / 8

@@ -10,6 +10,7 @@ struct Metadata: Equatable {
         case .jpeg: readJPEG(bytes)
         case .png: readPNG(bytes)
         case .webp: readWebP(bytes)
+        case .bmp: break
         }
     }
 

@@ -3,7 +3,7 @@ import CPNG
 import CWebP
 import Failures
 
-/// The two functions of a format's door; the three doors have the same shape and 0 for success.
+/// The two functions of a format's library; the three doors have the same shape and 0 for success.
 struct PictureDoor {
     typealias Size = (
         UnsafePointer<UInt8>?, Int, UInt64, UnsafeMutablePointer<Int>?, UnsafeMutablePointer<Int>?,
@@ -19,7 +19,8 @@ struct PictureDoor {
     let size: Size
     let decode: Decode
 
-    init(_ format: PictureFormat) {
+    /// Nil for the format that is read without a library.
+    init?(_ format: PictureFormat) {
         switch format {
         case .jpeg:
             channels = 3
@@ -33,6 +34,7 @@ struct PictureDoor {
             channels = 4
             size = { cascade_webp_size($0, $1, $2, $3, $4, $5, $6).rawValue }
             decode = { cascade_webp_decode($0, $1, $3, $4, $5, $6).rawValue }
+        case .bmp: return nil
         }
     }
 }

@@ -3,6 +3,7 @@ public enum PictureFormat: String, Sendable {
     case jpeg = "JPEG"
     case png = "PNG"
     case webp = "WebP"
+    case bmp = "BMP"
 
     /// The format whose magic the bytes begin with; nil for anything else.
     public init?(magic bytes: [UInt8]) {
@@ -12,6 +13,8 @@ public enum PictureFormat: String, Sendable {
             self = .png
         } else if bytes.starts(with: "RIFF".utf8), bytes.dropFirst(8).starts(with: "WEBP".utf8) {
             self = .webp
+        } else if bytes.starts(with: "BM".utf8) {
+            self = .bmp
         } else {
             return nil
         }

@@ -12,24 +12,43 @@ public struct PictureInfo: Hashable, Sendable {
     /// Whether an ICC profile lies in the file. It is ignored, as in the reference: a log may want to say so.
     public let hasColourProfile: Bool
     let orientation: Orientation
+
+    /// What decoding takes at most, in bytes: see ``Picture/init(decoding:name:covering:pixelLimit:)``.
+    public func decodedBytes(covering target: (width: Int, height: Int)? = nil) -> Int {
+        let eighths = target.map { Picture.eighths(of: self, covering: $0) } ?? 8
+        let pixels = ((width * eighths + 7) / 8) * ((height * eighths + 7) / 8)
+        // Turning a picture makes a second one.
+        return pixels * ((PictureDoor(format)?.channels ?? 3) + (orientation == Orientation() ? 0 : 3))
+    }
 }
 
 extension Picture {
     /// How many bytes one of a deflate stream can stand for (zlib's technical details).
     private static let mostDeflated = 1032
 
-    /// Reads a JPEG, PNG or WebP file's headers. What is no picture, has damaged headers or declares more than
+    /// Reads a JPEG, PNG, WebP or BMP file's headers. What is no picture, has damaged headers or declares more than
     /// `pixelLimit` pixels is a failure of the input at `name`.
     public static func info(
         of bytes: [UInt8], name: String = "picture", pixelLimit: Int = defaultPixelLimit
     ) throws -> PictureInfo {
         guard let format = PictureFormat(magic: bytes) else {
-            throw Failure.input("not a picture", at: .init(name), expected: "JPEG, PNG or WebP")
+            throw Failure.input("not a picture", at: .init(name), expected: "JPEG, PNG, WebP or BMP")
+        }
+        guard let door = PictureDoor(format) else {
+            let bitmap = try Bitmap(bytes, name: name, pixelLimit: pixelLimit)
+            return PictureInfo(
+                format: format, width: bitmap.width, height: bitmap.height, bitDepth: 8, hasColourProfile: false,
+                orientation: Orientation())
         }
         var width = 0
         var height = 0
-        try checkDoor("can't read the \(format.rawValue) picture", name: name) {
-            PictureDoor(format).size(bytes, bytes.count, UInt64(clamping: pixelLimit), &width, &height, $0, $1)
+        if format == .webp, let animation = WebPAnimation(bytes) {
+            (width, height) = (animation.width, animation.height)
+            try checkSize(width, height, pixelLimit, format, name: name)
+        } else {
+            try checkDoor("can't read the \(format.rawValue) picture", name: name) {
+                door.size(bytes, bytes.count, UInt64(clamping: pixelLimit), &width, &height, $0, $1)
+            }
         }
         // A PNG's header is its first chunk, whose depth follows the two sides.
         let bitDepth = format == .png && bytes.count > 24 ? Int(bytes[24]) : 8
@@ -43,5 +62,15 @@ extension Picture {
         return PictureInfo(
             format: format, width: isTurned ? height : width, height: isTurned ? width : height,
             bitDepth: bitDepth, hasColourProfile: metadata.hasColourProfile, orientation: metadata.orientation)
+    }
+
+    /// Refuses more pixels than a limit, in the words of the doors.
+    static func checkSize(
+        _ width: Int, _ height: Int, _ pixelLimit: Int, _ format: PictureFormat, name: String
+    ) throws {
+        guard width > pixelLimit / max(height, 1) else { return }
+        throw Failure.input(
+            "can't read the \(format.rawValue) picture", at: .init(name),
+            got: "\(width) x \(height) pixels, more than the limit of \(pixelLimit)")
     }
 }

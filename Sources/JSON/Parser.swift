@@ -5,21 +5,26 @@ extension JSON {
     /// Reads one JSON document (RFC 8259) from UTF-8 bytes; a byte order mark in front is passed over.
     ///
     /// Refused, with the place: anything the grammar does not allow, bytes that are not UTF-8, half a surrogate pair,
-    /// a number too large for a double, a key given twice, and nesting deeper than `maximumDepth`.
+    /// a number too large for a double, a key given twice, and nesting deeper than `maximumDepth`. As `python` writes
+    /// it, some of these have a meaning: see ``Dialect``.
     /// - Parameter file: The name that stands in front of a failure's place.
     public static func parse(
-        _ bytes: UnsafeRawBufferPointer, file: String, maximumDepth: Int = 128
+        _ bytes: UnsafeRawBufferPointer, file: String, as dialect: Dialect = .strict, maximumDepth: Int = 128
     ) throws -> JSON {
-        var parser = Parser(bytes: bytes, file: file, depthLeft: maximumDepth)
+        var parser = Parser(bytes: bytes, file: file, dialect: dialect, depthLeft: maximumDepth)
         return try parser.document()
     }
 
-    public static func parse(_ bytes: [UInt8], file: String, maximumDepth: Int = 128) throws -> JSON {
-        try bytes.withUnsafeBytes { try parse($0, file: file, maximumDepth: maximumDepth) }
+    public static func parse(
+        _ bytes: [UInt8], file: String, as dialect: Dialect = .strict, maximumDepth: Int = 128
+    ) throws -> JSON {
+        try bytes.withUnsafeBytes { try parse($0, file: file, as: dialect, maximumDepth: maximumDepth) }
     }
 
-    public static func parse(_ text: String, file: String, maximumDepth: Int = 128) throws -> JSON {
-        try parse(Array(text.utf8), file: file, maximumDepth: maximumDepth)
+    public static func parse(
+        _ text: String, file: String, as dialect: Dialect = .strict, maximumDepth: Int = 128
+    ) throws -> JSON {
+        try parse(Array(text.utf8), file: file, as: dialect, maximumDepth: maximumDepth)
     }
 
     /// Reads a document and tells where its parts stand: one place for each value and each key, in the order in which
@@ -27,7 +32,7 @@ extension JSON {
     public static func parseWithPlaces(_ bytes: [UInt8], file: String) throws -> (value: JSON, places: [Failure.Place])
     {
         try bytes.withUnsafeBytes {
-            var parser = Parser(bytes: $0, file: file, depthLeft: 128)
+            var parser = Parser(bytes: $0, file: file, dialect: .strict, depthLeft: 128)
             parser.starts = []
             let value = try parser.document()
             return (value, parser.places)
@@ -44,14 +49,16 @@ extension JSON {
 struct Parser {
     let bytes: UnsafeRawBufferPointer
     let file: String
+    let dialect: JSON.Dialect
     var depthLeft: Int
     var position = 0
     /// Where values and keys begin; nil where nobody asked.
     var starts: [Int]?
 
-    init(bytes: UnsafeRawBufferPointer, file: String, depthLeft: Int) {
+    init(bytes: UnsafeRawBufferPointer, file: String, dialect: JSON.Dialect, depthLeft: Int) {
         self.bytes = bytes
         self.file = file
+        self.dialect = dialect
         self.depthLeft = depthLeft
     }
 
@@ -78,6 +85,8 @@ struct Parser {
         case UInt8(ascii: "t"): return try word("true", .bool(true))
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
+        case UInt8(ascii: "N") where dialect == .python: return try word("NaN", .number(.nan))
+        case UInt8(ascii: "I") where dialect == .python: return try word("Infinity", .number(.infinity))
         case .some(UInt8(ascii: "0")...UInt8(ascii: "9")), UInt8(ascii: "-"): return try number()
         default: throw failure("not JSON", expected: "a value")
         }
@@ -103,7 +112,10 @@ struct Parser {
             skipSpace()
             guard skip(":") else { throw failure("not JSON", expected: "\":\"") }
             skipSpace()
-            guard object.insert(try value(), under: key) else {
+            let value = try value()
+            if dialect == .python {
+                object[key] = value
+            } else if !object.insert(value, under: key) {
                 throw failure("the key \"\(key)\" stands here a second time", at: start)
             }
             skipSpace()
@@ -126,7 +138,7 @@ struct Parser {
         }
     }
 
-    private mutating func word(_ word: StaticString, _ value: JSON) throws -> JSON {
+    mutating func word(_ word: StaticString, _ value: JSON) throws -> JSON {
         let end = position + word.utf8CodeUnitCount
         guard end <= bytes.count, word.withUTF8Buffer({ bytes[position..<end].elementsEqual($0) }) else {
             throw failure("not JSON", expected: "a value")

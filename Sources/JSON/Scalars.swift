@@ -2,7 +2,10 @@
 extension Parser {
     mutating func number() throws -> JSON {
         let start = position
-        _ = skip("-")
+        let isNegative = skip("-")
+        if isNegative, dialect == .python, byte == UInt8(ascii: "I") {
+            return try word("Infinity", .number(-.infinity))
+        }
         if !skip("0") { try digits() }
         var whole = true
         if skip(".") {
@@ -16,7 +19,7 @@ extension Parser {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if whole, let integer = Int(text) { return .integer(integer) }
-        guard let number = Double(text), number.isFinite else {
+        guard let number = Double(text), number.isFinite || dialect == .python else {
             throw failure("a number too large for a double", at: start)
         }
         return .number(number)
@@ -81,12 +84,19 @@ extension Parser {
         }
         let unit = try hexadecimal()
         if let scalar = Unicode.Scalar(unit) { return scalar }
-        guard unit < 0xDC00, skip("\\"), skip("u") else { throw failure("half a surrogate pair", at: start) }
-        let second = try hexadecimal()
-        guard (0xDC00...0xDFFF).contains(second),
-            let scalar = Unicode.Scalar(0x10000 + ((unit - 0xD800) << 10) + (second - 0xDC00))
-        else { throw failure("half a surrogate pair", at: start) }
-        return scalar
+        let behind = position
+        if unit < 0xDC00, skip("\\"), skip("u") {
+            let second = try hexadecimal()
+            if (0xDC00...0xDFFF).contains(second),
+                let scalar = Unicode.Scalar(0x10000 + ((unit - 0xD800) << 10) + (second - 0xDC00))
+            {
+                return scalar
+            }
+        }
+        guard dialect == .python else { throw failure("half a surrogate pair", at: start) }
+        // What follows is no other half: it is read for itself.
+        position = behind
+        return "\u{FFFD}"
     }
 
     private mutating func hexadecimal() throws -> UInt32 {

@@ -1,6 +1,20 @@
+import Failures
 import Files
 
 extension JSON {
+    /// The same with its texts and keys as ``ShownText`` has them.
+    public var withoutSecrets: JSON {
+        switch self {
+        case .string(let text): return .string(ShownText.withoutSecrets(text))
+        case .array(let elements): return .array(elements.map(\.withoutSecrets))
+        case .object(let members):
+            var shown = Object()
+            for (key, value) in members { shown[ShownText.withoutSecrets(key)] = value.withoutSecrets }
+            return .object(shown)
+        default: return self
+        }
+    }
+
     /// Compact JSON text: no spaces, a double in the fewest digits that read back the same, a number that is not
     /// finite as `null`.
     /// - Parameter sorted: Keys by code point instead of in their own order.

@@ -6,7 +6,7 @@ extension Setting {
     /// KEY is a dotted path whose missing mappings are made; a number selects an element of a list, and the number
     /// behind the last appends one. VALUE is YAML. Everything new has the place `--set KEY=VALUE`.
     public func overridden(by assignment: String) throws -> Setting {
-        let place = Failure.Place("--set \(assignment)")
+        let place = Failure.Place("--set \(ShownText.withoutSecrets(assignment))")
         guard let equals = assignment.firstIndex(of: "="), equals != assignment.startIndex else {
             throw Failure.input("no key and value", at: place, expected: "KEY=VALUE")
         }

@@ -1,7 +1,9 @@
+import Failures
 import Glibc
 import Synchronization
 
-/// Lines for a person on standard error: logs, warnings, and at most one status line that is redrawn in place.
+/// Lines for a person on standard error: logs, warnings, and at most one status line that is redrawn in place. All are
+/// as ``ShownText`` has them.
 public final class Console: Sendable {
     /// Whether a status line can be redrawn.
     public let isTerminal: Bool
@@ -49,14 +51,14 @@ public final class Console: Sendable {
     public func show(status line: String) {
         guard isTerminal, !isQuiet else { return }
         status.withLock { status in
-            status = line
-            write(Self.clear + line)
+            status = ShownText.line(line)
+            write(Self.clear + status)
         }
     }
 
     private func put(_ line: String) {
         status.withLock { status in
-            write((status.isEmpty ? "" : Self.clear) + line + "\n" + status)
+            write((status.isEmpty ? "" : Self.clear) + ShownText.line(line) + "\n" + status)
         }
     }
 

@@ -32,7 +32,7 @@ final class PartFile {
         if descriptor < 0 { throw SystemError.current.failure("can't write the file", path: "\(path).part") }
         // Whoever held the lock before may have given the file its final name meanwhile.
         var (opened, named) = (stat(), stat())
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &opened) == 0,
+        guard takeLock(descriptor), fstat(descriptor, &opened) == 0,
             stat("\(path).part", &named) == 0, opened.st_ino == named.st_ino
         else {
             throw Failure.run(

@@ -89,6 +89,23 @@ public struct WebAddress: Hashable, Sendable {
     /// The host with its port where that is not the scheme's own, as a request's `Host` says it.
     var authority: String { port == (scheme == "https" ? 443 : 80) ? host : "\(host):\(port)" }
 
+    /// What stands in front of the host with an `@`; not for messages.
+    private var user: Substring {
+        let authority = text[text.index(text.startIndex, offsetBy: scheme.count + 3)...].prefix { !"/?#".contains($0) }
+        return authority[..<(authority.lastIndex(of: "@") ?? authority.startIndex)]
+    }
+
+    var hasUser: Bool { !user.isEmpty }
+
+    /// An address that this one redirects to, with this one's user and password where it is of the same host and no less
+    /// safe, and has none of its own.
+    func redirected(to target: WebAddress) throws -> WebAddress {
+        let isSafer = scheme == "http" && port == 80 && target.scheme == "https" && target.port == 443
+        guard hasUser, !target.hasUser, host == target.host, isSameOrigin(as: target) || isSafer else { return target }
+        let rest = target.text.dropFirst(target.scheme.count + 3)
+        return try WebAddress("\(target.scheme)://\(user)@\(rest)")
+    }
+
     /// Whether another address is served by the same host at the same port in the same way.
     public func isSameOrigin(as other: WebAddress) -> Bool {
         (scheme, host, port) == (other.scheme, other.host, other.port)

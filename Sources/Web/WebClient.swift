@@ -76,7 +76,7 @@ public struct WebClient: Sendable {
                     "the server redirects without end", at: .init("\(request.address)"),
                     got: "\(mostRedirects) redirects")
             }
-            let next = try WebAddress(target)
+            let next = try asked.address.redirected(to: WebAddress(target))
             if asked.address.scheme == "https" && next.scheme == "http" {
                 throw Failure.run(
                     "the server redirects from https to http, which anybody on the way could change",

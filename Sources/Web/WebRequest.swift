@@ -9,6 +9,8 @@ public struct WebRequest: Sendable {
     public var confinedHeaders: [WebHeader]
     /// Whose rules the request goes by; it signs for the address's own host and port alone.
     public var service: (any WebService)?
+    /// What to do where the server refuses (401, 403); nil leaves it to the response.
+    public var accessAdvice: String?
     /// The first byte wanted; nil asks for the file without a range.
     public var firstByte: Int?
     /// The last byte wanted; nil asks for all that follows the first.
@@ -24,7 +26,11 @@ public struct WebRequest: Sendable {
     var allHeaders: [WebHeader] { headers + confinedHeaders + (service?.authorization(for: address) ?? []) }
 
     /// What a response to it means that brings no file.
-    public func failure(of response: WebResponse) -> Failure { service?.failure(of: response) ?? response.failure }
+    public func failure(of response: WebResponse) -> Failure {
+        var failure = service?.failure(of: response) ?? response.failure
+        if [401, 403].contains(response.status), let accessAdvice { failure.advice = accessAdvice }
+        return failure
+    }
 }
 
 /// A kind of server with rules of its own: how a request is signed, and how a refusal is told.

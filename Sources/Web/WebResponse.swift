@@ -124,7 +124,9 @@ public final class WebResponse {
         case 401, 403:
             return .input(
                 "the server gives this file only to those it knows", at: place, got: got,
-                advice: "accept the model's licence on its page and set HF_TOKEN, or sign the address")
+                advice: address.hasUser || address.hasQuery
+                    ? "check the user and password of the address, or sign it anew"
+                    : "give the address with its user and password, or signed")
         case 404, 410: return .input("the server has no such file", at: place, got: got, advice: "check the address")
         case 429, 500...:
             return .run("the server can't serve this now", at: place, got: got, advice: "try again later")

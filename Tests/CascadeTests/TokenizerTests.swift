@@ -25,6 +25,18 @@ private func withFolder(_ files: [(name: String, content: JSON)], _ body: (Strin
     try body(path)
 }
 
+@Suite struct TokenizerCounts {
+    @Test func `all tokens of a text are counted, also those that are cut off`() throws {
+        var tokenizer = try CLIPTokenizer(folder: folder)
+        _ = try tokenizer.addToken("[cat]")
+        let each = tokenizer.encode("a,").count - 2
+        let long = String(repeating: "a,", count: 80)
+        #expect(tokenizer.count("a,") == each + 2 && tokenizer.count("") == 2)
+        #expect(tokenizer.count(long + "[cat]") == 80 * each + 3)
+        #expect(tokenizer.encode(long + "[cat]").count == 77)
+    }
+}
+
 @Suite struct TokenizerParity {
     @Test func `a thousand strings have the ids of transformers`() throws {
         let golden = try golden()

@@ -59,6 +59,19 @@ import Testing
         try expectRefusal(["dataset", "inspect", "--config", scratch["bad.yaml"]], saying: "bad.yaml:2", "image_size")
     }
 
+    @Test func `a token to learn that no caption holds is said`() throws {
+        let scratch = try Scratch()
+        let tar = try data(scratch)
+        let word = "DOG"
+        let path = try scratch.write(
+            "webdataset_path: \(tar)\nimage_size: 64\ntrain_tokens: [['[ohwx]', '^a</w>'], ['^\(word)</w>', null]]\n",
+            to: "run.yaml")
+        let warning = "[ohwx], a token to learn, is in no caption of 12: it is never trained"
+        #expect(try inspect("--config", path)["warnings"] == [.string(warning)])
+        #expect(try expectSuccess(["dataset", "inspect", "--config", path]).hasSuffix("warning: \(warning)\n"))
+        #expect(try inspect(tar)["warnings"] == [])
+    }
+
     @Test func `data of which nothing is kept is a fact, said plainly`() throws {
         let scratch = try Scratch()
         let arguments = ["dataset", "inspect", try data(scratch), "--filter", "width", "lambda w: w > 99"]

@@ -58,6 +58,8 @@ import Testing
         case .list(let values): ["list", "[" + values.map(element).joined(separator: ", ") + "]"]
         case .tuple(let values):
             ["tuple", "(" + values.map(element).joined(separator: ", ") + (values.count == 1 ? ",)" : ")")]
+        case .dictionary(let members):
+            ["dict", "{" + members.map { "'\($0.key)': \(element($0.value))" }.joined(separator: ", ") + "}"]
         }
     }
 

@@ -29,6 +29,19 @@ import Testing
     }
 }
 
+@Suite struct LockTests {
+    @Test func `a lock is another's only where the system says so`() {
+        for (code, isTaken) in [(EWOULDBLOCK, false), (ENOSYS, true), (ENOLCK, true), (EOPNOTSUPP, true)] {
+            let took = takeLock(0) { _, operation in
+                errno = operation == LOCK_EX | LOCK_NB ? code : EINVAL
+                return -1
+            }
+            #expect(took == isTaken)
+        }
+        #expect(takeLock(0) { _, _ in 0 })
+    }
+}
+
 @Suite struct ReadFileTests {
     @Test func `a file is read whole up to a limit`() throws {
         let folder = try ScratchFolder()

@@ -43,9 +43,74 @@ import Testing
         }
     }
 
-    @Test func `an animation is refused`() throws {
-        let failure = #expect(throws: Failure.self) { try Picture(decoding: Golden.bytes("animation.webp")) }
-        #expect(failure?.got == "an animation, not a picture")
+    @Test func `of an animation the first frame is read`() throws {
+        let whole = try Picture(decoding: Golden.bytes("animation.webp"))
+        let info = try Picture.info(of: Golden.bytes("animation.webp"))
+        #expect((whole.width, whole.height) == (info.width, info.height))
+        // The golden is made of the picture that lossy.webp was made of.
+        #expect(try meanDifference(whole, Golden.picture("lossy.webp.ppm")) < 8)
+
+        let still = try Golden.bytes("lossy.webp")
+        func little(_ number: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(number >> (8 * $0) & 0xFF) } }
+        func chunk(_ name: String, _ bytes: [UInt8]) -> [UInt8] { Array(name.utf8) + little(bytes.count, 4) + bytes }
+        func animation(x: Int, y: Int, _ frame: [UInt8]) -> [UInt8] {
+            let place = little(x / 2, 3) + little(y / 2, 3) + little(44, 3) + little(30, 3) + little(100, 3) + [0]
+            let chunks =
+                chunk("VP8X", [2, 0, 0, 0] + little(59, 3) + little(39, 3)) + chunk("ANIM", little(0, 6))
+                + chunk("ANMF", place + frame)
+            return Array("RIFF".utf8) + little(chunks.count + 4, 4) + Array("WEBP".utf8) + chunks
+        }
+        var expected = Picture(width: 60, height: 40, colour: (255, 255, 255))
+        expected.paste(try Picture(decoding: still), x: 6, y: 8)
+        #expect(try Picture(decoding: animation(x: 6, y: 8, Array(still[12...]))) == expected)
+        // A frame that sticks out, one that is none, and none at all.
+        for bytes in [
+            animation(x: 20, y: 8, Array(still[12...])), animation(x: 0, y: 0, animation(x: 0, y: 0, [])),
+            animation(x: 0, y: 0, chunk("VP8 ", [1, 2, 3])),
+        ] {
+            let failure = #expect(throws: Failure.self) { try Picture(decoding: bytes) }
+            #expect(failure?.blame == .input)
+        }
+    }
+
+    /// Rows of a BMP file lie bottom up, blue first, and begin at multiples of four bytes.
+    @Test func `BMP of 24 and 32 bits is decoded`() throws {
+        func little(_ number: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(number >> (8 * $0) & 0xFF) } }
+        func file(height: Int, bits: Int, compression: Int = 0, _ pixels: [UInt8], masks: [Int] = []) -> [UInt8] {
+            let start = 54 + 4 * masks.count
+            return Array("BM".utf8) + little(start + pixels.count, 4) + little(0, 4) + little(start, 4)
+                + little(40, 4) + little(3, 4) + little(height, 4) + little(1, 2) + little(bits, 2)
+                + little(compression, 4) + little(0, 20) + masks.flatMap { little($0, 4) } + pixels
+        }
+        let expected = Picture(width: 3, height: 2, pixels: (1...18).map { UInt8($0) })
+        let upper: [UInt8] = [3, 2, 1, 6, 5, 4, 9, 8, 7]
+        let lower: [UInt8] = [12, 11, 10, 15, 14, 13, 18, 17, 16]
+        let plain = file(height: 2, bits: 24, lower + [0, 0, 0] + upper + [0, 0, 0])
+        #expect(try Picture(decoding: plain) == expected)
+        #expect(try Picture(decoding: file(height: -2, bits: 24, upper + [0, 0, 0] + lower)) == expected)
+        func wide(_ row: [UInt8]) -> [UInt8] { (0..<3).flatMap { row[($0 * 3)..<($0 * 3 + 3)] + [0] } }
+        #expect(try Picture(decoding: file(height: 2, bits: 32, wide(lower) + wide(upper))) == expected)
+        let masks = [0xFF0000, 0xFF00, 0xFF]
+        let masked = file(height: 2, bits: 32, compression: 3, wide(lower) + wide(upper), masks: masks)
+        #expect(try Picture(decoding: masked) == expected)
+        #expect(try Picture.info(of: plain).format == .bmp)
+        for bytes in [
+            Array(plain.prefix(plain.count - 4)), Array(plain.prefix(30)), file(height: 0, bits: 24, []),
+            file(height: 2, bits: 8, lower + upper), file(height: 2, bits: 24, compression: 1, lower + upper),
+            file(height: 1 << 30, bits: 24, lower),
+            file(height: 2, bits: 32, compression: 3, wide(lower) + wide(upper), masks: masks.reversed()),
+        ] {
+            let failure = #expect(throws: Failure.self) { try Picture(decoding: bytes, name: "a.bmp") }
+            #expect(failure?.blame == .input && failure?.place?.file == "a.bmp")
+        }
+    }
+
+    @Test func `what decoding takes is told from headers`() throws {
+        // RGB, RGBA laid over white, and a JPEG at an eighth.
+        #expect(try Picture.info(of: Golden.bytes("colour.jpg")).decodedBytes() == 45 * 31 * 3)
+        #expect(try Picture.info(of: Golden.bytes("rgb.png")).decodedBytes() == 45 * 31 * 4)
+        #expect(try Picture.info(of: Golden.bytes("colour.jpg")).decodedBytes(covering: (2, 1)) == 6 * 4 * 3)
+        #expect(try Picture.info(of: Golden.bytes("rgb.png")).decodedBytes(covering: (2, 1)) == 45 * 31 * 4)
     }
 
     @Test(arguments: ["colour.jpg", "rgb.png", "lossy.webp"])

@@ -25,6 +25,26 @@ private func parse(_ text: String) throws -> JSON { try JSON.parse(text, file: "
         }
     }
 
+    @Test func `what Python's json writes is read where that is asked for, and refused elsewhere`() throws {
+        // Values as CPython's json.loads gives them; a Swift string has U+FFFD for half a surrogate pair.
+        func python(_ text: String) throws -> JSON { try JSON.parse(text, file: "a.json", as: .python) }
+        let texts: [(text: String, value: JSON)] = [
+            ("Infinity", .number(.infinity)), ("[-Infinity, 1]", [.number(-.infinity), 1]),
+            ("1e999", .number(.infinity)), (#"{"a": 1, "b": 2, "a": 3}"#, ["a": 3, "b": 2]),
+            (#""\ud83d""#, "\u{FFFD}"), (#""\ude00x""#, "\u{FFFD}x"), (#""\ud83d\n""#, "\u{FFFD}\n"),
+            (#""\ud83d\u0041""#, "\u{FFFD}A"), (#""\ud83d\ud83d\ude00""#, "\u{FFFD}\u{1F600}"),
+        ]
+        for (text, value) in texts {
+            #expect(try python(text) == value, "\(text)")
+            #expect(throws: Failure.self, "\(text)") { try parse(text) }
+        }
+        #expect(try python("NaN").doubleValue?.isNaN == true)
+        for text in ["NaN", "-NaN"] { #expect(throws: Failure.self) { try parse(text) } }
+        for text in ["-NaN", "nan", "inf", "Inf", "-", "-I", "{'a': 1}", "[1,]", #""\ud83d\u00""#] {
+            #expect(throws: Failure.self, "\(text)") { try python(text) }
+        }
+    }
+
     @Test func `whole numbers stay whole`() throws {
         #expect(try parse("9223372036854775807") == .integer(.max))
         #expect(try parse("-9223372036854775808") == .integer(.min))

@@ -41,6 +41,17 @@ import Testing
         #expect(loader.drops.samples["picture can't be decoded"] ?? 0 >= 10)
     }
 
+    @Test func `captions that are handed out are searched, and long ones counted`() throws {
+        let world = try LoadingWorld([try (0..<4).map { try .init($0) }])
+        var options = BatchLoader.Options(stream: .init(seed: 3), batchSize: 4)
+        options.captions.texts = ["caption 3", "[ohwx]"]
+        options.captions.isLong = { $0 != "caption 0" }
+        let loader = try BatchLoader(
+            shards: world.shards, preparation: SamplePreparation(buckets: world.buckets), options: options)
+        for _ in 0..<2 { _ = try loader.next() }
+        #expect(loader.loaded.found == ["caption 3": 2] && loader.loaded.longCaptions == 6)
+    }
+
     @Test func `once nobody waits for it, a batch is given up unless it comes at once`() throws {
         let world = try LoadingWorld.mixed()
         let (patient, impatient) = (try world.loader(patience: .seconds(600)), try world.loader(patience: .zero))

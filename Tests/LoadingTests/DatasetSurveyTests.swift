@@ -73,6 +73,14 @@ import Testing
         #expect(captions.tokens.largest == 13 && captions.empty == 1)
     }
 
+    @Test func `captions are searched for texts, whatever their letters' case`() throws {
+        let folder = try ScratchFolder()
+        var survey = DatasetSurvey(reading: SampleReading())
+        survey.texts = ["CAPTION 1", "[ohwx]"]
+        // 1 and 10 to 19.
+        #expect(survey.report(on: [try tar(folder, "a.tar", samples(20))]).captions.found == ["CAPTION 1": 11])
+    }
+
     @Test func `pictures that are not decoded have their headers read`() throws {
         let folder = try ScratchFolder()
         let whole = try picture(100, 50).jpeg()

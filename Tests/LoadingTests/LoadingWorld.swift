@@ -11,6 +11,8 @@ final class LoadingWorld {
     struct Entry {
         var picture: [UInt8]?
         var caption: String?
+        /// In the place of one of its own.
+        var key: String?
 
         init(_ number: Int, width: Int = 40, height: Int = 40) throws {
             let colour = UInt8(truncatingIfNeeded: number * 11)
@@ -34,8 +36,9 @@ final class LoadingWorld {
             let file = try AtomicFile(at: path)
             let tar = try TarWriter(descriptor: file.descriptor, path: path)
             for (number, entry) in entries.enumerated() {
-                if let picture = entry.picture { try tar.add("\(shard)-\(number).png", picture) }
-                if let caption = entry.caption { try tar.add("\(shard)-\(number).txt", Array(caption.utf8)) }
+                let key = entry.key ?? "\(shard)-\(number)"
+                if let picture = entry.picture { try tar.add("\(key).png", picture) }
+                if let caption = entry.caption { try tar.add("\(key).txt", Array(caption.utf8)) }
             }
             try tar.finish()
             try file.commit()

@@ -59,6 +59,26 @@ import Testing
         }
     }
 
+    @Test func `two samples of one key in one shard keep a picture and a condition each`() throws {
+        let entries = try (0..<6).map { number in
+            var entry = try LoadingWorld.Entry(number)
+            entry.key = "k\(number % 2)"
+            return entry
+        }
+        let world = try LoadingWorld([entries])
+        let conditions = PictureConditions { picture, _ in
+            PictureCondition(bytes: [picture.pixels[1]], isDrawn: false)
+        }
+        let loader = try world.loader(cacheBytes: 1 << 20, preparation: preparation(world, conditions))
+        for _ in 0..<6 {
+            let batch = try loader.next()
+            // The picture's second colour is the number in its caption.
+            let numbers = batch.captions.map { $0.split(separator: " ").last.flatMap { UInt8($0) } }
+            #expect(batch.pictures.map { $0.pixels[1] } == numbers)
+            #expect(self.conditions(batch) == numbers.map { number in number.map { [$0] } })
+        }
+    }
+
     @Test func `what a store has is not made, and with all of a sample there its picture is not decoded`() throws {
         let whole = try LoadingWorld.Entry(1)
         // The header is whole, the rest is not.

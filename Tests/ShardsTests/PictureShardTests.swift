@@ -1,5 +1,6 @@
 import Failures
 import Files
+import Glibc
 import Testing
 
 @testable import Shards
@@ -33,6 +34,56 @@ import Testing
         #expect(withText.map(\.members) == packed.map(\.members))
         #expect(read.allSatisfy { $0.shard == "\(folder.path)/in" && $0.picture != nil })
         #expect(Set(read.map(\.key)).count == 153)
+    }
+
+    @Test func `every file of a picture's name is a member of its sample`() throws {
+        let folder = try TemporaryFolder()
+        for (name, bytes) in [
+            ("a.JFIF", [1]), ("a.caption", [65]), ("a.tags", [66]), ("b.jpe", [2]), ("c.gif", [3]), ("c.txt", [67]),
+            ("d.bmp", [4]), ("d.TXT", [68]), ("d.gif", [5]),
+        ] as [(String, [UInt8])] { try folder.write("in/\(name)", bytes) }
+        let read = samples(of: ShardReader(shards: try resolveShards(["\(folder.path)/in"])))
+        #expect(
+            read.map { [$0.key: $0.members] } == [
+                ["a": ["jfif": [1], "caption": [65], "tags": [66]]], ["b": ["jpe": [2]]],
+                ["c": ["gif": [3], "txt": [67]]],
+                ["d": ["bmp": [4], "txt": [68]]],
+            ])
+        let captions = SampleReading(captions: Captions([.member("caption"), .member("tags"), .member("txt")]))
+        #expect(
+            read.map(captions.reasonToDrop) == [nil, "no caption", "picture in a format that is not read: .gif", nil])
+        #expect(captions.caption(of: read[0], draw: 1) == "A")
+        let report = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/o.tar") { _, _ in }
+        #expect(report.samples == 2)
+        #expect(
+            report.problems.map { "\($0.path.dropFirst(folder.path.count + 4)): \($0.reason)" } == [
+                "b.jpe: picture without text", "c.gif: picture in a format that is not read: .gif",
+                "d.gif: another file has this name",
+            ])
+    }
+
+    @Test func `file names that are not UTF-8 are told`() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("in/plain.png", [1])
+        try folder.write("in/plain.txt", [65])
+        let place = Array("\(folder.path)/in/".utf8)
+        for name in ["caf\u{E9}.png", "caf\u{E9}.txt", "caf\u{E9}.md"] {
+            let path = (place + name.unicodeScalars.map { UInt8($0.value) }).map { CChar(bitPattern: $0) } + [0]
+            let file = open(path, O_CREAT | O_WRONLY, 0o644)
+            try #require(file >= 0)
+            close(file)
+        }
+        defer { _ = system("rm -rf '\(folder.path)/in'") }
+        let reader = ShardReader(shards: try resolveShards(["\(folder.path)/in"]))
+        #expect(samples(of: reader).map(\.key) == ["plain"])
+        #expect(reader.drops.broken == ["file name is not UTF-8": 1])
+        let report = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/o.tar") { _, _ in }
+        #expect(report.samples == 1)
+        #expect(
+            report.problems
+                == ["png", "txt"].map {
+                    .init(path: "\(folder.path)/in/caf\\xE9.\($0)", reason: "file name is not UTF-8")
+                })
     }
 
     @Test func `a picture that can't be read costs its sample alone`() throws {

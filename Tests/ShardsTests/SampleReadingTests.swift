@@ -42,7 +42,7 @@ import Testing
             reason(#"{"caption": "a", "width": 800, "meta": {"height": 0}}"#) == "filter on `width, meta.height` fails")
         #expect(reason(#"{"caption": "a", "width": 800}"#) == "no field `meta.height`")
         #expect(reason(#"{"caption": "a", "width": "800"}"#) == "filter on `width` fails")
-        #expect(reason(#"{"caption": "a", "width": {}}"#) == "field `width` is not for conditions")
+        #expect(reason(#"{"caption": "a", "width": {}}"#) == "filter on `width` fails")
         #expect(reason(#"{"width": 800}"#) == "no caption")
         let texts = SampleReading(filters: reading.filters)
         #expect(texts.reasonToDrop(sample(text: [65])) == "no json")
@@ -66,6 +66,44 @@ import Testing
         #expect(caption("{", nil) == nil)
     }
 
+    @Test func `JSON that can't be read is told as that, unless another source has the caption`() {
+        let fields = SampleReading(captions: Captions([.field("caption")]))
+        #expect(fields.reasonToDrop(sample(json: "{")) == "json cannot be read")
+        #expect(fields.reasonToDrop(sample(json: "{}")) == "no caption")
+        #expect(fields.reasonToDrop(sample()) == "no caption")
+        let official = SampleReading(captions: Captions([.official]))
+        #expect(official.reasonToDrop(sample(json: "[1]")) == "json cannot be read")
+        let either = SampleReading(captions: Captions([.field("caption"), .member("txt")]))
+        #expect(either.reasonToDrop(sample(json: "{", text: [65])) == nil)
+    }
+
+    @Test func `JSON is read as Python wrote it`() throws {
+        let reading = SampleReading(
+            captions: Captions([.field("caption")]),
+            filters: [
+                try filter("score", condition: "lambda s: s is None or s > 4 or s != s"),
+                try filter("tags", condition: "lambda t: 'cat' in t"),
+            ])
+        func caption(_ score: String, _ tags: String, _ caption: String = "a") -> String? {
+            let json = "{\"caption\": \"?\", \"score\": \(score), \"tags\": \(tags), \"caption\": \"\(caption)\"}"
+            return reading.reasonToDrop(sample(json: json)) ?? reading.caption(of: sample(json: json), draw: 1)
+        }
+        #expect(caption("NaN", #"["cat"]"#) == "a")
+        #expect(caption("Infinity", #"{"cat": [{}]}"#) == "a")
+        #expect(caption("-Infinity", #"{"cat": 1}"#) == "filtered by `score`")
+        #expect(caption("null", #"[null, {"x": [1]}, "cat"]"#, #"\ud83d cat \ude00"#) == "\u{FFFD} cat \u{FFFD}")
+        #expect(caption("null", #"{"dog": "cat"}"#) == "filtered by `tags`")
+    }
+
+    @Test func `a byte order mark is no part of a caption`() {
+        let text = SampleReading()
+        #expect(
+            text.caption(of: sample(text: Array("\u{FEFF}a dog, \u{FEFF}running".utf8)), draw: 1) == "a dog, running")
+        #expect(text.caption(of: sample(text: [0xEF, 0xBB, 0xBF]), draw: 1) == "")
+        let field = SampleReading(captions: Captions([.field("caption")]))
+        #expect(field.caption(of: sample(json: "\u{FEFF}{\"caption\": \"\\ufeffa dog\"}"), draw: 1) == "a dog")
+    }
+
     @Test func `one time in twenty the official getter takes the original caption`() {
         let reading = SampleReading(captions: Captions([.official]))
         let json = #"{"caption": "new", "old_caption": "{\"og_caption\": \"old\"}"}"#
@@ -73,5 +111,8 @@ import Testing
         #expect(reading.caption(of: sample(json: json), draw: 0.05) == "new")
         #expect(reading.caption(of: sample(json: #"{"caption": "new", "old_caption": "?"}"#), draw: 0) == "new")
         #expect(reading.caption(of: sample(json: #"{"old_caption": "{}"}"#), draw: 0.9) == nil)
+        // The reference takes the original caption where it has a length.
+        let empty = #"{"caption": "new", "old_caption": "{\"og_caption\": \"\"}"}"#
+        #expect(reading.caption(of: sample(json: empty), draw: 0) == "new")
     }
 }

@@ -68,11 +68,11 @@ import Testing
         for name in ["a.tar", "sub/b-0.tar", "sub/b-1.tar"] { try folder.write(name, [1]) }
         try folder.write("sub/inner.yaml", Array("- b-{0..1}.tar\n".utf8))
         let list = try folder.write(
-            "all.yml", Array("# c\n- a.tar\n- file:sub/inner.yaml\n- \(folder.path)/a.tar\n- pipe:cat a.tar\n".utf8))
+            "all.yml", Array("# c\n- a.tar\n- file:sub/inner.yaml\n- \(folder.path)/a.tar\n".utf8))
         #expect(
             try resolveShards([list]).map(\.name) == [
                 "\(folder.path)/a.tar", "\(folder.path)/sub/b-0.tar", "\(folder.path)/sub/b-1.tar",
-                "\(folder.path)/a.tar", "pipe:cat a.tar",
+                "\(folder.path)/a.tar",
             ])
         #expect(try resolveShards([folder.write("one.yml", Array("sub/b-0.tar".utf8))]).count == 1)
         for text in ["", "[]", "- {a: b}", "- [a.tar]", "- missing.tar", "- self.yml", "a: b", "- \"", "-"] {
@@ -80,6 +80,22 @@ import Testing
             let failure = #expect(throws: Failure.self) { try resolveShards([wrong]) }
             #expect(failure?.blame == .input && failure?.place?.file.hasPrefix(folder.path) == true)
         }
+    }
+
+    @Test func `a list names commands only where that is allowed`() throws {
+        let folder = try TemporaryFolder()
+        let list = try folder.write("list.yml", Array("- \"pipe:TOKEN=hidden cat a.tar\"\n".utf8))
+        let outer = try folder.write("outer.yml", Array("- list.yml\n".utf8))
+        var access = ShardAccess()
+        for path in [list, outer] {
+            let failure = #expect(throws: Failure.self) { try resolveShards([path], access: access) }
+            #expect(failure?.blame == .input && failure?.place?.line == 1)
+            #expect(failure?.advice?.contains("listed_commands: true") == true)
+            #expect(!"\(String(describing: failure))".contains("hidden"))
+        }
+        access.takesListedCommands = true
+        #expect(try resolveShards([list, outer], access: access).count == 2)
+        #expect(try resolveShards(["pipe:cat a.tar"]).map(\.name) == ["pipe:cat a.tar"])
     }
 
     @Test func `names hold no secret and tell one shard from another`() throws {

@@ -22,6 +22,15 @@ import Testing
         }
     }
 
+    @Test func `names that W&B refuses are none`() {
+        for name in ["p", "my project", "caf\u{E9}_1-2.x", String(repeating: "n", count: 128)] {
+            #expect(WandbProject.takes(name), "\(name)")
+        }
+        for name in ["", "a/b", "a\\b", "#", "what?", "50%", "a:b", String(repeating: "n", count: 129)] {
+            #expect(!WandbProject.takes(name), "\(name)")
+        }
+    }
+
     @Test func `header, run, history, summary and exit, in this order`() throws {
         let folder = try LogFolder()
         try folder.log(1...4, resumeAfter: 0)

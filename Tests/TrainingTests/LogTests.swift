@@ -33,7 +33,7 @@ extension TrainingRuns {
             try run(world.heldOut.merging(["webdataset_path": "'\(pipe)'", "save_every": "2"]) { $1 })
             let page = try run.text(run.scratch["output/run/report.html"])
             #expect(page.contains("experiment_id: run\n") && page.contains("module_filters: [&quot;.attn&quot;]"))
-            #expect(page.contains("webdataset_path: &quot;pipe:cat …&quot;") && !page.contains("sesame"))
+            #expect(page.contains("webdataset_path: &quot;pipe:cat \(world.data) …&quot;") && !page.contains("sesame"))
             #expect(page.contains("data-step=\"2\"") && page.contains("data-step=\"3\""))
             #expect(page.contains("Done: update 3 of 3."))
             #expect(page.contains("<th scope=\"row\">pictures by size since the last start</th><td>64 x 64: 12</td>"))

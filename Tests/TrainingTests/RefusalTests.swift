@@ -37,6 +37,8 @@ extension TrainingRuns {
             Change(.lora, "ranks", "4", says: "\"rank\"", isKey: true),
             Change(.controlnet, "controlnet_block", "[0]", says: "\"controlnet_blocks\"", isKey: true),
             Change(.finetune, "learning_rat", "1", says: "nearest", isKey: true),
+            Change(.lora, "wandb_project", "'what?'", says: "that W&B takes"),
+            Change(.lora, "wandb_entity", "us/them", says: "that W&B takes"),
             Change(.finetune, "rank", "4", says: "\"rank\"", isKey: true),
             Change(.finetune, "lr", "fast", says: "fast"),
             Change(.finetune, "lr", "0", says: "above 0"),

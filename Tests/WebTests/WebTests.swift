@@ -91,6 +91,43 @@ let hasty: WebClient = {
         #expect(here.requests.count == before + hasty.mostRedirects + 1)
     }
 
+    @Test func `a password goes along to the same host, and to no other`() throws {
+        func redirected(_ from: String, _ to: String) throws -> String {
+            try WebAddress(from).redirected(to: WebAddress(to)).text
+        }
+        #expect(try redirected("http://u:p@h/a", "http://h/b?c") == "http://u:p@h/b?c")
+        #expect(try redirected("http://u:p@h/a", "https://h/b") == "https://u:p@h/b")
+        #expect(try redirected("http://u:p@h/a", "http://v:q@h/b") == "http://v:q@h/b")
+        #expect(try redirected("http://h/a@b", "http://h/b") == "http://h/b")
+        for other in ["http://i/b", "http://h:81/b", "https://h:444/b"] {
+            #expect(try redirected("http://u:p@h/a", other) == other)
+        }
+        let there = try LoopbackServer { _ in .init(200, body: [1]) }
+        let here = try LoopbackServer { request in
+            switch request.path {
+            case "/near": .init(302, headers: ["Location": "/next"])
+            case "/away": .init(302, headers: ["Location": there.address])
+            default: .init(request.headers["authorization"] == nil ? 401 : 200, body: [2])
+            }
+        }
+        let address = "http://user:word@127.0.0.1:\(here.port)"
+        #expect(try hasty.open(WebRequest(WebAddress(address + "/near"))).body() == [2])
+        #expect(try hasty.open(WebRequest(WebAddress(address + "/away"))).body() == [1])
+        #expect(there.requests.map { $0.headers["authorization"] } == [nil])
+    }
+
+    @Test func `a refusal names what was sent, and the hub's token only where it counts`() throws {
+        let server = try LoopbackServer { _ in .init(401) }
+        func advice(_ user: String, _ own: String? = nil) throws -> String? {
+            var request = WebRequest(try WebAddress("http://\(user)127.0.0.1:\(server.port)/x"))
+            request.accessAdvice = own
+            return try request.failure(of: hasty.open(request)).advice
+        }
+        #expect(try advice("") == "give the address with its user and password, or signed")
+        #expect(try advice("u:p@") == "check the user and password of the address, or sign it anew")
+        #expect(try advice("", "set HF_TOKEN") == "set HF_TOKEN")
+    }
+
     @Test func `a redirect to another kind of address is refused`() throws {
         let server = try LoopbackServer { _ in .init(302, headers: ["Location": "file:///etc/passwd"]) }
         #expect(throws: Failure.self) { try hasty.open(WebRequest(WebAddress(server.address))) }

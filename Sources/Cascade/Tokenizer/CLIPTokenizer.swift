@@ -71,18 +71,26 @@ public struct CLIPTokenizer: Sendable {
 
     /// The ids of a text between start and end; of a longer one the first 75 with both.
     public func encode(_ text: String) -> [Int] {
-        var ids = [startID]
-        let room = Self.length - 1
-        for part in added.split(text) where ids.count < room {
+        let room = Self.length - 2
+        return [startID] + ids(of: text, atLeast: room).prefix(room) + [endID]
+    }
+
+    /// How many ids a text has with start and end, also those that ``encode(_:)`` cuts off.
+    public func count(_ text: String) -> Int { ids(of: text, atLeast: .max).count + 2 }
+
+    /// The ids of a text, or of its beginning where that has as many as are wanted.
+    private func ids(of text: String, atLeast wanted: Int) -> [Int] {
+        var ids: [Int] = []
+        for part in added.split(text) where ids.count < wanted {
             switch part {
             case .token(let id): ids.append(id)
             case .text(let text):
-                for piece in TextPieces.cut(Array(text)) where ids.count < room {
+                for piece in TextPieces.cut(Array(text)) where ids.count < wanted {
                     ids += encoding.encode(piece).lazy.map(Int.init)
                 }
             }
         }
-        return ids.prefix(room) + [endID]
+        return ids
     }
 
     /// The ids filled up to 77 with the padding id, and a mask that is 1 where a token stands and 0 where padding does.

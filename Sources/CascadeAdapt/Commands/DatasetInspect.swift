@@ -65,10 +65,11 @@ struct DatasetInspect: Action {
         }
         var survey = DatasetSurvey(reading: try choice.reading(configuration), decodeLimit: decode.count)
         survey.minImageSize = configuration?.minImageSize
+        survey.texts = configuration?.newTokens ?? []
         survey.buckets = try buckets.buckets(configuration)
         if let tokenizer {
             let tokenizer = try CLIPTokenizer(folder: tokenizer)
-            survey.countTokens = { tokenizer.encode($0).count }
+            survey.countTokens = tokenizer.count
         }
         let progress = CountProgress("samples", console: console)
         survey.progress = progress.update
@@ -76,7 +77,9 @@ struct DatasetInspect: Action {
         progress.finish()
 
         let cells = contactSheet?.cells ?? []
-        let summary = DatasetSummary(report, buckets: survey.buckets?.buckets ?? [], cells: cells)
+        let summary = DatasetSummary(
+            report, buckets: survey.buckets?.buckets ?? [], cells: cells,
+            warnings: configuration?.remarks(report.captions.found, of: report.kept) ?? [])
         let output = Output(isQuiet: quiet)
         if json {
             try output.result(summary.json)

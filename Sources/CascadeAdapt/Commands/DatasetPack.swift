@@ -8,7 +8,7 @@ struct DatasetPack: Action {
     static let configuration = CommandConfiguration(
         commandName: "pack", abstract: "Pack a folder of pictures and texts into a WebDataset.",
         discussion: """
-            NAME.jpg (or jpeg, png, webp) goes with NAME.txt and NAME.json; subfolders count too. Names are sorted, \
+            NAME.jpg (or jpeg, jfif, jpe, png, webp, bmp) goes with NAME.txt, NAME.json and NAME.caption; subfolders count too. Names are sorted, \
             and equal content gives equal bytes. Broken pictures and texts that are not UTF-8 are left out and listed.
 
             With --shard-size or --shard-samples OUT.tar becomes OUT-000000.tar, OUT-000001.tar and so on; all of them \

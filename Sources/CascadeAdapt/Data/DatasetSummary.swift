@@ -10,14 +10,17 @@ struct DatasetSummary {
     private let buckets: [AspectBuckets.Bucket]
     /// Those on the sheet.
     private let cells: [ContactSheet.Cell]
+    /// What a run on this data should know.
+    private let warnings: [String]
 
     /// What the text tower sees of a caption.
     private static let tokenLimit = CLIPTokenizer.length
 
-    init(_ report: DatasetReport, buckets: [AspectBuckets.Bucket], cells: [ContactSheet.Cell]) {
+    init(_ report: DatasetReport, buckets: [AspectBuckets.Bucket], cells: [ContactSheet.Cell], warnings: [String]) {
         self.report = report
         self.buckets = buckets
         self.cells = cells
+        self.warnings = warnings
     }
 
     /// Buckets of one size, which two ratios can share, are one here; the fullest first.
@@ -54,6 +57,7 @@ struct DatasetSummary {
                     ["width": integer($0.width), "height": integer($0.height), "samples": integer($0.samples)]
                 }),
             "captions": captions,
+            "warnings": .array(warnings.map(JSON.string)),
             "sheet": .array(
                 cells.map {
                     [
@@ -109,7 +113,7 @@ struct DatasetSummary {
             lines.append("\(report.repeatedKeys) samples have the key of another in their shard")
         }
         if report.kept > 0 { lines += pictureLines + bucketLines + captionLines }
-        return lines
+        return lines + warnings.map { "warning: \($0)" }
     }
 
     private func reasons(_ title: String, _ counts: [String: Int]) -> [String] {

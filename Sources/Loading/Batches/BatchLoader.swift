@@ -19,6 +19,8 @@ public final class BatchLoader {
         public var cacheBytes = 0
         /// How many bytes samples may have on their way from the reader to a bucket, encoded and decoded.
         public var bytesAhead = 256 << 20
+        /// What is counted of the captions that are handed out.
+        public var captions = CaptionCounting()
         /// Called once the loader is to end: whatever the shards' client waits for, it need not any more.
         public var willStop: @Sendable () -> Void = {}
         /// Asked at each sample of a batch that has been waited for longer than ``patience``; true gives the batch up.
@@ -52,6 +54,7 @@ public final class BatchLoader {
     private let willStop: @Sendable () -> Void
     private let isCancelled: @Sendable () -> Bool
     private let patience: Duration
+    private let captions: CaptionCounting
 
     /// What was handed out.
     public private(set) var loaded = LoadedData()
@@ -73,6 +76,7 @@ public final class BatchLoader {
         willStop = options.willStop
         isCancelled = options.isCancelled
         patience = options.patience
+        captions = options.captions
         let work = Work(.init(jobs: options.samplesAhead, bytes: options.bytesAhead))
         self.work = work
         let preparing = StepPreparation(
@@ -110,7 +114,7 @@ public final class BatchLoader {
                 guard var batch = try queues.take(step) else { continue }
                 let waited = (clock.now - began).components
                 batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
-                loaded.count(batch)
+                loaded.count(batch, captions)
                 return batch
             }
             throw Failure.run("the loader of the data has been stopped")

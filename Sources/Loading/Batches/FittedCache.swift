@@ -1,10 +1,13 @@
 import Images
+import Shards
 import Synchronization
 
 /// What was made of samples' pictures as they were fitted, kept in memory up to a number of bytes, for several threads.
+///
+/// Values are found by where the sample lies: its name is no key, for two samples of a shard may have one.
 final class FittedCache<Value: Sendable>: Sendable {
     private struct Contents {
-        var values: [String: (fit: AspectBuckets.Fit, value: Value)] = [:]
+        var values: [SamplePlace: (fit: AspectBuckets.Fit, value: Value)] = [:]
         var room: Int
     }
 
@@ -12,17 +15,17 @@ final class FittedCache<Value: Sendable>: Sendable {
 
     init(limit: Int) { contents = Mutex(Contents(room: limit)) }
 
-    /// The value under a name; nil where it is not kept, or is of the picture fitted otherwise.
-    func value(_ name: String, fitted fit: AspectBuckets.Fit) -> Value? {
-        contents.withLock { $0.values[name].flatMap { $0.fit == fit ? $0.value : nil } }
+    /// A sample's value; nil where it is not kept, or is of the picture fitted otherwise.
+    func value(_ place: SamplePlace, fitted fit: AspectBuckets.Fit) -> Value? {
+        contents.withLock { $0.values[place].flatMap { $0.fit == fit ? $0.value : nil } }
     }
 
     /// Keeps a value while there is room.
-    func keep(_ value: Value, bytes: Int, fitted fit: AspectBuckets.Fit, as name: String) {
+    func keep(_ value: Value, bytes: Int, fitted fit: AspectBuckets.Fit, of place: SamplePlace) {
         contents.withLock { contents in
-            guard bytes <= contents.room, contents.values[name] == nil else { return }
+            guard bytes <= contents.room, contents.values[place] == nil else { return }
             contents.room -= bytes
-            contents.values[name] = (fit, value)
+            contents.values[place] = (fit, value)
         }
     }
 }

@@ -1,5 +1,16 @@
 import Images
 
+/// What is counted of captions beside how many and how long they are.
+public struct CaptionCounting: Sendable {
+    /// Whether a caption has more tokens than are read of one.
+    public var isLong: @Sendable (String) -> Bool = { _ in false }
+    /// What captions are searched for, such as tokens that a run learns.
+    public var texts: [String] = []
+
+    /// Counts nothing.
+    public init() {}
+}
+
 /// What a loader has handed out since it began.
 public struct LoadedData: Sendable {
     public private(set) var samples = 0
@@ -10,19 +21,25 @@ public struct LoadedData: Sendable {
     public private(set) var emptyCaptions = 0
     /// Of all captions.
     public private(set) var characters = 0
+    /// Captions with more tokens than are read.
+    public private(set) var longCaptions = 0
+    /// How many captions hold each of the texts that were looked for, where any does.
+    public private(set) var found: [String: Int] = [:]
     /// The epoch of the sample that was read last, from 0.
     public private(set) var epoch = 0
 
     /// Nothing yet.
     public init() {}
 
-    mutating func count(_ batch: PictureBatch) {
+    mutating func count(_ batch: PictureBatch, _ captions: CaptionCounting) {
         for sample in batch.samples {
             samples += 1
             buckets[sample.fit.bucket, default: 0] += 1
             enlarged += sample.fit.enlargement > 1 ? 1 : 0
             emptyCaptions += sample.caption.isEmpty ? 1 : 0
             characters += sample.caption.count
+            longCaptions += captions.isLong(sample.caption) ? 1 : 0
+            for text in captions.texts where isText(text, in: sample.caption) { found[text, default: 0] += 1 }
         }
         epoch = batch.stateAfter.position.epoch
     }

@@ -12,7 +12,7 @@ public struct LoadedSample: Sendable {
 
     /// Which appearance of which sample this is.
     public let turn: SampleTurn
-    /// `SHARD/KEY`, which tells the sample from every other of the data.
+    /// `SHARD/KEY`, for messages: another sample of the shard may have the same.
     public let place: String
     public let caption: String
     /// The bucket, and the way of the picture into it.
@@ -73,7 +73,7 @@ public struct PictureBatch: Sendable {
 
     public var captions: [String] { samples.map(\.caption) }
 
-    /// What tells each sample from every other of the data.
+    /// What the samples are called in messages.
     public var places: [String] { samples.map(\.place) }
 
     /// What stands for the samples in a ``PreparedStore``; nil without one.

@@ -1,5 +1,6 @@
 import Failures
 import Images
+import Shards
 
 /// What is made of a sample's picture beside it, in the worker that fitted the picture: a ControlNet's condition.
 public struct PictureCondition: Sendable {
@@ -37,8 +38,10 @@ public struct PictureConditions: Sendable {
 
     /// Of what a condition is made.
     struct Subject {
-        /// As ``LoadedSample/place``.
+        /// As ``LoadedSample/place``, for messages.
         let name: String
+        /// Where the sample lies.
+        let place: SamplePlace
         let fit: AspectBuckets.Fit
         let seed: UInt64
         /// The key for a salt, as ``PreparedStore`` has it.
@@ -50,15 +53,15 @@ public struct PictureConditions: Sendable {
     /// The condition of a sample's picture, kept or made.
     /// - Throws: a `Refusal`; whatever the picture can't be decoded for; failures of the run.
     func callAsFunction(of subject: Subject, memory: FittedCache<[UInt8]>?) throws -> [UInt8] {
-        if let known = memory?.value(subject.name, fitted: subject.fit) { return known }
+        if let known = memory?.value(subject.place, fitted: subject.fit) { return known }
         let key = store.map { subject.key($0.salt) }
         if let key, let known = store?.lookup(key) {
-            memory?.keep(known, bytes: known.count, fitted: subject.fit, as: subject.name)
+            memory?.keep(known, bytes: known.count, fitted: subject.fit, of: subject.place)
             return known
         }
         let made = try made(of: subject.picture(), subject)
         guard !made.isDrawn else { return made.bytes }
-        memory?.keep(made.bytes, bytes: made.bytes.count, fitted: subject.fit, as: subject.name)
+        memory?.keep(made.bytes, bytes: made.bytes.count, fitted: subject.fit, of: subject.place)
         if let key { store?.keep(key, made.bytes) }
         return made.bytes
     }

@@ -20,6 +20,8 @@ public struct SamplePreparation: Sendable {
     public var store: PreparedStore?
     /// What is made of the picture beside it.
     public var conditions: PictureConditions?
+    /// Shared by all threads.
+    private let decoding = DecodingMemory()
 
     public init(
         reading: SampleReading = SampleReading(), buckets: AspectBuckets, minImageSize: Int? = nil,
@@ -50,7 +52,7 @@ public struct SamplePreparation: Sendable {
         _ sample: Sample, _ turn: SampleTurn, seed: UInt64, memory: LoaderMemory? = nil
     ) throws -> Outcome {
         var generator = Self.generator(turn, seed: seed)
-        guard let bytes = sample.picture else { return .dropped("no picture") }
+        guard let bytes = sample.picture else { return .dropped(sample.absence) }
         guard let caption = reading.caption(of: sample, draw: generator.fraction()) else {
             return .dropped("no caption")
         }
@@ -60,18 +62,18 @@ public struct SamplePreparation: Sendable {
             var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
             let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
             let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
-            var fitted = memory?.pictures.value(sample.place, fitted: fit)
+            var fitted = memory?.pictures.value(turn.place, fitted: fit)
             func picture() throws -> Picture {
                 if let fitted { return fitted }
-                let picture = try decoded(bytes, fit, name: sample.place)
-                memory?.pictures.keep(picture, bytes: picture.pixels.count, fitted: fit, as: sample.place)
+                let picture = try decoded(bytes, info, fit, name: sample.place)
+                memory?.pictures.keep(picture, bytes: picture.pixels.count, fitted: fit, of: turn.place)
                 fitted = picture
                 return picture
             }
             let known = key.flatMap { store?.lookup($0) }
             let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture())
             let subject = PictureConditions.Subject(
-                name: sample.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
+                name: sample.place, place: turn.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
                 key: { cacheKey(bytes, fit, salt: $0) }, picture: picture)
             return .loaded(
                 LoadedSample(
@@ -91,7 +93,7 @@ public struct SamplePreparation: Sendable {
             let caption = reading.caption(of: sample, draw: 1),
             let info = try? Picture.info(of: bytes, name: sample.place),
             min(info.width, info.height) >= minImageSize ?? 0,
-            let picture = try? decoded(bytes, fitWithoutChance(info), name: sample.place)
+            let picture = try? decoded(bytes, info, fitWithoutChance(info), name: sample.place)
         else { return nil }
         return (picture, caption)
     }
@@ -104,10 +106,15 @@ public struct SamplePreparation: Sendable {
         return buckets.fit(width: info.width, height: info.height, choice, using: &unused)
     }
 
-    private func decoded(_ bytes: [UInt8], _ fit: AspectBuckets.Fit, name: String) throws -> Picture {
-        let source =
-            isScaled ? try Picture(decoding: bytes, name: name, for: fit) : try Picture(decoding: bytes, name: name)
-        return source.fitted(fit)
+    private func decoded(
+        _ bytes: [UInt8], _ info: PictureInfo, _ fit: AspectBuckets.Fit, name: String
+    ) throws -> Picture {
+        let target = isScaled ? (width: fit.resizedWidth, height: fit.resizedHeight) : nil
+        return try decoding.with(bytes: info.decodedBytes(covering: target)) {
+            let source =
+                isScaled ? try Picture(decoding: bytes, name: name, for: fit) : try Picture(decoding: bytes, name: name)
+            return source.fitted(fit)
+        }
     }
 
     /// Draws what chance decides of a sample's turn.

@@ -111,15 +111,18 @@ public struct CaptionLengths: Equatable, Sendable {
     /// With start and end; empty where no tokenizer was at hand.
     public internal(set) var tokens = Tally()
     public internal(set) var empty = 0
+    /// How many hold each of the texts that were looked for, where any does.
+    public internal(set) var found: [String: Int] = [:]
 
     public init() {}
 
-    mutating func add(_ caption: String, countTokens: ((String) -> Int)?) {
+    mutating func add(_ caption: String, countTokens: ((String) -> Int)?, lookingFor texts: [String]) {
         characters.add(caption.unicodeScalars.count)
         let words = caption.unicodeScalars.split { $0.properties.isWhitespace }.count
         self.words.add(words)
         if words == 0 { empty += 1 }
         if let countTokens { tokens.add(countTokens(caption)) }
+        for text in texts where isText(text, in: caption) { found[text, default: 0] += 1 }
     }
 
     mutating func add(_ other: CaptionLengths) {
@@ -127,5 +130,9 @@ public struct CaptionLengths: Equatable, Sendable {
         words.add(other.words)
         tokens.add(other.tokens)
         empty += other.empty
+        found.merge(other.found, uniquingKeysWith: +)
     }
 }
+
+/// Whether a caption holds a text as a tokenizer would find it, which knows no capital letters.
+func isText(_ text: String, in caption: String) -> Bool { caption.lowercased().contains(text.lowercased()) }

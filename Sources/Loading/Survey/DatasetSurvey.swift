@@ -16,6 +16,8 @@ public struct DatasetSurvey: Sendable {
     public var decodeLimit: Int?
     /// How many tokens a caption makes, with start and end.
     public var countTokens: (@Sendable (String) -> Int)?
+    /// What captions are searched for, such as tokens that a run learns.
+    public var texts: [String] = []
     /// Called now and then, from any thread, with the number of samples looked at so far.
     public var progress: (@Sendable (Int) -> Void)?
 
@@ -33,10 +35,11 @@ public struct DatasetSurvey: Sendable {
         let queue = SampleQueue(shards, lanes: threads, reading: reading, decodesPerShard: share)
         let done = Atomic<Int>(0)
         let total = Mutex(DatasetReport())
+        let memory = DecodingMemory()
         DispatchQueue.concurrentPerform(iterations: threads) { thread in
             var report = DatasetReport()
             while let queued = queue.next(for: thread) {
-                look(at: queued, sheet, &report)
+                look(at: queued, sheet, memory, &report)
                 let count = done.add(1, ordering: .relaxed).newValue
                 if count % 64 == 0 { progress?(count) }
             }
@@ -47,7 +50,9 @@ public struct DatasetSurvey: Sendable {
         return report
     }
 
-    private func look(at queued: QueuedSample, _ sheet: ContactSheet?, _ report: inout DatasetReport) {
+    private func look(
+        at queued: QueuedSample, _ sheet: ContactSheet?, _ memory: DecodingMemory, _ report: inout DatasetReport
+    ) {
         let sample = queued.sample
         func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
         if let reason = queued.reasonToDrop { return drop(reason) }
@@ -58,7 +63,9 @@ public struct DatasetSurvey: Sendable {
         if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
         let isShown = sheet?.wants(queued.place) ?? false
         var picture: Picture?
-        if queued.isDecoded || isShown { picture = try? Picture(decoding: bytes) }
+        if queued.isDecoded || isShown {
+            picture = memory.with(bytes: info.decodedBytes()) { try? Picture(decoding: bytes) }
+        }
         if queued.isDecoded {
             report.decoded += 1
             if picture == nil { return drop(BatchLoader.undecodable) }
@@ -68,7 +75,7 @@ public struct DatasetSurvey: Sendable {
         report.formats[info.format, default: 0] += 1
         report.sizes.add(size)
         if info.hasColourProfile { report.colourProfiles += 1 }
-        report.captions.add(caption, countTokens: countTokens)
+        report.captions.add(caption, countTokens: countTokens, lookingFor: texts)
         guard let fit = buckets?.fit(width: size.width, height: size.height) else { return }
         report.buckets[fit.bucket, default: 0] += 1
         if size.width < fit.resizedWidth || size.height < fit.resizedHeight { report.enlarged += 1 }

@@ -41,11 +41,16 @@ public struct Hub: Sendable {
         authorised(WebRequest(try WebAddress("\(endpoint)/\(repository)/resolve/main/\(file)")))
     }
 
-    /// Adds the token, for huggingface.co alone.
+    /// Adds the token, for huggingface.co alone, and what to do where that is not enough.
     func authorised(_ request: WebRequest) -> WebRequest {
         var request = request
-        if let token, request.address.scheme == "https", request.address.host == "huggingface.co" {
+        guard request.address.scheme == "https", request.address.host == "huggingface.co" else { return request }
+        let licence = "accept the model's licence on its page"
+        if let token {
             request.confinedHeaders.append(WebHeader("Authorization", "Bearer \(token)"))
+            request.accessAdvice = "\(licence), and see that HF_TOKEN is of the account that did"
+        } else {
+            request.accessAdvice = "\(licence), and set HF_TOKEN"
         }
         return request
     }

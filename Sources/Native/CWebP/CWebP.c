@@ -25,7 +25,7 @@ static CascadeWebPStatus features(
         return CASCADE_WEBP_BROKEN;
     }
     if (found->has_animation) {
-        say(error, error_size, "an animation, not a picture");
+        say(error, error_size, "an animation without a frame");
         return CASCADE_WEBP_BROKEN;
     }
     if (found->width <= 0 || found->height <= 0) {

@@ -4,7 +4,7 @@ import Web
 /// The bytes of a shard on the web, across connections that break off.
 ///
 /// A server that knows no ranges sends the file from its beginning again: what was handed out is passed over where the
-/// file is the same, and the shard is broken where it may be another by now.
+/// file is the same, and the shard is broken where it is another by now or that can't be told.
 final class WebBytes: ByteSource {
     private let stream: WebStream
     private let name: String
@@ -27,9 +27,12 @@ final class WebBytes: ByteSource {
                 return 0
             case .restarted:
                 guard handedOut > 0 else { continue }
-                guard let state, state.validator.condition != nil, state.validator == stream.validator,
-                    state.total == stream.total
-                else { throw changed }
+                guard let state, state.validator.condition != nil else {
+                    throw Failure.run(
+                        "the connection broke off, and the server says nothing to know the file by", at: .init(name),
+                        expected: "an ETag or Last-Modified")
+                }
+                guard state.validator == stream.validator, state.total == stream.total else { throw changed }
                 spare = handedOut
             case .bytes(let count):
                 if state == nil { state = (stream.validator, stream.total) }

@@ -15,8 +15,8 @@ public struct PackReport: Equatable, Sendable {
     public var problems: [Problem] = []
 }
 
-/// Packs the pictures of a folder (jpg, jpeg, png, webp; subfolders too) with the texts of the same name (txt, json)
-/// into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
+/// Packs the pictures of a folder (jpg, jpeg, jfif, jpe, png, webp, bmp; subfolders too) with the texts of the same name
+/// (txt, json, caption) into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
 /// `OUT-000000.tar` and so on; see ``ShardLimits``.
 ///
 /// `checkPicture` throws for a picture that can't be decoded; this library knows no picture formats. Pictures without
@@ -73,20 +73,19 @@ extension PackReport.Problem: Error {}
 private func members(
     of pair: PictureFolder.Pair, _ checkPicture: ([UInt8], String) throws -> Void
 ) throws -> [(ending: String, bytes: [UInt8])] {
-    let picture = try content(of: pair.picture)
+    let picture = try content(of: pair.picture.path)
     do {
-        try checkPicture(picture, pair.picture)
+        try checkPicture(picture, pair.picture.path)
     } catch {
-        throw PackReport.Problem(path: pair.picture, reason: "broken picture")
+        throw PackReport.Problem(path: pair.picture.path, reason: "broken picture")
     }
-    var members = [(ending: pair.pictureEnding, bytes: picture)]
-    for (ending, path) in [("json", pair.json), ("txt", pair.text)] {
-        guard let path else { continue }
-        let text = try content(of: path)
+    var members = [(ending: pair.picture.ending, bytes: picture)]
+    for file in pair.texts {
+        let text = try content(of: file.path)
         if String(validating: text, as: UTF8.self) == nil {
-            throw PackReport.Problem(path: path, reason: "text is not UTF-8")
+            throw PackReport.Problem(path: file.path, reason: "text is not UTF-8")
         }
-        members.append((ending, text))
+        members.append((file.ending, text))
     }
     return members.sorted { $0.ending < $1.ending }
 }
@@ -124,7 +123,8 @@ func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.
 /// ustar holds 155 bytes of folders and 100 of file name.
 private func checkLength(of key: String, _ pair: PictureFolder.Pair) throws {
     let fileName = key.utf8.reversed().prefix { $0 != UInt8(ascii: "/") }.count
-    if fileName + ".jpeg".utf8.count > 100 || key.utf8.count - fileName > 155 {
-        throw PackReport.Problem(path: pair.picture, reason: "name too long for a tar")
+    let ending = ([pair.picture] + pair.texts).map(\.ending.utf8.count).max() ?? 0
+    if fileName + 1 + max(ending, "jpeg".utf8.count) > 100 || key.utf8.count - fileName > 155 {
+        throw PackReport.Problem(path: pair.picture.path, reason: "name too long for a tar")
     }
 }

@@ -1,31 +1,48 @@
 import Glibc
 
-/// The pictures of a folder and its subfolders, with the texts of the same name.
+/// The pictures of a folder and its subfolders, with the other files of the same name.
 struct PictureFolder {
+    struct File: Hashable, Sendable {
+        /// What follows the last dot, in lower case.
+        var ending: String
+        var path: String
+    }
+
     struct Pair: Equatable {
         /// The path within the folder, without ending.
         var name: String
-        var picture: String
-        var text: String?
-        var json: String?
+        /// In a format that is read, or else in one that is not.
+        var picture: File
+        /// One of each ending, sorted by it: texts, and whatever a `captions_getter` may ask for.
+        var companions: [File] = []
 
-        /// `jpg`, say, in lower case.
-        var pictureEnding: String {
-            let dot = picture.utf8.lastIndex(of: UInt8(ascii: ".")) ?? picture.startIndex
-            return picture[dot...].dropFirst().lowercased()
-        }
+        /// The files that make it a sample of its own: see ``PictureFolder/textEndings``.
+        var texts: [File] { companions.filter { PictureFolder.textEndings.contains($0.ending) } }
     }
+
+    /// The endings of what a picture is told by.
+    static let textEndings = ["caption", "json", "txt"]
+    /// Other files of more bytes are nothing that goes with a picture.
+    private static let mostCompanion = 4 << 20
+    /// The reason for a file whose name is no text, so that no path leads to it.
+    static let unnamed = "file name is not UTF-8"
 
     /// Sorted by name.
     private(set) var pairs: [Pair] = []
     /// Pictures without any text, sorted by name; the first where several have one name.
     private(set) var unpaired: [Pair] = []
+    /// Pictures in formats that are not read, sorted by name.
+    private(set) var unread: [Pair] = []
+    /// Pictures and folders whose names are not UTF-8.
+    private(set) var unnamed = 0
     /// What can't be packed.
     private(set) var problems: [PackReport.Problem] = []
 
+    private typealias Found = [String: [String: [String]]]
+
     init(_ folder: String) throws {
-        var found: [String: [String: [String]]] = [:]
-        try PictureFolder.visit(folder, within: "", into: &found)
+        var found = Found()
+        try visit(folder, within: "", into: &found)
         for (name, files) in found.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
             add(name, files)
         }
@@ -33,37 +50,66 @@ struct PictureFolder {
 
     /// Collects the files below a folder by name and by ending. Links to folders are not followed: they may go round
     /// in circles.
-    private static func visit(_ folder: String, within: String, into found: inout [String: [String: [String]]]) throws {
-        for entry in try namesInFolder(folder) {
+    private mutating func visit(_ folder: String, within: String, into found: inout Found) throws {
+        let names = try namesInFolder(folder) { shown in
+            let ending = Self.ending(of: shown)?.ending
+            let isPicture = ending.map(Self.isPicture) ?? true
+            guard isPicture || ending.map(Self.textEndings.contains) == true else { return }
+            unnamed += isPicture ? 1 : 0
+            problems.append(.init(path: "\(folder)/\(shown)", reason: Self.unnamed))
+        }
+        for entry in names {
             let path = "\(folder)/\(entry)"
             var status = stat()
             guard lstat(path, &status) == 0 else { continue }
             if status.st_mode & S_IFMT == S_IFDIR {
                 try visit(path, within: "\(within)\(entry)/", into: &found)
-            } else if let dot = entry.lastIndex(of: "."), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
-                let ending = entry[entry.index(after: dot)...].lowercased()
-                guard ending == "txt" || ending == "json" || Sample.pictureEndings.contains(ending) else { continue }
-                found[within + entry[..<dot], default: [:]][ending, default: []].append(path)
+            } else if let (name, ending) = Self.ending(of: entry), stat(path, &status) == 0,
+                status.st_mode & S_IFMT == S_IFREG
+            {
+                let isKnown = Self.isPicture(ending) || Self.textEndings.contains(ending)
+                guard isKnown || status.st_size <= Self.mostCompanion else { continue }
+                found[within + name, default: [:]][ending, default: []].append(path)
             }
         }
     }
 
+    /// A file's name split at its last dot; nil without one.
+    private static func ending(of name: String) -> (name: Substring, ending: String)? {
+        name.lastIndex(of: ".").map { (name[..<$0], name[name.index(after: $0)...].lowercased()) }
+    }
+
+    private static func isPicture(_ ending: String) -> Bool {
+        Sample.pictureEndings.contains(ending) || Sample.unreadEndings.contains(ending)
+    }
+
     private mutating func add(_ name: String, _ files: [String: [String]]) {
-        let pictures = Sample.pictureEndings.flatMap { files[$0] ?? [] }
-        let texts = files["txt"] ?? []
-        let jsons = files["json"] ?? []
+        func found(_ endings: [String]) -> [File] {
+            endings.flatMap { ending in (files[ending] ?? []).map { File(ending: ending, path: $0) } }
+        }
+        let pictures = found(Sample.pictureEndings)
+        let others = found(Sample.unreadEndings)
+        let companions = found(files.keys.filter { !Self.isPicture($0) }.sorted())
+        let texts = companions.filter { Self.textEndings.contains($0.ending) }
+        var kept: [File] = []
+        for file in companions where kept.last?.ending != file.ending { kept.append(file) }
         guard let picture = pictures.first else {
-            problems += (texts + jsons).map { .init(path: $0, reason: "text without picture") }
+            guard let other = others.first else {
+                problems += texts.map { .init(path: $0.path, reason: "text without picture") }
+                return
+            }
+            problems += others.map { .init(path: $0.path, reason: Sample.unread($0.ending)) }
+            unread.append(Pair(name: name, picture: other, companions: kept))
             return
         }
-        if texts.isEmpty && jsons.isEmpty {
-            problems += pictures.map { .init(path: $0, reason: "picture without text") }
-            unpaired.append(Pair(name: name, picture: picture))
+        let pair = Pair(name: name, picture: picture, companions: kept)
+        if texts.isEmpty {
+            problems += pictures.map { .init(path: $0.path, reason: "picture without text") }
+            unpaired.append(pair)
             return
         }
-        for spare in [pictures, texts, jsons].flatMap({ $0.dropFirst() }) {
-            problems.append(.init(path: spare, reason: "another file has this name"))
-        }
-        pairs.append(Pair(name: name, picture: picture, text: texts.first, json: jsons.first))
+        let spare = pictures.dropFirst() + others + texts.filter { !kept.contains($0) }
+        problems += spare.map { .init(path: $0.path, reason: "another file has this name") }
+        pairs.append(pair)
     }
 }

@@ -7,8 +7,12 @@ public struct ShardAccess: Sendable {
     public var client: WebClient
     /// Where remote shards are kept whole, to be read from there; nil keeps nothing.
     public var cacheFolder: String?
+    /// How many bytes of them are kept.
+    public var cacheBytes = Int.max
     /// An environment variable, for S3's credentials, region and endpoint.
     public var variable: @Sendable (String) -> String?
+    /// Whether lists of shards may name commands: what lies in a file that came with the data is not to run by itself.
+    public var takesListedCommands = false
     /// Bytes that are read ahead of a remote shard's reader.
     public var readAhead = 8 << 20
 
@@ -32,7 +36,7 @@ final class ShardReach: Sendable {
     init(_ access: ShardAccess, usesS3: Bool) throws {
         self.access = access
         s3 = usesS3 ? S3Service(try S3Configuration(variable: access.variable)) : nil
-        cache = access.cacheFolder.map(ShardCache.init)
+        cache = access.cacheFolder.map { ShardCache(folder: $0, limit: access.cacheBytes) }
     }
 
     func note(_ line: String) { access.client.note(line) }

@@ -16,7 +16,7 @@ let tarEndings = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"]
 /// - A path that ends in `.yml` or `.yaml`: a list of specifications; paths in it are relative to its folder.
 /// - `http://` or `https://` and a tar's address.
 /// - `s3://BUCKET/KEY` of a tar, or `s3://BUCKET/PREFIX` of all tars below.
-/// - `pipe:COMMAND`, which writes a tar.
+/// - `pipe:COMMAND`, which writes a tar; in a list only where the access allows it.
 ///
 /// What is missing is a failure of the input that names it. Of remote shards the first and last of a specification are
 /// asked for, the others when they are read.
@@ -48,12 +48,17 @@ private struct ShardResolving {
         if specification.isEmpty || specification.utf8.contains(0) {
             throw Failure.input(
                 "not a path", expected: "the path or address of a tar, or of a folder of tars",
-                got: "'\(specification)'")
+                got: "'\(ShownText.withoutSecrets(specification))'")
         }
         if specification.hasPrefix("pipe:") {
-            let commands = try expandBraces(String(specification.dropFirst(5)), keepsOthers: true)
+            guard depth == 0 || access.takesListedCommands else {
+                throw Failure.input(
+                    "a list of shards names a command, which is not run from there",
+                    expected: "paths and addresses",
+                    advice: "name the command in the configuration, or set listed_commands: true if the list is yours")
+            }
             let reach = try reach(usesS3: false)
-            shards += commands.map { Shard(.command($0), reach: reach) }
+            shards += try commands(specification).map { Shard(.command($0), reach: reach) }
         } else if specification.hasPrefix("s3://") {
             try addObjects(specification)
         } else if specification.hasPrefix("http://") || specification.hasPrefix("https://") {
@@ -64,6 +69,16 @@ private struct ShardResolving {
                 let place = folder == nil || path.hasPrefix("/") ? path : "\(folder ?? "")/\(path)"
                 try addLocal(place, depth: depth)
             }
+        }
+    }
+
+    /// The commands that a `pipe:` stands for.
+    private func commands(_ specification: String) throws -> [String] {
+        do {
+            return try expandBraces(String(specification.dropFirst(5)), keepsOthers: true)
+        } catch var failure as Failure {
+            failure.got = "'\(ShownText.withoutSecrets(specification))'"
+            throw failure
         }
     }
 
@@ -107,7 +122,11 @@ private struct ShardResolving {
         var status = stat()
         if stat(path, &status) != 0 { throw SystemError.current.failure("can't find the shard", path: path) }
         if status.st_mode & S_IFMT == S_IFDIR {
-            let tars = try namesInFolder(path).filter(isTar)
+            let tars = try namesInFolder(path) { shown in
+                guard isTar(shown) else { return }
+                throw Failure.input(
+                    "a file name is not UTF-8", at: .init(path), got: shown, advice: "give the file another name")
+            }.filter(isTar)
             let slices = tars.isEmpty ? try PictureSlice.slices(of: path) : []
             if tars.isEmpty && slices.isEmpty {
                 throw Failure.input(
@@ -152,7 +171,7 @@ private func localPath(_ specification: String) throws -> String {
     for scheme in ["gs:", "hdfs:", "ftp:", "http:", "https:", "s3:"] where specification.hasPrefix(scheme) {
         throw Failure.input(
             "shards can't be read like this", expected: "a path, file:, http://, https://, s3:// or pipe:",
-            got: "'\(specification.prefix { $0 != "@" && $0 != "?" })'",
+            got: "'\(ShownText.withoutSecrets(specification))'",
             advice: "what another program can read comes in with pipe:COMMAND")
     }
     return specification
@@ -161,6 +180,9 @@ private func localPath(_ specification: String) throws -> String {
 private func isTar(_ name: String) -> Bool { tarEndings.contains { name.hasSuffix($0) } }
 
 /// What lies in a folder, hidden entries left out, sorted by bytes.
-func namesInFolder(_ folder: String) throws -> [String] {
-    try Folder.names(folder).filter { !$0.hasPrefix(".") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+/// - Parameter others: told of the names that are not UTF-8, with the bytes that are none as `\\xE9`.
+func namesInFolder(_ folder: String, others: (String) throws -> Void = { _ in }) throws -> [String] {
+    let names = try Folder.allNames(folder)
+    for name in names.others.sorted() where !name.hasPrefix(".") { try others(name) }
+    return names.names.filter { !$0.hasPrefix(".") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
 }

@@ -8,7 +8,7 @@ public struct Captions: Equatable, Sendable {
         /// A string in the sample's JSON, by its field.
         case field(String)
         /// What the official training data has: `caption`, or one time in twenty the `og_caption` within the JSON that
-        /// `old_caption` holds as a string.
+        /// `old_caption` holds as a string, unless that is empty.
         ///
         /// Source: the reference's `train/base.py`.
         case official
@@ -37,7 +37,7 @@ public struct Captions: Equatable, Sendable {
         var reason = Absence.missing
         for source in chain {
             switch Self.text(source, facts, draw) {
-            case .success(let text): return .success(text)
+            case .success(let text): return .success(Self.withoutMarks(text))
             case .failure(.missing): continue
             case .failure(let other): reason = other
             }
@@ -45,9 +45,17 @@ public struct Captions: Equatable, Sendable {
         return .failure(reason)
     }
 
+    /// A text without byte order marks, which Windows' editors put in front and joined files have in their midst.
+    private static func withoutMarks(_ text: String) -> String {
+        let mark: Unicode.Scalar = "\u{FEFF}"
+        guard text.unicodeScalars.contains(mark) else { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.filter { $0 != mark }))
+    }
+
     /// Why a sample has no caption, as it is counted.
     enum Absence: String, Error {
         case missing = "no caption"
+        case fields = "json cannot be read"
         case encoding = "caption is not UTF-8"
     }
 
@@ -58,12 +66,14 @@ public struct Captions: Equatable, Sendable {
             guard let text = String(validating: bytes, as: UTF8.self) else { return .failure(.encoding) }
             return .success(text)
         case .field(let name):
+            if facts.isUnreadable { return .failure(.fields) }
             guard let text = facts[name]?.stringValue else { return .failure(.missing) }
             return .success(text)
         case .official:
             let old = facts["old_caption"]?.stringValue
             if draw < shareOfOriginals, let old,
-                let original = try? JSON.parse(old, file: facts.sample.place)["og_caption"]?.stringValue
+                let original = try? JSON.parse(old, file: facts.sample.place, as: .python)["og_caption"]?.stringValue,
+                !withoutMarks(original).isEmpty
             {
                 return .success(original)
             }

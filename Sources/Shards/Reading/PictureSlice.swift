@@ -9,13 +9,8 @@ struct PictureSlice: Hashable, Sendable {
     struct Entry: Hashable, Sendable {
         /// What `packDataset` would call the sample.
         var key: String
-        /// The files, picture first, with the endings they go by.
-        var files: [File]
-    }
-
-    struct File: Hashable, Sendable {
-        var ending: String
-        var path: String
+        /// The files, picture first; none where their name is no text.
+        var files: [PictureFolder.File]
     }
 
     let folder: String
@@ -28,12 +23,10 @@ struct PictureSlice: Hashable, Sendable {
     /// Cuts a folder's pictures, in the order of their keys; none where it has none.
     static func slices(of folder: String) throws -> [PictureSlice] {
         let pictures = try PictureFolder(folder)
-        let entries = keyed(pictures.pairs + pictures.unpaired).map { key, pair in
-            let texts = [("json", pair.json), ("txt", pair.text)].compactMap { ending, path in
-                path.map { File(ending: ending, path: $0) }
-            }
-            return Entry(key: key, files: [File(ending: pair.pictureEnding, path: pair.picture)] + texts)
+        let named = keyed(pictures.pairs + pictures.unpaired + pictures.unread).map { key, pair in
+            Entry(key: key, files: [pair.picture] + pair.companions)
         }
+        let entries = named + (0..<pictures.unnamed).map { _ in Entry(key: "", files: []) }
         return stride(from: 0, to: entries.count, by: size).map { start in
             PictureSlice(
                 folder: folder, start: start, entries: Array(entries[start..<min(start + size, entries.count)]))
@@ -43,13 +36,15 @@ struct PictureSlice: Hashable, Sendable {
 
 /// Reads a slice as if it were a tar.
 final class PictureSliceMembers: ShardMembers {
-    private var members: ArraySlice<(name: String, path: String)>
+    /// The path is nil where none leads to the file.
+    private var members: ArraySlice<(name: String, path: String?)>
     private var path: String?
 
     init(_ slice: PictureSlice) {
         members =
-            slice.entries.flatMap { entry in
-                entry.files.map { (name: "\(entry.key).\($0.ending)", path: $0.path) }
+            slice.entries.flatMap { entry -> [(name: String, path: String?)] in
+                entry.files.isEmpty
+                    ? [("", nil)] : entry.files.map { (name: "\(entry.key).\($0.ending)", path: $0.path) }
             }[...]
     }
 
@@ -58,6 +53,7 @@ final class PictureSliceMembers: ShardMembers {
     func next() -> ShardStep {
         guard let member = members.popFirst() else { return .end }
         path = member.path
+        if path == nil { return .lost(PictureFolder.unnamed) }
         return .member(member.name)
     }
 

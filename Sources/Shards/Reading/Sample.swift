@@ -14,12 +14,25 @@ public struct Sample: Equatable, Sendable {
     }
 
     /// The endings of pictures, in the order in which they are looked for.
-    public static let pictureEndings = ["jpg", "png", "jpeg", "webp"]
+    public static let pictureEndings = ["jpg", "png", "jpeg", "webp", "jfif", "jpe", "bmp"]
+
+    /// Those of pictures in formats that are not read.
+    static let unreadEndings = [
+        "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "psd", "tga", "ico", "svg",
+    ]
 
     /// The encoded picture: the first there is of `pictureEndings`.
     public var picture: [UInt8]? {
         Sample.pictureEndings.lazy.compactMap { members[$0] }.first
     }
+
+    /// Why there is no picture to read, as it is counted.
+    public var absence: String {
+        Sample.unreadEndings.first { members[$0] != nil }.map(Self.unread) ?? "no picture"
+    }
+
+    /// What is said of a picture of one of the `unreadEndings`.
+    static func unread(_ ending: String) -> String { "picture in a format that is not read: .\(ending)" }
 
     /// The raw `json`.
     public var json: [UInt8]? { members["json"] }

@@ -20,7 +20,7 @@ public struct SampleFilter: Sendable {
 
     /// Why a sample is left out, as it is counted; nil where it meets the condition.
     func reasonToDrop(_ facts: SampleFacts) -> String? {
-        guard facts.fields != nil else { return facts.sample.json == nil ? "no json" : "json cannot be read" }
+        guard facts.fields != nil else { return facts.isUnreadable ? Captions.Absence.fields.rawValue : "no json" }
         var values: [Value] = []
         for field in fields {
             guard let json = facts[field] else { return "no field `\(field)`" }

@@ -11,7 +11,7 @@ public struct SampleReading: Sendable {
 
     /// Why the sample can't be trained on as far as can be told without decoding its picture; nil if nothing is wrong.
     public func reasonToDrop(_ sample: Sample) -> String? {
-        if sample.picture == nil { return "no picture" }
+        if sample.picture == nil { return sample.absence }
         let facts = SampleFacts(sample, wantsFields: captions.wantFields || !filters.isEmpty)
         if case .failure(let absence) = captions.caption(of: facts) { return absence.rawValue }
         return filters.lazy.compactMap { $0.reasonToDrop(facts) }.first

@@ -19,6 +19,8 @@ extension ShardMembers {
 enum ShardStep: Equatable {
     /// A member's name; its content is next.
     case member(String)
+    /// A member that can't be reached, for this reason.
+    case lost(String)
     /// A damaged stretch, after which reading may go on.
     case damage(String)
     /// Damage after which nothing can be read.

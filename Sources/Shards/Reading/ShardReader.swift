@@ -48,6 +48,7 @@ public final class ShardReader {
             case .member(let name):
                 isInDamage = false
                 if let finished = take(name, from: members) { return finished }
+            case .lost(let reason): drops.addBroken(reason)
             case .damage:
                 // One damaged stretch may be met in many steps; it is one stretch.
                 if !isInDamage { drops.addBroken("shard is damaged") }

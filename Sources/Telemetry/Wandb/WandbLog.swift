@@ -21,6 +21,12 @@ public struct WandbProject: Sendable {
         self.configuration = configuration
         self.producer = producer
     }
+
+    /// Whether W&B takes a name for a project or a team. Source: wandb's `validate_project`.
+    public static func takes(_ name: String) -> Bool {
+        !name.isEmpty && name.unicodeScalars.count <= 128
+            && !name.unicodeScalars.contains { "/\\#?%:".unicodeScalars.contains($0) }
+    }
 }
 
 /// A run as W&B keeps it offline, for `wandb sync`.

@@ -43,6 +43,7 @@ struct TrainLoop {
         if loader.colourProfiles > 0 {
             console.log("\(loader.colourProfiles) pictures came with colour profiles, which are ignored")
         }
+        for remark in run.data.remarks(loader.loaded.found, of: loader.loaded.samples) { console.warn(remark) }
         if !loader.drops.isEmpty { console.log("left out of the data: \(loader.drops)") }
 
         var outcome = recorder.outcome(state.progress, loader)

@@ -107,6 +107,7 @@ struct TrainingLog {
             ("pictures by size \(since)", sizes.joined(separator: ", ")),
             ("pictures enlarged \(since)", "\(loaded.enlarged) of \(loaded.samples)"),
             ("empty captions \(since)", "\(loaded.emptyCaptions) of \(loaded.samples)"),
+            ("captions cut \(since)", "\(loaded.longCaptions) of \(loaded.samples)"),
             ("mean length of a caption", "\(loaded.characters / loaded.samples) characters"),
         ]
     }

@@ -41,6 +41,7 @@ extension TrainingPlan {
                 "broken": Self.counts(data.drops.broken),
                 "shards": .integer(shards),
                 "decoded": .integer(data.decoded),
+                "warnings": .array(run.data.remarks(data.captions.found, of: data.kept).map(JSON.string)),
             ],
             "missing": .array(
                 missing.map {
@@ -86,6 +87,7 @@ extension TrainingPlan {
         if data.decoded < data.kept {
             lines.append("  \(data.decoded) pictures were decoded, the others may be broken")
         }
+        lines += run.data.remarks(data.captions.found, of: data.kept).map { "warning: \($0)" }
         lines += unknown.map { "not known: \($0)" }
         lines += missing.map { item in
             "missing: \(item.key) \(item.path)" + (item.command.map { "; get it with: \($0)" } ?? "")

@@ -127,6 +127,7 @@ public struct TrainingPlan {
         // Every picture would take as long as an epoch of the loader.
         var survey = DatasetSurvey(reading: run.data.reading, decodeLimit: 2000)
         survey.minImageSize = run.data.minImageSize
+        survey.texts = run.data.newTokens
         data = survey.report(on: found)
     }
 

@@ -117,6 +117,9 @@ struct RecipeParts {
             preparation.conditions = filter.map { FilterWork($0.filter, warn: warn).conditions(cache: conditions) }
             // A run that goes on keeps the order of samples it began with.
             var loading = run.loaderOptions(seed: state.seed ?? loop.seed)
+            let tokenizer = objective.text.encoder.tokenizer
+            loading.captions.isLong = { tokenizer.count($0) > CLIPTokenizer.length }
+            loading.captions.texts = run.data.newTokens
             loading.willStop = { [reading] in reading.end() }
             loading.isCancelled = options.shardAccess.client.isCancelled
             return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)

@@ -25,6 +25,14 @@ public struct DataConfiguration: Sendable {
     /// Where remote shards, and encodings of pictures and captions, outlive a run; nil keeps none.
     public let cacheFolder: String?
 
+    /// How many bytes of remote shards are kept there.
+    let cacheBytes: Int
+    /// Whether lists of shards may name commands.
+    let takesListedCommands: Bool
+
+    /// The tokens to learn that `train_tokens` adds to the vocabulary.
+    public let newTokens: [String]
+
     /// Reads the keys of data from a configuration of any recipe; what else is in it may say what it likes.
     /// - Throws: a failure of the input that names the key which is missing or can't be read.
     public init(_ setting: Setting) throws {
@@ -56,13 +64,31 @@ public struct DataConfiguration: Sendable {
         isScaledDecoding = try fields.value("scaled_decoding", default: true)
         minImageSize = try fields.optional("min_image_size", .within(1...65536))
         cacheFolder = try fields.optional("cache_dir", .notEmpty)
+        let gigabytes: Double = try fields.value("cache_gigabytes", default: 100, .within(0...1e6))
+        cacheBytes = Int(gigabytes * 1e9)
+        // The key is the learned tokens' own, who judge it.
+        newTokens = (fields.setting["train_tokens"]?.elements ?? []).compactMap { $0.elements?.first?.text }.filter {
+            $0.hasPrefix("[") && $0.hasSuffix("]") || $0.hasPrefix("<") && $0.hasSuffix(">")
+        }
+        takesListedCommands = try fields.value("listed_commands", default: false)
     }
 
     /// The access to shards with what the configuration says of it.
     public func access(_ access: ShardAccess) -> ShardAccess {
         var access = access
         access.cacheFolder = cacheFolder.map { "\($0)/shards" }
+        access.cacheBytes = cacheBytes
+        access.takesListedCommands = takesListedCommands
         return access
+    }
+
+    /// What is said of each token to learn that none of some captions holds.
+    public func remarks(_ found: [String: Int], of captions: Int) -> [String] {
+        captions == 0
+            ? []
+            : newTokens.filter { found[$0] == nil }.map {
+                "\($0), a token to learn, is in no caption of \(captions): it is never trained"
+            }
     }
 
     static func paths(_ fields: inout Fields, _ key: String) throws -> [String] {

@@ -3,6 +3,7 @@ import Loading
 import Optimization
 import Settings
 import Shards
+import Telemetry
 import Torch
 
 /// The keys that all recipes share: the reference's names and meanings, and some of ours.
@@ -141,8 +142,10 @@ public struct RunConfiguration: Sendable {
         clipImageModel = stage == .c ? try fields.optional("clip_image_model_name") : nil
         dtype = try fields.optional("dtype").map { (name: Precision) in name.dtype }
 
-        wandbProject = try fields.optional("wandb_project", .notEmpty)
-        wandbEntity = try fields.optional("wandb_entity", .notEmpty)
+        let wandbName = Requirement<String>(
+            "that W&B takes: of 1 to 128 characters, none of / \\ # ? % :", WandbProject.takes)
+        wandbProject = try fields.optional("wandb_project", wandbName)
+        wandbEntity = try fields.optional("wandb_entity", wandbName)
         written = ConfigurationText(setting)
 
         seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))

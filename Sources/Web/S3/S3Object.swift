@@ -20,7 +20,8 @@ public struct S3Object: Hashable, Sendable, CustomStringConvertible {
             !key.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
         else {
             throw Failure.input(
-                "not a place in S3", expected: "s3://BUCKET/KEY or s3://BUCKET/PREFIX/", got: "'\(text)'")
+                "not a place in S3", expected: "s3://BUCKET/KEY or s3://BUCKET/PREFIX/",
+                got: "'\(ShownText.withoutSecrets(text))'")
         }
     }
 

@@ -8,7 +8,7 @@
 
 typedef enum {
     CASCADE_WEBP_OK = 0,
-    CASCADE_WEBP_BROKEN = 1,     ///< not a WebP picture, a damaged one, or an animation
+    CASCADE_WEBP_BROKEN = 1,     ///< not a WebP picture, a damaged one, or an animation: a frame is given as a file
     CASCADE_WEBP_TOO_LARGE = 2,  ///< more pixels than the limit; nothing was allocated for them
     CASCADE_WEBP_FAILED = 3,     ///< no memory, or a buffer that does not fit the picture
 } CascadeWebPStatus;

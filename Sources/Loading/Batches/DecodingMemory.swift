@@ -1,0 +1,28 @@
+import Shards
+
+/// Bounds what pictures take while they are decoded: a file of some kilobytes may stand for hundreds of megabytes, in
+/// each of several threads.
+final class DecodingMemory: @unchecked Sendable {
+    private let limit: Int
+    private let monitor = Monitor()
+    private let freed = Monitor.Condition()
+    private var taken = 0
+
+    /// - Parameter limit: bytes that all pictures may take together; one alone may take more.
+    init(limit: Int = 512 << 20) { self.limit = limit }
+
+    /// Decodes once there is room.
+    func with<Value>(bytes: Int, _ decode: () throws -> Value) rethrows -> Value {
+        monitor.withLock {
+            while taken > 0, taken + bytes > limit { monitor.wait(for: freed) }
+            taken += bytes
+        }
+        defer {
+            monitor.withLock {
+                taken -= bytes
+                freed.broadcast()
+            }
+        }
+        return try decode()
+    }
+}
