@@ -1,4 +1,5 @@
 import Foundation
+import Shards
 import TestSupport
 import Testing
 import Torch
@@ -45,6 +46,35 @@ extension TrainingRuns {
             }
             #expect(pairs.count == 9)
             for (found, made) in pairs { #expect(abs(found - made) < 1e-5 * made) }
+        }
+
+        @Test func `two samples of one name in one shard are kept apart in memory`() throws {
+            let scratch = try Scratch()
+            // One shard that has the keys 0 to 5 twice, of other pictures each time.
+            var shard = Data()
+            for seed in [0, 50] {
+                let folder = try Scratch()
+                for (number, sample) in TinyWorld.pictures(6, seed: seed).enumerated() {
+                    try sample.picture.write(to: folder["\(number).png"])
+                    try folder.write(sample.caption, to: "\(number).txt")
+                }
+                _ = try packDataset(folder: folder.path, to: scratch["part.tar"]) { _, _ in }
+                // The zeros that end a tar would hide what follows.
+                while shard.suffix(512) == Data(count: 512) { shard.removeLast(512) }
+                shard += try Data(contentsOf: URL(fileURLWithPath: scratch["part.tar"]))
+            }
+            try shard.write(to: URL(fileURLWithPath: scratch["data.tar"]))
+            let losses = try ["true", "false"].map { isKept in
+                let run = try Run(.lora)
+                // An epoch, image by image, so that both runs encode alike.
+                try run(
+                    [
+                        "updates": "12", "batch_size": "1", "cache_in_memory": isKept,
+                        "webdataset_path": scratch["data.tar"],
+                    ])
+                return try run.metrics().map { try #require($0["raw_loss"]?.doubleValue) }
+            }
+            #expect(losses[0].count == 12 && losses[0] == losses[1])
         }
 
         @Test func `an entry of other weights or of another size is not used`() throws {

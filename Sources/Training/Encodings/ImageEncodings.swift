@@ -71,7 +71,9 @@ final class ImageEncodings {
             case .prepared(let bytes):
                 found = try ImageEncoding(bytes)
             }
-            return (pixels: pixels, found: found, name: "\(sample.place) \(sample.fit)", key: sample.key)
+            // The numbers tell it from another sample of one name.
+            let numbers = "\(sample.turn.place.shard):\(sample.turn.place.sample)"
+            return (pixels: pixels, found: found, name: "\(sample.place) \(numbers) \(sample.fit)", key: sample.key)
         }
         if cache == nil, memory == 0, let images, images.size(0) == sources.count {
             // Nothing is kept, so nothing depends on what they are encoded with.
