@@ -31,12 +31,16 @@ public struct AtomicFile: ~Copyable {
         if kind == S_IFDIR { throw SystemError(code: EISDIR).failure("can't write the file", path: path) }
         var opened: Int32
         var beside: String?
+        var noted: Int?
         if kind == S_IFREG {
             if removingStale { removeStaleFiles(beside: place) }
             // A name taken already is the leftover of a killed process that had the same number.
             repeat {
                 let name = "\(place).\(getpid())-\(AtomicFile.counter.add(1, ordering: .relaxed).newValue).tmp"
+                // Noted first: an interruption may come as soon as the file is there.
+                noted = UnfinishedFiles.add(name)
                 opened = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+                if opened < 0, let place = noted { UnfinishedFiles.forget(place) }
                 beside = name
             } while opened < 0 && errno == EEXIST
         } else {
@@ -45,7 +49,7 @@ public struct AtomicFile: ~Copyable {
         if opened < 0 { throw SystemError.current.failure("can't write the file", path: path) }
         // The lock goes with the process, however it ends: that tells a leftover from a file that is being written.
         if beside != nil { _ = flock(opened, LOCK_EX | LOCK_NB) }
-        unfinished = beside.flatMap(UnfinishedFiles.add)
+        unfinished = noted
         self.path = place
         descriptor = opened
         temporary = beside
