@@ -103,7 +103,7 @@ import Weights
             [
                 "forward", "controlnet", "--inputs", inputs, "--weights", lora, "--arch", arch, "--outputs",
                 scratch["out"],
-            ], saying: "a LoRA", "lora_down")
+            ], saying: "an adapter lies in the place", "lora_down")
     }
 
     @Test func `a weight scales what an adapter adds`() throws {

@@ -43,7 +43,7 @@ public final class Checkpoint {
             if let key = file.entries.first(where: { Self.isOfAdapter($0.name) })?.name {
                 throw Failure.input(
                     "an adapter lies in the place of weights", at: Failure.Place(file.path),
-                    expected: "weights of a \(part.description)", got: "a LoRA or learned tokens, with `\(key)`",
+                    expected: "weights of a \(part.description)", got: "`\(key)`",
                     advice: "name it where an adapter of its kind is asked for")
             }
             return file
@@ -56,7 +56,7 @@ public final class Checkpoint {
         return try PartTensors(self, root)
     }
 
-    /// Whether a key is one that only files of LoRA, of methods like it, or of learned tokens have.
+    /// Whether a key is one that only files of adapters have.
     private static func isOfAdapter(_ key: String) -> Bool {
         ["lora_", ".hada_", ".lokr_"].contains(where: key.contains) || key.hasPrefix("tokens.")
     }
