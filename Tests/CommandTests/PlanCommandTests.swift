@@ -63,7 +63,7 @@ import Weights
         let other = try Scratch()
         try expectRefusal(
             ["plan", configuration(other, TinyWorld.controlNet), "--set", "controlnet_checkpoint_path=\(lora)"],
-            saying: "got a LoRA", lora)
+            saying: "an adapter lies in the place of weights", lora)
     }
 
     @Test func `injection points are listed, the chosen ones marked`() throws {
