@@ -50,7 +50,8 @@ public final class BatchLoader {
     private let work: Work
     private var queues: BucketQueues
     private var threads: [WorkThread] = []
-    private var failure: Failure?
+    /// Why no more batches come; nil while they do.
+    public private(set) var failure: Failure?
     private let willStop: @Sendable () -> Void
     private let isCancelled: @Sendable () -> Bool
     private let patience: Duration
