@@ -72,7 +72,7 @@ struct DatasetInspect: Action {
             survey.countTokens = tokenizer.count
         }
         let progress = CountProgress("samples", console: console)
-        survey.progress = progress.update
+        survey.progress = { samples, _ in progress.update(samples) }
         let report = survey.report(on: shards, sheet: contactSheet)
         progress.finish()
 

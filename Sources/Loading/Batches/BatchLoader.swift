@@ -35,6 +35,9 @@ public final class BatchLoader {
             self.workers = workers
         }
 
+        /// What pictures may take at once while they are decoded, where one takes so many bytes at most.
+        public func decodingBytes(largest: Int) -> Int { max(largest, min(workers * largest, DecodingMemory.limit)) }
+
         /// How many samples may be on their way at once: two batches, and what is being decoded.
         public var samplesAhead: Int { 2 * batchSize + workers }
     }
