@@ -1,5 +1,6 @@
 import CMemory
 import Failures
+import Files
 import Glibc
 import Images
 import Shards
@@ -46,7 +47,9 @@ public final class BatchLoader {
     public static var defaultWorkers: Int { min(8, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
 
     /// The reason for which a sample is left out whose picture is broken.
-    static let undecodable = "picture can't be decoded"
+    static func reasonFor(undecodable picture: [UInt8]?) -> String {
+        picture.flatMap { MistakenContent($0) }.map { "picture is \($0.description)" } ?? "picture can't be decoded"
+    }
 
     private typealias Work = OrderedWork<ReadStep, PreparedStep>
 

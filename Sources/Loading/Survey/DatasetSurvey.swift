@@ -59,7 +59,7 @@ public struct DatasetSurvey: Sendable {
         func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
         if let reason = queued.reasonToDrop { return drop(reason) }
         guard let bytes = sample.picture, let info = try? Picture.info(of: bytes) else {
-            return drop(BatchLoader.undecodable)
+            return drop(BatchLoader.reasonFor(undecodable: sample.picture))
         }
         let size = PictureSize(width: info.width, height: info.height)
         if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
@@ -70,7 +70,7 @@ public struct DatasetSurvey: Sendable {
         }
         if queued.isDecoded {
             report.decoded += 1
-            if picture == nil { return drop(BatchLoader.undecodable) }
+            if picture == nil { return drop(BatchLoader.reasonFor(undecodable: bytes)) }
         }
         let caption = reading.caption(of: sample, draw: 1) ?? ""
         report.bytes += sample.members.values.reduce(0) { $0 + $1.count }

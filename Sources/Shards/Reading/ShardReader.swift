@@ -95,6 +95,9 @@ public final class ShardReader {
             } catch is CancellationError {
                 isGivenUp = true
                 return nil
+            } catch let mistaken as MistakenShard {
+                drops.addBroken("shard is \(mistaken.content.description)")
+                next.reach?.note("\(next.name) is \(mistaken.content.description): \(mistaken.content.advice)")
             } catch let failure as Failure {
                 count(next.isRemote ? failure : nil, else: "shard can't be opened")
             } catch {
