@@ -1,10 +1,14 @@
 import AdapterKit
+import Loading
 import Optimization
 import Shards
 import Torch
 
-/// A control filter as validation and previews see it.
-typealias ImageFilter = (_ images: Tensor, Generator) throws -> ControlCondition
+/// A control filter as validation and previews see it: images [B, 3, H, W], their masks [B, 1, H, W] where there are any.
+typealias ImageFilter = (_ images: Tensor, _ masks: Tensor?, Generator) throws -> ControlCondition
+
+/// An image with its caption that is looked at and not trained on.
+typealias ShownSample = (picture: MaskedPicture, caption: String)
 
 /// What a run looks at beside its training: the loss over fixed validation triples, and previews of a few samples.
 struct Evaluation {

@@ -18,12 +18,13 @@ struct PreviewGrid {
     ///   - average: is sampled from too, from the same noise.
     ///   - filter: makes the ControlNet's condition.
     init(
-        _ samples: [(picture: Picture, caption: String)], prompts: [String] = [],
+        _ samples: [ShownSample], prompts: [String] = [],
         objective: some TrainingObjective, showing: Showing, generator: Generator,
         average: AveragedWeights? = nil, filter: ImageFilter? = nil
     ) throws {
-        let pixels = try ImageTensors.tensor(samples.map(\.picture))
-        let made = try filter.map { try $0(pixels, generator) }
+        let pictures = samples.map(\.picture)
+        let pixels = try pictures.pixels()
+        let made = try filter.map { try $0(pixels, pictures.masks(), generator) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
         rows = try withoutGradients {
@@ -47,7 +48,7 @@ struct PreviewGrid {
             func decoded(_ latents: Tensor) throws -> [Picture] {
                 try showing.decoder.images(latents, height: height, width: width)
             }
-            var rows = [("picture", samples.map(\.picture))]
+            var rows = [("picture", pictures.map(\.picture))]
             if let made {
                 rows.append(("condition", try ImageTensors.images(made.preview, height: height, width: width)))
             } else if let condition = batch.inputs.effnet, let seen = try showing.condition?(condition) {
@@ -64,13 +65,13 @@ struct PreviewGrid {
 
     /// What previews show: the first validation samples of one size, else the first of the data that the filter takes.
     static func shown(
-        _ validation: [(picture: Picture, caption: String)], _ parts: RecipeParts, _ filter: ImageFilter?
-    ) throws -> [(picture: Picture, caption: String)] {
+        _ validation: [ShownSample], _ parts: RecipeParts, _ filter: ImageFilter?
+    ) throws -> [ShownSample] {
         guard validation.isEmpty else { return RecipeParts.alike(validation, count: columns) }
         let generator = try parts.generator(RandomStream.preview)
         let taken = try ValidationSet.first(parts.shards, parts.preparation).filter { sample in
             do {
-                _ = try filter?(ImageTensors.tensor([sample.picture]), generator)
+                _ = try filter?([sample.picture].pixels(), [sample.picture].masks(), generator)
                 return true
             } catch let failure as Failure where failure.blame == .input {
                 return false

@@ -39,6 +39,7 @@ public struct AdapterRecipe: Recipe {
         (setting, self.plugIns) = (fields.setting, plugIns)
         try TrainedStage.checkTakesAdapters(setting)
         run = try RunConfiguration(&fields)
+        try run.data.refuseMasks("nothing that trains a LoRA takes masks")
         diffusion = try TrainingDiffusion(&fields, run.stage)
         startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)
         plans = try plugIns.plans(&fields)

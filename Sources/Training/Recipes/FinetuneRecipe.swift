@@ -22,6 +22,7 @@ public struct FinetuneRecipe: Recipe {
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         run = try RunConfiguration(&fields)
+        try run.data.refuseMasks("nothing that trains a stage takes masks")
         diffusion = try TrainingDiffusion(&fields, run.stage)
     }
 
