@@ -105,7 +105,7 @@ public struct RunConfiguration: Sendable {
         var options = BatchLoader.Options(
             stream: SampleStream.Options(
                 seed: seed, bufferSize: shuffleBuffer, reasonToDrop: data.reading.reasonToDrop),
-            batchSize: microBatchSize, workers: dataWorkers)
+            batchSize: batchSize, workers: dataWorkers)
         options.cacheBytes = isCachingInMemory ? Self.cacheBytes : 0
         return options
     }
