@@ -144,8 +144,7 @@ struct ControlNetConfiguration {
         )
         blocks = try fields.required("controlnet_blocks", .notEmpty)
         filter = try fields.required("controlnet_filter")
-        fields.ignore("controlnet_filter_params")
-        filterParameters = setting["controlnet_filter_params"] ?? Setting(.null, file: setting.place.file)
+        filterParameters = try fields.nested("controlnet_filter_params").setting
         bottleneckMode = try fields.value("controlnet_bottleneck_mode", default: .effnet)
         checkpointPath = try ModelLoading.path("controlnet_checkpoint_path", to: "the ControlNet", &fields)
         backbonePath = try ModelLoading.path("controlnet_backbone_path", to: "the features", &fields)
