@@ -54,6 +54,10 @@ struct Update {
         let sum: Accumulated
         do {
             sum = try accumulate(task, number, from: state.progress.loader, next)
+            // What no part held has a gradient of zero, as it would in a graph over the whole batch.
+            for (_, tensor) in task.groups.flatMap(\.parameters) where try tensor.gradient() == nil {
+                try tensor.setGradient(.zeros(tensor.shape, dtype: tensor.dtype, device: tensor.device))
+            }
         } catch {
             forgetLosses()
             try optimizer.clearGradients()
@@ -89,7 +93,8 @@ struct Update {
             let generator = try Generator(
                 seed: seed, stream: RandomStream.update, update: (number - 1) * run.accumulation + part)
             let loss = try task.loss(batch, generator)
-            try (loss.weighted * (1 / Double(run.accumulation))).backward()
+            // A part without any of what is trained, such as captions without a token to learn, adds nothing.
+            if loss.weighted.requiresGrad { try (loss.weighted * (1 / Double(run.accumulation))).backward() }
             for learner in task.learners { try learner.update(logSNR: loss.logSNR, losses: loss.perSample) }
             sum.loss += try loss.perSample.mean().item() / Double(run.accumulation)
             sum.loader = batch.stateAfter
