@@ -63,7 +63,7 @@ struct ConfigurationChanges {
     }
 
     /// Whether two values say the same: numbers by their value, a key with nothing behind it as one that is left out.
-    private static func areSame(_ a: JSON, _ b: JSON) -> Bool {
+    static func areSame(_ a: JSON, _ b: JSON) -> Bool {
         if let a = a.doubleValue, let b = b.doubleValue { return a == b }
         if let a = a.arrayValue, let b = b.arrayValue { return a.count == b.count && zip(a, b).allSatisfy(areSame) }
         guard let a = a.objectValue, let b = b.objectValue else { return a == b }
