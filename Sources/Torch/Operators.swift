@@ -63,6 +63,7 @@ public enum Operators {
     static let nearest = Operator("aten::upsample_nearest2d")
     static let bilinear = Operator("aten::upsample_bilinear2d")
     static let bilinearAntialiased = Operator("aten::_upsample_bilinear2d_aa")
+    static let bicubic = Operator("aten::upsample_bicubic2d")
     static let bicubicAntialiased = Operator("aten::_upsample_bicubic2d_aa")
     static let pixelUnshuffle = Operator("aten::pixel_unshuffle")
     static let pixelShuffle = Operator("aten::pixel_shuffle")

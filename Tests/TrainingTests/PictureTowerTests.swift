@@ -56,6 +56,15 @@ extension TrainingRuns {
             #expect((900...1100).contains(kept))  // 1000 ± 3.3 deviations
         }
 
+        @Test func `without a word it is the reference's tower that is missed, and null says what it means`() throws {
+            let missing = try Run(.finetune).failure(["clip_image_model_name": ""])
+            #expect(missing.blame == .input && missing.what.contains("openai/clip-vit-large-patch14"))
+            #expect(missing.advice?.contains("models get") == true)
+            let run = try Run(.finetune)
+            try run(["updates": "1"])
+            #expect(run.lines.contains { $0.contains("clip_image_model_name is null") && $0.contains("zeros") })
+        }
+
         @Test func `a tower that is not there or does not suit is named with its place`() throws {
             let scratch = try Scratch()
             let run = try Run(.finetune)

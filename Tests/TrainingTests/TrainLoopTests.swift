@@ -98,6 +98,25 @@ extension TrainingRuns {
             #expect(state.progress.loss == expected.progress.loss)
         }
 
+        @Test func `a part that holds nothing of what is trained adds a zero gradient`() throws {
+            let lesson = try Lesson(accumulation: 2)
+            var state = try lesson.state()
+            let loader = try lesson.loader(LoaderState())
+            defer { loader.stop() }
+            func mean() throws -> [Float] {
+                try #require(state.optimizer.state.first { $0.name == "exp_avg.weights" }).tensor.values()
+            }
+            lesson.isShared = [true, false]
+            _ = try update(lesson)(&state) { try loader.next() }
+            let first = try mean()
+            #expect(first.allSatisfy { $0 != 0 })
+            // A whole update without: Adam's mean of gradients takes in a zero, which it would not take of a missing one.
+            lesson.isShared = [false, false]
+            let made = try update(lesson)(&state) { try loader.next() }
+            #expect(made.isGood && made.gradientNorm == 0 && state.optimizer.updates == 2)
+            for (now, before) in zip(try mean(), first) { #expect(abs(now - 0.9 * before) < 1e-6 * abs(before)) }
+        }
+
         @Test func `a bad update counts, passes its samples and changes nothing else`() throws {
             let lesson = try Lesson()
             var state = try lesson.state()
@@ -126,6 +145,8 @@ private final class Lesson {
     var factor = 1.0
     /// How many micro batches there are until one fails; nil where none does.
     var partsUntilFailure: Int?
+    /// Whether the next losses hang on the weights.
+    var isShared: [Bool] = []
     private let parts: RecipeParts
 
     init(accumulation: Int = 1) throws {
@@ -151,7 +172,8 @@ private final class Lesson {
                 let error = try (drawn * weights).mean([1]) - 1  // [B]
                 let losses = try error * error * factor
                 let logSNR = try drawn.mean([1])
-                return TrainingLoss(weighted: try losses.mean(), perSample: try losses.detached(), logSNR: logSNR)
+                let weighted = try isShared.isEmpty || isShared.removeFirst() ? losses.mean() : losses.mean().detached()
+                return TrainingLoss(weighted: weighted, perSample: try losses.detached(), logSNR: logSNR)
             },
             write: { [weights] path, _ in try SafetensorsWriter.writeHashed([("weights", weights)], to: path) },
             restored: [("weights", weights)],

@@ -28,7 +28,7 @@ extension Evaluation {
         let run = parts.run
         let shown = try run.previewSteps != 0 ? PreviewGrid.shown(samples, parts, filter) : []
         var showing = showing
-        if let steps = run.previewSteps { showing.steps = steps }
+        showing.steps = run.previewSteps
         preview = { [showing] average in
             guard !shown.isEmpty else { return nil }
             return try PreviewGrid(

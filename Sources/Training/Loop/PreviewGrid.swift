@@ -92,13 +92,15 @@ struct Showing {
 
     /// Of Stage C, as the reference's trainers preview it.
     static func stageC(_ previewer: Previewer) -> Showing {
-        .init(decoder: LatentDecoder(previewer), guidance: 5, steps: 20)
+        .init(decoder: LatentDecoder(previewer), guidance: 5, steps: TrainedStage.c.previewSteps)
     }
 
     /// Of Stage B, as the reference's trainer previews it. Of the EffNet latents, which have mean 0 and variance 1, the
     /// first three channels are shown as colours.
     static func stageB(_ stageA: StageA) -> Showing {
-        .init(decoder: LatentDecoder(stageA), guidance: 1.5, steps: 10) { try $0.sliced(1, 0..<3) * (1 / 6) + 0.5 }
+        .init(decoder: LatentDecoder(stageA), guidance: 1.5, steps: TrainedStage.b.previewSteps) {
+            try $0.sliced(1, 0..<3) * (1 / 6) + 0.5
+        }
     }
 
     /// Samples what a process trains; where its schedule only draws, with the cosine schedule.

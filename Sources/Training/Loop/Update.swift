@@ -48,6 +48,10 @@ struct Update {
         do {
             batch = try next()
             loss = try accumulate(task, number, batch)
+            // What no part held has a gradient of zero, as it would in a graph over the whole batch.
+            for (_, tensor) in task.groups.flatMap(\.parameters) where try tensor.gradient() == nil {
+                try tensor.setGradient(.zeros(tensor.shape, dtype: tensor.dtype, device: tensor.device))
+            }
         } catch {
             forgetLosses()
             try optimizer.clearGradients()
@@ -80,7 +84,10 @@ struct Update {
         for part in 0..<run.accumulation {
             let range = count * part / run.accumulation..<count * (part + 1) / run.accumulation
             let loss = try task.loss(batch.part(range), draws[range])
-            try (loss.weighted * (Double(range.count) / Double(count))).backward()
+            // A part without any of what is trained, such as captions without a token to learn, adds nothing.
+            if loss.weighted.requiresGrad {
+                try (loss.weighted * (Double(range.count) / Double(count))).backward()
+            }
             losses.append(loss.perSample)
             levels.append(loss.logSNR)
         }

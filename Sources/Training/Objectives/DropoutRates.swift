@@ -1,5 +1,6 @@
 import Cascade
 import Failures
+import JSON
 import Torch
 
 /// What a network drops while it is trained or an adapter on it is: the `dropout` of a configuration.
@@ -15,6 +16,7 @@ struct DropoutRates {
     init(_ run: RunConfiguration, _ architecture: some StageConfiguration, isFrozen: Bool) throws {
         guard let written = run.dropout else {
             rates = isFrozen ? [] : architecture.dropout
+            run.values?.settle("dropout", isFrozen ? 0 : .array(rates.map(JSON.number)))
             return
         }
         let levels = architecture.levels

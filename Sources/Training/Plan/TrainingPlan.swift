@@ -39,6 +39,8 @@ public struct TrainingPlan {
     private(set) var data = DatasetReport()
     private(set) var shards = 0
     private(set) var missing: [PlannedModels.Missing] = []
+    /// What is said of a file that training starts from.
+    var remarks: [String] = []
     /// What could not be told, and why.
     var unknown: [String] = []
 
