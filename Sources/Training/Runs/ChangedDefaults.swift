@@ -25,7 +25,8 @@ struct ChangedDefault {
         .init("crop", before: "centre"), .init("crop_randomize_p", before: 0),
         .init(
             "draws", before: "sequence",
-            obstacle: "name `draws: keyed` to go on with other random numbers, or end the run with the version it began with"),
+            obstacle:
+                "name `draws: keyed` to go on with other random numbers, or end the run with the version it began with"),
     ]
 }
 
