@@ -29,15 +29,19 @@ import Testing
 
     private func outcome(
         _ sample: Sample, _ preparation: SamplePreparation, number: Int = 0
-    ) throws -> SamplePreparation.Outcome {
-        try preparation(sample, SampleTurn(epoch: 0, place: SamplePlace(shard: 0, sample: number)), seed: 1)
+    ) throws -> SamplePreparation.Outcome<LoadedSample> {
+        let turn = SampleTurn(epoch: 0, place: SamplePlace(shard: 0, sample: number))
+        return switch preparation.fitted(sample, turn, seed: 1) {
+        case .of(let fitted): try preparation(fitted)
+        case .dropped(let reason): .dropped(reason)
+        }
     }
 
     @Test func `a condition is made of the picture and of its mask, cut alike`() throws {
         let sample = try sample(#require(try sample(nil).picture))
         var seen: Set<[UInt8]> = []
         for number in 0..<12 {
-            guard case .loaded(let loaded) = try outcome(sample, preparation(), number: number),
+            guard case .of(let loaded) = try outcome(sample, preparation(), number: number),
                 case .picture(let picture) = loaded.content
             else {
                 Issue.record("the sample is dropped")
@@ -76,7 +80,7 @@ import Testing
         ) { picture, _ in PictureCondition(bytes: [UInt8(picture.mask?.share == 1 ? 1 : 0)], isDrawn: false) }
         for (grey, expected) in [(0, [0]), (255, [1]), (0, [0])] as [(UInt8, [UInt8])] {
             let mask = try Picture(width: 8, height: 4, colour: (grey, grey, grey)).png()
-            guard case .loaded(let loaded) = try outcome(sample(mask), preparation) else {
+            guard case .of(let loaded) = try outcome(sample(mask), preparation) else {
                 Issue.record("the sample is dropped")
                 continue
             }

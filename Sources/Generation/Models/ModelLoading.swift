@@ -65,7 +65,7 @@ public struct ModelLoading {
             from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: files.dtype, device: files.device)
         let tower = try CLIPVisionTower(configuration, store.root)
         try store.finish()
-        return PictureEncoder(tower: tower)
+        return PictureEncoder(tower: tower, isAntialiased: files.isImageAntialiased)
     }
 
     // MARK: Files

@@ -1,5 +1,4 @@
 import Images
-import Shards
 import Synchronization
 
 /// A picture as its bucket has it, with its mask where one is wanted.
@@ -32,11 +31,12 @@ public final class MaskReading: Sendable {
     public init(note: @escaping @Sendable (String) -> Void) { self.note = note }
 
     /// The mask of a sample as its file has it.
+    /// - Parameter name: the sample's, for messages.
     /// - Throws: a `Refusal` where there is none that can be read.
-    func callAsFunction(_ bytes: [UInt8]?, of sample: Sample) throws -> Mask {
-        guard let bytes, let mask = try? Mask(decoding: bytes, name: sample.place) else { throw Refusal() }
+    func callAsFunction(_ bytes: [UInt8]?, of name: String) throws -> Mask {
+        guard let bytes, let mask = try? Mask(decoding: bytes, name: name) else { throw Refusal() }
         if let complaint = mask.complaint, !hasNoted.exchange(true, ordering: .relaxed) {
-            note("\(sample.place): \(complaint)")
+            note("\(name): \(complaint)")
         }
         return mask
     }

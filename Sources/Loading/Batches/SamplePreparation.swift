@@ -3,8 +3,8 @@ import Files
 import Images
 import Shards
 
-/// What is done to a sample before it goes into a batch: caption, size, fit, picture, condition. Several threads do it
-/// at once.
+/// What is done to a sample before it goes into a batch: caption, size, fit, picture, condition. The first three are told
+/// from its text and its picture's header and decide of its batch; several threads do the others at once.
 public struct SamplePreparation: Sendable {
     public var reading: SampleReading
     public var buckets: AspectBuckets
@@ -36,8 +36,8 @@ public struct SamplePreparation: Sendable {
     }
 
     /// What became of a sample.
-    enum Outcome: Sendable {
-        case loaded(LoadedSample)
+    enum Outcome<Value: Sendable>: Sendable {
+        case of(Value)
         /// It is left out, for this reason.
         case dropped(String)
     }
@@ -45,31 +45,38 @@ public struct SamplePreparation: Sendable {
     /// The reason for a picture under ``minImageSize``.
     static let tooSmall = "picture is too small"
 
-    /// A sample as it goes into a batch.
-    ///
-    /// - Parameters:
-    ///   - seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
-    ///   - memory: of earlier epochs.
-    func callAsFunction(
-        _ sample: Sample, _ turn: SampleTurn, seed: UInt64, memory: LoaderMemory? = nil
-    ) throws -> Outcome {
+    /// A sample with its caption, and its picture's way into a bucket.
+    /// - Parameter seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
+    func fitted(_ sample: Sample, _ turn: SampleTurn, seed: UInt64) -> Outcome<FittedSample> {
         var generator = Self.generator(turn, seed: seed)
         guard let bytes = sample.picture else { return .dropped(sample.absence) }
         guard let caption = reading.caption(of: sample, draw: generator.fraction()) else {
             return .dropped("no caption")
         }
+        guard let info = try? Picture.info(of: bytes, name: sample.place) else {
+            return .dropped(BatchLoader.reasonFor(undecodable: bytes))
+        }
+        if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
+        var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
+        let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
+        return .of(
+            FittedSample(
+                turn: turn, place: sample.place, caption: caption, picture: bytes,
+                // One that can't be read is told as one that can't be decoded.
+                mask: try? reading.masks?.bytes(of: sample), info: info, fit: fit,
+                filterSeed: Self.filterSeed(turn, seed: seed)))
+    }
+
+    /// A sample as it goes into a batch.
+    /// - Parameter memory: of earlier epochs.
+    func callAsFunction(_ sample: FittedSample, memory: LoaderMemory? = nil) throws -> Outcome<LoadedSample> {
         do {
-            let info = try Picture.info(of: bytes, name: sample.place)
-            if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
-            var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
-            let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
-            // One that can't be read is told as one that can't be decoded.
-            let mask = try? reading.masks?.bytes(of: sample)
+            let (bytes, info, fit, turn) = (sample.picture, sample.info, sample.fit, sample.turn)
             let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
             var fitted = memory?.pictures.value(turn.place, fitted: fit)
             func picture() throws -> MaskedPicture {
                 if let fitted { return fitted }
-                let picture = try decoded(bytes, info, fit, mask, of: sample)
+                let picture = try decoded(bytes, info, fit, sample.mask, name: sample.place)
                 memory?.pictures.keep(picture, bytes: picture.size, fitted: fit, of: turn.place)
                 fitted = picture
                 return picture
@@ -77,11 +84,11 @@ public struct SamplePreparation: Sendable {
             let known = key.flatMap { store?.lookup($0) }
             let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture().picture)
             let subject = PictureConditions.Subject(
-                name: sample.place, place: turn.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
-                key: { cacheKey(bytes, fit, salt: $0, mask) }, picture: picture)
-            return .loaded(
+                name: sample.place, place: turn.place, fit: fit, seed: sample.filterSeed,
+                key: { cacheKey(bytes, fit, salt: $0, sample.mask) }, picture: picture)
+            return .of(
                 LoadedSample(
-                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content,
+                    turn: turn, place: sample.place, caption: sample.caption, fit: fit, content: content,
                     condition: try conditions?(of: subject, memory: memory?.conditions),
                     hasColourProfile: info.hasColourProfile, key: key))
         } catch is MaskReading.Refusal {
@@ -89,7 +96,7 @@ public struct SamplePreparation: Sendable {
         } catch is PictureConditions.Refusal {
             return .dropped(PictureConditions.refused)
         } catch let failure as Failure where failure.blame == .input {
-            return .dropped(BatchLoader.reasonFor(undecodable: bytes))
+            return .dropped(BatchLoader.reasonFor(undecodable: sample.picture))
         }
     }
 
@@ -100,7 +107,7 @@ public struct SamplePreparation: Sendable {
             let info = try? Picture.info(of: bytes, name: sample.place),
             min(info.width, info.height) >= minImageSize ?? 0,
             let picture = try? decoded(
-                bytes, info, fitWithoutChance(info), reading.masks?.bytes(of: sample), of: sample)
+                bytes, info, fitWithoutChance(info), reading.masks?.bytes(of: sample), name: sample.place)
         else { return nil }
         return (picture, caption)
     }
@@ -115,9 +122,9 @@ public struct SamplePreparation: Sendable {
 
     /// - Parameter mask: the encoded mask of the picture; it is looked at where masks are wanted.
     private func decoded(
-        _ bytes: [UInt8], _ info: PictureInfo, _ fit: AspectBuckets.Fit, _ mask: [UInt8]?, of sample: Sample
+        _ bytes: [UInt8], _ info: PictureInfo, _ fit: AspectBuckets.Fit, _ mask: [UInt8]?, name: String
     ) throws -> MaskedPicture {
-        let (target, name) = (isScaled ? (width: fit.resizedWidth, height: fit.resizedHeight) : nil, sample.place)
+        let target = isScaled ? (width: fit.resizedWidth, height: fit.resizedHeight) : nil
         let (picture, settled) = try decoding.with(bytes: info.decodedBytes(covering: target)) {
             let source =
                 isScaled ? try Picture(decoding: bytes, name: name, for: fit) : try Picture(decoding: bytes, name: name)
@@ -127,7 +134,7 @@ public struct SamplePreparation: Sendable {
         guard reading.masks != nil else { return MaskedPicture(picture) }
         let size = mask.flatMap { try? Picture.info(of: $0, name: name) }?.decodedBytes() ?? 0
         return MaskedPicture(
-            picture, mask: try decoding.with(bytes: size) { try masks(mask, of: sample).fitted(settled) })
+            picture, mask: try decoding.with(bytes: size) { try masks(mask, of: name).fitted(settled) })
     }
 
     /// Draws what chance decides of a sample's turn.

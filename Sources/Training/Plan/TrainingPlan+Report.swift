@@ -104,6 +104,9 @@ extension TrainingPlan {
                 + (run.accumulation > 1 ? " in \(run.accumulation) steps each" : "")
                 + (epochs.map { ", \(($0 * 100).rounded() / 100) epochs" } ?? ""))
         lines += dataLines
+        if run.stage == .c, run.clipImageModel == nil { lines.append(RecipeParts.noTower) }
+        if let remark = run.values?.remark { lines.append(remark) }
+        lines += remarks
         lines += unknown.map { "not known: \($0)" }
         lines += missing.map { item in
             "missing: \(item.key) \(item.path)" + (item.command.map { "; get it with: \($0)" } ?? "")

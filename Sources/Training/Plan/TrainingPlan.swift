@@ -38,6 +38,8 @@ public struct TrainingPlan {
     var memory = MemoryEstimate()
     private(set) var data = PlannedData()
     private(set) var missing: [PlannedModels.Missing] = []
+    /// What is said of a file that training starts from.
+    var remarks: [String] = []
     /// What could not be told, and why.
     var unknown: [String] = []
 
@@ -125,8 +127,8 @@ public struct TrainingPlan {
         data = PlannedData(found, run.data, readsAll: options.readsAllData, progress: options.dataProgress)
     }
 
-    /// Samples that wait to be drawn, that are on their way to a bucket, that wait in buckets or are trained on,
-    /// pictures that are kept from epoch to epoch, and what is decoded at once.
+    /// Samples that wait to be drawn, that wait in buckets, and that are on their way to a batch; the pictures of a batch,
+    /// those that are kept from epoch to epoch, and what is decoded at once.
     private mutating func addDataMemory() {
         guard data.kept > 0 else { return }
         let options = run.loaderOptions(seed: run.seed)
@@ -134,9 +136,10 @@ public struct TrainingPlan {
         let picture = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
         let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
-        let inBuckets = run.data.buckets.buckets.count * run.microBatchSize * picture
+        let inBuckets = run.data.buckets.buckets.count * run.batchSize * sample
+        let batch = run.batchSize * picture
         let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
-        memory.add("data", waiting + onTheirWay + inBuckets + kept)
+        memory.add("data", waiting + onTheirWay + inBuckets + batch + kept)
         memory.add("decoding", options.decodingBytes(largest: data.read.largestDecoding))
     }
 
