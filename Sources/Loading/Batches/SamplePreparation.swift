@@ -90,7 +90,7 @@ public struct SamplePreparation: Sendable {
         } catch is PictureConditions.Refusal {
             return .dropped(PictureConditions.refused)
         } catch let failure as Failure where failure.blame == .input {
-            return .dropped(BatchLoader.undecodable)
+            return .dropped(BatchLoader.reasonFor(undecodable: bytes))
         }
     }
 
