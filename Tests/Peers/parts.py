@@ -5,7 +5,6 @@
 In float32, with dropout, learned loss weights and aspect buckets on: losses have to agree within 1e-5."""
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -25,9 +24,8 @@ def losses(runs: Runs, recipe: str, parts: int) -> list[float]:
     name = f"{recipe}-{parts}"
     settings = CHANCES | OWN.get(recipe, {}) | {"grad_accum_steps": parts}
     options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    runs.call(*runs.words(recipe, name, updates=UPDATES, experiment=name), *options)
-    lines = (runs.folder / name / "output" / name / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["raw_loss"] for line in lines]
+    runs.call(*runs.words(recipe, name, updates=UPDATES), *options)
+    return [line["raw_loss"] for line in runs.metrics(name)]
 
 
 def main() -> int:
