@@ -121,4 +121,7 @@ public enum Operators {
     static let normOfAll = Operator("cascade::norm_of")
     static let adamW = Operator("cascade::adamw_")
     static let adamW8bit = Operator("cascade::adamw_8bit_")
+    static let philoxUniform = Operator("cascade::philox_uniform")
+    static let philoxNormal = Operator("cascade::philox_normal")
+    static let philoxDropout = Operator("cascade::philox_dropout")
 }

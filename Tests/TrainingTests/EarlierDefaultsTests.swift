@@ -15,7 +15,7 @@ extension TrainingRuns {
     /// Runs that go on after a default has changed.
     @Suite struct EarlierDefaults {
         /// Pictures of 64 pixels a side are cut to halves, so that it shows where.
-        private static let halves = ["multi_aspect_ratio": "[1/2]", "updates": "4"]
+        private static let halves = ["multi_aspect_ratio": "[1/2]", "updates": "4", "draws": "keyed"]
 
         /// Makes the checkpoint one of a version that kept the configuration as it was written, without some keys.
         private func age(_ run: Run, without keys: [String]) throws {
@@ -84,6 +84,21 @@ extension TrainingRuns {
             let other = try JSON.read(square.info)["effective"]
             #expect(other?["crop"]?.stringValue == "smart" && other?["bucketeer_random_ratio"]?.doubleValue == 0)
             #expect(other?["crop_randomize_p"]?.doubleValue == 0.3 && other?["crop_randomize_q"]?.doubleValue == 0.2)
+        }
+
+        @Test func `a run that drew in sequence is refused, and goes on with new draws where that is said`() throws {
+            let run = try Run(.lora)
+            try run(["updates": "2"])
+            try age(run, without: [])
+            let kept = try run.bytes(run.info)
+            let failure = try run.failure(["updates": "3"])
+            #expect(failure.what.contains("`draws: sequence`") && failure.advice?.contains("`draws: keyed`") == true)
+            #expect(try run.bytes(run.info) == kept)
+            try run(["updates": "3", "draws": "keyed"])
+            #expect(try run.metrics().count == 3)
+            // From then on the checkpoint says so.
+            try run(["updates": "4"])
+            #expect(try run.metrics().count == 4)
         }
 
         @Test func `a default of before that this version cannot do is refused with what to do`() throws {

@@ -52,7 +52,7 @@ extension TrainingRuns {
         }
 
         @Test func `one picture in ten keeps its embedding`() throws {
-            let kept = try ConditionChances.kept(10_000, dropout: 0.9, Generator(seed: 3)).count { $0 }
+            let kept = try ConditionChances.kept(.image, dropout: 0.9, Draws(seed: 3, places: 0..<10_000)).count { $0 }
             #expect((900...1100).contains(kept))  // 1000 ± 3.3 deviations
         }
 

@@ -66,11 +66,10 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
 
     public func detach() { for layer in layers { layer.projection.detach(layer) } }
 
-    public var hasDropout: Bool { dropout > 0 }
-
-    public func setDropout(seed: UInt64?) {
+    public func setDropout(_ draws: Draws?) {
+        let draws = dropout > 0 ? draws : nil
         for (position, layer) in layers.enumerated() {
-            layer.dropout = hasDropout ? seed.map { Dropout(rate: dropout, seed: $0, position: position) } : nil
+            layer.dropout = draws.map { Dropout(rate: dropout, draws: $0, .adapter, position: position) }
         }
     }
 

@@ -27,10 +27,11 @@ public struct Sampler {
     /// Draws latents.
     /// - Parameters:
     ///   - start: noise, [B, C, h, w], float32.
+    ///   - fresh: normal noise [B, C, h, w] for a step, counted from 0, for samplers that add it.
     ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
     /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
     public func callAsFunction(
-        from start: Tensor, generator: Generator,
+        from start: Tensor, fresh: (_ step: Int) throws -> Tensor,
         predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
     ) throws -> Tensor {
         try withoutGradients {
@@ -53,7 +54,9 @@ public struct Sampler {
                 let parts = try process.estimate(latents, prediction, now)
                 estimate = parts.x0
                 guard step + 1 < steps else { break }
-                latents = try self.step(parts, from: now.perSample, to: next.perSample, generator: generator)
+                latents = try self.step(parts, from: now.perSample, to: next.perSample) {
+                    try fresh(step)
+                }
             }
             return estimate
         }

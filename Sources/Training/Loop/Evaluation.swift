@@ -13,7 +13,7 @@ struct Evaluation {
     /// The same with each image given the condition of another; nil where nothing is conditioned on images.
     let measureSwapped: (() throws -> ValidationSet.Measurement)?
     /// The grid of a few samples, those of the validation data where there is any; nil where none is asked for.
-    let preview: (Generator, AveragedWeights?) throws -> PreviewGrid?
+    let preview: (AveragedWeights?) throws -> PreviewGrid?
     /// What tells the validation data from other data under the same names.
     var content: [String?] = []
 }
@@ -32,11 +32,13 @@ extension Evaluation {
         let shown = try run.previewSteps != 0 ? PreviewGrid.shown(samples, parts, filter) : []
         var showing = showing
         showing.steps = run.previewSteps
-        preview = { [showing] generator, average in
+        preview = { [showing] average in
             guard !shown.isEmpty else { return nil }
             return try PreviewGrid(
-                shown, prompts: run.previewPrompts, objective: objective, showing: showing, generator: generator,
-                average: average, filter: filter)
+                shown, prompts: run.previewPrompts, objective: objective, showing: showing,
+                draws: Draws(seed: parts.loop.seed, stream: RandomStream.preview, places: 0..<shown.count),
+                average: average,
+                filter: filter.map { filter in { try filter($0, parts.generator(RandomStream.preview)) } })
         }
         guard !samples.isEmpty else {
             measure = nil

@@ -1,3 +1,4 @@
+import AdapterKit
 import Cascade
 import Diffusion
 import Failures
@@ -15,20 +16,21 @@ struct PreviewGrid {
     ///   - samples: a few pictures of one size with their captions.
     ///   - prompts: stand in for the captions where pictures are sampled, in turn; none leave them.
     ///   - showing: makes latents visible, and samples them.
+    ///   - draws: of the samples.
     ///   - average: is sampled from too, from the same noise.
     ///   - filter: makes the ControlNet's condition.
     init(
         _ samples: [(picture: Picture, caption: String)], prompts: [String] = [],
-        objective: some TrainingObjective, showing: Showing, generator: Generator,
-        average: AveragedWeights? = nil, filter: ImageFilter? = nil
+        objective: some TrainingObjective, showing: Showing, draws: Draws,
+        average: AveragedWeights? = nil, filter: ((_ images: Tensor) throws -> ControlCondition)? = nil
     ) throws {
         let pixels = try ImageTensors.tensor(samples.map(\.picture))
-        let made = try filter.map { try $0(pixels, generator) }
+        let made = try filter.map { try $0(pixels) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
         rows = try withoutGradients {
             let (latents, device) = (batch.latents, batch.latents.device)
-            let draw = try objective.diffusion.draw(latents.shape, device: device, from: generator)
+            let draw = try objective.diffusion.draw(latents.sampleShape, device: device, from: draws)
             let noised = try objective.diffusion(latents, draw)
             let prediction = try objective.stage.predict(
                 noised.latents, time: noised.noiseCondition, objective.conditions(objective.settled(batch)))
@@ -37,12 +39,10 @@ struct PreviewGrid {
             if !prompts.isEmpty {
                 prompted.inputs.captions = samples.indices.map { prompts[$0 % prompts.count] }
             }
-            let start = try generator.state()
             // Conditions are made anew each time: what is trained may be part of them.
             func sampled() throws -> Tensor {
-                try generator.restore(start)
-                return try objective.sample(
-                    prompted, with: showing.sampler(objective.diffusion), generator: generator)
+                try objective.sample(
+                    prompted, with: showing.sampler(objective.diffusion), draws: draws.branch(1))
             }
             func decoded(_ latents: Tensor) throws -> [Picture] {
                 try showing.decoder.images(latents, height: height, width: width)

@@ -60,7 +60,7 @@ struct ValidationSet {
                 groups.append(Group(images: [prepared]))
             }
         }
-        var (triplesLeft, imagesLeft) = (triples, samples.count)
+        var (triplesLeft, imagesLeft, triplesDrawn) = (triples, samples.count, 0)
         for index in groups.indices {
             let images = groups[index].images
             let share = max(1, triplesLeft * images.count / imagesLeft)
@@ -69,8 +69,10 @@ struct ValidationSet {
             for start in stride(from: 0, to: share, by: Self.batchSize) {
                 let rows = (start..<min(start + Self.batchSize, share)).map { $0 % images.count }
                 let latents = images[0].latents
-                let shape = [rows.count] + latents.shape.dropFirst()
-                let draw = try objective.diffusion.draw(shape, device: latents.device, from: generator)
+                let draws = Draws(
+                    seed: seed, stream: RandomStream.validation, places: triplesDrawn..<triplesDrawn + rows.count)
+                triplesDrawn += rows.count
+                let draw = try objective.diffusion.draw(latents.sampleShape, device: latents.device, from: draws)
                 groups[index].batches.append(Batch(rows: rows, draw: draw))
             }
         }
@@ -108,7 +110,7 @@ struct ValidationSet {
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
     ) throws -> [(picture: Picture, caption: String)] {
         guard let first = shards.first else { return [] }
-        let samples = self.first(shards, preparation, limit: limit)
+        let samples = try self.first(shards, preparation, limit: limit)
         guard samples.count > 1 else {
             throw Failure.input(
                 "the held-out data is too little to measure with", at: Failure.Place(first.name),
@@ -119,14 +121,16 @@ struct ValidationSet {
     }
 
     /// The first samples of use, however few.
+    /// - Throws: a failure of the run where the network fails.
     static func first(
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 16
-    ) -> [(picture: Picture, caption: String)] {
-        let reader = ShardReader(shards: shards)
+    ) throws -> [(picture: Picture, caption: String)] {
+        let reader = ShardReader(shards: shards, outages: .end)
         var samples: [(Picture, String)] = []
         while samples.count < limit, let sample = reader.next() {
             if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }
+        if let outage = reader.outage { throw outage }
         return samples
     }
 }

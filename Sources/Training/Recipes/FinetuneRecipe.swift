@@ -73,7 +73,7 @@ public struct FinetuneRecipe: Recipe {
 
     private func task(
         _ store: ParameterStore, _ evaluation: Evaluation,
-        loss: @escaping (PictureBatch, Generator) throws -> TrainingLoss
+        loss: @escaping (PictureBatch, Draws) throws -> TrainingLoss
     ) -> TrainingTask {
         TrainingTask(
             name: "generator",

@@ -23,6 +23,10 @@ struct ChangedDefault {
     static let all: [ChangedDefault] = [
         .init("clip_image_model_name", before: nil), .init("clip_antialias", before: true),
         .init("crop", before: "centre"), .init("crop_randomize_p", before: 0),
+        .init(
+            "draws", before: "sequence",
+            obstacle:
+                "name `draws: keyed` to go on with other random numbers, or end the run with the version it began with"),
     ]
 }
 

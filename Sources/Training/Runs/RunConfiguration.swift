@@ -113,7 +113,7 @@ public struct RunConfiguration: Sendable {
         var options = BatchLoader.Options(
             stream: SampleStream.Options(
                 seed: seed, bufferSize: shuffleBuffer, reasonToDrop: data.reading.reasonToDrop),
-            batchSize: microBatchSize, workers: dataWorkers)
+            batchSize: batchSize, workers: dataWorkers)
         options.cacheBytes = isCachingInMemory ? Self.cacheBytes : 0
         return options
     }
@@ -161,6 +161,8 @@ public struct RunConfiguration: Sendable {
         values = setting.effective
 
         seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))
+        // The one way there is; the key tells runs that began with another.
+        _ = try fields.value("draws", default: "keyed", Requirement("keyed") { $0 == "keyed" })
         optimizer = try fields.value("optimizer", written: "adamw")
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
