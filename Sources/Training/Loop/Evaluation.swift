@@ -14,6 +14,8 @@ struct Evaluation {
     let measureSwapped: (() throws -> ValidationSet.Measurement)?
     /// The grid of a few samples, those of the validation data where there is any; nil where none is asked for.
     let preview: (AveragedWeights?) throws -> PreviewGrid?
+    /// What tells the validation data from other data under the same names.
+    var content: [String?] = []
 }
 
 extension Evaluation {
@@ -23,6 +25,7 @@ extension Evaluation {
         let paths = parts.run.validationPath
         let shards =
             paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
+        content = shards.map(\.contentSample)
         let samples = try ValidationSet.samples(shards, parts.preparation)
         // The same images every time, never those of the batch: what is seen is then the model's change alone.
         let run = parts.run

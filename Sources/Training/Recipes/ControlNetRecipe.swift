@@ -105,9 +105,12 @@ public struct ControlNetRecipe: Recipe {
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer)) {
             try filter($0, generator: $1)
         }
+        var described = AdapterContents(base: base, steps: 0)
+        try adapter.write(to: &described)
         let task = TrainingTask(
             name: "controlnet",
             groups: ParameterGroup.decaying(adapter.parameters, by: run.weightDecay),
+            description: described.metadata,
             loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

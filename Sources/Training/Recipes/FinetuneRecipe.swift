@@ -78,6 +78,7 @@ public struct FinetuneRecipe: Recipe {
         TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
+            isWhole: true,
             loss: loss,
             write: { path, updates in
                 try SafetensorsWriter.writeHashed(
