@@ -129,7 +129,8 @@ let package = Package(
         library(
             "Generation",
             [
-                "COpenCV", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization", "Images",
+                "COpenCV", "CMemory", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization",
+                "Images",
                 "Weights", "Settings", "Torch", "JSON", "Files", "Failures",
             ]),
         library(
@@ -207,8 +208,8 @@ let package = Package(
         tests(
             "Generation",
             [
-                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Torch", "Failures",
-                "TestSupport",
+                "Generation", "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Torch",
+                "JSON", "Failures", "TestSupport",
             ]),
         tests("Diffusion", ["Diffusion", "Settings", "Torch", "Failures", "TestSupport"]),
         tests(
@@ -231,7 +232,8 @@ let package = Package(
         tests(
             "Command",
             [
-                "CascadeAdapt", "Training", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON",
+                "CascadeAdapt", "Training", "Generation", "AdapterKit", "Models", "Settings", "IdentityFilter",
+                "Weights", "JSON",
                 "Torch",
                 "Shards", "Images", "Files", "Failures", "TestSupport",
             ]),

@@ -18,12 +18,10 @@ public enum SamplingStep: Sendable {
     ///   - estimate: what the latents are mixed of, as the network predicts.
     ///   - now: the scales of this level, [B, 1, 1, 1] each.
     ///   - next: those of the next.
+    ///   - fresh: draws standard normal numbers in the shape of the latents; asked once at most.
     func callAsFunction(
-        _ estimate: Target.Estimate, from now: Scales, to next: Scales, generator: Generator
+        _ estimate: Target.Estimate, from now: Scales, to next: Scales, fresh: () throws -> Tensor
     ) throws -> Tensor {
-        func fresh() throws -> Tensor {
-            try generator.normal(estimate.x0.shape, device: estimate.x0.device)
-        }
         let signal = try next.signal * estimate.x0
         switch self {
         case .lcm: return try signal + fresh() * next.noise

@@ -35,7 +35,7 @@ public struct ControlNetRecipe: Recipe {
     public func plan(_ options: RunOptions) throws -> TrainingPlan {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
         let stageC = try plan.stageC
-        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
         _ = try ControlNetTrunk(trunk(of: stageC), store.root)
@@ -71,7 +71,7 @@ public struct ControlNetRecipe: Recipe {
         // Load.
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()
-        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         let configuration = trunk(of: stageC)
         let source = try own.source(
             configuration, effnet: run.effnetPath, generator: parts.generator(RandomStream.initialisation))
