@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
+.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-generate bench-lora \
     bench-merge bench-optimizers parity configs s3 logs kills engine clean clean-demo
 
 help: ## this list
@@ -41,6 +41,9 @@ bench-data: build .venv/ready ## pictures from tars to batches beside webdataset
 
 bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
 	.venv/bin/python Tests/Peers/bench_filters.py --command .build/release/cascade-filter-bench
+
+bench-generate: build .venv/ready ## an image beside diffusers' two pipelines
+	.venv/bin/python Tests/Peers/bench_generate.py --command .build/release/cascade-adapt
 
 bench-optimizers: build .venv/ready ## steps of each optimizer beside PyTorch's, bitsandbytes', transformers' and Prodigy's
 	.venv/bin/python Tests/Peers/bench_optimizers.py --command .build/release/cascade-bench

@@ -51,6 +51,8 @@ let package = Package(
     products: [
         .executable(name: "cascade-adapt", targets: ["cascade-adapt"]),
         .library(name: "CascadeAdapt", targets: ["CascadeAdapt"]),
+        // What makes images.
+        .library(name: "Generation", targets: ["Generation", "Images"]),
         // What a filter or a kind of adapter of somebody else's imports.
         .library(
             name: "AdapterKit",

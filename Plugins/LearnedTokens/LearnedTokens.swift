@@ -22,9 +22,32 @@ public final class LearnedTokens: Adapter {
 
     /// Tokens that start as the requests say, with deltas of zero.
     static func new(_ requests: [TokenRequest], text: TextEncoder) throws -> LearnedTokens {
+        let (rows, start) = try begun(requests, text, before: text.tokenizer)
+        return try LearnedTokens(
+            rows, start: start, delta: .zeros([rows.count, start.size(1)]), tower: text.tower)
+    }
+
+    /// The tokens of a file, and after them others that start as the requests say.
+    convenience init(_ file: AdapterFile, adding requests: [TokenRequest], text: TextEncoder) throws {
+        // The file's tokens keep the ids that they get without the others.
+        let before = text.tokenizer
+        let old = try LearnedTokens(file, text: text).learned
+        let (rows, start) = try Self.begun(requests, text, before: before)
+        let delta = try withoutGradients {
+            try Tensor.concatenated(
+                [old.delta.detached(), .zeros(start.shape, device: old.delta.device)], dimension: 0)
+        }
+        try self.init(
+            old.rows + rows, start: .concatenated([old.start, start.to(device: old.start.device)], dimension: 0),
+            delta: delta, tower: text.tower)
+    }
+
+    /// New rows, and where they start, [k, c], float32.
+    private static func begun(
+        _ requests: [TokenRequest], _ text: TextEncoder, before: CLIPTokenizer
+    ) throws -> (rows: [LearnedRows.Row], start: Tensor) {
         let table = text.tower.tokenTable.weight
         // Patterns see the vocabulary as it was: none of the new tokens can match another's.
-        let before = text.tokenizer
         var rows: [LearnedRows.Row] = []
         var starts: [Tensor] = []
         for request in requests {
@@ -50,8 +73,7 @@ public final class LearnedTokens: Adapter {
         if let twice = Dictionary(grouping: rows, by: \.id).first(where: { $0.value.count > 1 })?.value.first {
             throw Failure.input("`train_tokens` names a token twice", at: requests[0].place, got: twice.text)
         }
-        return try LearnedTokens(
-            rows, start: .stacked(starts), delta: .zeros([rows.count, table.size(1)]), tower: text.tower)
+        return (rows, try .stacked(starts))
     }
 
     // MARK: Changing the model

@@ -26,6 +26,8 @@ struct TokenRequest: SettingReadable, Sendable {
 
     /// The ids of the vocabulary that a pattern finds.
     /// - Throws: a failure of the input where there are none.
+    func ids(in tokenizer: CLIPTokenizer) throws -> [Int] { try ids(matching: text, in: tokenizer) }
+
     func ids(matching pattern: String, in tokenizer: CLIPTokenizer) throws -> [Int] {
         try Self.ids(matching: pattern, in: tokenizer, at: place)
     }

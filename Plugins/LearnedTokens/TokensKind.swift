@@ -39,7 +39,61 @@ public struct TokensKind: AdapterKind {
                 return AdapterParts(
                     kind: name, shapes: [[new.count + Set(ids).count, text.tower.configuration.width]])
             },
-            make: { model, _ in try LearnedTokens.new(requests, text: Self.textEncoder(of: model)) })
+            make: { model, _ in try LearnedTokens.new(requests, text: Self.textEncoder(of: model)) },
+            continuation: { file, model in
+                let rows = try StoredTokens(file).rows
+                let missing = try Self.missing(requests, from: rows, file, model.text?.tokenizer)
+                let further = try missing.reduce(0) { count, request in
+                    try count + (request.isNew ? 1 : model.text.map { try request.ids(in: $0.tokenizer).count } ?? 0)
+                }
+                let width = model.text?.tower.configuration.width ?? model.stageC.configuration.clipTextWidth
+                return AdapterContinuation(
+                    parts: AdapterParts(kind: name, shapes: [[rows.count + further, width]]),
+                    added: missing.isEmpty ? nil : missing.map(\.text).joined(separator: ", ")
+                ) { _ in
+                    let text = try Self.textEncoder(of: model)
+                    return try missing.isEmpty
+                        ? LearnedTokens(file, text: text) : LearnedTokens(file, adding: missing, text: text)
+                }
+            })
+    }
+
+    /// The requests of a configuration that a file to start from does not hold.
+    /// - Throws: a failure of the input where the file holds tokens that none asks for.
+    private static func missing(
+        _ requests: [TokenRequest], from rows: [LearnedRows.Row], _ file: AdapterFile, _ tokenizer: CLIPTokenizer?
+    ) throws -> [TokenRequest] {
+        let (new, ids) = (Set(rows.filter(\.isNew).map(\.text)), Set(rows.filter { !$0.isNew }.map(\.id)))
+        var asked: Set<Int> = []
+        var missing: [TokenRequest] = []
+        for request in requests {
+            if request.isNew {
+                if !new.contains(request.text) { missing.append(request) }
+                continue
+            }
+            // Without a vocabulary nobody knows which tokens it is for.
+            guard let found = try tokenizer.map(request.ids) else { continue }
+            asked.formUnion(found)
+            let lacking = found.filter { !ids.contains($0) }
+            guard lacking.count == 0 || lacking.count == found.count else {
+                throw Failure.input(
+                    "the file to start from has some of the tokens that a pattern of `train_tokens` finds",
+                    at: request.place, expected: "all \(found.count) in \(file.path), or none",
+                    got: "\(found.count - lacking.count)",
+                    advice: "name those that are to be added by a pattern of their own")
+            }
+            if !lacking.isEmpty { missing.append(request) }
+        }
+        let names = Set(requests.filter(\.isNew).map(\.text))
+        let strays = rows.filter { $0.isNew ? !names.contains($0.text) : tokenizer != nil && !asked.contains($0.id) }
+        guard strays.isEmpty else {
+            throw Failure.input(
+                "`train_tokens` leaves out tokens of the file to start from", at: requests.first?.place,
+                expected: "those of \(file.path), \(strays.map(\.text).joined(separator: ", ")) among them",
+                got: requests.map(\.text).joined(separator: ", "),
+                advice: "name them in `train_tokens`, or start without the file")
+        }
+        return missing
     }
 
     private static func textEncoder(of model: AdaptedModel) throws -> TextEncoder {

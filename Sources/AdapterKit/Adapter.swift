@@ -12,11 +12,9 @@ public protocol Adapter: AnyObject {
     /// Whether weight decay applies: it does to weights, not to what stands for a word.
     var decays: Bool { get }
 
-    /// Whether it has dropout of its own while it is trained.
-    var hasDropout: Bool { get }
-
-    /// Sets the seed of its dropout, the same in every pass from now on; nil turns dropout off.
-    func setDropout(seed: UInt64?)
+    /// Sets what its dropout draws from, where it has any, in every pass from now on; nil turns dropout off.
+    /// - Parameter draws: of the samples that pass, in their order.
+    func setDropout(_ draws: Draws?)
 
     /// Multiplies all that it adds, attached or fused; 1 as it was trained.
     var strength: Double { get set }
@@ -38,7 +36,6 @@ public protocol Adapter: AnyObject {
 }
 
 extension Adapter {
-    public var hasDropout: Bool { false }
-    public func setDropout(seed: UInt64?) {}
+    public func setDropout(_ draws: Draws?) {}
     public var leftOut: String? { nil }
 }

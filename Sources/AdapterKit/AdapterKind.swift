@@ -78,6 +78,8 @@ extension AdapterKind {
 
 /// How to make an adapter that a configuration asks for.
 public struct AdapterPlan {
+    /// The name of its kind.
+    var kind = ""
     /// What will be trained, for people: "LoRA of rank 4 on 24 modules".
     public let summary: (AdaptedModel) throws -> String
     /// What it will consist of, told from shapes alone: neither weights nor, where it can do without, a text model
@@ -87,17 +89,38 @@ public struct AdapterPlan {
     public let make: (AdaptedModel, Generator) throws -> any Adapter
     /// Brings to an adapter that came from a file what the configuration says of its training.
     public let settle: (any Adapter) -> Void
+    /// How a file of its kind goes on by the configuration; nil where the file alone says what is trained.
+    /// - Throws: a failure of the input where the two say different things.
+    public let continuation: ((AdapterFile, AdaptedModel) throws -> AdapterContinuation)?
 
     public init(
         summary: @escaping (AdaptedModel) throws -> String,
         parts: @escaping (AdaptedModel) throws -> AdapterParts,
         make: @escaping (AdaptedModel, Generator) throws -> any Adapter,
-        settle: @escaping (any Adapter) -> Void = { _ in }
+        settle: @escaping (any Adapter) -> Void = { _ in },
+        continuation: ((AdapterFile, AdaptedModel) throws -> AdapterContinuation)? = nil
     ) {
         self.summary = summary
         self.parts = parts
         self.make = make
         self.settle = settle
+        self.continuation = continuation
+    }
+}
+
+/// A file's adapter that a configuration goes on with.
+public struct AdapterContinuation {
+    /// What it will consist of.
+    public let parts: AdapterParts
+    /// What the configuration asks for and the file lacks, for people: "2 modules, such as `clf.1`"; nil for nothing.
+    public let added: String?
+    /// Makes it, drawing what is added from the generator.
+    public let make: (Generator) throws -> any Adapter
+
+    public init(parts: AdapterParts, added: String?, make: @escaping (Generator) throws -> any Adapter) {
+        self.parts = parts
+        self.added = added
+        self.make = make
     }
 }
 

@@ -1,3 +1,4 @@
+import JSON
 import Settings
 
 /// Parameters that several filters have.
@@ -5,9 +6,7 @@ extension Fields {
     /// The side of the square in which a filter works: 224 where nothing is said, nil (written `null`) where it works
     /// in the picture as it is.
     public mutating func resize(atLeast least: Int = 1) throws -> Int? {
-        let isOff = setting["resize"]?.isNull ?? false
-        let side: Int = try value("resize", default: 224, .within(least...8192))
-        return isOff ? nil : side
+        try nullable("resize", default: 224, .within(least...8192))
     }
 
     /// The range out of which a filter draws a number: two numbers, or the one number that it always is.
@@ -20,7 +19,10 @@ extension Fields {
             (1...2).contains($0.elements.count) && $0.elements.allSatisfy(bounds.contains)
                 && $0.elements[0] <= $0.elements[$0.elements.count - 1]
         }
-        guard let ends = try optional(key, requirement)?.elements else { return fallback }
+        guard let ends = try optional(key, requirement)?.elements else {
+            settle(key, [.number(fallback.lowerBound), .number(fallback.upperBound)])
+            return fallback
+        }
         return ends[0]...ends[ends.count - 1]
     }
 
@@ -32,7 +34,9 @@ extension Fields {
         let requirement = Requirement<OneOrMore<Int>>("\(phrase), at least one") {
             !$0.elements.isEmpty && $0.elements.allSatisfy(isPossible)
         }
-        return try optional(key, requirement)?.elements ?? fallback
+        if let numbers = try optional(key, requirement)?.elements { return numbers }
+        settle(key, .array(fallback.map(JSON.integer)))
+        return fallback
     }
 }
 

@@ -52,7 +52,41 @@ public struct PlugIns: Sendable {
                 expected: methods.joined(separator: ", "), got: method,
                 advice: nearestName(to: method, among: methods).map { "did you mean `\($0)`?" })
         }
-        return try adapters.compactMap { try $0.plan(&fields) }
+        return try adapters.compactMap { kind in
+            var plan = try kind.plan(&fields)
+            plan?.kind = kind.name
+            return plan
+        }
+    }
+
+    /// What becomes of a file that a configuration starts from: the adapters that it holds, in the order of the kinds, then
+    /// those that the configuration asks for besides.
+    /// - Returns: how each is made, and what is said of it.
+    /// - Throws: a failure of the input where the file and the configuration say different things.
+    public func continuations(
+        of file: AdapterFile, by plans: [AdapterPlan], _ model: AdaptedModel
+    ) throws -> [(continuation: AdapterContinuation, remark: String?)] {
+        let held = try kinds(of: file).filter { kind in adapters.contains { $0.name == kind.name } }
+        var all = try held.map { kind -> (continuation: AdapterContinuation, remark: String?) in
+            let plan = plans.first { $0.kind == kind.name }
+            if let continuation = try plan?.continuation?(file, model) {
+                return (continuation, continuation.added.map { "\(kind.name): the file lacks \($0), which is added" })
+            }
+            let asItIs = AdapterContinuation(parts: try kind.parts(of: file), added: nil) { _ in
+                guard let adapter = try kind.read(file, for: model.networks) else {
+                    throw Failure.input("there is nothing for this network in the adapter", at: .init(file.path))
+                }
+                plan?.settle(adapter)
+                return adapter
+            }
+            let unasked = "\(kind.name): the file's are trained on, which the configuration does not speak of"
+            return (asItIs, plan == nil ? unasked : nil)
+        }
+        for plan in plans where !held.contains(where: { $0.name == plan.kind }) {
+            let new = AdapterContinuation(parts: try plan.parts(model), added: nil) { try plan.make(model, $0) }
+            all.append((new, "\(plan.kind): the file has none, they are begun anew"))
+        }
+        return all
     }
 
     /// The key of a configuration that chooses among the methods for modules.

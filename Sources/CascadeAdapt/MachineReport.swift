@@ -56,6 +56,7 @@ struct MachineReport {
             ],
             "cuda_devices": running.map { .integer($0.cudaDevices) } ?? .null,
             "threads": running.map { .integer($0.threads) } ?? .null,
+            "kernels": running == nil ? .null : Processor.kernels.map(JSON.string) ?? .null,
             "blas": [
                 "engine": ["sgemm_": running.map { .string($0.products) } ?? .null],
                 "algebra": [
@@ -78,6 +79,7 @@ struct MachineReport {
                 "  the engine was built with \(running.builtWith)\(same ? "" : ": build it again with this one")",
                 "CUDA devices: \(running.cudaDevices)",
                 "threads: \(running.threads)",
+                "kernels: \(Processor.kernels ?? "unknown")",
             ]
         } else {
             lines.append("libtorch: could not be loaded")

@@ -50,14 +50,12 @@ public struct Diffusion {
         }
     }
 
-    /// Draws the random numbers for latents of a shape.
-    public func draw(_ shape: [Int], device: Device, from generator: Generator) throws -> Draw {
-        var epsilon = try generator.normal(shape, device: device)
-        if let pyramidNoise { epsilon = try pyramidNoise(epsilon, pyramidNoise.draw(for: epsilon, from: generator)) }
-        let offset =
-            offsetNoise == 0 ? nil : try generator.normal([shape[0], shape[1], 1, 1], device: device)
-        return Draw(
-            epsilon: epsilon, level: try schedule.draw(shape[0], from: generator).to(device: device), offset: offset)
+    /// Draws the random numbers for latents, [C, H, W] of each sample that is drawn for.
+    public func draw(_ shape: [Int], device: Device, from draws: Draws) throws -> Draw {
+        var epsilon = try draws.normal(.noise, shape, device: device)
+        if let pyramidNoise { epsilon = try pyramidNoise(epsilon, pyramidNoise.draw(for: epsilon, from: draws)) }
+        let offset = offsetNoise == 0 ? nil : try draws.normal(.offset, [shape[0], 1, 1], device: device)
+        return Draw(epsilon: epsilon, level: try schedule.draw(draws).to(device: device), offset: offset)
     }
 
     /// Mixes noise into latents [B, C, H, W].

@@ -28,9 +28,11 @@ public struct PyramidNoise: Sendable {
     }
 
     /// Draws what is added to noise [B, C, H, W]: [B, C, h, w] each, the finest first.
-    public func draw(for epsilon: Tensor, from generator: Generator) throws -> [Tensor] {
-        try additions(height: epsilon.size(2), width: epsilon.size(3)).map {
-            try generator.normal([epsilon.size(0), epsilon.size(1), $0.height, $0.width], device: epsilon.device)
+    public func draw(for epsilon: Tensor, from draws: Draws) throws -> [Tensor] {
+        try additions(height: epsilon.size(2), width: epsilon.size(3)).enumerated().map { position, addition in
+            try draws.normal(
+                .pyramid, [epsilon.size(1), addition.height, addition.width], position: position, device: epsilon.device
+            )
         }
     }
 

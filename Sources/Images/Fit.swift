@@ -4,7 +4,7 @@ public enum CropMode: String, CaseIterable, Sendable {
     case centre
     /// Any part, each offset as likely as another, as torchvision's `RandomCrop`.
     case random
-    /// The part with the most to see: `Picture.subjectOffset`.
+    /// The part with the most to see: `Picture.subjectOffset`, which chance may move.
     case smart
 }
 
@@ -15,6 +15,10 @@ extension AspectBuckets {
         /// The chance, 0...1, that a picture goes to any of the buckets, each as likely, instead of the nearest (the
         /// reference's `bucketeer_random_ratio`).
         public var randomBucketRatio: Double
+        /// The chance, 0...1, that a smart cut is moved (the reference's `randomize_p`).
+        public var shiftChance = 0.0
+        /// By how much of the picture's sides at most (the reference's `randomize_q`).
+        public var shiftReach = 0.0
 
         public init(crop: CropMode = .centre, randomBucketRatio: Double = 0) {
             self.crop = crop
@@ -34,14 +38,24 @@ extension AspectBuckets {
         public let cropY: Int
         /// Whether the cut is laid where the picture has the most to see, which its pixels decide.
         public let isSmart: Bool
+        /// By how much of the picture's sides it is then moved, in 1/1000: right and down.
+        public let shift: Shift
         /// How many times longer the sides become; below 1 for a picture larger than its bucket.
         public let enlargement: Double
 
         /// Width x height resized to, then width x height + x + y of the cut: `1024x768 768x768+128+0`.
         public var description: String {
-            let cut = isSmart ? " smart" : "+\(cropX)+\(cropY)"
+            let cut = isSmart ? " smart\(shift)" : "+\(cropX)+\(cropY)"
             return "\(resizedWidth)x\(resizedHeight) \(bucket.width)x\(bucket.height)\(cut)"
         }
+    }
+
+    /// How a smart cut is moved, in 1/1000 of the picture's sides.
+    public struct Shift: Hashable, Sendable, CustomStringConvertible {
+        public var x = 0
+        public var y = 0
+
+        public var description: String { x == 0 && y == 0 ? "" : "\(x < 0 ? "" : "+")\(x)\(y < 0 ? "" : "+")\(y)" }
     }
 
     /// The nearest bucket for a picture, and the way into it: cut from the middle.
@@ -50,7 +64,7 @@ extension AspectBuckets {
     }
 
     /// A bucket for a picture and the way into it, as `choice` has it. Chance draws from `generator`, and only where it
-    /// is asked for: for the bucket, then for the cut's x and y.
+    /// is asked for: for the bucket, then for the cut's x and y, or for whether a smart one moves, and how far.
     public func fit(
         width: Int, height: Int, _ choice: Choice, using generator: inout some RandomNumberGenerator
     ) -> Fit {
@@ -58,12 +72,22 @@ extension AspectBuckets {
         if choice.randomBucketRatio > 0, Double.random(in: 0..<1, using: &generator) < choice.randomBucketRatio {
             bucket = buckets[Int.random(in: buckets.indices, using: &generator)]
         }
-        return fit(width: width, height: height, bucket, isSmart: choice.crop == .smart) { centre in
+        let shift = choice.crop == .smart ? Self.shift(choice, using: &generator) : nil
+        return fit(width: width, height: height, bucket, smart: shift) { centre in
             guard choice.crop == .random else { return centre }
             return Offset(
                 x: Int.random(in: 0...centre.freeX, using: &generator), freeX: centre.freeX,
                 y: Int.random(in: 0...centre.freeY, using: &generator), freeY: centre.freeY)
         }
+    }
+
+    private static func shift(_ choice: Choice, using generator: inout some RandomNumberGenerator) -> Shift {
+        guard choice.shiftChance > 0, Double.random(in: 0..<1, using: &generator) < choice.shiftChance else {
+            return Shift()
+        }
+        let reach = Int((choice.shiftReach * 1000).rounded())
+        return Shift(
+            x: Int.random(in: -reach...reach, using: &generator), y: Int.random(in: -reach...reach, using: &generator))
     }
 
     private func nearest(toWidth width: Int, height: Int) -> Bucket {
@@ -86,7 +110,7 @@ extension AspectBuckets {
     /// The short side is the smallest whole number that lets the picture cover the bucket; the long side follows as
     /// torchvision's resize has it, cut to a whole number.
     private func fit(
-        width: Int, height: Int, _ bucket: Bucket, isSmart: Bool = false, moved: (Offset) -> Offset
+        width: Int, height: Int, _ bucket: Bucket, smart: Shift? = nil, moved: (Offset) -> Offset
     ) -> Fit {
         let isWide = width >= height
         let (short, long) = isWide ? (height, width) : (width, height)
@@ -100,7 +124,7 @@ extension AspectBuckets {
                 y: centreOffset(of: bucket.height, in: newHeight), freeY: newHeight - bucket.height))
         return Fit(
             bucket: bucket, resizedWidth: newWidth, resizedHeight: newHeight, cropX: offset.x, cropY: offset.y,
-            isSmart: isSmart, enlargement: Double(newShort) / Double(short))
+            isSmart: smart != nil, shift: smart ?? Shift(), enlargement: Double(newShort) / Double(short))
     }
 }
 

@@ -6,6 +6,8 @@ extension Picture {
     /// of a quarter of the thumbnail: what is sharp or stands alone) plus half of how far it lies from the mean of the
     /// whole picture (what is unlike the background). A window's score is its share of all weight, less up to a tenth at
     /// either end of the way, so that of two windows alike the one nearer to the middle is taken.
+    ///
+    /// The window is moved as far as `fit` says and there is room.
     func subjectOffset(of fit: AspectBuckets.Fit) -> (x: Int, y: Int) {
         let freeX = fit.resizedWidth - fit.bucket.width
         let freeY = fit.resizedHeight - fit.bucket.height
@@ -21,9 +23,13 @@ extension Picture {
                 rows[y] += weights[y * thumbnail.width + x]
             }
         }
+        let best = (
+            x: bestOffset(of: fit.bucket.width, in: fit.resizedWidth, profile: columns),
+            y: bestOffset(of: fit.bucket.height, in: fit.resizedHeight, profile: rows)
+        )
         return (
-            bestOffset(of: fit.bucket.width, in: fit.resizedWidth, profile: columns),
-            bestOffset(of: fit.bucket.height, in: fit.resizedHeight, profile: rows)
+            min(max(0, best.x + fit.shift.x * fit.resizedWidth / 1000), freeX),
+            min(max(0, best.y + fit.shift.y * fit.resizedHeight / 1000), freeY)
         )
     }
 

@@ -2,27 +2,31 @@ import Torch
 
 /// Zeros at random places, and the rest scaled so that the mean stays (Srivastava et al. 2014).
 ///
-/// The places come from a seed and a position in the network: a pass that is computed again, for gradient
-/// checkpointing or after a resume, has the same zeros.
+/// The places come from the sample and the position in the network: a pass that is computed again, for gradient
+/// checkpointing, in another batch or after a resume, has the same zeros.
 public struct Dropout: Sendable {
     private let rate: Double
-    private let seed: UInt64
+    private let draws: Draws
+    private let purpose: Draws.Purpose
     private let position: Int
 
     /// - Parameters:
     ///   - rate: the share of zeros, at least 0 and below 1.
-    ///   - position: which of the network's dropouts it is.
-    public init(rate: Double, seed: UInt64, position: Int) {
+    ///   - draws: of the samples that pass.
+    ///   - purpose: whose dropout it is.
+    ///   - position: which of its dropouts, below 2^23.
+    public init(rate: Double, draws: Draws, _ purpose: Draws.Purpose, position: Int) {
         self.rate = rate
-        self.seed = seed
+        self.draws = draws
+        self.purpose = purpose
         self.position = position
     }
 
     /// To the same shape.
-    /// - Parameter part: which of several tensors that pass the same place it is; each has zeros of its own.
+    /// - Parameters:
+    ///   - x: [samples, ...].
+    ///   - part: which of two tensors that pass the same place it is, 0 or 1; each has zeros of its own.
     public func callAsFunction(_ x: Tensor, part: Int = 0) throws -> Tensor {
-        let drawn = try Generator(seed: seed, stream: UInt64(part), update: position).uniform(x.shape)
-        let scales = try (drawn + (1 - rate)).floor() / (1 - rate)
-        return try x * scales.to(device: x.device).to(dtype: x.dtype)
+        try draws.dropping(rate, of: x, purpose, position: 2 * position + part)
     }
 }

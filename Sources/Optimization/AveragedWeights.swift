@@ -92,8 +92,8 @@ extension AveragedWeights.Configuration {
             return nil
         }
         var configuration = Self(start: start)
-        if let every { configuration.every = every }
-        if let beta { configuration.beta = beta }
+        configuration.every = try fields.value("ema_iters", default: configuration.every)
+        configuration.beta = try fields.value("ema_beta", default: configuration.beta)
         return configuration
     }
 }

@@ -1,4 +1,5 @@
 import Failures
+import JSON
 
 /// Reads a mapping key by key and remembers which keys were asked for, so that `finish` can refuse the others.
 ///
@@ -27,7 +28,11 @@ public struct Fields {
         _ key: String, as type: Value.Type = Value.self, _ requirement: Requirement<Value>? = nil
     ) throws -> Value? {
         note(key)
-        guard let setting = members[key], !setting.isNull else { return nil }
+        guard let setting = written(key), !setting.isNull else {
+            settle(key, .null)
+            return nil
+        }
+        if members[key] == nil { settle(key, setting.json) }
         let value = try Value.read(setting)
         if let requirement, !requirement.holds(value) {
             throw setting.refusal(expected: "\(Value.expectation) \(requirement.phrase)")
@@ -39,7 +44,26 @@ public struct Fields {
     public mutating func value<Value: SettingReadable>(
         _ key: String, default fallback: Value, _ requirement: Requirement<Value>? = nil
     ) throws -> Value {
-        try optional(key, requirement) ?? fallback
+        if let value = try optional(key, requirement) { return value }
+        settle(key, Self.json(fallback))
+        return fallback
+    }
+
+    /// The value under a key, or a default that is read from how a configuration would have it.
+    public mutating func value<Value: SettingReadable>(
+        _ key: String, as type: Value.Type = Value.self, written fallback: JSON
+    ) throws -> Value {
+        if let value: Value = try optional(key) { return value }
+        settle(key, fallback)
+        let path = setting.path(of: key)
+        return try Value.read(Setting(fallback, file: setting.place.file, path: path).gathered(by: effective))
+    }
+
+    /// The value under a key, which null turns off; the default where it is missing.
+    public mutating func nullable<Value: SettingReadable>(
+        _ key: String, default fallback: Value, _ requirement: Requirement<Value>? = nil
+    ) throws -> Value? {
+        try written(key) == nil ? value(key, default: fallback, requirement) : optional(key, requirement)
     }
 
     /// The value under a key that must be there.
@@ -55,11 +79,18 @@ public struct Fields {
     /// The mapping under a key; an empty one where it is missing or null.
     public mutating func nested(_ key: String) throws -> Fields {
         note(key)
-        return try Fields(members[key] ?? Setting(.null, at: setting.place, path: setting.path(of: key)))
+        let missing = Setting(.null, at: setting.place, path: setting.path(of: key)).gathered(by: effective)
+        return try Fields(written(key) ?? missing)
     }
 
     /// Counts a key as known without reading it.
-    public mutating func ignore(_ key: String) { note(key) }
+    public mutating func ignore(_ key: String) {
+        note(key)
+        if members[key] == nil { settle(key, .null) }
+    }
+
+    /// Says what stands for a key that is left out, where that shows only later.
+    public func settle(_ key: String, _ value: JSON) { effective?.settle(setting.path(of: key), value) }
 
     /// - Throws: At the first key that nobody asked for, naming the nearest that somebody did.
     public func finish() throws {
@@ -70,8 +101,30 @@ public struct Fields {
             advice: nearest.map { "The nearest known key is \"\($0)\"." } ?? "No keys are known here.")
     }
 
+    private var effective: EffectiveValues? { setting.effective }
+
+    /// What is written under a key, or stands in for its default; nil where the default holds.
+    private func written(_ key: String) -> Setting? {
+        let written = members[key] ?? effective?.standIn(setting.path(of: key), in: setting.place.file)
+        return written?.gathered(by: effective)
+    }
+
     private mutating func note(_ key: String) {
         if !known.contains(key) { known.append(key) }
+    }
+
+    /// A default as a configuration has it.
+    private static func json(_ value: Any) -> JSON {
+        switch value {
+        case let value as Setting: value.json
+        case let value as Bool: .bool(value)
+        case let value as Int: .integer(value)
+        case let value as Double: value.isFinite ? .number(value) : .string(value > 0 ? ".inf" : "-.inf")
+        case let value as String: .string(value)
+        case let value as [Any]: .array(value.map(json))
+        case let value as any RawRepresentable: json(value.rawValue)
+        default: .string("\(value)")
+        }
     }
 }
 

@@ -4,7 +4,8 @@ extension Setting {
     /// - Parameter makers: what makes the thing from its values, by name.
     /// - Throws: at a name that is not among them and at a value that the thing does not take, with the nearest one.
     public func choice<Value>(among makers: KeyValuePairs<String, (inout Fields) throws -> Value>) throws -> Value {
-        var fields = try Fields(members == nil ? Setting(.null, at: place, path: path) : self)
+        let values = members == nil ? Setting(.null, at: place, path: path).gathered(by: effective) : self
+        var fields = try Fields(values)
         let name: String = try members == nil ? read() : fields.required("name")
         guard let maker = makers.first(where: { $0.key == name }) else {
             let names = makers.map(\.key)

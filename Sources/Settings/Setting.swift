@@ -27,11 +27,20 @@ public struct Setting: Sendable {
     public let place: Failure.Place
     /// Keys and list indices from the root, joined by dots; empty at the root.
     public let path: String
+    /// What gathers the values in effect while this is read; nil where nobody wants them.
+    public private(set) var effective: EffectiveValues?
 
     init(_ value: Value, at place: Failure.Place, path: String) {
         self.value = value
         self.place = place
         self.path = path
+    }
+
+    /// The same, with its values in effect gathered while it is read.
+    public func gathered(by effective: EffectiveValues?) -> Setting {
+        var setting = self
+        setting.effective = effective
+        return setting
     }
 
     public var isNull: Bool {

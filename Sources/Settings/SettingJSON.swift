@@ -3,9 +3,9 @@ import JSON
 
 extension Setting {
     /// A configuration from JSON that is already read, such as a file's metadata.
-    public init(_ json: JSON, file: String) {
-        self.init(json, at: { Failure.Place(file) }, path: "")
-    }
+    public init(_ json: JSON, file: String) { self.init(json, file: file, path: "") }
+
+    init(_ json: JSON, file: String, path: String) { self.init(json, at: { Failure.Place(file) }, path: path) }
 
     /// - Parameter nextPlace: The places in the order of `JSON.parseWithPlaces`.
     init(_ json: JSON, at nextPlace: () -> Failure.Place, path: String) {

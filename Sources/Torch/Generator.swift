@@ -19,16 +19,10 @@ public final class Generator {
     /// update draws what the uninterrupted one would have drawn.
     public convenience init(seed: UInt64, stream: UInt64, update: Int) throws {
         var state = seed
-        for word in [stream, UInt64(bitPattern: Int64(update))] { state = Self.mixed(state ^ Self.mixed(word)) }
+        for word in [stream, UInt64(bitPattern: Int64(update))] {
+            state = SplitMix64.mixed(state ^ SplitMix64.mixed(word))
+        }
         try self.init(seed: state)
-    }
-
-    /// One step of splitmix64.
-    private static func mixed(_ value: UInt64) -> UInt64 {
-        var z = value &+ 0x9E37_79B9_7F4A_7C15
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 
     /// Standard normal numbers.

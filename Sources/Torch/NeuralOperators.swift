@@ -86,9 +86,11 @@ extension Tensor {
         return try Operators.nearest(.tensor(self), .ints([height, width]), scale, scale)
     }
 
-    /// Bicubic resize of [B, C, H, W] that averages over what it leaves out, corners not aligned.
-    public func resizedBicubic(height: Int, width: Int) throws -> Tensor {
-        try Operators.bicubicAntialiased(.tensor(self), .ints([height, width]), .bool(false))
+    /// Bicubic resize of [B, C, H, W], corners not aligned.
+    /// - Parameter antialias: whether it averages over what it leaves out.
+    public func resizedBicubic(height: Int, width: Int, antialias: Bool) throws -> Tensor {
+        let op = antialias ? Operators.bicubicAntialiased : Operators.bicubic
+        return try op(.tensor(self), .ints([height, width]), .bool(false))
     }
 
     public func pixelUnshuffled(_ factor: Int) throws -> Tensor {

@@ -63,6 +63,7 @@ public enum Operators {
     static let nearest = Operator("aten::upsample_nearest2d")
     static let bilinear = Operator("aten::upsample_bilinear2d")
     static let bilinearAntialiased = Operator("aten::_upsample_bilinear2d_aa")
+    static let bicubic = Operator("aten::upsample_bicubic2d")
     static let bicubicAntialiased = Operator("aten::_upsample_bicubic2d_aa")
     static let pixelUnshuffle = Operator("aten::pixel_unshuffle")
     static let pixelShuffle = Operator("aten::pixel_shuffle")
@@ -120,4 +121,7 @@ public enum Operators {
     static let normOfAll = Operator("cascade::norm_of")
     static let adamW = Operator("cascade::adamw_")
     static let adamW8bit = Operator("cascade::adamw_8bit_")
+    static let philoxUniform = Operator("cascade::philox_uniform")
+    static let philoxNormal = Operator("cascade::philox_normal")
+    static let philoxDropout = Operator("cascade::philox_dropout")
 }

@@ -87,6 +87,9 @@ public final class Tensor {
         return (0..<Int(facts.rank)).map { Int(facts.sizes[$0]) }
     }
 
+    /// The shape of what one sample of a batch has: all but the first dimension.
+    public var sampleShape: [Int] { Array(shape.dropFirst()) }
+
     /// Sizes from the front, or from the back where `index` is negative.
     public func size(_ index: Int) -> Int {
         let facts = facts

@@ -27,7 +27,6 @@ struct LoRAUpdate {
     private let diffusion = Diffusion()
     private let conditions: StageC.Conditions
     private let latents: Tensor
-    private let generator: Generator
 
     static var configuration: StageCConfiguration {
         var c = StageCConfiguration()
@@ -41,7 +40,7 @@ struct LoRAUpdate {
     init(_ options: Options) throws {
         self.options = options
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
-        generator = try Generator(seed: 1)
+        let generator = try Generator(seed: 1)
         let device = options.device
         let store = ParameterStore(from: DrawnParameters(generator), dtype: options.dtype, device: device)
         stageC = try StageC(Self.configuration, store)
@@ -51,7 +50,7 @@ struct LoRAUpdate {
         lora = try ModuleAdapter(LoRA(rank: 4), on: ModuleSelection([".attn"]), of: model, generator: generator)
         try lora.attach()
         optimizer = try AdamW([.init(lora.parameters, weightDecay: 0.01)])
-        let (generator, dtype) = (generator, stageC.computeDType)
+        let dtype = stageC.computeDType
         func draw(_ shape: [Int]) throws -> Tensor { try generator.normal(shape, device: device).to(dtype: dtype) }
         latents = try generator.normal([4, 16, 24, 24], device: device)
         conditions = StageC.Conditions(
@@ -66,14 +65,14 @@ struct LoRAUpdate {
     /// - Returns: one line of figures.
     func run() throws -> JSON {
         let memory = PeakMemory()
-        for _ in 0..<options.warmups { _ = try update() }
+        for number in 0..<options.warmups { _ = try update(number) }
         memory.reset()
         if options.device != .cpu { try Engine.shared().resetPeakMemory(options.device) }
         var seconds: [Double] = []
         var loss = 0.0
-        for _ in 0..<options.updates {
+        for number in 0..<options.updates {
             let began = Self.now()
-            loss = try update()
+            loss = try update(options.warmups + number)
             try Engine.shared().synchronize(options.device)
             seconds.append(Self.now() - began)
         }
@@ -88,9 +87,10 @@ struct LoRAUpdate {
         ]
     }
 
-    private func update() throws -> Double {
+    private func update(_ number: Int) throws -> Double {
+        let draws = Draws(seed: 1, update: number, places: 0..<latents.size(0))
         let noised = try diffusion(
-            latents, diffusion.draw(latents.shape, device: options.device, from: generator))
+            latents, diffusion.draw(latents.sampleShape, device: options.device, from: draws))
         let prediction = try stageC(
             noised.latents.to(dtype: stageC.computeDType), time: noised.noiseCondition, conditions)
         let perSample = try (prediction.to(dtype: .float32) - noised.target).squared().mean([1, 2, 3])

@@ -31,6 +31,8 @@ import Torch
         let golden = try TowerGolden("clip_preprocessing")
         let prepared = try CLIPPreprocessing(side: 24)(golden.input(size))
         #expect(try difference(prepared, golden.output(size)) < 1e-5)
+        let averaged = try CLIPPreprocessing(side: 24, isAntialiased: true)(golden.input(size))
+        #expect(try difference(averaged, golden.required("antialiased.\(size)")) < 1e-5)
     }
 
     @Test func `pictures of another size are failures of the input`() throws {

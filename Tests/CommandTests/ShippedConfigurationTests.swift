@@ -35,6 +35,7 @@ import Weights
             changes.merge(stageB.keys.filter { !$0.value.isEmpty }) { $1 }
         } else {
             changes["model_version"] = deep.architecture
+            changes["clip_image_model_name"] = "null"
             changes["generator_checkpoint_path"] = deep.base
             changes["previewer_checkpoint_path"] = world.folder["previewer.safetensors"]
         }

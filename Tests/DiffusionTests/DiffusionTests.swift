@@ -36,11 +36,11 @@ import Torch
 
     @Test func `a draw has offsets only where they count`() throws {
         var diffusion = Diffusion()
-        let generator = try Generator(seed: 6)
+        let draws = Draws(seed: 6, places: 0..<2)
         let device = try testDevice()
-        #expect(try diffusion.draw([2, 4, 3, 5], device: device, from: generator).offset == nil)
+        #expect(try diffusion.draw([4, 3, 5], device: device, from: draws).offset == nil)
         diffusion.offsetNoise = 0.1
-        let draw = try diffusion.draw([2, 4, 3, 5], device: device, from: generator)
+        let draw = try diffusion.draw([4, 3, 5], device: device, from: draws)
         #expect(draw.offset?.shape == [2, 4, 1, 1])
         #expect(draw.epsilon.shape == [2, 4, 3, 5] && draw.epsilon.device == device)
     }

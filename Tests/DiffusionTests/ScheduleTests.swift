@@ -10,7 +10,7 @@ import Torch
 
     @Test func `drawn times stay within 0.001 and 1 and are the seed's`() throws {
         func times() throws -> [Double] {
-            guard case .time(let time) = try Schedule().draw(5000, from: Generator(seed: 6)) else { return [] }
+            guard case .time(let time) = try Schedule().draw(Draws(seed: 6, places: 0..<5000)) else { return [] }
             return try time.values()
         }
         let drawn = try times()
@@ -31,7 +31,7 @@ import Torch
     func `EDM's training noise has the paper's mean, or the reference's`(_ text: String, _ mean: Double) throws {
         let schedule = try schedule(text)
         #expect(!schedule.takesTimes)
-        let logSNR = try schedule.logSNR(schedule.draw(4000, from: Generator(seed: 7)))
+        let logSNR = try schedule.logSNR(schedule.draw(Draws(seed: 7, places: 0..<4000)))
         // Deviation 2.4 over the root of 4000 is 0.04.
         #expect(try abs(logSNR.mean().item() - mean) < 0.16)
         #expect(try abs(logSNR.variance().sqrt().item() - 2.4) < 0.12)
@@ -46,7 +46,7 @@ import Torch
             logSNR: Tensor([-4, -3, 3.9, 4, 5] as [Float]), losses: Tensor([300, 100, 0, 9, 9] as [Float]))
         let means = schedule.running.means
         #expect(abs(means[0] - 2.99) < 1e-5 && means[1] == 1 && means[2] == 1 && abs(means[3] - 0.99) < 1e-6)
-        let drawn = try schedule.draw(6000, from: Generator(seed: 8)).values(as: Double.self)
+        let drawn = try schedule.draw(Draws(seed: 8, places: 0..<6000)).values(as: Double.self)
         #expect(drawn.allSatisfy { (-4...4).contains($0) })
         let share = Double(drawn.filter { $0 < -2 }.count) / 6000
         #expect(abs(share - 2.99 / 5.98) < 0.03)

@@ -25,9 +25,9 @@ import Torch
         #expect(sizes == [[16, 12], [8, 6], [4, 3], [2, 1]])
         #expect(noise.additions(height: 256, width: 256).map(\.height) == [16, 8, 4, 2, 1])
         #expect(noise.additions(height: 1, width: 9).isEmpty)
-        let generator = try Generator(seed: 4)
-        let epsilon = try generator.normal([64, 4, 32, 24])
-        let mixed = try noise(epsilon, noise.draw(for: epsilon, from: generator))
+        let draws = Draws(seed: 4, places: 0..<64)
+        let epsilon = try draws.normal(.noise, [4, 32, 24])
+        let mixed = try noise(epsilon, noise.draw(for: epsilon, from: draws))
         let neighbours = try (mixed.sliced(3, 0..<23) * mixed.sliced(3, 1..<24)).mean().item()
         #expect(try abs(mixed.squared().mean().item() - 1) < 0.05)
         // Half of the variance is coarse, so that neighbours are alike.

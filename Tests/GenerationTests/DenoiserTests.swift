@@ -55,9 +55,9 @@ import Torch
         func sampled(_ guidance: Guidance?) throws -> Tensor {
             var sampler = Sampler(Diffusion(), guidance: guidance)
             sampler.steps = 3
-            let generator = try Generator(seed: 6)
+            let draws = Draws(seed: 6, places: 0..<1)
             return try stage.sample(
-                from: generator.normal([1, 16, 4, 4]), with: sampler, conditions, generator: generator)
+                from: draws.normal(.noise, [16, 4, 4]), with: sampler, conditions, draws: draws)
         }
         let plain = try sampled(nil)
         #expect(try largestDifference(sampled(Guidance(strength: 1)), plain) < 1e-4)

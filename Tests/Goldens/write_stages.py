@@ -92,7 +92,9 @@ def write_clip_vision() -> None:
     sizes = [(24, 24), (47, 31), (30, 61), (9, 13), (24, 35)]
     images = {f"{height}x{width}": torch.rand(1, 3, height, width, generator=generator) for height, width in sizes}
     made = {key: clip_vision.preprocess(image, side=24) for key, image in images.items()}
-    golden.write("clip_preprocessing", "clip-preprocessing", {"side": 24}, ["torchvision"], {"in": images, "out": made})
+    parts = {"in": images, "out": made}
+    parts["antialiased"] = {key: clip_vision.preprocess(image, 24, antialias=True) for key, image in images.items()}
+    golden.write("clip_preprocessing", "clip-preprocessing", {"side": 24}, ["torchvision"], parts)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,43 @@ import Testing
         var generator = Damage(seed: 1)
         let smart = buckets.fit(width: 130, height: 90, .init(crop: .smart), using: &generator)
         #expect(smart.description == "96x67 96x64 smart" && smart != fit)
+        let moved = shifted(width: 130, height: 90, chance: 1, reach: 0.2, using: &generator)
+        #expect(moved.description.wholeMatch(of: /96x67 96x64 smart[+-][0-9]+[+-][0-9]+/) != nil && moved != smart)
+    }
+
+    private func shifted(
+        width: Int, height: Int, chance: Double, reach: Double, using generator: inout Damage
+    ) -> AspectBuckets.Fit {
+        var choice = AspectBuckets.Choice(crop: .smart)
+        (choice.shiftChance, choice.shiftReach) = (chance, reach)
+        return buckets.fit(width: width, height: height, choice, using: &generator)
+    }
+
+    @Test func `as many smart cuts as asked for are moved, by no more than asked for`() {
+        var generator = Damage(seed: 5)
+        let shifts = (0..<2000).map { _ in
+            shifted(width: 200, height: 90, chance: 0.3, reach: 0.2, using: &generator).shift
+        }
+        // 600 ± 4 deviations; of those one in 401 on both axes stays where it was.
+        #expect((518...682).contains(shifts.count { $0.x != 0 || $0.y != 0 }))
+        #expect(shifts.allSatisfy { abs($0.x) <= 200 && abs($0.y) <= 200 })
+        #expect(shifts.contains { $0.x > 150 } && shifts.contains { $0.y < -150 })
+    }
+
+    @Test func `a smart cut is moved as far as there is room`() throws {
+        let picture = scene(width: 192, height: 96, subjectX: 76, subjectY: 30)
+        let middle = try smart(picture)
+        var generator = Damage(seed: 1)
+        var choice = AspectBuckets.Choice(crop: .smart)
+        (choice.shiftChance, choice.shiftReach) = (1, 1)
+        let square = try AspectBuckets(size: 96, step: 32)
+        for _ in 0..<20 {
+            let fit = square.fit(width: 192, height: 96, choice, using: &generator)
+            // The middle is cut at 48 of 0...96; 1/1000 of the width is 0.192.
+            let x = min(max(0, 48 + fit.shift.x * 192 / 1000), 96)
+            #expect(picture.fitted(fit) == picture.cropped(x: x, y: 0, width: 96, height: 96))
+        }
+        #expect(middle == picture.cropped(x: 48, y: 0, width: 96, height: 96))
     }
 
     /// A grey field with a colourful, patterned square somewhere along it.

@@ -18,8 +18,18 @@ import Testing
         let state = try world.loader(batchSize: 4).next().stateAfter
         #expect(!state.waiting.isEmpty && state.seed == 3)
         #expect(try Self.read(state) == state)
+        var left = state
+        left.decoded = Array(state.waiting.prefix(1))
+        #expect(try Self.read(left) == left)
         let good = try #require(state.json.objectValue)
-        for (key, value) in [("stream", nil), ("stream", [:]), ("waiting", nil), ("waiting", [1, 2])]
+        // Of a program whose loader decoded before it assigned.
+        var old = good
+        old["decoded"] = nil
+        #expect(LoaderState(.object(old)) == state)
+        for (key, value) in [
+            ("stream", nil), ("stream", [:]), ("waiting", nil), ("waiting", [1, 2]), ("decoded", [1, 2]),
+            ("decoded", ""),
+        ]
             as [(String, JSON?)]
         {
             var object = good

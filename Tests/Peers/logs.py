@@ -271,6 +271,7 @@ validation_triples: 4
 effnet_checkpoint_path: models/effnet_encoder.safetensors
 previewer_checkpoint_path: models/previewer.safetensors
 clip_text_model_name: models/clip-text
+clip_image_model_name: null
 wandb_project: cascade </script> adapt
 wandb_entity: somebody
 ema_start_iters: 3

@@ -1,10 +1,14 @@
 """LoRA by peft on diffusers' Stage C, and the native adapter file that holds the same layers."""
 
+import math
+
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrize
+
+import philox
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 CHANNELWISE = ["channelwise.0", "channelwise.4"]
@@ -92,8 +96,11 @@ class SeededDropout(nn.Module):
         return torch.cat([part * self.scales(part.shape, number) for number, part in enumerate(parts)], dim=1)
 
     def scales(self, shape: torch.Size, part: int) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(purpose_seed(self.seed, part, self.position))
-        return (torch.rand(shape, generator=generator) + (1 - self.rate)).floor() / (1 - self.rate)
+        seed = philox.purpose_seed(self.seed, 0)
+        stream = philox.PURPOSES["adapter"] << 24 | 2 * self.position + part
+        numbers = math.prod(shape[1:])
+        kept = [philox.kept(self.rate, seed, stream, 0, place, numbers) for place in range(shape[0])]
+        return torch.stack(kept).reshape(shape) / (1 - self.rate)
 
 
 def drop(network: nn.Module, rate: float, seed: int, tokens: int) -> None:
@@ -102,17 +109,3 @@ def drop(network: nn.Module, rate: float, seed: int, tokens: int) -> None:
     for position, (path, layer) in enumerate(layers):
         first = tokens if path.endswith((".to_k", ".to_v")) else None
         layer.lora_dropout["default"] = SeededDropout(rate, seed, position, first)
-
-
-def purpose_seed(seed: int, *words: int) -> int:
-    """The seed of one purpose of many: splitmix64 (Steele et al. 2014) over the words."""
-
-    def mixed(value: int) -> int:
-        z = (value + 0x9E3779B97F4A7C15) % 2**64
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-        return z ^ (z >> 31)
-
-    for word in words:
-        seed = mixed(seed ^ mixed(word))
-    return seed

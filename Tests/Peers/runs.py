@@ -25,6 +25,7 @@ validation_triples: 2
 preview_steps: 2
 effnet_checkpoint_path: models/effnet_encoder.safetensors
 clip_text_model_name: models/clip-text
+clip_image_model_name: null
 """
 
 STAGE_C = """

@@ -87,6 +87,8 @@ def changes(config: dict, world: pathlib.Path, run: pathlib.Path) -> dict[str, o
     values["model_version"] = world / f"{stage}.yaml"
     values["generator_checkpoint_path"] = world / f"{stage}.safetensors"
     decoder = "stage_a" if stage == "stage_b" else "previewer"
+    if stage == "stage_c":
+        values["clip_image_model_name"] = "null"
     values[f"{decoder}_checkpoint_path"] = world / f"{decoder}.safetensors"
     parameters = "controlnet_filter_params"
     match config.get("controlnet_filter"):

@@ -28,14 +28,14 @@ import Torch
         let plan = try LoRA.kind.plan(&fields)
         try #require(plan).settle(question.lora)
         let seed = try #require(answers.metadata["seed"])
-        question.lora.setDropout(seed: UInt64(seed))
+        try question.lora.setDropout(Draws(seed: #require(UInt64(seed)), places: 0..<2))
         try question.expectAnswers(of: answers)
         // Blocks that are computed again for their gradients drop the same.
         for (_, tensor) in question.lora.parameters { try tensor.setGradient(nil) }
         question.model.stageC.isCheckpointing = true
         try question.expectAnswers(of: answers)
-        // And without a seed all is heard.
-        question.lora.setDropout(seed: nil)
+        // And without draws all is heard.
+        question.lora.setDropout(nil)
         for (_, tensor) in question.lora.parameters { try tensor.setGradient(nil) }
         try question.expectAnswers(of: question.golden)
     }

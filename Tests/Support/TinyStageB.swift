@@ -59,7 +59,7 @@ public final class TinyStageB: Sendable {
     public var keys: [String: String] {
         [
             "model_version": architecture, "stage_a_checkpoint_path": stageA, "generator_checkpoint_path": base,
-            "previewer_checkpoint_path": "",
+            "previewer_checkpoint_path": "", "clip_image_model_name": "",
         ]
     }
 }

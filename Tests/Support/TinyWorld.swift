@@ -146,6 +146,7 @@ public final class TinyWorld: Sendable {
             "checkpoint_path": scratch["checkpoints"], "output_path": scratch["output"],
             "model_version": folder["tiny.yaml"], "webdataset_path": data, "effnet_checkpoint_path": effnet,
             "previewer_checkpoint_path": folder["previewer.safetensors"], "clip_text_model_name": text,
+            "clip_image_model_name": "null",
             "generator_checkpoint_path": base,
         ]
     }

@@ -123,13 +123,13 @@ extension TrainingRuns {
         }
 
         @Test func `as many samples are left out as is asked for`() throws {
-            let generator = try Generator(seed: 1)
+            let draws = Draws(seed: 1, places: 0..<4000)
             let captions = [String](repeating: "a dog", count: 4000)
-            let left = try chances("{caption_dropout: 0.25}", .c).dropping(captions, generator)
+            let left = try chances("{caption_dropout: 0.25}", .c).dropping(captions, draws)
             // Four standard deviations of a share of 4000.
             #expect(abs(Double(left.filter(\.isEmpty).count) / 4000 - 0.25) < 0.028)
-            #expect(try chances("{caption_dropout: 0}", .c).dropping(captions, generator) == captions)
-            #expect(try chances("{caption_dropout: 1}", .c).dropping(captions, generator).allSatisfy(\.isEmpty))
+            #expect(try chances("{caption_dropout: 0}", .c).dropping(captions, draws) == captions)
+            #expect(try chances("{caption_dropout: 1}", .c).dropping(captions, draws).allSatisfy(\.isEmpty))
         }
     }
 }

@@ -52,8 +52,17 @@ extension TrainingRuns {
         }
 
         @Test func `one picture in ten keeps its embedding`() throws {
-            let kept = try ConditionChances.kept(10_000, dropout: 0.9, Generator(seed: 3)).count { $0 }
+            let kept = try ConditionChances.kept(.image, dropout: 0.9, Draws(seed: 3, places: 0..<10_000)).count { $0 }
             #expect((900...1100).contains(kept))  // 1000 ± 3.3 deviations
+        }
+
+        @Test func `without a word it is the reference's tower that is missed, and null says what it means`() throws {
+            let missing = try Run(.finetune).failure(["clip_image_model_name": ""])
+            #expect(missing.blame == .input && missing.what.contains("openai/clip-vit-large-patch14"))
+            #expect(missing.advice?.contains("models get") == true)
+            let run = try Run(.finetune)
+            try run(["updates": "1"])
+            #expect(run.lines.contains { $0.contains("clip_image_model_name is null") && $0.contains("zeros") })
         }
 
         @Test func `a tower that is not there or does not suit is named with its place`() throws {

@@ -69,31 +69,52 @@ extension TrainingRuns {
             Update(run: lesson.loop.run, seed: lesson.loop.seed, clock: .system)
         }
 
-        @Test func `an update that waits for data in vain leaves everything as it was`() throws {
+        @Test func `an update that fails leaves everything as it was`() throws {
             let (lesson, undisturbed) = (try Lesson(accumulation: 2), try Lesson(accumulation: 2))
             var (state, expected) = (try lesson.state(), try undisturbed.state())
             let loader = try lesson.loader(LoaderState())
             defer { loader.stop() }
-            let batches = try (0..<4).map { _ in try loader.next() }
-            func train(_ lesson: Lesson, _ state: inout TrainingState, _ batches: [PictureBatch?]) throws {
-                var rest = batches[...]
+            let batches = try (0..<2).map { _ in try loader.next() }
+            func train(_ lesson: Lesson, _ state: inout TrainingState, _ batch: PictureBatch?) throws {
                 _ = try update(lesson)(&state) {
-                    guard case let batch?? = rest.popFirst() else { throw CancellationError() }
+                    guard let batch else { throw CancellationError() }
                     return batch
                 }
             }
-            try train(lesson, &state, [batches[0], batches[1]])
+            try train(lesson, &state, batches[0])
             let (before, learned) = (state.progress.loader, lesson.learner.running.means)
-            #expect(throws: CancellationError.self) { try train(lesson, &state, [batches[2], nil]) }
+            // Waiting for data in vain, and in the middle: the second micro batch.
+            #expect(throws: CancellationError.self) { try train(lesson, &state, nil) }
+            lesson.partsUntilFailure = 1
+            #expect(throws: CancellationError.self) { try train(lesson, &state, batches[1]) }
+            lesson.partsUntilFailure = nil
             #expect(state.progress.updates == 1 && state.optimizer.updates == 1)
             #expect(state.progress.loader == before && lesson.learner.running.means == learned)
             #expect(try lesson.weights.gradient() == nil)
-            try train(lesson, &state, [batches[2], batches[3]])
-            try train(undisturbed, &expected, [batches[0], batches[1]])
-            try train(undisturbed, &expected, [batches[2], batches[3]])
+            try train(lesson, &state, batches[1])
+            for batch in batches { try train(undisturbed, &expected, batch) }
             #expect(try lesson.values() == undisturbed.values())
             #expect(lesson.learner.running.means == undisturbed.learner.running.means)
             #expect(state.progress.loss == expected.progress.loss)
+        }
+
+        @Test func `a part that holds nothing of what is trained adds a zero gradient`() throws {
+            let lesson = try Lesson(accumulation: 2)
+            var state = try lesson.state()
+            let loader = try lesson.loader(LoaderState())
+            defer { loader.stop() }
+            func mean() throws -> [Float] {
+                try #require(state.optimizer.state.first { $0.name == "exp_avg.weights" }).tensor.values()
+            }
+            lesson.isShared = [true, false]
+            _ = try update(lesson)(&state) { try loader.next() }
+            let first = try mean()
+            #expect(first.allSatisfy { $0 != 0 })
+            // A whole update without: Adam's mean of gradients takes in a zero, which it would not take of a missing one.
+            lesson.isShared = [false, false]
+            let made = try update(lesson)(&state) { try loader.next() }
+            #expect(made.isGood && made.gradientNorm == 0 && state.optimizer.updates == 2)
+            for (now, before) in zip(try mean(), first) { #expect(abs(now - 0.9 * before) < 1e-6 * abs(before)) }
         }
 
         @Test func `a bad update counts, passes its samples and changes nothing else`() throws {
@@ -122,6 +143,10 @@ private final class Lesson {
     let learner: AdaptiveLossWeight
     /// What the losses are multiplied by.
     var factor = 1.0
+    /// How many micro batches there are until one fails; nil where none does.
+    var partsUntilFailure: Int?
+    /// Whether the next losses hang on the weights.
+    var isShared: [Bool] = []
     private let parts: RecipeParts
 
     init(accumulation: Int = 1) throws {
@@ -140,16 +165,19 @@ private final class Lesson {
     var task: TrainingTask {
         TrainingTask(
             name: "lesson", groups: [ParameterGroup([("weights", weights)], weightDecay: 0.01)],
-            loss: { [self] batch, generator in
-                let drawn = try generator.normal([batch.samples.count, 3])
+            loss: { [self] batch, draws in
+                if partsUntilFailure == 0 { throw CancellationError() }
+                partsUntilFailure = partsUntilFailure.map { $0 - 1 }
+                let drawn = try draws.normal(.noise, [3])
                 let error = try (drawn * weights).mean([1]) - 1  // [B]
                 let losses = try error * error * factor
                 let logSNR = try drawn.mean([1])
-                return TrainingLoss(weighted: try losses.mean(), perSample: try losses.detached(), logSNR: logSNR)
+                let weighted = try isShared.isEmpty || isShared.removeFirst() ? losses.mean() : losses.mean().detached()
+                return TrainingLoss(weighted: weighted, perSample: try losses.detached(), logSNR: logSNR)
             },
             write: { [weights] path, _ in try SafetensorsWriter.writeHashed([("weights", weights)], to: path) },
             restored: [("weights", weights)],
-            evaluation: Evaluation(measure: nil, measureSwapped: nil) { _, _ in nil }, learners: [learner])
+            evaluation: Evaluation(measure: nil, measureSwapped: nil) { _ in nil }, learners: [learner])
     }
 
     func state() throws -> TrainingState { try TrainingState(task, loop.run) }

@@ -18,15 +18,30 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
     public convenience init(
         _ method: Method, on selection: ModuleSelection, of model: AdaptedModel, generator: Generator
     ) throws {
+        self.init(try Self.layers(method, on: selection.modules(of: model), of: model, generator), on: selection)
+    }
+
+    /// The adapter of a native file, with further modules that are new.
+    convenience init(
+        _ file: AdapterFile, adding modules: [(path: String, projection: Projection)], _ method: Method,
+        on selection: ModuleSelection, of model: AdaptedModel, generator: Generator
+    ) throws {
+        let old = try ModuleAdapter(file, on: model.networks)?.layers ?? []
+        self.init(old + (try Self.layers(method, on: modules, of: model, generator)), on: selection)
+    }
+
+    private static func layers(
+        _ method: Method, on modules: [(path: String, projection: Projection)], of model: AdaptedModel,
+        _ generator: Generator
+    ) throws -> [ModuleLayer<Method>] {
         let device = model.stageC.store.device
-        let layers = try selection.modules(of: model).map { path, projection in
+        return try modules.map { path, projection in
             let shape = ModuleShape(path, projection)
             return try ModuleLayer<Method>(
                 path: path, projection: projection,
                 matrices: method.start(shape).map { try $1.draw($0, from: generator).to(device: device) },
                 alpha: method.alpha(for: shape))
         }
-        self.init(layers, on: selection)
     }
 
     private init(_ layers: [ModuleLayer<Method>], on selection: ModuleSelection, leftOut: String? = nil) {
@@ -51,11 +66,10 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
 
     public func detach() { for layer in layers { layer.projection.detach(layer) } }
 
-    public var hasDropout: Bool { dropout > 0 }
-
-    public func setDropout(seed: UInt64?) {
+    public func setDropout(_ draws: Draws?) {
+        let draws = dropout > 0 ? draws : nil
         for (position, layer) in layers.enumerated() {
-            layer.dropout = hasDropout ? seed.map { Dropout(rate: dropout, seed: $0, position: position) } : nil
+            layer.dropout = draws.map { Dropout(rate: dropout, draws: $0, .adapter, position: position) }
         }
     }
 

@@ -29,6 +29,7 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
         guard try isAskedFor(&fields) else { return nil }
         let selection = try ModuleSelection(&fields)
         let method = try Method(&fields)
+        let keys = ModuleContinuation<Method>.Keys(fields)
         let dropout: Double = try fields.value(
             Self.dropoutKey, default: 0, Requirement("at least 0 and below 1") { (0..<1).contains($0) })
         return AdapterPlan(
@@ -44,7 +45,15 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
                 adapter.dropout = dropout
                 return adapter
             },
-            settle: { ($0 as? ModuleAdapter<Method>)?.dropout = dropout })
+            settle: { ($0 as? ModuleAdapter<Method>)?.dropout = dropout },
+            continuation: { file, model in
+                let continuation = try ModuleContinuation(file, method, selection, keys, model)
+                return AdapterContinuation(parts: continuation.parts, added: continuation.addition) {
+                    let adapter = try continuation.adapter($0)
+                    adapter.dropout = dropout
+                    return adapter
+                }
+            })
     }
 
     /// Whether a configuration names the method, or names none where this is the default one.

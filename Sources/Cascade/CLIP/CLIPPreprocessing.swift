@@ -6,16 +6,24 @@ public struct CLIPPreprocessing: Sendable {
     /// Side of what comes out.
     public var side = 224
 
-    public init(side: Int = 224) { self.side = side }
+    /// Whether pictures are averaged over what is left out where they are made smaller. The torchvision that the reference
+    /// pins, 0.16, does not do so with tensors.
+    public var isAntialiased = false
 
-    /// Resizes the shorter side bicubically, averaging over what is left out, crops the middle and normalises.
+    public init(side: Int = 224, isAntialiased: Bool = false) {
+        self.side = side
+        self.isAntialiased = isAntialiased
+    }
+
+    /// Resizes the shorter side bicubically, crops the middle and normalises.
     /// - Parameter images: [B, 3, H, W] in 0...1.
     /// - Returns: [B, 3, side, side] by CLIP's mean and deviation, in the images' dtype.
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
         try images.checkShape("images", [nil, 3, nil, nil])
         let (height, width) = Self.size(images.size(2), images.size(3), shorter: side)
         let isSame = height == images.size(2) && width == images.size(3)
-        let resized = try isSame ? images : images.resizedBicubic(height: height, width: width)
+        let resized =
+            try isSame ? images : images.resizedBicubic(height: height, width: width, antialias: isAntialiased)
         let (top, left) = (Self.margin(height, side), Self.margin(width, side))
         let cropped = try resized.sliced(2, top..<top + side).sliced(3, left..<left + side)
         func constant(_ values: [Float]) throws -> Tensor {

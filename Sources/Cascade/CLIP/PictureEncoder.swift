@@ -5,9 +5,10 @@ public final class PictureEncoder {
     public let tower: CLIPVisionTower
     private let preprocessing: CLIPPreprocessing
 
-    public init(tower: CLIPVisionTower) {
+    /// - Parameter isAntialiased: whether pictures are averaged over what is left out where they are made smaller.
+    public init(tower: CLIPVisionTower, isAntialiased: Bool = false) {
         self.tower = tower
-        preprocessing = CLIPPreprocessing(side: tower.configuration.imageSize)
+        preprocessing = CLIPPreprocessing(side: tower.configuration.imageSize, isAntialiased: isAntialiased)
     }
 
     /// - Parameter images: [B, 3, H, W] in 0...1, on the tower's device.

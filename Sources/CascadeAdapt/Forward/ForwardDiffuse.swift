@@ -18,7 +18,7 @@ struct ForwardDiffuse: ForwardModule {
         let (x0, epsilon) = try (inputs.required("x0"), inputs.required("epsilon"))
         let level: NoiseLevel =
             try diffusion.schedule.takesTimes
-            ? .time(inputs.required("t")) : diffusion.schedule.draw(x0.size(0), from: Generator(seed: request.seed))
+            ? .time(inputs.required("t")) : diffusion.schedule.draw(Draws(seed: request.seed, places: 0..<x0.size(0)))
         let draw = Diffusion.Draw(
             epsilon: epsilon, level: try level.to(device: request.device), offset: inputs["offset"])
         let noised = try diffusion(x0, draw, shift: shift)

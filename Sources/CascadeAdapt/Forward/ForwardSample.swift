@@ -27,7 +27,12 @@ struct ForwardSample: ForwardModule {
             try isAlone ? Self.zeros(like: conditions) : free.read(inputs, dtype: request.computeDType)
 
         let (stageC, _) = try ForwardStageC.network(configuration, request)
-        let latents = try sampler(from: inputs.required("x_init"), generator: Generator(seed: request.seed)) {
+        let initial = try inputs.required("x_init")
+        // libtorch's own noise, so that a program that has it can do the same.
+        let generator = try Generator(seed: request.seed)
+        let latents = try sampler(from: initial) { _ in
+            try generator.normal(initial.shape, device: initial.device)
+        } predict: {
             try stageC($0.to(dtype: request.computeDType), time: $1, $2 ? conditions : unconditional)
         }
         return [("out", latents)]

@@ -5,7 +5,6 @@ import Generation
 import Images
 import JSON
 import Settings
-import Torch
 
 /// A plan as the JSON in our files.
 extension ImagePlan {

@@ -1,8 +1,5 @@
-import AdapterKit
-import Failures
 import Generation
 import Images
-import JSON
 import Settings
 import Torch
 import Training

@@ -1,5 +1,4 @@
 import Failures
-import Generation
 
 /// Values that something takes one after the other, along a side of a grid: `lora=0,0.5,1`.
 struct Sweep {

@@ -5,15 +5,15 @@ extension Diffusion {
     /// mapping with `name` and constructor values, each with Stage C's default.
     public init(_ fields: inout Fields) throws {
         self.init()
-        schedule = try fields.value("schedule", default: schedule)
-        scaler = try fields.value("scaler", default: scaler)
-        target = try fields.value("target", default: target)
-        noiseCondition = try fields.value("noise_cond", default: noiseCondition)
+        schedule = try fields.value("schedule", written: ["name": "cosine", "clamp_range": [0.0001, 0.9999]])
+        scaler = try fields.value("scaler", written: "vp")
+        target = try fields.value("target", written: "epsilon")
+        noiseCondition = try fields.value("noise_cond", written: "cosine")
     }
 
     /// Reads what training alone needs: `loss_weight`, `loss_shift` and `offset_noise`.
     public mutating func readTraining(_ fields: inout Fields) throws {
-        lossWeight = try fields.value("loss_weight", default: lossWeight)
+        lossWeight = try fields.value("loss_weight", written: "p2")
         lossShift = try fields.value("loss_shift", default: lossShift, .positive)
         offsetNoise = try fields.value("offset_noise", default: offsetNoise, .notNegative)
     }

@@ -27,15 +27,14 @@ public struct Sampler {
     /// Draws latents.
     /// - Parameters:
     ///   - start: noise, [B, C, h, w], float32.
+    ///   - fresh: normal noise [B, C, h, w] for a step, counted from 0, for samplers that add it.
     ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
     /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
     public func callAsFunction(
-        from start: Tensor, generator: Generator,
+        from start: Tensor, fresh: (_ step: Int) throws -> Tensor,
         predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
     ) throws -> Tensor {
-        try self(
-            from: start, Walk { _ in try generator.normal(start.shape, device: start.device) },
-            predict: predict)
+        try withoutActuallyEscaping(fresh) { try self(from: start, Walk(fresh: $0), predict: predict) }
     }
 
     /// What goes on beside the steps of one sampling.

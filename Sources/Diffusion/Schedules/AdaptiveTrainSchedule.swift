@@ -16,14 +16,14 @@ public final class AdaptiveTrainSchedule: LogSNRDistribution, LossLearner {
         self.leastWeight = leastWeight
     }
 
-    public func draw(_ count: Int, from generator: Generator) throws -> Tensor {
+    public func draw(_ draws: Draws) throws -> Tensor {
         var total = 0.0
         let sums = running.means.map { mean in
             total += Double(mean) + leastWeight
             return total
         }
-        let choices = try generator.uniform([count]).values(as: Double.self)
-        let places = try generator.uniform([count]).values(as: Float.self)
+        let choices = try draws.uniform(.level).values(as: Double.self)
+        let places = try draws.uniform(.level, position: 1).values(as: Float.self)
         return try Tensor(
             zip(choices, places).map { choice, place in
                 let bucket = sums.firstIndex { $0 > choice * total } ?? sums.count - 1

@@ -18,8 +18,8 @@ public struct CosineSchedule: ScheduleCurve {
     }
 
     /// 1 - u + 0.001 for u uniform, kept within 0.001...1.
-    public func drawTimes(_ count: Int, from generator: Generator) throws -> Tensor {
-        try (1.001 - generator.uniform([count])).clamped(min: 0.001, max: 1)
+    public func drawTimes(_ draws: Draws) throws -> Tensor {
+        try (1.001 - draws.uniform(.level)).clamped(min: 0.001, max: 1)
     }
 }
 

@@ -32,7 +32,7 @@ public struct EDMTrainSchedule: LogSNRDistribution {
 
     public init() {}
 
-    public func draw(_ count: Int, from generator: Generator) throws -> Tensor {
-        try -2 * (generator.normal([count]) * deviation + (hasReferenceSign ? -mean : mean))
+    public func draw(_ draws: Draws) throws -> Tensor {
+        try -2 * (draws.normal(.level) * deviation + (hasReferenceSign ? -mean : mean))
     }
 }

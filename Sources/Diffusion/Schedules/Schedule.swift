@@ -7,21 +7,19 @@ public protocol ScheduleCurve {
     /// log SNR [B] at times [B] within 0...1, float32.
     func logSNR(at time: Tensor) throws -> Tensor
 
-    /// Times of a batch, [B].
-    func drawTimes(_ count: Int, from generator: Generator) throws -> Tensor
+    /// Times of some samples, [B].
+    func drawTimes(_ draws: Draws) throws -> Tensor
 }
 
 extension ScheduleCurve {
     /// 1 - u for u uniform in 0..<1.
-    public func drawTimes(_ count: Int, from generator: Generator) throws -> Tensor {
-        try 1 - generator.uniform([count])
-    }
+    public func drawTimes(_ draws: Draws) throws -> Tensor { try 1 - draws.uniform(.level) }
 }
 
 /// A distribution of log SNR to train with, that no time belongs to.
 public protocol LogSNRDistribution {
-    /// log SNR of a batch, [B].
-    func draw(_ count: Int, from generator: Generator) throws -> Tensor
+    /// log SNR of some samples, [B].
+    func draw(_ draws: Draws) throws -> Tensor
 }
 
 /// Where the samples of a batch stand between clean and noise.
@@ -85,11 +83,11 @@ public struct Schedule {
         return try limits(of: curve)
     }
 
-    /// Draws where the samples of a batch stand.
-    public func draw(_ count: Int, from generator: Generator) throws -> NoiseLevel {
+    /// Draws where samples stand, [B].
+    public func draw(_ draws: Draws) throws -> NoiseLevel {
         switch course {
-        case .curve(let curve): .time(try curve.drawTimes(count, from: generator))
-        case .distribution(let distribution): .logSNR(try distribution.draw(count, from: generator))
+        case .curve(let curve): .time(try curve.drawTimes(draws))
+        case .distribution(let distribution): .logSNR(try distribution.draw(draws))
         }
     }
 

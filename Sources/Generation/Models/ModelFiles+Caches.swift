@@ -10,7 +10,9 @@ extension ModelFiles {
     ) throws -> EncodingCache {
         var files = try encoder.map { try Tensors.files(at: $0.name) } ?? []
         if let image { files += try Self.towerFiles(image) }
-        return try EncodingCache("\(folder)/pictures", salt: salt("pictures", files), warn: warn)
+        // Entries of before were all averaged.
+        let way = image == nil || isImageAntialiased ? "pictures" : "pictures without antialias"
+        return try EncodingCache("\(folder)/pictures", salt: salt(way, files), warn: warn)
     }
 
     /// Text conditions of captions.

@@ -42,6 +42,9 @@ public struct ModelFiles: Sendable {
     public var text: Source?
     /// The folder or hub name of CLIP's image tower.
     public var image: Source?
+    /// Whether images are averaged over what is left out where they are made smaller for it, which the reference does not
+    /// do.
+    public var isImageAntialiased = false
 
     /// What the weights of a frozen Stage C and of the towers are kept in; the small networks stay in float32.
     public var dtype = DType.float32

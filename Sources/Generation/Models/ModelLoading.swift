@@ -94,7 +94,7 @@ public struct ModelLoading {
             device: files.device)
         let tower = try CLIPVisionTower(configuration, store.root)
         try store.finish()
-        return PictureEncoder(tower: tower)
+        return PictureEncoder(tower: tower, isAntialiased: files.isImageAntialiased)
     }
 
     // MARK: Files

@@ -1,5 +1,4 @@
 import AdapterKit
-import Failures
 import JSON
 import Settings
 

@@ -3,7 +3,6 @@ import Cascade
 import Failures
 import Files
 import Images
-import JSON
 import Settings
 import Torch
 import Weights
@@ -74,7 +73,7 @@ struct ControlSource {
         case .condition(let condition): return (condition, false)
         case .image(let picture, let filter):
             let image = try FittedImages.tensor(FittedImages.shortened(FittedImages.cut(picture, toShape: size)))
-            let generator = try draws.generator(.filter)
+            let generator = try draws.generator()
             let (made, hasDrawn) = try generator.watching { try filter(image, generator: generator) }
             return (try made.condition.to(dtype: .float32), hasDrawn)
         }

@@ -2,7 +2,6 @@ import AdapterKit
 import Cascade
 import Diffusion
 import Failures
-import Images
 import Torch
 
 /// From prompts to images: text tower, Stage C, Stage B, Stage A, with any number of adapters.

@@ -62,7 +62,7 @@ extension GenerationRun {
             let stride = encoder.configuration.stride
             for index in wanted {
                 guard let start = requests[index].start else { continue }
-                let (height, width) = requests[index].size.latents(per: ImageSize.perStageC, patch: patch)
+                let (height, width) = requests[index].size.stageCLatents(patch: patch)
                 func fitted(_ image: Picture) throws -> Tensor {
                     try FittedImages.tensor(image, height: stride * height, width: stride * width)
                         .to(device: device)
@@ -100,7 +100,7 @@ extension GenerationRun {
         let key = InjectionKey(control: control, width: request.size.width, height: request.size.height)
         if let known = pipeline.injected[key] { return known }
         try checkStopped()
-        let (condition, hasDrawn) = try source.condition(for: request.size, ImageDraws(seed: request.seed))
+        let (condition, hasDrawn) = try source.condition(for: request.size, ImageDraws(seeds: [request.seed]))
         let made = try trunk(condition.to(device: device))
         if !hasDrawn { pipeline.injected[key] = made }
         return made

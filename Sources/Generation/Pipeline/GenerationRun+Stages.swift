@@ -1,8 +1,6 @@
 import AdapterKit
 import Cascade
 import Diffusion
-import Failures
-import Images
 import Torch
 
 /// Stage C with the adapters that change it.
@@ -52,7 +50,7 @@ extension GenerationRun {
     private func sampleStageC(_ batch: [Int], _ adapted: AdaptedStageC) throws -> Tensor {
         let (request, stageC) = (requests[batch[0]], adapted.stageC)
         let c = stageC.configuration
-        let (height, width) = request.size.latents(per: ImageSize.perStageC, patch: c.patchSize)
+        let (height, width) = request.size.stageCLatents(patch: c.patchSize)
         let steps = request.stageCSteps
         var sampler = Sampler(request.stageC, request.sampler, steps: steps)
         let drawn = try start(batch, .stageC, [c.inputs, height, width]) { $0.noise.stageC }
@@ -77,7 +75,9 @@ extension GenerationRun {
         let (strengths, windows) = (strengths(batch[0]), configuration.adapters.map(\.window))
 
         var active: [[Int: Tensor]] = []
-        var walk = Sampler.Walk { [self] step in try noise(batch, .stageC, step: step + 1, [c.inputs, height, width]) }
+        var walk = Sampler.Walk { [draws = draws(batch), device] step in
+            try draws.fresh(.stageC, step: step, [c.inputs, height, width], device: device)
+        }
         walk.begin = { [self] step in
             if step > 0 { try advance(batch, "Stage C") } else { try checkStopped() }
             try adapted.set(strengths, windows, step: step, of: steps)
@@ -176,7 +176,7 @@ extension GenerationRun {
             inputs, (encoded(batch) { $0.prompt }, encoded(batch) { $0.negative }), request.size,
             Sampler(request.stageB, request.sampler, steps: request.stageB.steps),
             from: { try start(batch, .stageB, $0) { $0.noise.stageB } },
-            fresh: { try noise(batch, .stageB, step: $0 + 1, $1) }
+            fresh: { try draws(batch).fresh(.stageB, step: $0, $1, device: device) }
         ) { try advance(batch, "Stage B") }
         try checkFinite(made, "Stage B")
         return made
@@ -197,7 +197,7 @@ extension StageBDenoiser {
         done: () throws -> Void
     ) throws -> Tensor {
         let c = stageB.configuration
-        let (height, width) = size.latents(per: ImageSize.perStageB, patch: c.patchSize)
+        let (height, width) = size.stageBLatents(patch: c.patchSize)
         let shape = [c.inputs, height, width]
         let conditional = try conditions(inputs, text: texts.0)
         let unconditional = try conditions(inputs.unconditional, text: texts.1)

@@ -2,7 +2,6 @@ import AdapterKit
 import Cascade
 import Diffusion
 import Failures
-import Images
 import Torch
 
 /// What a ControlNet's conditions are known by: which one, and the shape that its image was cut to.
@@ -101,13 +100,8 @@ final class GenerationRun {
         return result
     }
 
-    /// The numbers that a batch's images begin a stage with, or that are mixed in at a step.
-    func noise(_ batch: [Int], _ purpose: ImageDraws.Purpose, step: Int, _ shape: [Int]) throws -> Tensor {
-        try Tensor.concatenated(
-            batch.map { try ImageDraws(seed: requests[$0].seed).normal(purpose, step: step, [1] + shape) },
-            dimension: 0
-        ).to(device: device)
-    }
+    /// What is drawn for the images of a batch.
+    func draws(_ batch: [Int]) -> ImageDraws { ImageDraws(seeds: batch.map { requests[$0].seed }) }
 
     /// Noise that was given for some of a batch, or drawn.
     /// - Throws: a failure of the input where it has another shape.
@@ -117,7 +111,7 @@ final class GenerationRun {
         try Tensor.concatenated(
             batch.map { index in
                 guard let noise = given(requests[index]) else {
-                    return try self.noise([index], purpose, step: 0, shape)
+                    return try draws([index]).start(purpose, shape, device: device)
                 }
                 guard noise.shape == [1] + shape else {
                     throw Failure.input(

@@ -14,17 +14,21 @@ public struct ImageSize: Equatable, Sendable {
 
     public var isPossible: Bool { [width, height].allSatisfy(Self.sides.contains) }
 
+    /// The sides of Stage C's latents: `ceil(side / 42.67)` in whole patches, as the reference's
+    /// `calculate_latent_sizes` has them.
+    public func stageCLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 42.67, patch: patch) }
+
+    /// The sides of Stage B's: `ceil(side / 4)`, likewise.
+    public func stageBLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 4, patch: patch) }
+
     /// The sides of latents, a side being divided and rounded up, and again up to whole patches.
-    func latents(per pixels: Double, patch: Int) -> (height: Int, width: Int) {
+    private func latents(per pixels: Double, patch: Int) -> (height: Int, width: Int) {
         func side(_ length: Int) -> Int {
             let latents = Int((Double(length) / pixels).rounded(.up))
             return (latents + patch - 1) / patch * patch
         }
         return (side(height), side(width))
     }
-
-    /// Pixels for each of Stage C's latents, and for each of Stage B's; the reference's `calculate_latent_sizes`.
-    static let (perStageC, perStageB) = (42.67, 4.0)
 }
 
 /// How one stage samples.

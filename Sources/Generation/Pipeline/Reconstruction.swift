@@ -85,16 +85,14 @@ public struct Reconstruction {
                 let began = hooks.now()
                 var inputs = ConditionInputs(captions: [""])
                 inputs.effnet = latents[index]
-                let draws = ImageDraws(seed: seed &+ UInt64(index))
-                func noise(_ step: Int, _ shape: [Int]) throws -> Tensor {
-                    try draws.normal(.stageB, step: step, [1] + shape).to(device: loading.files.device)
-                }
+                let draws = ImageDraws(seeds: [seed &+ UInt64(index)])
+                let device = loading.files.device
                 var done = index * sampling.steps
                 let made = try stages.0.sample(
                     inputs, (text, text), ImageSize(width: image.width, height: image.height),
                     Sampler(sampling, sampler, steps: sampling.steps),
-                    from: { try self.noise?.to(device: loading.files.device) ?? noise(0, $0) },
-                    fresh: { try noise($0 + 1, $1) }
+                    from: { try noise?.to(device: device) ?? draws.start(.stageB, $0, device: device) },
+                    fresh: { try draws.fresh(.stageB, step: $0, $1, device: device) }
                 ) {
                     done += 1
                     hooks.progress(done, images.count * sampling.steps, "Stage B")

@@ -32,9 +32,11 @@ extension Denoiser {
     /// - Returns: the last step's prediction of the latents without noise, [B, c, h, w], float32.
     public func sample(
         from start: Tensor, with sampler: Sampler, _ conditions: (conditional: Conditions, unconditional: Conditions),
-        generator: Generator
+        draws: Draws
     ) throws -> Tensor {
-        try sampler(from: start, generator: generator) { latents, time, isConditional in
+        try sampler(from: start) { step in
+            try draws.normal(.sampling, start.sampleShape, position: step, device: start.device)
+        } predict: { latents, time, isConditional in
             try predict(latents, time: time, isConditional ? conditions.conditional : conditions.unconditional)
         }
     }

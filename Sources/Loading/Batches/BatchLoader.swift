@@ -1,7 +1,6 @@
 import CMemory
 import Failures
 import Glibc
-import Images
 import Shards
 
 /// Makes batches of shards beside the train loop: one thread reads samples, several decode and fit their pictures, and
@@ -11,7 +10,7 @@ import Shards
 public final class BatchLoader {
     public struct Options: Sendable {
         public var stream: SampleStream.Options
-        /// Samples of a batch.
+        /// Samples of a batch, of all micro batches together.
         public var batchSize: Int
         /// Threads that decode.
         public var workers: Int
@@ -71,7 +70,7 @@ public final class BatchLoader {
         Self.keepMemory
         // The stream goes over to the reader's thread whole.
         nonisolated(unsafe) let stream = try SampleStream(
-            shards: shards, options: options.stream, at: state.position, again: state.waiting)
+            shards: shards, options: options.stream, at: state.position, again: state.decoded + state.waiting)
         queues = BucketQueues(batchSize: options.batchSize, place: shards.first?.name, from: state)
         willStop = options.willStop
         isCancelled = options.isCancelled
@@ -80,9 +79,10 @@ public final class BatchLoader {
         let work = Work(.init(jobs: options.samplesAhead, bytes: options.bytesAhead))
         self.work = work
         let preparing = StepPreparation(
-            sample: preparation, seed: options.stream.seed,
-            memory: options.cacheBytes > 0 ? LoaderMemory(limit: options.cacheBytes) : nil)
-        threads.append(try WorkThread { Self.read(stream, into: work, preparation.buckets) })
+            sample: preparation, memory: options.cacheBytes > 0 ? LoaderMemory(limit: options.cacheBytes) : nil)
+        let assignment = BatchAssignment(
+            batchSize: options.batchSize, preparation, seed: options.stream.seed, from: state)
+        threads.append(try WorkThread { Self.read(stream, into: work, assignment) })
         for _ in 1...options.workers {
             threads.append(
                 try WorkThread {
@@ -109,15 +109,16 @@ public final class BatchLoader {
         let clock = ContinuousClock()
         let began = clock.now
         do {
-            while let step = try work.next() {
+            var ready = queues.next()
+            while ready == nil, let step = try work.next() {
                 if clock.now - began >= patience, isCancelled() { throw CancellationError() }
-                guard var batch = try queues.take(step) else { continue }
-                let waited = (clock.now - began).components
-                batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
-                loaded.count(batch, captions)
-                return batch
+                ready = try queues.take(step)
             }
-            throw Failure.run("the loader of the data has been stopped")
+            guard var batch = ready else { throw Failure.run("the loader of the data has been stopped") }
+            let waited = (clock.now - began).components
+            batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
+            loaded.count(batch, captions)
+            return batch
         } catch let cancellation as CancellationError {
             failure = .run("the loader of the data has been stopped")
             throw cancellation
@@ -137,16 +138,28 @@ public final class BatchLoader {
     }
 
     /// What the reader's thread does until it is stopped.
-    private static func read(_ stream: SampleStream, into work: Work, _ buckets: AspectBuckets) {
-        let picture = buckets.buckets.map { $0.width * $0.height * 3 }.max() ?? 0
+    private static func read(_ stream: SampleStream, into work: Work, _ assignment: BatchAssignment) {
+        var assignment = assignment
+        var lost = Drops()
+        /// - Returns: false where there is nothing more to read.
+        func put(_ step: Result<ReadStep.Step, any Error>) -> Bool {
+            let read = ReadStep(step: step, lost: lost)
+            lost = Drops()
+            return work.put(read, bytes: read.size)
+        }
         while true {
             let step = Result { try stream.next(isStopped: { !work.isOpen }) }
-            var bytes = 0
-            if case .success(.sample(let sample)) = step { bytes = sample.sample.size + picture }
-            guard
-                let read = ReadStep(step, position: stream.position, lost: stream.takeDrops()),
-                work.put(read, bytes: bytes), case .success = step
-            else { return }
+            lost.add(stream.takeDrops())
+            switch step {
+            case .success(nil): return
+            case .failure(let error):
+                _ = put(.failure(error))
+                return
+            case .success(let step?):
+                for next in assignment.steps(after: step, position: stream.position, lost: &lost) {
+                    guard put(.success(next)) else { return }
+                }
+            }
         }
     }
 }

@@ -2,7 +2,9 @@ import Failures
 import Images
 import Shards
 
-/// Takes samples in the order of the stream and gives batches of one bucket each.
+/// Takes decoded samples in the order in which they were assigned and gives batches of one bucket each.
+///
+/// A sample that turns out to be of no use leaves a place empty, which the next of its bucket takes.
 struct BucketQueues {
     /// Everything lost up to the last step, by reason.
     private(set) var drops = Drops()
@@ -11,63 +13,80 @@ struct BucketQueues {
     private let batchSize: Int
     /// Where failures say that the data is.
     private let place: String?
-    private var state: LoaderState
     private var queues: [AspectBuckets.Bucket: [LoadedSample]] = [:]
-    /// Whether a sample of the present epoch was of use. A run only stops where one was, for that filled a batch.
-    private var isOfUse: Bool
-    private var dropsOfEpoch = Drops()
+    /// What the queues hold, in the order in which it came.
+    private var decoded: [(turn: SampleTurn, bucket: AspectBuckets.Bucket)] = []
+    /// Where the loader stood once the last samples were decoded that had been assigned together.
+    private var state: LoaderState?
+    /// Whether the present epoch may have had samples of use before the loader began.
+    private var hasBegunBefore: Bool
+    /// What was lost, and how many samples that had been assigned, since one was of use.
+    private var lostInVain = Drops()
+    private var failedInVain = 0
 
     init(batchSize: Int, place: String?, from state: LoaderState) {
         self.batchSize = batchSize
         self.place = place
-        self.state = state
-        isOfUse = state != LoaderState()
+        hasBegunBefore = state != LoaderState()
     }
 
     /// - Returns: a batch, where the step completes one.
     /// - Throws: a failure of the input after an epoch of which nothing was of use.
     mutating func take(_ step: PreparedStep) throws -> PictureBatch? {
-        count(step.lost)
-        state.position = step.position
-        switch step.outcome {
-        case .endOfEpoch:
-            try checkUse()
-            isOfUse = false
-            dropsOfEpoch = Drops()
-        case .sample(.dropped(let reason), let turn, let isAgain):
+        drops.add(step.lost)
+        lostInVain.add(step.lost)
+        switch step.step {
+        case .endOfEpoch(let assigned, let waiting):
+            try checkUse(assigned, waiting)
+            hasBegunBefore = false
+            return nil
+        case .sample(.dropped(let reason), _, let after):
             var lost = Drops()
             lost.addSample(reason)
-            count(lost)
-            if isAgain { state.waiting.removeAll { $0 == turn } }
-        case .sample(.loaded(let sample), let turn, let isAgain):
-            isOfUse = true
+            drops.add(lost)
+            lostInVain.add(lost)
+            failedInVain += 1
+            return batch(after: after)
+        case .sample(.of(let sample), let isAgain, let after):
+            (lostInVain, failedInVain) = (Drops(), 0)
             if sample.hasColourProfile, !isAgain { colourProfiles += 1 }
-            if !isAgain { state.waiting.append(turn) }
-            return batch(completedBy: sample)
+            queues[sample.fit.bucket, default: []].append(sample)
+            decoded.append((sample.turn, sample.fit.bucket))
+            return batch(after: after)
         }
-        return nil
     }
 
-    private mutating func batch(completedBy sample: LoadedSample) -> PictureBatch? {
-        queues[sample.fit.bucket, default: []].append(sample)
-        guard let full = queues[sample.fit.bucket], full.count >= batchSize else { return nil }
-        queues[sample.fit.bucket] = nil
-        let used = Set(full.map(\.turn))
-        state.waiting.removeAll { used.contains($0) }
-        return PictureBatch(samples: full, stateAfter: state)
+    /// - Parameter after: where the loader stands, once all samples are decoded that were assigned together.
+    private mutating func batch(after: LoaderState?) -> PictureBatch? {
+        guard let after else { return nil }
+        state = after
+        return next()
     }
 
-    private mutating func count(_ lost: Drops) {
-        drops.add(lost)
-        dropsOfEpoch.add(lost)
+    /// A batch that needs no further step.
+    mutating func next() -> PictureBatch? {
+        guard var after = state, let full = decoded.first(where: { queues[$0.bucket]?.count ?? 0 >= batchSize }),
+            let samples = queues[full.bucket]
+        else { return nil }
+        let used = Array(samples.prefix(batchSize))
+        queues[full.bucket] = Array(samples.dropFirst(batchSize))
+        let turns = Set(used.map(\.turn))
+        decoded.removeAll { turns.contains($0.turn) }
+        after.decoded = decoded.map(\.turn)
+        return PictureBatch(samples: used, stateAfter: after)
     }
 
-    private func checkUse() throws {
-        guard !isOfUse else { return }
+    /// - Parameters:
+    ///   - assigned: how many samples of the epoch that ends went into buckets.
+    ///   - waiting: how many wait there, of whatever epoch.
+    private mutating func checkUse(_ assigned: Int, _ waiting: Int) throws {
+        // Those that wait may be of use; but where two epochs' worth was not, they will not be either.
+        let isInVain = failedInVain > 0 && failedInVain >= (waiting == 0 ? assigned : 2 * assigned)
+        guard assigned == 0 && !hasBegunBefore || isInVain else { return }
         throw Failure.input(
             "no sample of a whole epoch can be used", at: place.map { .init($0) },
             expected: "pictures with captions",
-            got: dropsOfEpoch.isEmpty ? "no samples at all" : dropsOfEpoch.description,
+            got: lostInVain.isEmpty ? "no samples at all" : lostInVain.description,
             advice: "look at the data with: cascade-adapt dataset inspect PATH")
     }
 }

@@ -1,6 +1,23 @@
 import Images
 import Shards
 
+/// A sample that is assigned to a bucket, its picture not decoded yet.
+struct FittedSample: Sendable {
+    let turn: SampleTurn
+    /// `SHARD/KEY`, for messages.
+    let place: String
+    let caption: String
+    /// The file.
+    let picture: [UInt8]
+    let info: PictureInfo
+    let fit: AspectBuckets.Fit
+    /// Decides what is left to chance in its condition.
+    let filterSeed: UInt64
+
+    /// Bytes of the file and of the picture as it is cut.
+    var size: Int { picture.count + 3 * fit.bucket.width * fit.bucket.height }
+}
+
 /// A sample ready for a batch.
 public struct LoadedSample: Sendable {
     public enum Content: Sendable {
@@ -63,6 +80,11 @@ public struct PictureBatch: Sendable {
     public let stateAfter: LoaderState
     /// How long the loader was waited for.
     public internal(set) var secondsWaited = 0.0
+
+    /// Some of the samples, by their order, as a micro batch; it waits for nothing.
+    public func part(_ range: Range<Int>) -> PictureBatch {
+        PictureBatch(samples: Array(samples[range]), stateAfter: stateAfter)
+    }
 
     /// The pictures of the samples that have one.
     public var pictures: [Picture] {

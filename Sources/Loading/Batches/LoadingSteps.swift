@@ -1,58 +1,60 @@
 import Shards
 
-/// A step of the stream on its way to a worker.
+/// A step on its way to a worker, in the order in which batches are made.
 struct ReadStep: Sendable {
-    /// A failure of the reader is one too, so that it comes in its turn.
-    var step: Result<SampleStream.Step, any Error>
-    /// Where the stream stood after the step.
-    var position: StreamPosition
-    /// What was lost since the step before.
-    var lost: Drops
+    enum Step: Sendable {
+        /// A sample to decode.
+        /// - Parameters:
+        ///   - isAgain: whether it was handed out before the state at which the loader began.
+        ///   - after: where the loader stands after the last of the samples that were assigned together, but for what was
+        ///     decoded and is not used; nil for the others.
+        case sample(FittedSample, isAgain: Bool, after: LoaderState?)
+        /// An epoch has been read.
+        /// - Parameters:
+        ///   - assigned: how many of its samples went into buckets.
+        ///   - waiting: how many wait there, of whatever epoch.
+        case endOfEpoch(assigned: Int, waiting: Int)
+    }
 
-    /// Nil where the stream was stopped.
-    init?(_ step: Result<SampleStream.Step?, any Error>, position: StreamPosition, lost: Drops) {
-        switch step {
-        case .success(nil): return nil
-        case .success(let step?): self.step = .success(step)
-        case .failure(let error): self.step = .failure(error)
-        }
-        self.position = position
-        self.lost = lost
+    /// A failure of the reader is one too, so that it comes in its turn.
+    var step: Result<Step, any Error>
+    /// What was lost since the step before.
+    var lost = Drops()
+
+    /// What the step and its result may take at once.
+    var size: Int {
+        if case .success(.sample(let sample, _, _)) = step { sample.size } else { 0 }
     }
 }
 
-/// A step of the stream with what was made of it.
+/// A step with what was made of it.
 struct PreparedStep: Sendable {
-    enum Outcome: Sendable {
-        case sample(SamplePreparation.Outcome, SampleTurn, isAgain: Bool)
-        case endOfEpoch
+    enum Step: Sendable {
+        case sample(SamplePreparation.Outcome<LoadedSample>, isAgain: Bool, after: LoaderState?)
+        case endOfEpoch(assigned: Int, waiting: Int)
     }
 
-    var outcome: Outcome
-    var position: StreamPosition
+    var step: Step
     var lost: Drops
 
     /// Bytes of the picture, or of what stands for it.
     var size: Int {
-        if case .sample(.loaded(let sample), _, _) = outcome { sample.size } else { 0 }
+        if case .sample(.of(let sample), _, _) = step { sample.size } else { 0 }
     }
 }
 
 /// What a worker does.
 struct StepPreparation: Sendable {
     let sample: SamplePreparation
-    /// Decides what is left to chance.
-    let seed: UInt64
     let memory: LoaderMemory?
 
     func callAsFunction(_ read: ReadStep) throws -> PreparedStep {
-        let outcome: PreparedStep.Outcome
+        let step: PreparedStep.Step
         switch try read.step.get() {
-        case .endOfEpoch: outcome = .endOfEpoch
-        case .sample(let streamed):
-            let prepared = try sample(streamed.sample, streamed.turn, seed: seed, memory: memory)
-            outcome = .sample(prepared, streamed.turn, isAgain: streamed.isAgain)
+        case .endOfEpoch(let assigned, let waiting): step = .endOfEpoch(assigned: assigned, waiting: waiting)
+        case .sample(let fitted, let isAgain, let after):
+            step = .sample(try sample(fitted, memory: memory), isAgain: isAgain, after: after)
         }
-        return PreparedStep(outcome: outcome, position: read.position, lost: read.lost)
+        return PreparedStep(step: step, lost: read.lost)
     }
 }

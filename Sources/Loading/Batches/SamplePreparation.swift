@@ -3,8 +3,8 @@ import Files
 import Images
 import Shards
 
-/// What is done to a sample before it goes into a batch: caption, size, fit, picture, condition. Several threads do it
-/// at once.
+/// What is done to a sample before it goes into a batch: caption, size, fit, picture, condition. The first three are told
+/// from its text and its picture's header and decide of its batch; several threads do the others at once.
 public struct SamplePreparation: Sendable {
     public var reading: SampleReading
     public var buckets: AspectBuckets
@@ -34,8 +34,8 @@ public struct SamplePreparation: Sendable {
     }
 
     /// What became of a sample.
-    enum Outcome: Sendable {
-        case loaded(LoadedSample)
+    enum Outcome<Value: Sendable>: Sendable {
+        case of(Value)
         /// It is left out, for this reason.
         case dropped(String)
     }
@@ -43,24 +43,31 @@ public struct SamplePreparation: Sendable {
     /// The reason for a picture under ``minImageSize``.
     static let tooSmall = "picture is too small"
 
-    /// A sample as it goes into a batch.
-    ///
-    /// - Parameters:
-    ///   - seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
-    ///   - memory: of earlier epochs.
-    func callAsFunction(
-        _ sample: Sample, _ turn: SampleTurn, seed: UInt64, memory: LoaderMemory? = nil
-    ) throws -> Outcome {
+    /// A sample with its caption, and its picture's way into a bucket.
+    /// - Parameter seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
+    func fitted(_ sample: Sample, _ turn: SampleTurn, seed: UInt64) -> Outcome<FittedSample> {
         var generator = Self.generator(turn, seed: seed)
         guard let bytes = sample.picture else { return .dropped(sample.absence) }
         guard let caption = reading.caption(of: sample, draw: generator.fraction()) else {
             return .dropped("no caption")
         }
+        guard let info = try? Picture.info(of: bytes, name: sample.place) else {
+            return .dropped(BatchLoader.undecodable)
+        }
+        if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
+        var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
+        let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
+        return .of(
+            FittedSample(
+                turn: turn, place: sample.place, caption: caption, picture: bytes, info: info, fit: fit,
+                filterSeed: Self.filterSeed(turn, seed: seed)))
+    }
+
+    /// A sample as it goes into a batch.
+    /// - Parameter memory: of earlier epochs.
+    func callAsFunction(_ sample: FittedSample, memory: LoaderMemory? = nil) throws -> Outcome<LoadedSample> {
         do {
-            let info = try Picture.info(of: bytes, name: sample.place)
-            if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
-            var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
-            let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
+            let (bytes, info, fit, turn) = (sample.picture, sample.info, sample.fit, sample.turn)
             let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
             var fitted = memory?.pictures.value(turn.place, fitted: fit)
             func picture() throws -> Picture {
@@ -73,11 +80,11 @@ public struct SamplePreparation: Sendable {
             let known = key.flatMap { store?.lookup($0) }
             let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture())
             let subject = PictureConditions.Subject(
-                name: sample.place, place: turn.place, fit: fit, seed: Self.filterSeed(turn, seed: seed),
+                name: sample.place, place: turn.place, fit: fit, seed: sample.filterSeed,
                 key: { cacheKey(bytes, fit, salt: $0) }, picture: picture)
-            return .loaded(
+            return .of(
                 LoadedSample(
-                    turn: turn, place: sample.place, caption: caption, fit: fit, content: content,
+                    turn: turn, place: sample.place, caption: sample.caption, fit: fit, content: content,
                     condition: try conditions?(of: subject, memory: memory?.conditions),
                     hasColourProfile: info.hasColourProfile, key: key))
         } catch is PictureConditions.Refusal {

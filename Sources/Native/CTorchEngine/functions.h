@@ -1,4 +1,4 @@
-// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp.
+// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, clones.cpp.
 #pragma once
 
 #include "CTorch.h"
@@ -48,5 +48,8 @@ int32_t fast_bfloat16();
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
 int reset_peak_memory(CTorchDevice device);
+
+// clones.cpp
+const char *kernels();
 
 }  // namespace engine

@@ -12,30 +12,12 @@
 #include <cmath>
 #include <cstring>
 
-#include "cloning.h"
+#include "number_types.h"
 
 namespace engine {
 namespace {
 
 constexpr double epsilon = 1e-6;
-
-INLINE float widen(float value) { return value; }
-
-INLINE float widen(uint16_t value) {
-    uint32_t bits = static_cast<uint32_t>(value) << 16;
-    float result;
-    std::memcpy(&result, &bits, 4);
-    return result;
-}
-
-INLINE void store(float *to, float value) { *to = value; }
-
-/// Rounds to the nearest bfloat16, ties to even.
-INLINE void store(uint16_t *to, float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    *to = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
 
 /// e^x for x <= 0, relative error below 2e-7: 2^n times a polynomial of the rest.
 INLINE float exponential(float x) {
@@ -159,28 +141,15 @@ struct Shape {
         : batch(x.size(0)), positions(x.numel() / std::max<int64_t>(1, x.size(0) * x.size(-1))), channels(x.size(-1)) {}
 };
 
-/// Whether the kernels above take the tensor; elsewhere libtorch's operators do the same.
-bool is_native(const at::Tensor &x) {
-    return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
-template <typename Body>
-void with_type(const at::Tensor &x, const Body &body) {
-    if (x.scalar_type() == at::kFloat)
-        body(static_cast<float *>(nullptr));
-    else
-        body(static_cast<uint16_t *>(nullptr));
-}
-
 at::Tensor flat(const at::Tensor &x, const Shape &shape) {
     return x.reshape({shape.batch, shape.positions, shape.channels}).to(at::kFloat);
 }
 
 /// The norm of gelu(x) over the positions, [B, C].
 at::Tensor gain_of(const at::Tensor &x, const Shape &shape) {
-    if (!is_native(x)) return at::gelu(flat(x, shape)).square().sum(1).sqrt();
+    if (!has_native_numbers(x)) return at::gelu(flat(x, shape)).square().sum(1).sqrt();
     at::Tensor sums;
-    with_type(x, [&](auto *type) {
+    with_number_type(x, [&](auto *type) {
         auto *data = static_cast<decltype(type)>(x.data_ptr());
         sums = summed(shape.batch, shape.positions, shape.channels, [&](int64_t row, int64_t count, float *to) {
             squares_of(data + row * shape.channels, count, shape.channels, to);
@@ -200,9 +169,9 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
         at::Tensor scale = (gamma.reshape({1, -1}).to(at::kFloat) * relative + 1).contiguous();
         at::Tensor shift = beta.reshape({-1}).to(at::kFloat).contiguous();
         at::Tensor y;
-        if (is_native(x)) {
+        if (has_native_numbers(x)) {
             y = at::empty_like(x);
-            with_type(x, [&](auto *type) {
+            with_number_type(x, [&](auto *type) {
                 auto *from = static_cast<decltype(type)>(x.data_ptr());
                 auto *to = static_cast<decltype(type)>(y.data_ptr());
                 over_positions(shape.batch, shape.positions, [&](int64_t sample, int64_t row, int64_t count) {
@@ -232,8 +201,8 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
         at::Tensor relative = gain / divisor;
 
         at::Tensor products;  // the sum of dy * gelu(x) over the positions, [B, C]
-        if (is_native(x)) {
-            with_type(x, [&](auto *type) {
+        if (has_native_numbers(x)) {
+            with_number_type(x, [&](auto *type) {
                 auto *values = static_cast<decltype(type)>(x.data_ptr());
                 auto *incoming = static_cast<decltype(type)>(dy.data_ptr());
                 products = summed(shape.batch, shape.positions, shape.channels, [&](int64_t row, int64_t n, float *to) {
@@ -251,9 +220,9 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
         at::Tensor pull = at::where(gain > 0, d_gain / gain, at::zeros_like(gain)).contiguous();
         at::Tensor scale = (weight * relative + 1).contiguous();
         at::Tensor dx;
-        if (is_native(x)) {
+        if (has_native_numbers(x)) {
             dx = at::empty_like(x);
-            with_type(x, [&](auto *type) {
+            with_number_type(x, [&](auto *type) {
                 auto *values = static_cast<decltype(type)>(x.data_ptr());
                 auto *incoming = static_cast<decltype(type)>(dy.data_ptr());
                 auto *to = static_cast<decltype(type)>(dx.data_ptr());

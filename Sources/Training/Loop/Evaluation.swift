@@ -13,12 +13,13 @@ struct Evaluation {
     /// The same with each image given the condition of another; nil where nothing is conditioned on images.
     let measureSwapped: (() throws -> ValidationSet.Measurement)?
     /// The grid of a few samples, those of the validation data where there is any; nil where none is asked for.
-    let preview: (Generator, AveragedWeights?) throws -> PreviewGrid?
+    let preview: (AveragedWeights?) throws -> PreviewGrid?
 }
 
 extension Evaluation {
     init(
-        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, filter: ImageFilter? = nil
+        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, adapters: [any Adapter] = [],
+        filter: ImageFilter? = nil
     ) throws {
         let paths = parts.run.validationPath
         let shards =
@@ -28,12 +29,15 @@ extension Evaluation {
         let run = parts.run
         let shown = try run.previewSteps != 0 ? PreviewGrid.shown(samples, parts, filter) : []
         var showing = showing
-        if let steps = run.previewSteps { showing.steps = steps }
-        preview = { [showing] generator, average in
+        showing.steps = run.previewSteps
+        preview = { [showing] average in
             guard !shown.isEmpty else { return nil }
             return try PreviewGrid(
-                shown, prompts: run.previewPrompts, objective: objective, showing: showing, generator: generator,
-                average: average, filter: filter)
+                shown, prompts: run.previewPrompts, objective: objective, showing: showing,
+                adapters: run.comparesPreviews ? adapters : [],
+                draws: Draws(seed: parts.loop.seed, stream: RandomStream.preview, places: 0..<shown.count),
+                average: average,
+                filter: filter.map { filter in { try filter($0, parts.generator(RandomStream.preview)) } })
         }
         guard !samples.isEmpty else {
             measure = nil

@@ -53,7 +53,8 @@ struct RunRecorder {
         var info = state.progress.json(state.task.learners.map(\.running.means))
         info["experiment_id"] = .string(run.experimentID)
         info["seed"] = .integer(Int(truncatingIfNeeded: seed))
-        info["configuration"] = ConfigurationChanges.recorded(run.written)
+        info[RunFolder.writtenKey] = ConfigurationChanges.recorded(run.written.json)
+        info[RunFolder.effectiveKey] = run.effective.map(ConfigurationChanges.recorded)
         do {
             try checkpoints.save(
                 updates: state.progress.updates, info: info, state.weightParts + [state.optimizerPart])

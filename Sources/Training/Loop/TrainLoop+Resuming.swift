@@ -9,7 +9,8 @@ extension TrainLoop {
         }
         try folder.settle(checkpoint)
         console.log("resumed at update \(checkpoint.updates)")
-        let changes = ConfigurationChanges(since: checkpoint.info["configuration"], run.written)
+        if let remark = run.values?.remark { console.log(remark) }
+        let changes = ConfigurationChanges(since: checkpoint.info, run.written.json, effective: run.effective)
         if let summary = changes.summary { console.log("changed since then: \(summary)") }
         let wasSeed = checkpoint.info["seed"]?.intValue.map { UInt64(bitPattern: Int64($0)) }
         let isOverOther = changes.concernValidation(besides: state.task.trainingKeys) || wasSeed != seed

@@ -2,7 +2,6 @@ import CMemory
 import Failures
 import Loading
 import Telemetry
-import Torch
 
 /// The loop that every recipe runs: it decides when to update, measure, preview, back up, save, report and stop.
 ///
@@ -119,8 +118,7 @@ struct TrainLoop {
     }
 
     private func preview(_ state: TrainingState) throws -> PreviewGrid? {
-        try state.task.evaluation.preview(
-            Generator(seed: seed, stream: RandomStream.preview, update: 0), state.average)
+        try state.task.evaluation.preview(state.average)
     }
 
     /// What training did to the validation loss; nil where none was measured.

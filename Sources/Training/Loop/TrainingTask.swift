@@ -13,7 +13,7 @@ struct TrainingTask {
     /// The recipe's own keys that say how it is trained, and nothing of what the validation loss is measured on.
     var trainingKeys: Set<String> = []
     /// The loss of a micro batch, with the graph to differentiate.
-    var loss: (PictureBatch, Generator) throws -> TrainingLoss
+    var loss: (PictureBatch, Draws) throws -> TrainingLoss
     /// Writes what is trained, and gives the file's SHA-256.
     var write: (_ path: String, _ updates: Int) throws -> String
     /// What a resumed run takes up of the file that was written.

@@ -4,8 +4,9 @@ import Torch
 
 /// One update of what is trained: batches in, weights changed, and told how it went.
 ///
-/// All random numbers of an update come from the seed and its number, so a run that is resumed draws what the
-/// uninterrupted one would have drawn.
+/// All random numbers of an update belong to its samples, and come from the seed and the update's number. So a run that
+/// is resumed draws what the uninterrupted one would have drawn, and it does not matter how many micro batches a batch
+/// is cut into.
 struct Update {
     /// How an update went.
     struct Result {
@@ -28,15 +29,6 @@ struct Update {
         var isGood: Bool { loss.isFinite && gradientNorm.isFinite }
     }
 
-    /// What the micro batches of an update come to, beside the gradients that the parameters carry.
-    private struct Accumulated {
-        var loss = 0.0
-        var secondsWaited = 0.0
-        var samples: [String] = []
-        /// Where the data goes on afterwards.
-        var loader: LoaderState
-    }
-
     let run: RunConfiguration
     let seed: UInt64
     let clock: RunClock
@@ -45,15 +37,21 @@ struct Update {
     ///
     /// One that fails on the way, such as by waiting for data in vain, leaves everything as it was. So does a bad one,
     /// but that it counts and its samples are passed.
-    /// - Parameter next: the next micro batch of the data.
+    /// - Parameter next: the next batch of the data.
     func callAsFunction(_ state: inout TrainingState, next: () throws -> PictureBatch) throws -> Result {
         let began = clock.seconds()
         let (task, optimizer, number) = (state.task, state.optimizer, state.progress.updates + 1)
         let learned = task.learners.map(\.running)
         func forgetLosses() { for (learner, running) in zip(task.learners, learned) { learner.running = running } }
-        let sum: Accumulated
+        let batch: PictureBatch
+        let loss: Double
         do {
-            sum = try accumulate(task, number, from: state.progress.loader, next)
+            batch = try next()
+            loss = try accumulate(task, number, batch)
+            // What no part held has a gradient of zero, as it would in a graph over the whole batch.
+            for (_, tensor) in task.groups.flatMap(\.parameters) where try tensor.gradient() == nil {
+                try tensor.setGradient(.zeros(tensor.shape, dtype: tensor.dtype, device: tensor.device))
+            }
         } catch {
             forgetLosses()
             try optimizer.clearGradients()
@@ -61,7 +59,7 @@ struct Update {
         }
         // From here on loss and gradients are those of all samples of the update.
         let (norm, scale) = try GradientClipping(limit: run.gradientClip)(task.groups)
-        let isGood = sum.loss.isFinite && norm.isFinite
+        let isGood = loss.isFinite && norm.isFinite
         let rate = try optimizer.effectiveRate(run.schedule(number))
         if isGood {
             try optimizer.step(learningRate: run.schedule(number), gradientScale: scale)
@@ -70,30 +68,32 @@ struct Update {
             forgetLosses()
         }
         try optimizer.clearGradients()
-        state.progress.count(loss: sum.loss, isGood: isGood)
-        state.progress.loader = sum.loader
+        state.progress.count(loss: loss, isGood: isGood)
+        state.progress.loader = batch.stateAfter
         return Result(
-            number: number, loss: sum.loss, gradientNorm: norm, rate: rate, samples: sum.samples,
-            seconds: clock.seconds() - began, secondsWaited: sum.secondsWaited)
+            number: number, loss: loss, gradientNorm: norm, rate: rate, samples: batch.places,
+            seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited)
     }
 
-    /// Adds up the gradients of an update's micro batches.
-    private func accumulate(
-        _ task: TrainingTask, _ number: Int, from loader: LoaderState, _ next: () throws -> PictureBatch
-    ) throws -> Accumulated {
-        var sum = Accumulated(loader: loader)
+    /// Adds up the gradients of a batch, micro batch by micro batch.
+    /// - Returns: the mean loss of its samples.
+    private func accumulate(_ task: TrainingTask, _ number: Int, _ batch: PictureBatch) throws -> Double {
+        let count = batch.samples.count
+        let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
+        var (losses, levels): ([Tensor], [Tensor]) = ([], [])
         for part in 0..<run.accumulation {
-            let batch = try next()
-            sum.secondsWaited += batch.secondsWaited
-            sum.samples += batch.places
-            let generator = try Generator(
-                seed: seed, stream: RandomStream.update, update: (number - 1) * run.accumulation + part)
-            let loss = try task.loss(batch, generator)
-            try (loss.weighted * (1 / Double(run.accumulation))).backward()
-            for learner in task.learners { try learner.update(logSNR: loss.logSNR, losses: loss.perSample) }
-            sum.loss += try loss.perSample.mean().item() / Double(run.accumulation)
-            sum.loader = batch.stateAfter
+            let range = count * part / run.accumulation..<count * (part + 1) / run.accumulation
+            let loss = try task.loss(batch.part(range), draws[range])
+            // A part without any of what is trained, such as captions without a token to learn, adds nothing.
+            if loss.weighted.requiresGrad {
+                try (loss.weighted * (Double(range.count) / Double(count))).backward()
+            }
+            losses.append(loss.perSample)
+            levels.append(loss.logSNR)
         }
-        return sum
+        let perSample = try Tensor.concatenated(losses, dimension: 0)
+        let logSNR = try Tensor.concatenated(levels, dimension: 0)
+        for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }
+        return try perSample.values(as: Double.self).reduce(0, +) / Double(count)
     }
 }

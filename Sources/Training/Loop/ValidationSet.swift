@@ -60,7 +60,7 @@ struct ValidationSet {
                 groups.append(Group(images: [prepared]))
             }
         }
-        var (triplesLeft, imagesLeft) = (triples, samples.count)
+        var (triplesLeft, imagesLeft, triplesDrawn) = (triples, samples.count, 0)
         for index in groups.indices {
             let images = groups[index].images
             let share = max(1, triplesLeft * images.count / imagesLeft)
@@ -69,8 +69,10 @@ struct ValidationSet {
             for start in stride(from: 0, to: share, by: Self.batchSize) {
                 let rows = (start..<min(start + Self.batchSize, share)).map { $0 % images.count }
                 let latents = images[0].latents
-                let shape = [rows.count] + latents.shape.dropFirst()
-                let draw = try objective.diffusion.draw(shape, device: latents.device, from: generator)
+                let draws = Draws(
+                    seed: seed, stream: RandomStream.validation, places: triplesDrawn..<triplesDrawn + rows.count)
+                triplesDrawn += rows.count
+                let draw = try objective.diffusion.draw(latents.sampleShape, device: latents.device, from: draws)
                 groups[index].batches.append(Batch(rows: rows, draw: draw))
             }
         }

@@ -19,7 +19,8 @@ extension ModelFiles {
         effnet = Source(key: "effnet_checkpoint_path", name: run.effnetPath, place: places.effnet)
         text = Source(key: "clip_text_model_name", name: run.clipTextModel, place: places.text)
         image = run.clipImageModel.map { Source(key: "clip_image_model_name", name: $0, place: places.image) }
-        dtype = run.dtype ?? .float32
+        isImageAntialiased = run.isCLIPAntialiased
+        dtype = run.dtype
         self.device = device
         isCheckpointing = run.isCheckpointing
     }

@@ -34,12 +34,12 @@ public struct ConditionChances: Sendable {
     }
 
     /// Replaces captions by the empty one at random.
-    func dropping(_ captions: [String], _ generator: Generator) throws -> [String] {
-        zip(captions, try Self.kept(captions.count, dropout: captionDropout, generator)).map { $1 ? $0 : "" }
+    func dropping(_ captions: [String], _ draws: Draws) throws -> [String] {
+        zip(captions, try Self.kept(.caption, dropout: captionDropout, draws)).map { $1 ? $0 : "" }
     }
 
     /// Which of some samples keep something, at random.
-    static func kept(_ count: Int, dropout: Double, _ generator: Generator) throws -> [Bool] {
-        try generator.uniform([count]).values(as: Double.self).map { $0 >= dropout }
+    static func kept(_ purpose: Draws.Purpose, dropout: Double, _ draws: Draws) throws -> [Bool] {
+        try draws.uniform(purpose).values(as: Double.self).map { $0 >= dropout }
     }
 }

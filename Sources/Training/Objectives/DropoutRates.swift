@@ -1,5 +1,6 @@
 import Cascade
 import Failures
+import JSON
 import Torch
 
 /// What a network drops while it is trained or an adapter on it is: the `dropout` of a configuration.
@@ -15,6 +16,7 @@ struct DropoutRates {
     init(_ run: RunConfiguration, _ architecture: some StageConfiguration, isFrozen: Bool) throws {
         guard let written = run.dropout else {
             rates = isFrozen ? [] : architecture.dropout
+            run.values?.settle("dropout", isFrozen ? 0 : .array(rates.map(JSON.number)))
             return
         }
         let levels = architecture.levels
@@ -26,18 +28,8 @@ struct DropoutRates {
         rates = written.count == 1 ? .init(repeating: written[0], count: levels) : written
     }
 
-    /// That of a pass; nil where nothing is dropped, for which nothing is drawn.
-    func draw(_ generator: Generator) throws -> DropoutPass? {
-        guard rates.contains(where: { $0 > 0 }) else { return nil }
-        return DropoutPass(rates: rates, seed: try generator.seed())
-    }
-}
-
-extension Generator {
-    /// The seed of what is drawn elsewhere, 48 bits.
-    func seed() throws -> UInt64 {
-        // Two float32 numbers have 24 random bits each.
-        let bits = try (0..<2).map { _ in UInt64(try uniform() * 0x1p24) }
-        return bits[0] << 24 | bits[1]
+    /// That of a pass of some samples; nil where nothing is dropped.
+    func pass(_ draws: Draws) -> DropoutPass? {
+        rates.contains { $0 > 0 } ? DropoutPass(rates: rates, draws: draws) : nil
     }
 }

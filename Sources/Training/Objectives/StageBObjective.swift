@@ -19,6 +19,10 @@ struct StageBObjective: TrainingObjective {
 
     var stage: StageBDenoiser { StageBDenoiser(stageB) }
 
+    func latentSides(of size: ImageSize) -> (height: Int, width: Int) {
+        size.stageBLatents(patch: stageB.configuration.patchSize)
+    }
+
     /// They are made smaller anew in every update.
     var needsImages: Bool { true }
 
@@ -26,18 +30,23 @@ struct StageBObjective: TrainingObjective {
         EffNetConditions(encoder: effnet, for: stageB.configuration, device: encodings.device)
     }
 
-    /// The loss of a micro batch, all its random numbers from the generator.
-    func loss(of batch: PictureBatch, _ generator: Generator) throws -> TrainingLoss {
+    /// The loss of a micro batch, all its random numbers from the draws of its samples.
+    func loss(of batch: PictureBatch, _ draws: Draws) throws -> TrainingLoss {
         let images = try ImageTensors.tensor(batch.pictures)
-        var inputs = ConditionInputs(captions: try chances.dropping(batch.captions, generator))
-        let range = chances.effnetScale
-        let scale = try range.lowerBound + (range.upperBound - range.lowerBound) * generator.uniform()
-        let isKept = try ConditionChances.kept(inputs.captions.count, dropout: chances.effnetDropout, generator)
+        var inputs = ConditionInputs(captions: try chances.dropping(batch.captions, draws))
+        let isKept = try ConditionChances.kept(.effnet, dropout: chances.effnetDropout, draws)
         let encoded = try encodings(batch, images)
-        let draw = try diffusion.draw(encoded.latents.shape, device: encodings.device, from: generator)
-        inputs.effnet = try effnetConditions(images, scale: scale, where: isKept)
-        let dropout = try dropout.draw(generator)
-        return try loss(PreparedBatch(latents: encoded.latents, inputs: inputs, dropout: dropout), draw)
+        let draw = try diffusion.draw(encoded.latents.sampleShape, device: encodings.device, from: draws)
+        inputs.effnet = try effnetConditions(images, scale: effnetScale(draws), where: isKept)
+        return try loss(
+            PreparedBatch(latents: encoded.latents, inputs: inputs, dropout: dropout.pass(draws)), draw)
+    }
+
+    /// How much smaller all images of an update are for the EffNet encoder.
+    private func effnetScale(_ draws: Draws) throws -> Double {
+        let range = chances.effnetScale
+        let share: Double = try draws.shared.uniform(.effnetScale).item()
+        return range.lowerBound + (range.upperBound - range.lowerBound) * share
     }
 
     func prepare(_ images: Tensor, captions: [String], condition: Tensor?) throws -> PreparedBatch {

@@ -25,28 +25,29 @@ struct StageCObjective: TrainingObjective {
         return PreparedBatch(latents: try encodings.latents(images), inputs: inputs)
     }
 
-    /// The loss of a micro batch, all its random numbers from the generator but for those of its conditions.
-    func loss(of batch: PictureBatch, _ generator: Generator) throws -> TrainingLoss {
+    /// The loss of a micro batch, all its random numbers from the draws of its samples but for those of its conditions.
+    func loss(of batch: PictureBatch, _ draws: Draws) throws -> TrainingLoss {
         let images = batch.pictures.isEmpty ? nil : try ImageTensors.tensor(batch.pictures)
-        let captions = try chances.dropping(batch.captions, generator)
+        let captions = try chances.dropping(batch.captions, draws)
         let encoded = try encodings(batch, images)
-        let draw = try diffusion.draw(encoded.latents.shape, device: encodings.device, from: generator)
-        let dropout = try dropout.draw(generator)
-        // Drawn last, so that a run without an image tower has the same numbers.
+        let draw = try diffusion.draw(encoded.latents.sampleShape, device: encodings.device, from: draws)
         let isKept =
-            encodings.tower == nil
-            ? [] : try ConditionChances.kept(captions.count, dropout: chances.imageDropout, generator)
-        let adapterSeed = try adapters.contains(where: \.hasDropout) ? generator.seed() : nil
+            encodings.tower == nil ? [] : try ConditionChances.kept(.image, dropout: chances.imageDropout, draws)
         var inputs = ConditionInputs(captions: captions)
         inputs.control = try batch.condition()?.to(device: encodings.device)
         inputs.imageEmbeddings = isKept.contains(true) ? try encodings.embeddings(encoded, where: isKept) : nil
         return try loss(
-            PreparedBatch(latents: encoded.latents, inputs: inputs, dropout: dropout, adapterSeed: adapterSeed), draw)
+            PreparedBatch(
+                latents: encoded.latents, inputs: inputs, dropout: dropout.pass(draws), adapterDropout: draws), draw)
+    }
+
+    func latentSides(of size: ImageSize) -> (height: Int, width: Int) {
+        size.stageCLatents(patch: model.stageC.configuration.patchSize)
     }
 
     func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {
         // Held until the next batch: a pass that is computed again for its gradients drops the same.
-        for adapter in adapters { adapter.setDropout(seed: batch.adapterSeed) }
+        for (index, adapter) in adapters.enumerated() { adapter.setDropout(batch.adapterDropout?.branch(index)) }
         var conditions = try stage.conditions(batch.inputs, text: text(batch.inputs.captions))
         conditions.dropout = batch.dropout
         return conditions

@@ -16,7 +16,7 @@ struct TrainingDiffusion {
     init(_ fields: inout Fields, _ stage: TrainedStage) throws {
         process = try Diffusion(&fields)
         try process.readTraining(&fields)
-        lossFunction = try fields.value("loss", default: .squared)
+        lossFunction = try fields.value("loss", written: "mse")
         if try fields.value("pyramid_noise", default: stage == .b) { process.pyramidNoise = PyramidNoise() }
         try readAdaptiveWeight(&fields)
         try readObjective(&fields)
@@ -45,6 +45,7 @@ struct TrainingDiffusion {
                 got: "\(process.target.rawValue)")
         }
         process.target = .v
+        fields.settle("target", .string(process.target.rawValue))
     }
 
     /// The reference's Stage B files set `shift`, and its trainer noises without one. Numbers are the same here, and

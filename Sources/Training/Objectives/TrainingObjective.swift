@@ -24,6 +24,9 @@ protocol TrainingObjective {
     func prepare(_ images: Tensor, captions: [String], condition: Tensor?) throws -> PreparedBatch
 
     func conditions(_ batch: PreparedBatch) throws -> Stage.Conditions
+
+    /// The sides of the latents of an image as `generate` makes it.
+    func latentSides(of size: ImageSize) -> (height: Int, width: Int)
 }
 
 extension TrainingObjective {
@@ -47,13 +50,14 @@ extension TrainingObjective {
     }
 
     /// Latents of noise for the samples of a batch, guided away from their unconditional half.
-    func sample(_ batch: PreparedBatch, with sampler: Sampler, generator: Generator) throws -> Tensor {
+    /// - Parameter draws: of the samples.
+    func sample(_ batch: PreparedBatch, with sampler: Sampler, draws: Draws) throws -> Tensor {
         let settled = try settled(batch)
         var unconditional = settled
         unconditional.inputs = settled.inputs.unconditional
         let conditions = (conditional: try conditions(settled), unconditional: try conditions(unconditional))
-        let start = try generator.normal(batch.latents.shape, device: batch.latents.device)
-        return try stage.sample(from: start, with: sampler, conditions, generator: generator)
+        let start = try draws.normal(.noise, batch.latents.sampleShape, device: batch.latents.device)
+        return try stage.sample(from: start, with: sampler, conditions, draws: draws)
     }
 }
 
@@ -64,8 +68,13 @@ struct PreparedBatch {
     var inputs: ConditionInputs
     /// What the network drops while it is trained on the batch; nil drops nothing.
     var dropout: DropoutPass?
-    /// Of what the adapters drop while they are trained on the batch; nil drops nothing.
-    var adapterSeed: UInt64?
+    /// What the adapters' dropout draws from while they are trained on the batch; nil drops nothing.
+    var adapterDropout: Draws?
+
+    /// One of the samples.
+    func sample(_ index: Int) throws -> PreparedBatch {
+        PreparedBatch(latents: try latents.sliced(0, index..<index + 1), inputs: try inputs.sample(index))
+    }
 
     /// Some samples as one batch.
     /// - Parameter others: samples whose conditions take the place of their own.

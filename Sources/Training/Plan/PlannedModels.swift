@@ -57,7 +57,7 @@ struct PlannedModels {
             }
             return try Checkpoint(path).tensors(of: part)
         }
-        let dtype = run.dtype ?? .float32
+        let dtype = run.dtype
         var frozen: [Frozen] = []
         func add(_ name: String, _ store: ParameterStore, _ file: (any NamedTensors)?, _ dtype: DType) {
             let parameters = store.entries.reduce(0) { $0 + $1.tensor.count }

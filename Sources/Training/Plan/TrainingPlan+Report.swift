@@ -88,6 +88,9 @@ extension TrainingPlan {
             lines.append("  \(data.decoded) pictures were decoded, the others may be broken")
         }
         lines += run.data.remarks(data.captions.found, of: data.kept).map { "warning: \($0)" }
+        if run.stage == .c, run.clipImageModel == nil { lines.append(RecipeParts.noTower) }
+        if let remark = run.values?.remark { lines.append(remark) }
+        lines += remarks
         lines += unknown.map { "not known: \($0)" }
         lines += missing.map { item in
             "missing: \(item.key) \(item.path)" + (item.command.map { "; get it with: \($0)" } ?? "")

@@ -39,6 +39,8 @@ public struct TrainingPlan {
     private(set) var data = DatasetReport()
     private(set) var shards = 0
     private(set) var missing: [PlannedModels.Missing] = []
+    /// What is said of a file that training starts from.
+    var remarks: [String] = []
     /// What could not be told, and why.
     var unknown: [String] = []
 
@@ -131,8 +133,8 @@ public struct TrainingPlan {
         data = survey.report(on: found)
     }
 
-    /// Samples that wait to be drawn, that are on their way to a bucket, that wait in buckets or are trained on, and
-    /// pictures that are kept from epoch to epoch.
+    /// Samples that wait to be drawn, that wait in buckets, and that are on their way to a batch; the pictures of a batch,
+    /// and those that are kept from epoch to epoch.
     private mutating func addDataMemory() {
         guard data.kept > 0 else { return }
         let options = run.loaderOptions(seed: run.seed)
@@ -140,9 +142,10 @@ public struct TrainingPlan {
         let picture = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
         let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
-        let inBuckets = run.data.buckets.buckets.count * run.microBatchSize * picture
+        let inBuckets = run.data.buckets.buckets.count * run.batchSize * sample
+        let batch = run.batchSize * picture
         let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
-        memory.add("data", waiting + onTheirWay + inBuckets + kept)
+        memory.add("data", waiting + onTheirWay + inBuckets + batch + kept)
     }
 
     /// How often every sample is seen; nil without samples.

@@ -13,7 +13,10 @@ struct AdapterRates {
     init(_ fields: inout Fields, _ run: RunConfiguration, _ plugIns: PlugIns) throws {
         self.run = run
         for key in plugIns.adapters.flatMap(\.rateKeys) {
-            guard let rate: Double = try fields.optional(key, .positive) else { continue }
+            guard let rate: Double = try fields.optional(key, .positive) else {
+                fields.settle(key, .number(run.schedule.full))
+                continue
+            }
             if case .prodigy = run.optimizer, rate != run.schedule.full {
                 throw Failure.input(
                     "prodigy finds one learning rate for all that is trained", at: fields.setting[key]?.place,

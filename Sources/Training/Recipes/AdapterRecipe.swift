@@ -51,7 +51,9 @@ public struct AdapterRecipe: Recipe {
         let stageC = try plan.stageC
         let model = AdaptedModel(
             stageC: stageC, text: plan.models.text, base: BaseModel(name: run.modelVersion, sha256: ""))
-        let parts = try startPath.map { try start($0, model) } ?? plans.map { try $0.parts(model) }
+        let goingOn = try startPath.map { try plugIns.continuations(of: startFile($0, model), by: plans, model) }
+        let parts = try goingOn?.map(\.continuation.parts) ?? plans.map { try $0.parts(model) }
+        plan.remarks += (goingOn ?? []).compactMap(\.remark)
         plan.groups = parts.map { .init(name: $0.kind, shapes: $0.shapes) }
         plan.unknown += parts.compactMap { part in part.unknown.map { "\(part.kind): \($0)" } }
         let selected = Set(parts.flatMap(\.modules).map(InjectionPoint.module))
@@ -77,9 +79,9 @@ public struct AdapterRecipe: Recipe {
         let generator = try parts.generator(RandomStream.initialisation)
         let adapters: [any Adapter]
         if let startPath {
-            let file = try startFile(startPath, model)
-            adapters = try plugIns.adapters.compactMap { try $0.read(file, for: model.networks) }
-            for plan in plans { adapters.forEach(plan.settle) }
+            let all = try plugIns.continuations(of: startFile(startPath, model), by: plans, model)
+            for remark in all.compactMap(\.remark) { console.log("\(startPath): \(remark)") }
+            adapters = try all.map { try $0.continuation.make(generator) }
         } else {
             adapters = try plans.map { try $0.make(model, generator) }
         }
@@ -97,7 +99,7 @@ public struct AdapterRecipe: Recipe {
         // Say what is trained and how.
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
-        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: adapters)
         let task = TrainingTask(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
@@ -136,12 +138,6 @@ public struct AdapterRecipe: Recipe {
                 advice: "a ControlNet goes on with the `controlnet` recipe, under `controlnet_checkpoint_path`")
         }
         return try plugIns.open(file, reading(model))
-    }
-
-    /// What the adapters of a file to start from consist of.
-    private func start(_ path: String, _ model: AdaptedModel) throws -> [AdapterParts] {
-        let file = try startFile(path, model)
-        return try plugIns.kinds(of: file).map { try $0.parts(of: file) }
     }
 
     /// What is wrong with a configuration that trains nothing.

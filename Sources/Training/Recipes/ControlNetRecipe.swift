@@ -21,8 +21,10 @@ public struct ControlNetRecipe: Recipe {
     private let own: ControlNetConfiguration
     private let diffusion: TrainingDiffusion
     private let filter: any ControlFilter
+    private let plugIns: PlugIns
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
+        self.plugIns = plugIns
         try TrainedStage.checkTakesAdapters(fields.setting)
         run = try RunConfiguration(&fields)
         own = try ControlNetConfiguration(&fields)
@@ -36,6 +38,7 @@ public struct ControlNetRecipe: Recipe {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
         let stageC = try plan.stageC
         try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        if let remark = try own.checkStart(plugIns) { plan.remarks.append(remark) }
         let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
         _ = try ControlNetTrunk(trunk(of: stageC), store.root)
@@ -72,6 +75,7 @@ public struct ControlNetRecipe: Recipe {
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()
         try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        if let remark = try own.checkStart(plugIns) { console.log(remark) }
         let configuration = trunk(of: stageC)
         let source = try own.source(
             configuration, effnet: run.effnetPath, generator: parts.generator(RandomStream.initialisation))
@@ -98,7 +102,7 @@ public struct ControlNetRecipe: Recipe {
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer)) {
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: [adapter]) {
             try filter($0, generator: $1)
         }
         let task = TrainingTask(
@@ -135,17 +139,17 @@ struct ControlNetConfiguration {
     let backbonePath: String?
     /// Whether the trunk's batch norms take their statistics from conditions of the data before the first update.
     let measuresStatistics: Bool
-    let places: (blocks: Failure.Place, filter: Failure.Place)
+    let places: (blocks: Failure.Place, filter: Failure.Place, bottleneck: Failure.Place?)
 
     init(_ fields: inout Fields) throws {
         let setting = fields.setting
         places = (
-            setting["controlnet_blocks"]?.place ?? setting.place, setting["controlnet_filter"]?.place ?? setting.place
+            setting["controlnet_blocks"]?.place ?? setting.place, setting["controlnet_filter"]?.place ?? setting.place,
+            setting["controlnet_bottleneck_mode"]?.place ?? setting["controlnet_checkpoint_path"]?.place
         )
         blocks = try fields.required("controlnet_blocks", .notEmpty)
         filter = try fields.required("controlnet_filter")
-        fields.ignore("controlnet_filter_params")
-        filterParameters = setting["controlnet_filter_params"] ?? Setting(.null, file: setting.place.file)
+        filterParameters = try fields.nested("controlnet_filter_params").setting
         bottleneckMode = try fields.value("controlnet_bottleneck_mode", default: .effnet)
         checkpointPath = try ModelLoading.path("controlnet_checkpoint_path", to: "the ControlNet", &fields)
         backbonePath = try ModelLoading.path("controlnet_backbone_path", to: "the features", &fields)

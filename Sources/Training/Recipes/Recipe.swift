@@ -28,10 +28,10 @@ public protocol Recipe: SendableMetatype {
 }
 
 extension Recipe {
-    /// Reads a configuration.
+    /// Reads a configuration; where its run has begun, with the defaults of that time.
     /// - Throws: a failure of the input at a key that is missing, unknown or can't be read.
     public init(_ setting: Setting, _ plugIns: PlugIns) throws {
-        var fields = try setting.fields()
+        var fields = try setting.gathered(by: EffectiveValues(of: setting)).fields()
         try self.init(&fields, plugIns)
         try fields.finish()
     }

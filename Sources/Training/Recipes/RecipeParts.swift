@@ -144,12 +144,20 @@ struct RecipeParts {
             samples.filter { $0.picture.width == first.width && $0.picture.height == first.height }.prefix(count))
     }
 
+    /// What is said of a run of Stage C without an image tower.
+    static let noTower =
+        "no image tower (clip_image_model_name is null): Stage C sees zeros in the place of every image's embedding, and "
+        + "does not learn to follow one"
+
     /// Prints what a run would do.
     func describe(_ what: String, trainable: Int) {
         console.log("\(run.experimentID): \(what)")
         console.log(
             "\(trainable) trainable parameters, \(run.updates) updates of \(run.batchSize) samples, \(shards.count) shards"
         )
+        if run.stage == .c, run.clipImageModel == nil {
+            console.log(Self.noTower)
+        }
         if run.isSharded {
             console.log("use_fsdp: this run is one process on one device, which holds all in one piece")
         }

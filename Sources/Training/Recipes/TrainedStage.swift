@@ -10,6 +10,9 @@ public enum TrainedStage: String, CaseIterable, Sendable {
     /// The key that names what makes its latents visible.
     var decoderKey: String { self == .b ? "stage_a_checkpoint_path" : "previewer_checkpoint_path" }
 
+    /// Steps in which the reference's trainer of the stage samples its previews.
+    var previewSteps: Int { self == .b ? 10 : 20 }
+
     /// Pixels of a picture's side for each of the latents': Stage C works on the EffNet encoder's, Stage B on Stage A's.
     var reduction: Int { self == .b ? StageAConfiguration().reduction : EffNetEncoder.Configuration().stride }
 

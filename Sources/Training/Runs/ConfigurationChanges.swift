@@ -15,26 +15,33 @@ struct ConfigurationChanges {
         "batch_size", "grad_accum_steps", "gradient_checkpointing", "use_fsdp", "caption_dropout", "picture_dropout",
         "effnet_dropout", "effnet_scale", "dropout", "loss_weight", "adaptive_loss_weight", "loss_shift",
         "ema_start_iters", "ema_iters", "ema_beta", "save_every", "backup_every", "keep_last", "max_bad_steps",
-        "validation_every", "preview_steps", "preview_prompts", "webdataset_path", "shuffle_buffer", "data_workers",
-        "cache_in_memory", "cache_dir", "cache_gigabytes", "listed_commands", "wandb_project", "wandb_entity",
+        "validation_every", "preview_steps", "preview_prompts", "preview_compare", "webdataset_path", "shuffle_buffer",
+        "data_workers",
+        "cache_in_memory", "cache_dir", "draws", "cache_gigabytes", "listed_commands", "wandb_project", "wandb_entity",
     ]
 
-    /// What a checkpoint keeps of a configuration.
-    static func recorded(_ configuration: ConfigurationText) -> JSON {
+    /// What a checkpoint keeps of a configuration: where it stands and how far it goes is of one start alone.
+    static func recorded(_ configuration: JSON) -> JSON {
         var kept = JSON.Object()
-        for (key, value) in configuration.json.objectValue ?? .init() where !places.contains(key) { kept[key] = value }
+        for (key, value) in configuration.objectValue ?? .init() where !places.contains(key) { kept[key] = value }
         return .object(kept)
     }
 
-    /// - Parameter recorded: what the checkpoint kept; nil where it was saved by a version that kept nothing.
-    init(since recorded: JSON?, _ configuration: ConfigurationText) {
-        guard let before = recorded?.objectValue, let now = Self.recorded(configuration).objectValue else {
+    /// - Parameters:
+    ///   - info: of the checkpoint; one that a version saved which kept nothing of the configuration knows no changes.
+    ///   - written: the configuration as it is now.
+    ///   - effective: what it comes to; nil where nobody gathered that.
+    init(since info: JSON, _ written: JSON, effective: JSON?) {
+        guard let before = info[RunFolder.writtenKey]?.objectValue, let now = Self.recorded(written).objectValue else {
             changes = []
             return
         }
         let gone = before.map(\.key).filter { now[$0] == nil }
+        // A key that is written with what it came to by itself has not changed.
+        let then = effective == nil ? nil : info[RunFolder.effectiveKey]
         changes = (now.map(\.key) + gone).compactMap { key in
-            Self.areSame(before[key], now[key]) ? nil : (key, before[key], now[key])
+            let values = then.map { ($0[key], effective?[key]) } ?? (before[key], now[key])
+            return Self.areSame(values.0 ?? .null, values.1 ?? .null) ? nil : (key, values.0, values.1)
         }
     }
 
@@ -57,8 +64,10 @@ struct ConfigurationChanges {
     }
 
     /// Whether two values say the same: numbers by their value, a key with nothing behind it as one that is left out.
-    private static func areSame(_ a: JSON?, _ b: JSON?) -> Bool {
-        if let a = a?.doubleValue, let b = b?.doubleValue { return a == b }
-        return (a ?? .null) == (b ?? .null)
+    static func areSame(_ a: JSON, _ b: JSON) -> Bool {
+        if let a = a.doubleValue, let b = b.doubleValue { return a == b }
+        if let a = a.arrayValue, let b = b.arrayValue { return a.count == b.count && zip(a, b).allSatisfy(areSame) }
+        guard let a = a.objectValue, let b = b.objectValue else { return a == b }
+        return Set(a.map(\.key) + b.map(\.key)).allSatisfy { areSame(a[$0] ?? .null, b[$0] ?? .null) }
     }
 }

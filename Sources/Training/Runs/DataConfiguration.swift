@@ -49,18 +49,28 @@ public struct DataConfiguration: Sendable {
         reading = try SampleReading(&fields)
         let stride = EffNetEncoder.Configuration().stride
         imageSize = try fields.required("image_size", .within(stride...8192))
-        aspectRatios = try Self.ratios(&fields)
+        let ratios = try Self.ratios(&fields)
+        aspectRatios = ratios ?? [1]
         do {
             buckets = try AspectBuckets(size: imageSize, ratios: aspectRatios, step: stride)
         } catch var failure as Failure {
             failure.place = fields.setting["multi_aspect_ratio"]?.place
             throw failure
         }
-        // The reference's default, which holds where it has buckets to choose from.
-        let ratio = fields.setting["multi_aspect_ratio"].map { $0.isNull ? 0 : 0.05 } ?? 0
-        choice = AspectBuckets.Choice(
-            crop: try fields.value("crop", default: .centre),
-            randomBucketRatio: try fields.value("bucketeer_random_ratio", default: ratio, .within(0...1)))
+        // The reference's defaults: those of its `Bucketeer` where it has buckets, else those of its `SmartCrop`.
+        let hasBuckets = ratios != nil
+        var choice = AspectBuckets.Choice(
+            crop: try fields.value("crop", default: hasBuckets ? .random : .smart),
+            randomBucketRatio: try fields.value(
+                "bucketeer_random_ratio", default: hasBuckets ? 0.05 : 0, .within(0...1)))
+        if choice.crop == .smart {
+            choice.shiftChance = try fields.value("crop_randomize_p", default: 0.3, .within(0...1))
+            choice.shiftReach = try fields.value("crop_randomize_q", default: 0.2, .within(0...1))
+        } else {
+            fields.ignore("crop_randomize_p")
+            fields.ignore("crop_randomize_q")
+        }
+        self.choice = choice
         isScaledDecoding = try fields.value("scaled_decoding", default: true)
         minImageSize = try fields.optional("min_image_size", .within(1...65536))
         cacheFolder = try fields.optional("cache_dir", .notEmpty)
@@ -97,10 +107,11 @@ public struct DataConfiguration: Sendable {
         return path.map { [$0] } ?? []
     }
 
-    private static func ratios(_ fields: inout Fields) throws -> [Double] {
-        let texts: [String] = try fields.value("multi_aspect_ratio", default: ["1/1"])
+    /// nil where the configuration names none.
+    private static func ratios(_ fields: inout Fields) throws -> [Double]? {
+        let texts: [String]? = try fields.optional("multi_aspect_ratio")
         let place = fields.setting["multi_aspect_ratio"]?.place
-        return try texts.map { text in
+        return try texts?.map { text in
             do {
                 return try AspectBuckets.ratio(parsing: text)
             } catch var failure as Failure {

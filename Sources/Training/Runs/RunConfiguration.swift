@@ -1,4 +1,5 @@
 import Failures
+import JSON
 import Loading
 import Optimization
 import Settings
@@ -35,8 +36,10 @@ public struct RunConfiguration: Sendable {
     public let clipTextModel: String
     /// The tower of which Stage C sees a picture's embedding now and then; nil leaves it zeros.
     public let clipImageModel: String?
-    /// What the frozen base is kept in; nil leaves it to the machine.
-    public let dtype: DType?
+    /// Whether pictures are averaged over what is left out where they are made smaller for it.
+    public let isCLIPAntialiased: Bool
+    /// What the frozen base is kept in.
+    public let dtype: DType
 
     /// The project on W&B for which the run is logged; nil for none.
     public let wandbProject: String?
@@ -62,16 +65,20 @@ public struct RunConfiguration: Sendable {
     public let validationTriples: Int
     /// Updates between two measurements of the held-out loss.
     public let validationEvery: Int
-    /// Steps in which previews are sampled; 0 makes none, nil leaves it to the stage.
-    public let previewSteps: Int?
+    /// Steps in which previews are sampled; 0 makes none.
+    public let previewSteps: Int
     /// What previews are sampled from in place of the captions of their pictures.
-    public let previewPrompts: [String]
+    public let previewPrompts: [PreviewPrompt]
+    /// Whether previews also sample without what is trained.
+    public let comparesPreviews: Bool
     public let shuffleBuffer: Int
     /// Threads that decode and fit pictures.
     public let dataWorkers: Int
 
     /// All keys, for logs.
     let written: ConfigurationText
+    /// Gathers what all keys come to, those of the recipe too.
+    let values: EffectiveValues?
     /// Where things were written, for later failures.
     let places: Places
 
@@ -93,6 +100,9 @@ public struct RunConfiguration: Sendable {
             expected: "the checkpoint of the base", advice: "an adapter on an untrained base would get no gradient")
     }
 
+    /// What each key comes to, as checkpoints keep it; what may be secret is left out.
+    var effective: JSON? { values?.json(written.json).withoutSecrets }
+
     /// The largest micro batch's share of a batch.
     public var microBatchSize: Int { batchSize / accumulation }
 
@@ -105,7 +115,7 @@ public struct RunConfiguration: Sendable {
         var options = BatchLoader.Options(
             stream: SampleStream.Options(
                 seed: seed, bufferSize: shuffleBuffer, reasonToDrop: data.reading.reasonToDrop),
-            batchSize: microBatchSize, workers: dataWorkers)
+            batchSize: batchSize, workers: dataWorkers)
         options.cacheBytes = isCachingInMemory ? Self.cacheBytes : 0
         return options
     }
@@ -131,7 +141,7 @@ public struct RunConfiguration: Sendable {
         maxBadSteps = try fields.value("max_bad_steps", default: 10, .atLeast(1))
         schedule = LearningRateSchedule(
             full: fullRate, warmupUpdates: try fields.value("warmup_updates", default: 1, .atLeast(0)),
-            updates: updates, course: try fields.value("lr_schedule", default: .constant))
+            updates: updates, course: try fields.value("lr_schedule", written: "constant"))
 
         data = try DataConfiguration(&fields)
         effnetPath = try fields.required("effnet_checkpoint_path")
@@ -139,17 +149,23 @@ public struct RunConfiguration: Sendable {
         generatorPath = try fields.optional("generator_checkpoint_path")
         clipTextModel = try fields.value(
             "clip_text_model_name", default: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
-        clipImageModel = stage == .c ? try fields.optional("clip_image_model_name") : nil
-        dtype = try fields.optional("dtype").map { (name: Precision) in name.dtype }
+        clipImageModel =
+            stage == .c ? try fields.nullable("clip_image_model_name", default: "openai/clip-vit-large-patch14") : nil
+        if stage == .c, clipImageModel == nil { fields.ignore("clip_antialias") }
+        isCLIPAntialiased = clipImageModel == nil ? false : try fields.value("clip_antialias", default: false)
+        dtype = try fields.value("dtype", default: Precision.float32).dtype
 
         let wandbName = Requirement<String>(
             "that W&B takes: of 1 to 128 characters, none of / \\ # ? % :", WandbProject.takes)
         wandbProject = try fields.optional("wandb_project", wandbName)
         wandbEntity = try fields.optional("wandb_entity", wandbName)
         written = ConfigurationText(setting)
+        values = setting.effective
 
         seed = UInt64(try fields.value("seed", default: 1, .atLeast(0)))
-        optimizer = try fields.value("optimizer", default: .adamW(.init()))
+        // The one way there is; the key tells runs that began with another.
+        _ = try fields.value("draws", default: "keyed", Requirement("keyed") { $0 == "keyed" })
+        optimizer = try fields.value("optimizer", written: "adamw")
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         average = try .read(&fields)
@@ -164,8 +180,9 @@ public struct RunConfiguration: Sendable {
         validationPath = try DataConfiguration.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
         validationEvery = try fields.value("validation_every", default: saveEvery, .atLeast(1))
-        previewSteps = try fields.optional("preview_steps", .within(0...1000))
+        previewSteps = try fields.value("preview_steps", default: stage.previewSteps, .within(0...1000))
         previewPrompts = try fields.value("preview_prompts", default: [])
+        comparesPreviews = try fields.value("preview_compare", default: false)
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
         places = Places(

@@ -41,7 +41,11 @@ final class RunFolder {
     }
 
     private static let infoFile = "info.json"
+    /// What `info.json` keeps of the configuration: as it was written, and with every key's value in effect.
+    static let (writtenKey, effectiveKey) = ("configuration", "effective")
     private static let staged = ".new"
+    /// The most that `info.json` may have.
+    private static let infoBytes = 64 << 20
 
     /// Makes the folder, and keeps other processes from training in it for as long as this value lives.
     init(_ run: RunConfiguration, name: String) throws {
@@ -136,6 +140,19 @@ final class RunFolder {
 
     // MARK: Reading
 
+    /// What the newest checkpoint in a folder says of itself, whole or not; nil where there is none.
+    static func info(in folder: String) -> JSON? {
+        let names = (try? Folder.names(folder)) ?? []
+        let endings = names.filter { $0.hasPrefix(infoFile) }.map { $0.dropFirst(infoFile.count) }
+        let order = endings.compactMap { ending in
+            (ending == staged ? -1 : index(ending)).map { (ending: ending, index: $0) }
+        }.sorted { $0.index < $1.index }
+        return order.lazy.compactMap { ending, _ in
+            let info = try? JSON.read("\(folder)/\(infoFile)\(ending)", maximumBytes: infoBytes)
+            return info?["updates"]?.intValue == nil ? nil : info
+        }.first
+    }
+
     /// The last whole checkpoint; nil where the run has none yet.
     /// - Parameter warn: told of what is passed over.
     /// - Throws: a failure of the input where there are files and none of them make a whole checkpoint.
@@ -163,7 +180,7 @@ final class RunFolder {
         for ending in order where fileExists("\(path)/\(Self.infoFile)\(ending)") {
             let file = "\(path)/\(Self.infoFile)\(ending)"
             do {
-                let info = try JSON.read(file, maximumBytes: 64 << 20)
+                let info = try JSON.read(file, maximumBytes: Self.infoBytes)
                 if let updates = info["updates"]?.intValue, namesParts(info["files"]) {
                     infos.append((info, updates, ending))
                 } else {

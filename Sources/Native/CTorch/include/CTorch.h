@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 2
+#define CTORCH_ABI 3
 #define CTORCH_MAX_RESULTS 64
 
 typedef struct CTorchTensor CTorchTensor;
@@ -140,6 +140,8 @@ typedef struct CTorchTable {
     int32_t (*cuda_devices)(void);
     /// Whether the processor multiplies bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
+    /// Which clones of the engine's kernels run: the level of features that they need, "x86-64-v4" or so.
+    const char *(*kernels)(void);
     int (*synchronize)(CTorchDevice device);
     /// Bytes allocated at the highest since `reset_peak_memory`, by the caching allocator of a CUDA device.
     int (*peak_memory)(CTorchDevice device, int64_t *out);

@@ -1,0 +1,320 @@
+// Draws that belong to samples: words, uniform and normal numbers, and dropout, all by Philox (philox.h).
+#include "philox.h"
+
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "number_types.h"
+
+namespace engine {
+namespace {
+
+/// Chunks that a thread takes at once.
+constexpr int64_t grain = 64;
+
+/// Natural logarithm of a normal float, relative error below 2e-7: Cephes' polynomial of the mantissa.
+INLINE float logarithm(float x) {
+    SEPARATE_ROUNDING
+    uint32_t bits;
+    std::memcpy(&bits, &x, 4);
+    // The mantissa lies in root(1/2) ... root(2).
+    int32_t exponent = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;
+    bits -= static_cast<uint32_t>(exponent) << 23;
+    float m;
+    std::memcpy(&m, &bits, 4);
+    float r = m - 1.0f, s = r * r, e = static_cast<float>(exponent);
+    float p = 7.0376836292e-2f;
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    float y = p * r * s + e * -2.12194440e-4f - 0.5f * s;
+    return r + y + e * 0.693359375f;
+}
+
+/// Two normal numbers of two words (Box and Muller 1958): the first word gives the radius, the second the angle.
+INLINE void normals(uint32_t radial, uint32_t angular, float &a, float &b) {
+    SEPARATE_ROUNDING
+    float u = static_cast<float>(radial) * 0x1p-32f + 0x1p-33f;
+    float squared = -2.0f * logarithm(u);
+    float radius = std::sqrt(squared > 0.0f ? squared : 0.0f);
+    // Two bits choose the quarter, the rest an angle of -pi/4 ... pi/4 within it.
+    uint32_t quarter = angular >> 30;
+    float x = static_cast<float>(static_cast<int32_t>((angular << 2) ^ 0x80000000u)) * (0x1p-32f * 1.57079633f);
+    float z = x * x;
+    float sine = x + x * z * (-1.6666654611e-1f + z * (8.3321608736e-3f + z * -1.9515295891e-4f));
+    float cosine =
+        1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+    bool isTurned = quarter & 1, isOpposite = quarter & 2;
+    float along = isTurned ? -sine : cosine, across = isTurned ? cosine : sine;
+    radius = isOpposite ? -radius : radius;
+    a = radius * along;
+    b = radius * across;
+}
+
+CLONED void words_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t *to) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+        PhiloxWords words;
+        philox(source, static_cast<uint32_t>(chunk), words);
+        int64_t first = chunk * philox_chunk;
+        std::memcpy(to + first, words.word, sizeof(uint32_t) * std::min(philox_chunk, count - first));
+    }
+}
+
+CLONED void uniforms_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, float *to) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+        PhiloxWords words;
+        philox(source, static_cast<uint32_t>(chunk), words);
+        float values[philox_chunk];
+        for (int64_t i = 0; i < philox_chunk; ++i)
+            values[i] = static_cast<float>(words.word[i / philox_lanes][i % philox_lanes] >> 8) * 0x1p-24f;
+        int64_t first = chunk * philox_chunk;
+        std::memcpy(to + first, values, sizeof(float) * std::min(philox_chunk, count - first));
+    }
+}
+
+CLONED void normals_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, float *to) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+        PhiloxWords words;
+        philox(source, static_cast<uint32_t>(chunk), words);
+        float values[4][philox_lanes];
+        for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+            normals(words.word[0][lane], words.word[1][lane], values[0][lane], values[1][lane]);
+            normals(words.word[2][lane], words.word[3][lane], values[2][lane], values[3][lane]);
+        }
+        int64_t first = chunk * philox_chunk;
+        std::memcpy(to + first, values, sizeof(float) * std::min(philox_chunk, count - first));
+    }
+}
+
+/// Chooses by 16 bits of chance for each element, two of a word, the low half first: of a chunk of 16 blocks the first
+/// 16 elements go by the low halves of the first words, the next 16 by their high halves, and so on.
+constexpr int64_t dropout_chunk = 2 * philox_chunk;
+
+/// Passes over elements of one sample: those whose half word is below the threshold become zero.
+template <typename Number>
+INLINE void dropped(
+    const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t threshold, float scale,
+    const Number *from, Number *to) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+        PhiloxWords words;
+        philox(source, static_cast<uint32_t>(chunk), words);
+        const Number *in = from + chunk * dropout_chunk;
+        Number *out = to + chunk * dropout_chunk;
+        int64_t left = count - chunk * dropout_chunk;
+        if (left >= dropout_chunk) {
+            for (int64_t word = 0; word < 4; ++word) {
+                for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+                    int64_t i = 2 * word * philox_lanes + lane;
+                    float kept = (words.word[word][lane] & 0xffff) < threshold ? 0.0f : widen(in[i]) * scale;
+                    store(out + i, kept);
+                }
+                for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+                    int64_t i = (2 * word + 1) * philox_lanes + lane;
+                    float kept = (words.word[word][lane] >> 16) < threshold ? 0.0f : widen(in[i]) * scale;
+                    store(out + i, kept);
+                }
+            }
+        } else {
+            for (int64_t i = 0; i < left; ++i) {
+                int64_t half = i / philox_lanes;
+                uint32_t word = words.word[half / 2][i % philox_lanes];
+                float kept = (half % 2 ? word >> 16 : word & 0xffff) < threshold ? 0.0f : widen(in[i]) * scale;
+                store(out + i, kept);
+            }
+        }
+    }
+}
+
+CLONED void dropped_to(
+    const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t threshold, float scale,
+    const float *from, float *to) {
+    dropped(source, begin, end, count, threshold, scale, from, to);
+}
+
+CLONED void dropped_to(
+    const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t threshold, float scale,
+    const uint16_t *from, uint16_t *to) {
+    dropped(source, begin, end, count, threshold, scale, from, to);
+}
+
+/// Where the draws of samples come from, a seed and a place for each.
+struct Source {
+    std::vector<int64_t> seeds, places;
+    int64_t stream, update;
+
+    Source(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places)
+        : seeds(seeds.vec()), places(places.vec()), stream(stream), update(update) {
+        TORCH_CHECK(seeds.size() == places.size(), "philox: ", seeds.size(), " seeds, ", places.size(), " places");
+        auto is_word = [](int64_t number) { return number >= 0 && number <= 0xffffffff; };
+        TORCH_CHECK(
+            is_word(stream) && is_word(update) && std::all_of(places.begin(), places.end(), is_word),
+            "philox: stream, update and places have 32 bits");
+    }
+
+    PhiloxSource at(int64_t row) const {
+        return {
+            static_cast<uint64_t>(seeds[row]), static_cast<uint32_t>(places[row]), static_cast<uint32_t>(update),
+            static_cast<uint32_t>(stream)};
+    }
+};
+
+/// Runs `body(row, begin, end)` over the chunks of all rows of `count` numbers.
+template <typename Body>
+void over_chunks(const Source &source, int64_t count, int64_t chunk, const Body &body) {
+    int64_t chunks = (count + chunk - 1) / chunk;
+    TORCH_CHECK(chunks * philox_lanes <= int64_t{1} << 32, "philox: ", count, " numbers for a sample are too many");
+    at::parallel_for(0, static_cast<int64_t>(source.places.size()) * chunks, grain, [&](int64_t from, int64_t to) {
+        while (from < to) {
+            int64_t row = from / chunks, begin = from % chunks;
+            int64_t end = std::min(chunks, begin + to - from);
+            body(row, begin, end);
+            from += end - begin;
+        }
+    });
+}
+
+/// [places, numbers] of a dtype whose elements have four bytes.
+template <typename Number, typename Fill>
+at::Tensor filled(const Source &source, int64_t count, at::ScalarType dtype, const Fill &fill) {
+    at::Tensor out = at::empty({static_cast<int64_t>(source.places.size()), count}, dtype);
+    auto *to = static_cast<Number *>(out.data_ptr());
+    over_chunks(source, count, philox_chunk, [&](int64_t row, int64_t begin, int64_t end) {
+        fill(source.at(row), begin, end, count, to + row * count);
+    });
+    return out;
+}
+
+/// The bits of int32, [places, count].
+at::Tensor philox_words(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count) {
+    return filled<uint32_t>({seeds, stream, update, places}, count, at::kInt, words_to);
+}
+
+/// In 0 ..< 1, multiples of 2^-24, float32 [places, count].
+at::Tensor philox_uniform(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count) {
+    return filled<float>({seeds, stream, update, places}, count, at::kFloat, uniforms_to);
+}
+
+/// Standard normal, float32 [places, count].
+at::Tensor philox_normal(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count) {
+    return filled<float>({seeds, stream, update, places}, count, at::kFloat, normals_to);
+}
+
+/// The words of ``philox_words`` by operators of libtorch, int64 [places, count], for devices without a kernel.
+at::Tensor philox_composed(
+    at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count, at::Device device) {
+    Source source(seeds, stream, update, places);
+    constexpr int64_t low = 0xffffffff;
+    auto options = at::TensorOptions().dtype(at::kLong).device(device);
+    int64_t blocks = (count + philox_chunk - 1) / philox_chunk * philox_lanes;
+    at::Tensor c0 = at::arange(blocks, options).unsqueeze(0);
+    at::Tensor c1 = at::tensor(source.places, at::kLong).to(device).unsqueeze(1);
+    at::Tensor c2 = at::full({1, 1}, update, options), c3 = at::full({1, 1}, stream, options);
+    at::Tensor seed = at::tensor(source.seeds, at::kLong).to(device).unsqueeze(1);
+    at::Tensor k0 = seed.__and__(low), k1 = seed.__rshift__(32).__and__(low);
+    for (int round = 0; round < 10; ++round) {
+        // Products of 64 bits wrap around as unsigned ones do; the shift's sign bits are masked off.
+        at::Tensor first = c0 * int64_t{0xD2511F53}, second = c2 * int64_t{0xCD9E8D57};
+        at::Tensor n0 = second.__rshift__(32).__and__(low).__xor__(c1).__xor__(k0);
+        at::Tensor n2 = first.__rshift__(32).__and__(low).__xor__(c3).__xor__(k1);
+        c1 = second.__and__(low);
+        c3 = first.__and__(low);
+        c0 = n0;
+        c2 = n2;
+        k0 = (k0 + int64_t{0x9E3779B9}).__and__(low);
+        k1 = (k1 + int64_t{0xBB67AE85}).__and__(low);
+    }
+    int64_t rows = static_cast<int64_t>(source.places.size());
+    std::vector<at::Tensor> words;
+    for (const at::Tensor &word : {c0, c1, c2, c3})
+        words.push_back(word.expand({rows, blocks}).reshape({rows, blocks / philox_lanes, 1, philox_lanes}));
+    return at::cat(words, 2).reshape({rows, -1}).slice(1, 0, count);
+}
+
+/// Zeros at random places of x [samples, ...], the rest divided by 1 - rate.
+at::Tensor drop(const at::Tensor &given, double rate, const Source &source) {
+    // Elements are counted in logical order, whatever their order in memory.
+    at::Tensor x = given.contiguous();
+    int64_t count = x.size(0) > 0 ? x.numel() / x.size(0) : 0;
+    auto threshold = static_cast<uint32_t>(std::lround(rate * 65536));
+    auto scale = static_cast<float>(1 / (1 - rate));
+    if (!has_native_numbers(x)) {
+        int64_t whole = (count + dropout_chunk - 1) / dropout_chunk * philox_chunk;
+        at::Tensor words = philox_composed(source.seeds, source.stream, source.update, source.places, whole, x.device())
+                               .reshape({x.size(0), -1, 1, philox_lanes});
+        at::Tensor halves = at::cat({words.__and__(0xffff), words.__rshift__(16)}, 2).reshape({x.size(0), -1});
+        at::Tensor kept = halves.slice(1, 0, count).ge(static_cast<int64_t>(threshold)).reshape(x.sizes());
+        return x * kept.to(x.scalar_type()) * scale;
+    }
+    at::Tensor out = at::empty_like(x);
+    with_number_type(x, [&](auto *type) {
+        auto *from = static_cast<const std::remove_pointer_t<decltype(type)> *>(x.const_data_ptr());
+        auto *to = static_cast<decltype(type)>(out.data_ptr());
+        over_chunks(source, count, dropout_chunk, [&](int64_t row, int64_t begin, int64_t end) {
+            dropped_to(source.at(row), begin, end, count, threshold, scale, from + row * count, to + row * count);
+        });
+    });
+    return out;
+}
+
+/// Its backward pass draws the same zeros again, so that none are kept.
+struct PhiloxDropout : torch::autograd::Function<PhiloxDropout> {
+    static at::Tensor forward(
+        torch::autograd::AutogradContext *context, const at::Tensor &x, double rate, at::IntArrayRef seeds,
+        int64_t stream, int64_t update, at::IntArrayRef places) {
+        context->saved_data["rate"] = rate;
+        context->saved_data["seeds"] = seeds.vec();
+        context->saved_data["stream"] = stream;
+        context->saved_data["update"] = update;
+        context->saved_data["places"] = places.vec();
+        return drop(x, rate, {seeds, stream, update, places});
+    }
+
+    static torch::autograd::variable_list backward(
+        torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
+        auto &saved = context->saved_data;
+        at::Tensor gradient = drop(
+            gradients[0], saved["rate"].toDouble(),
+            {saved["seeds"].toIntVector(), saved["stream"].toInt(), saved["update"].toInt(),
+                saved["places"].toIntVector()});
+        return {gradient, {}, {}, {}, {}, {}};
+    }
+};
+
+at::Tensor philox_dropout(
+    const at::Tensor &x, double rate, at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places) {
+    TORCH_CHECK(
+        x.dim() >= 1 && x.size(0) == static_cast<int64_t>(places.size()) && rate >= 0 && rate < 1,
+        "philox_dropout: x has ", x.sizes(), ", there are ", places.size(), " places, the rate is ", rate);
+    return PhiloxDropout::apply(x, rate, seeds, stream, update, places);
+}
+
+}  // namespace
+}  // namespace engine
+
+TORCH_LIBRARY_FRAGMENT(cascade, library) {
+    library.def(
+        "philox_words(int[] seeds, int stream, int update, int[] places, int count) -> Tensor", engine::philox_words);
+    library.def(
+        "philox_uniform(int[] seeds, int stream, int update, int[] places, int count) -> Tensor", engine::philox_uniform);
+    library.def(
+        "philox_normal(int[] seeds, int stream, int update, int[] places, int count) -> Tensor", engine::philox_normal);
+    library.def(
+        "philox_composed(int[] seeds, int stream, int update, int[] places, int count, Device device) -> Tensor",
+        engine::philox_composed);
+    library.def(
+        "philox_dropout(Tensor x, float rate, int[] seeds, int stream, int update, int[] places) -> Tensor",
+        engine::philox_dropout);
+}

@@ -1,0 +1,68 @@
+// Random numbers that are computed from where they belong: Philox 4x32-10 (Salmon et al. 2011).
+//
+// A block of four words comes from a key of 64 bits and a counter of four words. The key is the seed; the counter is
+// (block, place of the sample, update, stream), so no number depends on what was drawn before it.
+#pragma once
+
+#include <cstdint>
+
+#include "cloning.h"
+
+// Every processor gives the same bits: a multiplication and an addition are rounded one after the other everywhere.
+#if defined(__clang__)
+#define SEPARATE_ROUNDING _Pragma("clang fp contract(off)")
+#else
+#define SEPARATE_ROUNDING
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+namespace engine {
+
+/// What a sample's numbers come from.
+struct PhiloxSource {
+    uint64_t seed;
+    uint32_t place, update, stream;
+};
+
+/// Blocks that are computed side by side. Numbers are laid out by them: of a chunk of 16 blocks the first 16 numbers
+/// are the blocks' first words, the next 16 their second words, and so on.
+constexpr int64_t philox_lanes = 16;
+/// Words of a chunk.
+constexpr int64_t philox_chunk = 4 * philox_lanes;
+
+/// The words of a chunk of blocks, by word and lane.
+struct PhiloxWords {
+    uint32_t word[4][philox_lanes];
+};
+
+INLINE void philox(const PhiloxSource &source, uint32_t chunk, PhiloxWords &words) {
+    uint32_t c0[philox_lanes], c1[philox_lanes], c2[philox_lanes], c3[philox_lanes];
+    for (uint32_t lane = 0; lane < philox_lanes; ++lane) {
+        c0[lane] = chunk * philox_lanes + lane;
+        c1[lane] = source.place;
+        c2[lane] = source.update;
+        c3[lane] = source.stream;
+    }
+    uint32_t k0 = static_cast<uint32_t>(source.seed), k1 = static_cast<uint32_t>(source.seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+        for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+            uint64_t first = uint64_t{0xD2511F53u} * c0[lane], second = uint64_t{0xCD9E8D57u} * c2[lane];
+            uint32_t n0 = static_cast<uint32_t>(second >> 32) ^ c1[lane] ^ k0;
+            uint32_t n2 = static_cast<uint32_t>(first >> 32) ^ c3[lane] ^ k1;
+            c1[lane] = static_cast<uint32_t>(second);
+            c3[lane] = static_cast<uint32_t>(first);
+            c0[lane] = n0;
+            c2[lane] = n2;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+        words.word[0][lane] = c0[lane];
+        words.word[1][lane] = c1[lane];
+        words.word[2][lane] = c2[lane];
+        words.word[3][lane] = c3[lane];
+    }
+}
+
+}  // namespace engine
