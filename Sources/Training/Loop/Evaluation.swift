@@ -20,7 +20,8 @@ struct Evaluation {
 
 extension Evaluation {
     init(
-        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, filter: ImageFilter? = nil
+        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, adapters: [any Adapter] = [],
+        filter: ImageFilter? = nil
     ) throws {
         let paths = parts.run.validationPath
         let shards =
@@ -36,6 +37,7 @@ extension Evaluation {
             guard !shown.isEmpty else { return nil }
             return try PreviewGrid(
                 shown, prompts: run.previewPrompts, objective: objective, showing: showing,
+                adapters: run.comparesPreviews ? adapters : [],
                 draws: Draws(seed: parts.loop.seed, stream: RandomStream.preview, places: 0..<shown.count),
                 average: average,
                 filter: filter.map { filter in { try filter($0, parts.generator(RandomStream.preview)) } })

@@ -99,7 +99,7 @@ public struct AdapterRecipe: Recipe {
         // Say what is trained and how.
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
-        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: adapters)
         var described = AdapterContents(base: base, steps: 0)
         for adapter in adapters { try adapter.write(to: &described) }
         let task = TrainingTask(

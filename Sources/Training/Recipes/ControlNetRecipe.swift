@@ -37,7 +37,7 @@ public struct ControlNetRecipe: Recipe {
     public func plan(_ options: RunOptions) throws -> TrainingPlan {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
         let stageC = try plan.stageC
-        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         if let remark = try own.checkStart(plugIns) { plan.remarks.append(remark) }
         let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
@@ -74,7 +74,7 @@ public struct ControlNetRecipe: Recipe {
         // Load.
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()
-        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         if let remark = try own.checkStart(plugIns) { console.log(remark) }
         let configuration = trunk(of: stageC)
         let source = try own.source(
@@ -102,7 +102,7 @@ public struct ControlNetRecipe: Recipe {
             let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer)) {
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: [adapter]) {
             try filter($0, generator: $1)
         }
         var described = AdapterContents(base: base, steps: 0)

@@ -22,6 +22,11 @@ public struct FinetuneRecipe: Recipe {
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         run = try RunConfiguration(&fields)
+        if run.comparesPreviews {
+            throw (fields.setting["preview_compare"] ?? fields.setting).refusal(
+                expected: "an adapter whose absence can be shown",
+                advice: "A stage that is trained whole has nothing to be left out.")
+        }
         diffusion = try TrainingDiffusion(&fields, run.stage)
     }
 
