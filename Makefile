@@ -6,8 +6,8 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-lora \
-    bench-merge bench-optimizers parity configs s3 outages logs kills engine clean clean-demo
+.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-generate \
+    bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills parts engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -42,6 +42,9 @@ bench-data: build .venv/ready ## pictures from tars to batches beside webdataset
 bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
 	.venv/bin/python Tests/Peers/bench_filters.py --command .build/release/cascade-filter-bench
 
+bench-generate: build .venv/ready ## an image beside diffusers' two pipelines
+	.venv/bin/python Tests/Peers/bench_generate.py --command .build/release/cascade-adapt
+
 bench-optimizers: build .venv/ready ## steps of each optimizer beside PyTorch's, bitsandbytes', transformers' and Prodigy's
 	.venv/bin/python Tests/Peers/bench_optimizers.py --command .build/release/cascade-bench
 
@@ -72,6 +75,9 @@ outages: build .venv/ready ## a run whose server is gone for a minute, beside on
 
 logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own readers
 	.venv/bin/python Tests/Peers/logs.py --command .build/release/cascade-adapt
+
+parts: build .venv/ready ## batches cut into 1, 2, 4 and 8 parts: the same losses
+	.venv/bin/python Tests/Peers/parts.py --command .build/release/cascade-adapt
 
 kills: build .venv/ready ## runs killed at random moments, starved of disk and watched for memory
 	.venv/bin/python Tests/Peers/kills.py --command .build/release/cascade-adapt

@@ -51,6 +51,8 @@ let package = Package(
     products: [
         .executable(name: "cascade-adapt", targets: ["cascade-adapt"]),
         .library(name: "CascadeAdapt", targets: ["CascadeAdapt"]),
+        // What makes images.
+        .library(name: "Generation", targets: ["Generation", "Images"]),
         // What a filter or a kind of adapter of somebody else's imports.
         .library(
             name: "AdapterKit",
@@ -129,7 +131,8 @@ let package = Package(
         library(
             "Generation",
             [
-                "COpenCV", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization", "Images",
+                "COpenCV", "CMemory", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization",
+                "Images",
                 "Weights", "Settings", "Torch", "JSON", "Files", "Failures",
             ]),
         library(
@@ -207,8 +210,8 @@ let package = Package(
         tests(
             "Generation",
             [
-                "Generation", "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Torch", "Failures",
-                "TestSupport",
+                "Generation", "LoRA", "AdapterKit", "Diffusion", "Cascade", "Layers", "Images", "Weights", "Torch",
+                "JSON", "Failures", "TestSupport",
             ]),
         tests("Diffusion", ["Diffusion", "Settings", "Torch", "Failures", "TestSupport"]),
         tests(
@@ -231,7 +234,8 @@ let package = Package(
         tests(
             "Command",
             [
-                "CascadeAdapt", "Training", "AdapterKit", "Models", "Settings", "IdentityFilter", "Weights", "JSON",
+                "CascadeAdapt", "Training", "Generation", "AdapterKit", "Models", "Settings", "IdentityFilter",
+                "Weights", "JSON",
                 "Torch",
                 "Shards", "Images", "Files", "Failures", "TestSupport",
             ]),

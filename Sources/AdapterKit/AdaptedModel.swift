@@ -41,6 +41,13 @@ public struct AdaptedNetworks {
         (tower, text, model) = (nil, nil, nil)
     }
 
+    /// A text tower with its tokenizer.
+    public init(_ text: TextEncoder) {
+        self.text = text
+        tower = text.tower
+        (stageC, model) = (nil, nil)
+    }
+
     /// A text tower alone.
     public init(_ tower: CLIPTextTower) {
         self.tower = tower

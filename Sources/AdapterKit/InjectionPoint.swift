@@ -10,18 +10,12 @@ public enum InjectionPoint: Hashable, Sendable {
     case module(String)
 }
 
-extension StageC {
-    /// Every place there is, blocks first.
-    public var injectionPoints: [InjectionPoint] {
-        (0..<configuration.injectionPoints).map(InjectionPoint.residualBlock)
-            + store.projections.map { .module($0.path) }
-    }
-
+extension StageCConfiguration {
     /// Checks a selection of residual blocks.
     /// - Throws: a failure of the input that says which blocks exist, for an index past the last, a block named twice
     ///   or none at all.
     public func check(controlNetBlocks blocks: [Int], at place: Failure.Place? = nil) throws {
-        let count = configuration.injectionPoints
+        let count = injectionPoints
         let expected = "indices of residual blocks, 0 to \(count - 1)"
         guard !blocks.isEmpty else {
             throw Failure.input("`controlnet_blocks` selects no block", at: place, expected: expected)
@@ -33,11 +27,19 @@ extension StageC {
         if Set(blocks).count < blocks.count {
             throw Failure.input("`controlnet_blocks` names a block twice", at: place, got: "\(blocks)")
         }
-        if let wide = Set(configuration.hidden).count > 1 ? configuration.hidden : nil {
+        if let wide = Set(hidden).count > 1 ? hidden : nil {
             throw Failure.input(
                 "a ControlNet needs levels of one width", at: place, got: "c_hidden \(wide)",
                 advice: "its projections all have the width of Stage C's blocks")
         }
+    }
+}
+
+extension StageC {
+    /// Every place there is, blocks first.
+    public var injectionPoints: [InjectionPoint] {
+        (0..<configuration.injectionPoints).map(InjectionPoint.residualBlock)
+            + store.projections.map { .module($0.path) }
     }
 
     /// The modules whose path contains any of `filters`, in the network's order.

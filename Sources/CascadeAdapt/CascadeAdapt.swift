@@ -76,6 +76,7 @@ struct RootCommand: ParsableCommand {
         version: programVersion,
         groupedSubcommands: [
             CommandGroup(name: "Train", subcommands: Recipes.all.map { $0.command }),
+            CommandGroup(name: "Use", subcommands: [Generate.self, Vary.self, Reconstruct.self]),
             CommandGroup(
                 name: "Adapters",
                 subcommands: [Export.self, MergeCommand.self, Extract.self, Resize.self, Inspect.self, Plan.self]),

@@ -23,9 +23,7 @@ struct ArchitectureOption: ParsableArguments {
 }
 
 /// What an adapter file may not say of itself.
-struct ReadingOptions: ParsableArguments {
-    @OptionGroup var arch: ArchitectureOption
-
+struct AdapterReadingOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The modules that a file without module names is for, as its configuration had them: .attn,channelwise",
@@ -41,21 +39,11 @@ struct ReadingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The text model that learned tokens without starting vectors were trained on.", valueName: "folder"),
-        completion: .directory)
-    var clipText: String?
-
-    @Option(
-        help: ArgumentHelp(
             "The residual blocks of a ControlNet whose file does not name them, such as 0,4,8.", valueName: "indices"))
     var blocks: String?
 
-    /// What these options name and is read.
-    var files: [String] { [arch.arch, clipText].compactMap(\.self) }
-
     func reading() throws -> AdapterReading {
         var reading = AdapterReading()
-        reading.architecture = try arch.configuration()
         reading.moduleFilters = moduleFilters?.split(separator: ",").map(String.init) ?? []
         reading.tokens = try tokens.map { text in
             guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
@@ -70,6 +58,28 @@ struct ReadingOptions: ParsableArguments {
             }
             return index
         }
+        return reading
+    }
+}
+
+/// The same, with the networks that it may take.
+struct ReadingOptions: ParsableArguments {
+    @OptionGroup var arch: ArchitectureOption
+
+    @OptionGroup var adapters: AdapterReadingOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "The text model that learned tokens without starting vectors were trained on.", valueName: "folder"),
+        completion: .directory)
+    var clipText: String?
+
+    /// What these options name and is read.
+    var files: [String] { [arch.arch, clipText].compactMap(\.self) }
+
+    func reading() throws -> AdapterReading {
+        var reading = try adapters.reading()
+        reading.architecture = try arch.configuration()
         reading.text = try clipText.map { try TextEncoder.load(folder: $0) }
         return reading
     }

@@ -27,6 +27,11 @@ public struct Scales {
     public let signal: Tensor
     public let noise: Tensor
 
+    /// Those of latents without noise, as `perSample` has them.
+    static func clean(on device: Device) throws -> Scales {
+        Scales(signal: try .full([1, 1, 1, 1], 1, device: device), noise: try .zeros([1, 1, 1, 1], device: device))
+    }
+
     /// Those of one sample, [1] each.
     public func sample(_ index: Int) throws -> Scales {
         let range = index..<index + 1

@@ -1,5 +1,6 @@
 import CJPEG
 import CPNG
+import CWebP
 import Failures
 import Files
 
@@ -15,21 +16,38 @@ extension Picture {
     }
 
     /// The picture as a PNG file.
-    public func png() throws -> [UInt8] {
-        try encoded("PNG", free: cascade_png_free) { pixels, out, size, error, errorSize in
+    /// - Parameter texts: what other programs can read in it, by keyword.
+    public func png(texts: [(keyword: String, text: String)] = []) throws -> [UInt8] {
+        let bytes = try encoded("PNG", free: cascade_png_free) { pixels, out, size, error, errorSize in
             cascade_png_encode(pixels, width, height, out, size, error, errorSize).rawValue
+        }
+        return PNGTexts.inserted(texts, into: bytes)
+    }
+
+    /// The picture as a lossy WebP file, quality 0...100. A side over 16383 pixels is a failure.
+    public func webp(quality: Int = 90) throws -> [UInt8] {
+        try encoded("WebP", free: cascade_webp_free) { pixels, out, size, error, errorSize in
+            cascade_webp_encode(pixels, width, height, Int32(quality), out, size, error, errorSize).rawValue
         }
     }
 
-    /// Writes the picture in the format that the name's ending asks for: png, jpg or jpeg.
-    public func write(to path: String, quality: Int = 90) throws {
+    /// The endings of names that say what a picture is written as.
+    public static let endings = ["png", "jpg", "jpeg", "webp"]
+
+    /// Writes the picture in the format that the name's ending asks for.
+    /// - Parameter texts: go into a PNG file, by keyword.
+    public func write(
+        to path: String, quality: Int = 90, texts: [(keyword: String, text: String)] = []
+    ) throws {
         let ending = path.split(separator: ".").last.map { $0.lowercased() }
         switch ending {
-        case "png": try writeAtomically(png(), to: path)
+        case "png": try writeAtomically(png(texts: texts), to: path)
         case "jpg", "jpeg": try writeAtomically(jpeg(quality: quality), to: path)
+        case "webp": try writeAtomically(webp(quality: quality), to: path)
         default:
             throw Failure.input(
-                "can't tell the picture's format from its name", at: .init(path), expected: "a name in .png or .jpg")
+                "can't tell the picture's format from its name", at: .init(path),
+                expected: "a name in .png, .jpg or .webp")
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Images
 import TestSupport
 import Testing
 import Torch
@@ -8,15 +9,14 @@ import Weights
 @Suite struct ExamplePackageTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-    /// Where `.ci/test` builds it.
-    private static let program = root.appendingPathComponent(".build/sketch/debug/cascade-sketch").path
 
-    /// Runs the package's program with the engine that lies beside ours.
-    private func run(_ arguments: [String]) throws -> Command.Outcome {
-        try #require(FileManager.default.isExecutableFile(atPath: Self.program), "`make test` builds examples/sketch")
+    /// Runs one of the package's programs, where `.ci/test` builds them, with the engine that lies beside ours.
+    private func run(_ arguments: [String], program name: String = "cascade-sketch") throws -> Command.Outcome {
+        let program = Self.root.appendingPathComponent(".build/sketch/debug/\(name)").path
+        try #require(FileManager.default.isExecutableFile(atPath: program), "`make test` builds examples/sketch")
         let engine = URL(fileURLWithPath: Command.program).deletingLastPathComponent()
             .appendingPathComponent("libCTorchEngine.so").path
-        return try Command.run(arguments, environment: ["CASCADE_ENGINE": engine], program: Self.program)
+        return try Command.run(arguments, environment: ["CASCADE_ENGINE": engine], program: program)
     }
 
     @Test func `its program lists its filter beside ours`() throws {
@@ -75,6 +75,14 @@ import Weights
         let width = before.count / factor.count
         let expected = before.enumerated().map { $1 * (1 + factor[$0 / width] / 2) }
         #expect(zip(after, expected).allSatisfy { abs($0 - $1) < 1e-6 } && after != before)
+    }
+
+    @Test func `its other program makes an image with the pipeline as a library`() throws {
+        let folder = try GenerationFolder()
+        let outcome = try run([folder["models"], "a dog", folder["a.png"]], program: "cascade-images")
+        #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+        let image = try Picture(contentsOf: folder["a.png"])
+        #expect(image.width == 512 && image.height == 512)
     }
 
     @Test func `our own program does not know its filter`() throws {

@@ -161,7 +161,7 @@ import Weights
         #expect(outcome.errors.contains("error: ") && outcome.errors.contains("\(path)/below"), "\(outcome)")
     }
 
-    @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])
     func `a signal saves the run, and the same command goes on`(signal: Int32) throws {
         let scratch = try Scratch()
         let path = try configuration(scratch, TinyWorld.lora.merging(["updates": "500"]) { $1 })

@@ -1,4 +1,5 @@
-"""Writes reference_configs.json: the keys of the reference's training configurations and their values.
+"""Writes reference_configs.json and reference_inference.json: the keys of the reference's configurations for training
+and for inference, and their values.
 
     git clone https://github.com/Stability-AI/StableCascade CLONE
     python3 Tests/Goldens/write_reference_configs.py CLONE
@@ -15,14 +16,16 @@ import yaml
 PLACES = {"checkpoint_path", "output_path", "webdataset_path"}
 
 
-def main(clone: Path) -> None:
+def write(folder: Path, name: str) -> None:
     files = {}
-    for path in sorted((clone / "configs" / "training").glob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         keys = yaml.safe_load(path.read_text())
         files[path.stem] = {key: None if key in PLACES else value for key, value in sorted(keys.items())}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(keys)}" for name, keys in files.items())
-    Path(__file__).with_name("reference_configs.json").write_text("{\n" + lines + "\n}\n")
+    Path(__file__).with_name(name).write_text("{\n" + lines + "\n}\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    configs = Path(sys.argv[1]) / "configs"
+    write(configs / "training", "reference_configs.json")
+    write(configs / "inference", "reference_inference.json")

@@ -63,6 +63,34 @@ extension TrainingRuns {
             #expect(!FileManager.default.fileExists(atPath: none.scratch["output/run/000001.jpg"]))
         }
 
+        @Test func `a prompt may have settings of its own, and another row shows the same without the adapter`() throws
+        {
+            let (plain, own, compared) = (try Run(.lora), try Run(.lora), try Run(.lora))
+            let changes = ["updates": "1", "preview_steps": "2"]
+            try plain(changes.merging(["preview_prompts": "[a dog, cat]"]) { $1 })
+            let prompts = "[a dog, {prompt: cat, negative: dog, size: [96, 64], seed: 3, cfg: 2, steps: 3}]"
+            try own(changes.merging(["preview_prompts": prompts]) { $1 })
+            let (a, b) = (try picture(plain, 1), try picture(own, 1))
+            #expect(a.width == b.width && a.height == b.height)
+            // Columns take the prompts in turn: what is the second's own changes the second and the fourth.
+            func column(_ picture: Picture, _ number: Int) -> [UInt8] {
+                let (x, y) = (number * 66 + 16, picture.height - 48)
+                return picture.cropped(x: x, y: y, width: 32, height: 32).pixels
+            }
+            #expect(column(a, 0) == column(b, 0) && column(a, 1) != column(b, 1))
+            // A rate that shows.
+            try compared(changes.merging(["preview_compare": "true", "lr": "0.3"]) { $1 })
+            let c = try picture(compared, 1)
+            #expect(c.height > a.height + 64)
+        }
+
+        @Test(arguments: ["[{negative: a}]", "[{prompt: a, size: [1, 2]}]", "[{prompt: a, x: 1}]", "[[a]]"])
+        func `a prompt that cannot be meant is refused at its place`(prompts: String) throws {
+            let run = try Run(.lora)
+            let failure = try expectedFailure { _ = try run(["preview_steps": "2", "preview_prompts": prompts]) }
+            #expect(failure.blame == .input && failure.place?.line != nil, "\(failure)")
+        }
+
         @Test func `a running mean has a row of its own, which is the sampled one while it is a copy`() throws {
             let run = try Run(.lora)
             try run(["updates": "1", "preview_steps": "2", "ema_start_iters": "5", "ema_iters": "1"])

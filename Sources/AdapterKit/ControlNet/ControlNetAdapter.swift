@@ -27,12 +27,8 @@ public final class ControlNetAdapter: Adapter {
     /// The ControlNet of a native file.
     /// - Throws: a failure of the input where the file does not fit the model.
     convenience init(_ file: AdapterFile, for model: AdaptedModel) throws {
-        let configuration = try ControlNetTrunk.Configuration(describedIn: file)
-        try model.stageC.check(controlNetBlocks: configuration.blocks, at: Failure.Place(file.path))
-        let device = model.stageC.store.device
-        let store = ParameterStore(from: StoredParameters(file.weights), device: device)
-        let trunk = try ControlNetTrunk(configuration, store.root)
-        try store.finish()
+        let (trunk, store) = try ControlNetTrunk.load(
+            file, for: model.stageC.configuration, device: model.stageC.store.device)
         self.init(
             trunk: trunk, store: store, model: model,
             filter: (file.weights.metadata["controlnet_filter"] ?? "", try file.described("controlnet_filter_params")))
@@ -64,6 +60,27 @@ public final class ControlNetAdapter: Adapter {
         contents.describe("controlnet_filter", .string(filter.name))
         contents.describe("controlnet_filter_params", filter.parameters)
         contents.tensors += store.tensors
+    }
+}
+
+extension ControlNetTrunk {
+    /// The ControlNet of a native file, in float32.
+    /// - Parameter stageC: the network that it is used with, which need not be there.
+    /// - Throws: a failure of the input where the file does not fit it.
+    public static func load(
+        _ file: AdapterFile, for stageC: StageCConfiguration, device: Device
+    ) throws -> (trunk: ControlNetTrunk, store: ParameterStore) {
+        let configuration = try Configuration(describedIn: file)
+        try stageC.check(controlNetBlocks: configuration.blocks, at: Failure.Place(file.path))
+        guard configuration.projected == stageC.hidden[0] else {
+            throw Failure.input(
+                "the ControlNet is for a Stage C of another width", at: Failure.Place(file.path),
+                expected: "\(stageC.hidden[0]) channels (`c_proj`)", got: "\(configuration.projected)")
+        }
+        let store = ParameterStore(from: StoredParameters(file.weights), device: device)
+        let trunk = try ControlNetTrunk(configuration, store.root)
+        try store.finish()
+        return (trunk, store)
     }
 }
 

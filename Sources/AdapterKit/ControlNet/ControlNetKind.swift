@@ -9,6 +9,8 @@ import Weights
 public struct ControlNetKind: AdapterKind {
     public let name = "controlnet"
 
+    public init() {}
+
     /// The `controlnet` recipe makes its ControlNet itself, with a filter beside it.
     public func plan(_ fields: inout Fields) throws -> AdapterPlan? { nil }
 

@@ -31,11 +31,11 @@ final class Levels {
 
     /// - Parameters:
     ///   - x: [B, H, W, hidden[0]].
-    ///   - injections: conditions [B, C, h, w] by the residual block before which they are added.
+    ///   - injections: of each ControlNet, conditions [B, C, h, w] by the residual block before which they are added.
     ///   - dropout: nil drops nothing.
     /// - Returns: [B, H', W', hidden[0]]; the sides are those of `x` where every level can halve them.
     func callAsFunction(
-        _ x: Tensor, _ context: BlockContext, injections: [Int: Tensor] = [:], dropout: DropoutPass? = nil
+        _ x: Tensor, _ context: BlockContext, injections: [[Int: Tensor]] = [], dropout: DropoutPass? = nil
     )
         throws -> Tensor
     {

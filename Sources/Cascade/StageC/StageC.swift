@@ -21,6 +21,8 @@ public final class StageC {
         public var dropout: DropoutPass?
         /// Conditions [B, C, h, w] by the residual block before which they are added, resized bilinearly.
         public var injections: [Int: Tensor] = [:]
+        /// Those of further ControlNets, whose conditions have sizes of their own.
+        public var furtherInjections: [[Int: Tensor]] = []
 
         public init(clipText: Tensor, clipTextPooled: Tensor, clipImage: Tensor) {
             self.clipText = clipText
@@ -80,7 +82,8 @@ public final class StageC {
             activatedCondition: try conditionTokens(conditions).silu())
         return try classifier(
             levels(
-                embedding(latents), context, injections: conditions.injections, dropout: conditions.dropout))
+                embedding(latents), context, injections: [conditions.injections] + conditions.furtherInjections,
+                dropout: conditions.dropout))
     }
 
     /// [B, T + L * clipSequence + L * clipSequence, conditionWidth], normalised.
@@ -99,7 +102,8 @@ public final class StageC {
 
     private func check(_ conditions: Conditions) throws {
         let count = configuration.injectionPoints
-        if let past = conditions.injections.keys.sorted().first(where: { $0 < 0 || $0 >= count }) {
+        let blocks = ([conditions.injections] + conditions.furtherInjections).flatMap(\.keys)
+        if let past = blocks.sorted().first(where: { $0 < 0 || $0 >= count }) {
             throw Failure.input(
                 "there is no residual block \(past) to inject a condition before", expected: "0 to \(count - 1)",
                 got: "\(past)")

@@ -10,20 +10,28 @@ public struct Guidance: Sendable {
     /// How much of the guided prediction's deviation is brought back to that of the conditioned one, both over the
     /// whole batch (Lin et al. 2023).
     public var rescale = 0.7
+    /// Whether deviations are each sample's own, so that it does not matter with which others a batch holds it.
+    public var isPerSample = false
     /// Times between which there is guidance, ends included; outside the conditioned prediction stands alone.
     public var window = 0.0...1.0
 
     public init(strength: Double = 3) { self.strength = (strength, strength) }
 
-    func isOn(at time: Double) -> Bool { window.contains(time) }
+    /// Whether the conditioned prediction stands alone at every time.
+    var isIdle: Bool { strength == (1, 1) }
+
+    func isOn(at time: Double) -> Bool { !isIdle && window.contains(time) }
 
     /// The guided prediction, [B, C, H, W] as both that go in.
     func callAsFunction(_ conditioned: Tensor, _ free: Tensor, at time: Double) throws -> Tensor {
         let weight = strength.atNoise * time + strength.atData * (1 - time)
         let guided = try free.interpolated(to: conditioned, weight: weight)
         guard rescale > 0 else { return guided }
-        let deviation = try guided.variance().sqrt() + 1e-9
-        let matched = try guided * conditioned.variance().sqrt() / deviation
+        func deviation(_ tensor: Tensor) throws -> Tensor {
+            let dimensions = isPerSample ? Array(1..<tensor.rank) : nil
+            return try tensor.variance(dimensions, keepingDimensions: isPerSample).sqrt()
+        }
+        let matched = try guided * deviation(conditioned) / (deviation(guided) + 1e-9)
         return try matched * rescale + guided * (1 - rescale)
     }
 }

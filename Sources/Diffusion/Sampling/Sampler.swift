@@ -34,6 +34,31 @@ public struct Sampler {
         from start: Tensor, fresh: (_ step: Int) throws -> Tensor,
         predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
     ) throws -> Tensor {
+        try withoutActuallyEscaping(fresh) { try self(from: start, Walk(fresh: $0), predict: predict) }
+    }
+
+    /// What goes on beside the steps of one sampling.
+    public struct Walk {
+        /// Standard normal numbers for a step, in the shape and on the device of the latents; asked once a step at most.
+        public var fresh: (_ step: Int) throws -> Tensor
+        /// Called before a step's predictions.
+        public var begin: (_ step: Int) throws -> Void = { _ in }
+        /// What becomes of the latents that a step made, and of the last estimate: latents [B, C, h, w] with their scales
+        /// of signal and noise.
+        public var settle: (_ latents: Tensor, _ scales: Scales) throws -> Tensor = { latents, _ in latents }
+
+        public init(fresh: @escaping (_ step: Int) throws -> Tensor) { self.fresh = fresh }
+    }
+
+    /// Draws latents.
+    /// - Parameters:
+    ///   - start: the latents of the first step, [B, C, h, w], float32.
+    ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
+    /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
+    public func callAsFunction(
+        from start: Tensor, _ walk: Walk,
+        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
+    ) throws -> Tensor {
         try withoutGradients {
             let range = try Tensor.spaced(from: times.start, to: times.end, count: steps + 1)
             let logSNR = try process.schedule.logSNR(.time(range), callShift: shift)  // [steps + 1]
@@ -42,6 +67,7 @@ public struct Sampler {
             let times = try range.values(as: Double.self)
             var (latents, estimate) = (start, start)
             for step in 0..<steps {
+                try walk.begin(step)
                 let told = try conditions.selected(0, step).expanded([start.size(0)])
                 func asked(_ isConditioned: Bool) throws -> Tensor {
                     try predict(latents, told, isConditioned).to(dtype: .float32)
@@ -54,11 +80,10 @@ public struct Sampler {
                 let parts = try process.estimate(latents, prediction, now)
                 estimate = parts.x0
                 guard step + 1 < steps else { break }
-                latents = try self.step(parts, from: now.perSample, to: next.perSample) {
-                    try fresh(step)
-                }
+                let stepped = try self.step(parts, from: now.perSample, to: next.perSample) { try walk.fresh(step) }
+                latents = try walk.settle(stepped, next.perSample)
             }
-            return estimate
+            return try walk.settle(estimate, .clean(on: start.device))
         }
     }
 }

@@ -18,7 +18,7 @@ public enum SamplingStep: Sendable {
     ///   - estimate: what the latents are mixed of, as the network predicts.
     ///   - now: the scales of this level, [B, 1, 1, 1] each.
     ///   - next: those of the next.
-    ///   - fresh: draws normal noise, [B, C, H, W].
+    ///   - fresh: draws standard normal numbers in the shape of the latents; asked once at most.
     func callAsFunction(
         _ estimate: Target.Estimate, from now: Scales, to next: Scales, fresh: () throws -> Tensor
     ) throws -> Tensor {

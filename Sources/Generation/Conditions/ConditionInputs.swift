@@ -26,6 +26,17 @@ public struct ConditionInputs {
         return inputs
     }
 
+    /// One of the samples.
+    public func sample(_ index: Int) throws -> ConditionInputs {
+        func row(_ tensor: Tensor) throws -> Tensor { try tensor.sliced(0, index..<index + 1) }
+        var inputs = ConditionInputs(captions: [captions[index]])
+        inputs.imageEmbeddings = try imageEmbeddings.map(row)
+        inputs.control = try control.map(row)
+        inputs.injections = try injections?.mapValues(row)
+        inputs.effnet = try effnet.map(row)
+        return inputs
+    }
+
     /// Some batches as one; of what is optional each has its part, or none has.
     /// - Parameter others: batches whose ControlNet conditions take the place of their own.
     public static func joined(

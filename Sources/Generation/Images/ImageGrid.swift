@@ -2,6 +2,16 @@ import Failures
 import Images
 
 extension Picture {
+    /// The image below a label on white paper.
+    /// - Parameter label: ASCII; what is too long for the image's width is left out.
+    public func captioned(_ label: String) throws -> Picture {
+        let strip = max(16, height / 16)
+        var sheet = Picture(width: width, height: strip + height, colour: (255, 255, 255))
+        try sheet.write(label, x: strip / 4, y: strip * 3 / 4, scale: Double(strip) / 40)
+        sheet.paste(self, x: 0, y: strip)
+        return sheet
+    }
+
     /// Rows of images of one size as one image: with labels each row below its own on white paper, without them on
     /// black.
     /// - Parameter labels: ASCII, one for each row or none at all.

@@ -48,6 +48,8 @@ public struct ModelFiles: Sendable {
 
     /// What the weights of a frozen Stage C and of the towers are kept in; the small networks stay in float32.
     public var dtype = DType.float32
+    /// Whether they are kept as their files have them instead: then nothing is converted, and nothing copied.
+    public var keepsStoredDType = false
     public var device = Device.cpu
     /// Whether stages and the text tower keep only each block's input for the backward pass.
     public var isCheckpointing = false

@@ -17,19 +17,45 @@ public struct ModelLoading {
 
     // MARK: Stages
 
-    /// The trained Stage C that adapters are put on, frozen.
-    ///
-    /// It computes in float32 where the processor has no fast bfloat16 products, whatever it is kept in.
+    /// What the weights of a file are kept in.
+    private func dtype(of weights: any NamedTensors) -> DType {
+        guard files.keepsStoredDType else { return files.dtype }
+        let stored = weights.entries.lazy.map(\.dtype).first(where: \.isFloatingPoint) ?? .float32
+        return [.float32, .float64].contains(stored) ? .float32 : .bfloat16
+    }
+
+    /// What a stage computes in: float32 where the processor has no fast bfloat16 products, whatever it is kept in.
+    private func computeDType(_ dtype: DType) -> DType {
+        files.device == .cpu && !Processor.isFastAtBFloat16 ? .float32 : dtype
+    }
+
+    /// The trained Stage C that adapters are put on, frozen, with what is known of it.
     public func base() throws -> (stageC: StageC, identity: BaseModel) {
         let stage = try ModelFiles.named(files.stageC, ModelPart.stageC.description)
-        let source = try ModelFiles.named(stage.weights, ModelPart.stageC.description)
-        let store = ParameterStore(
-            from: StoredParameters(try weights(.stageC, source)), dtype: files.dtype, device: files.device)
+        let stageC = try stageC()
+        let digest = try SHA256.hex(ofFiles: Tensors.files(at: stage.weights?.name ?? ""))
+        return (stageC, BaseModel(name: stage.architecture.name, sha256: digest))
+    }
+
+    /// The trained Stage C, frozen.
+    public func stageC() throws -> StageC {
+        let file = try weights(.stageC, files.stageC?.weights)
+        let dtype = dtype(of: file)
+        let store = ParameterStore(from: StoredParameters(file), dtype: dtype, device: files.device)
         let stageC = try StageC(files.stageCArchitecture(), store)
         stageC.isCheckpointing = files.isCheckpointing
-        if files.device == .cpu && !Processor.isFastAtBFloat16 { stageC.computeDType = .float32 }
-        let digest = try SHA256.hex(ofFiles: Tensors.files(at: source.name))
-        return (stageC, BaseModel(name: stage.architecture.name, sha256: digest))
+        stageC.computeDType = computeDType(dtype)
+        return stageC
+    }
+
+    /// The trained Stage B, frozen.
+    public func stageB() throws -> StageBDenoiser {
+        let file = try weights(.stageB, files.stageB?.weights)
+        let dtype = dtype(of: file)
+        let store = ParameterStore(from: StoredParameters(file), dtype: dtype, device: files.device)
+        let stageB = try StageB(files.stageBArchitecture(), store.root)
+        try store.finish()
+        return StageBDenoiser(stageB, dtype: computeDType(dtype))
     }
 
     /// Stage A, in float32.
@@ -47,7 +73,9 @@ public struct ModelLoading {
 
     public func textEncoder() throws -> TextEncoder {
         let source = try ModelFiles.named(files.text, ModelPart.clipText.description)
-        let encoder = try TextEncoder.load(folder: source.folder(), dtype: files.dtype, device: files.device)
+        let folder = try source.folder()
+        let dtype = try dtype(of: Checkpoint(folder).tensors(of: .clipText))
+        let encoder = try TextEncoder.load(folder: folder, dtype: dtype, device: files.device)
         encoder.tower.isCheckpointing = files.isCheckpointing
         return encoder
     }
@@ -62,7 +90,8 @@ public struct ModelLoading {
         try files.check(configuration)
         let file = try weights(.clipVision, .init(key: source.key, name: folder, place: source.place))
         let store = ParameterStore(
-            from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: files.dtype, device: files.device)
+            from: StoredParameters(file, ignoring: CLIPVisionTower.ignores), dtype: dtype(of: file),
+            device: files.device)
         let tower = try CLIPVisionTower(configuration, store.root)
         try store.finish()
         return PictureEncoder(tower: tower, isAntialiased: files.isImageAntialiased)

@@ -1,20 +1,25 @@
 import Cascade
 import Torch
 
-/// Stage B, in float32.
+/// Stage B.
 public struct StageBDenoiser: Denoiser {
     public let stageB: StageB
+    let dtype: DType
 
-    public init(_ stageB: StageB) { self.stageB = stageB }
+    /// - Parameter dtype: to compute in.
+    public init(_ stageB: StageB, dtype: DType = .float32) {
+        self.stageB = stageB
+        self.dtype = dtype
+    }
 
     public func conditions(_ inputs: ConditionInputs, text: TextEncoder.Encoded) throws -> StageB.Conditions {
-        let pooled = try text.pooled.to(dtype: .float32)
+        let pooled = try text.pooled.to(dtype: dtype)
         let nothing = [inputs.captions.count, stageB.configuration.effnetChannels, 1, 1]
         return try StageB.Conditions(
-            effnet: inputs.effnet ?? .zeros(nothing, device: pooled.device), clip: pooled)
+            effnet: (inputs.effnet ?? .zeros(nothing, device: pooled.device)).to(dtype: dtype), clip: pooled)
     }
 
     public func predict(_ latents: Tensor, time: Tensor, _ conditions: StageB.Conditions) throws -> Tensor {
-        try stageB(latents, time: time, conditions)
+        try stageB(latents.to(dtype: dtype), time: time, conditions).to(dtype: .float32)
     }
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <webp/decode.h>
+#include <webp/encode.h>
 
 static void say(char *error, size_t error_size, const char *message) {
     if (error && error_size) snprintf(error, error_size, "%s", message);
@@ -78,3 +79,21 @@ CascadeWebPStatus cascade_webp_decode(
     say(error, error_size, meaning(code));
     return code == VP8_STATUS_OUT_OF_MEMORY ? CASCADE_WEBP_FAILED : CASCADE_WEBP_BROKEN;
 }
+
+CascadeWebPStatus cascade_webp_encode(
+    const uint8_t *rgb, size_t width, size_t height, int quality, uint8_t **out, size_t *size, char *error,
+    size_t error_size) {
+    if (width > WEBP_MAX_DIMENSION || height > WEBP_MAX_DIMENSION) {
+        if (error && error_size)
+            snprintf(error, error_size, "a side over %d pixels", WEBP_MAX_DIMENSION);
+        return CASCADE_WEBP_TOO_LARGE;
+    }
+    *size = WebPEncodeRGB(rgb, (int)width, (int)height, (int)width * 3, (float)quality, out);
+    if (*size == 0) {
+        say(error, error_size, "libwebp can't encode it");
+        return CASCADE_WEBP_FAILED;
+    }
+    return CASCADE_WEBP_OK;
+}
+
+void cascade_webp_free(uint8_t *bytes) { WebPFree(bytes); }

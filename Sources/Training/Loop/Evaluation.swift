@@ -18,15 +18,19 @@ struct Evaluation {
     let measureSwapped: (() throws -> ValidationSet.Measurement)?
     /// The grid of a few samples, those of the validation data where there is any; nil where none is asked for.
     let preview: (AveragedWeights?) throws -> PreviewGrid?
+    /// What tells the validation data from other data under the same names.
+    var content: [String?] = []
 }
 
 extension Evaluation {
     init(
-        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, filter: ImageFilter? = nil
+        _ parts: RecipeParts, _ objective: some TrainingObjective, showing: Showing, adapters: [any Adapter] = [],
+        filter: ImageFilter? = nil
     ) throws {
         let paths = parts.run.validationPath
         let shards =
             paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
+        content = shards.map(\.contentSample)
         let samples = try ValidationSet.samples(shards, parts.preparation)
         // The same images every time, never those of the batch: what is seen is then the model's change alone.
         let run = parts.run
@@ -37,6 +41,7 @@ extension Evaluation {
             guard !shown.isEmpty else { return nil }
             return try PreviewGrid(
                 shown, prompts: run.previewPrompts, objective: objective, showing: showing,
+                adapters: run.comparesPreviews ? adapters : [],
                 draws: Draws(seed: parts.loop.seed, stream: RandomStream.preview, places: 0..<shown.count),
                 average: average,
                 filter: filter.map { filter in { try filter($0, $1, parts.generator(RandomStream.preview)) } })

@@ -15,13 +15,14 @@ struct PreviewGrid {
     /// - Parameters:
     ///   - samples: a few pictures of one size with their captions.
     ///   - prompts: stand in for the captions where pictures are sampled, in turn; none leave them.
+    ///   - adapters: are left out once more, for a row beside that with them.
     ///   - showing: makes latents visible, and samples them.
     ///   - draws: of the samples.
     ///   - average: is sampled from too, from the same noise.
     ///   - filter: makes the ControlNet's condition.
     init(
-        _ samples: [ShownSample], prompts: [String] = [],
-        objective: some TrainingObjective, showing: Showing, draws: Draws,
+        _ samples: [ShownSample], prompts: [PreviewPrompt] = [],
+        objective: some TrainingObjective, showing: Showing, adapters: [any Adapter] = [], draws: Draws,
         average: AveragedWeights? = nil,
         filter: ((_ images: Tensor, _ masks: Tensor?) throws -> ControlCondition)? = nil
     ) throws {
@@ -37,17 +38,25 @@ struct PreviewGrid {
             let prediction = try objective.stage.predict(
                 noised.latents, time: noised.noiseCondition, objective.conditions(objective.settled(batch)))
             let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
-            var prompted = batch
-            if !prompts.isEmpty {
-                prompted.inputs.captions = samples.indices.map { prompts[$0 % prompts.count] }
-            }
-            // Conditions are made anew each time: what is trained may be part of them.
-            func sampled() throws -> Tensor {
-                try objective.sample(
-                    prompted, with: showing.sampler(objective.diffusion), draws: draws.branch(1))
-            }
             func decoded(_ latents: Tensor) throws -> [Picture] {
                 try showing.decoder.images(latents, height: height, width: width)
+            }
+            // Conditions are made anew each time: what is trained may be part of them.
+            func sampled() throws -> [Picture] {
+                guard !prompts.isEmpty else {
+                    return try decoded(
+                        objective.sample(batch, with: showing.sampler(objective.diffusion), draws: draws.branch(1)))
+                }
+                return try samples.indices.map { index in
+                    let prompt = prompts[index % prompts.count]
+                    let own = prompt.seed.map { Draws(seed: $0, stream: RandomStream.preview, places: 0..<1) }
+                    let latents = try objective.sample(
+                        batch.sample(index), prompt, with: showing.sampler(objective.diffusion),
+                        draws: own ?? draws.branch(1)[index..<index + 1])
+                    guard let size = prompt.size else { return try decoded(latents)[0] }
+                    return try showing.decoder.images(latents, height: size.height, width: size.width)[0]
+                        .framed(width: width, height: height)
+                }
             }
             var rows = [("picture", pictures.map(\.picture))]
             if let made {
@@ -58,8 +67,9 @@ struct PreviewGrid {
             rows.append(("latents", try decoded(latents)))
             rows.append(("noised", try decoded(noised.latents)))
             rows.append(("predicted", try decoded(estimate)))
-            rows.append(("sampled", try decoded(sampled())))
-            if let average { rows.append(("sampled, EMA", try decoded(average.withAverage(sampled)))) }
+            rows.append(("sampled", try sampled()))
+            if !adapters.isEmpty { rows.append(("sampled without", try adapters.withoutStrength(sampled))) }
+            if let average { rows.append(("sampled, EMA", try average.withAverage(sampled))) }
             return rows
         }
     }
@@ -112,5 +122,51 @@ struct Showing {
         var sampler = Sampler(process, guidance: Guidance(strength: guidance))
         sampler.steps = steps
         return sampler
+    }
+}
+
+extension TrainingObjective {
+    /// Latents of noise by a prompt with what is its own.
+    /// - Parameter batch: one sample, whose captions it replaces.
+    fileprivate func sample(
+        _ batch: PreparedBatch, _ prompt: PreviewPrompt, with sampler: Sampler, draws: Draws
+    ) throws -> Tensor {
+        var sampler = sampler
+        if let steps = prompt.steps { sampler.steps = steps }
+        if let guidance = prompt.guidance { sampler.guidance?.strength = (guidance, guidance) }
+        var conditional = try settled(batch)
+        var unconditional = conditional
+        conditional.inputs.captions = [prompt.prompt]
+        unconditional.inputs = conditional.inputs.unconditional
+        unconditional.inputs.captions = [prompt.negative]
+        let conditions = (conditional: try conditions(conditional), unconditional: try conditions(unconditional))
+        var shape = batch.latents.sampleShape
+        if let sides = prompt.size.map(latentSides) { shape = [shape[0], sides.height, sides.width] }
+        let start = try draws.normal(.noise, shape, device: batch.latents.device)
+        return try stage.sample(from: start, with: sampler, conditions, draws: draws)
+    }
+}
+
+extension [any Adapter] {
+    /// What `body` makes while none of them counts.
+    fileprivate func withoutStrength<Result>(_ body: () throws -> Result) rethrows -> Result {
+        let strengths = map(\.strength)
+        for adapter in self { adapter.strength = 0 }
+        defer { for (adapter, strength) in zip(self, strengths) { adapter.strength = strength } }
+        return try body()
+    }
+}
+
+extension Picture {
+    /// The whole of the image in a frame of a size, black beside it.
+    fileprivate func framed(width frameWidth: Int, height frameHeight: Int) -> Picture {
+        let scale = Swift.min(Double(frameWidth) / Double(width), Double(frameHeight) / Double(height))
+        func side(_ length: Int, _ most: Int) -> Int {
+            Swift.min(most, Swift.max(1, Int((Double(length) * scale).rounded())))
+        }
+        let sized = resized(width: side(width, frameWidth), height: side(height, frameHeight))
+        var frame = Picture(width: frameWidth, height: frameHeight, colour: (0, 0, 0))
+        frame.paste(sized, x: (frameWidth - sized.width) / 2, y: (frameHeight - sized.height) / 2)
+        return frame
     }
 }

@@ -19,6 +19,10 @@ struct StageBObjective: TrainingObjective {
 
     var stage: StageBDenoiser { StageBDenoiser(stageB) }
 
+    func latentSides(of size: ImageSize) -> (height: Int, width: Int) {
+        size.stageBLatents(patch: stageB.configuration.patchSize)
+    }
+
     /// They are made smaller anew in every update.
     var needsImages: Bool { true }
 

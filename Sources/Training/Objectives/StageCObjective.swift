@@ -41,6 +41,10 @@ struct StageCObjective: TrainingObjective {
                 latents: encoded.latents, inputs: inputs, dropout: dropout.pass(draws), adapterDropout: draws), draw)
     }
 
+    func latentSides(of size: ImageSize) -> (height: Int, width: Int) {
+        size.stageCLatents(patch: model.stageC.configuration.patchSize)
+    }
+
     func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {
         // Held until the next batch: a pass that is computed again for its gradients drops the same.
         for (index, adapter) in adapters.enumerated() { adapter.setDropout(batch.adapterDropout?.branch(index)) }

@@ -24,6 +24,9 @@ protocol TrainingObjective {
     func prepare(_ images: Tensor, captions: [String], condition: Tensor?) throws -> PreparedBatch
 
     func conditions(_ batch: PreparedBatch) throws -> Stage.Conditions
+
+    /// The sides of the latents of an image as `generate` makes it.
+    func latentSides(of size: ImageSize) -> (height: Int, width: Int)
 }
 
 extension TrainingObjective {
@@ -67,6 +70,11 @@ struct PreparedBatch {
     var dropout: DropoutPass?
     /// What the adapters' dropout draws from while they are trained on the batch; nil drops nothing.
     var adapterDropout: Draws?
+
+    /// One of the samples.
+    func sample(_ index: Int) throws -> PreparedBatch {
+        PreparedBatch(latents: try latents.sliced(0, index..<index + 1), inputs: try inputs.sample(index))
+    }
 
     /// Some samples as one batch.
     /// - Parameter others: samples whose conditions take the place of their own.

@@ -100,12 +100,15 @@ public struct AdapterRecipe: Recipe {
         // Say what is trained and how.
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
-        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: adapters)
+        var described = AdapterContents(base: base, steps: 0)
+        for adapter in adapters { try adapter.write(to: &described) }
         let task = TrainingTask(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
             ownRates: rates.own(of: adapters),
             trainingKeys: plugIns.trainingKeys,
+            description: described.metadata,
             loss: { [objective] in try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

@@ -38,7 +38,7 @@ public struct ControlNetRecipe: Recipe {
     public func plan(_ options: RunOptions) throws -> TrainingPlan {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
         let stageC = try plan.stageC
-        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         if let remark = try own.checkStart(plugIns) { plan.remarks.append(remark) }
         let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
@@ -76,7 +76,7 @@ public struct ControlNetRecipe: Recipe {
         // Load.
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()
-        try stageC.check(controlNetBlocks: own.blocks, at: own.places.blocks)
+        try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
         if let remark = try own.checkStart(plugIns) { console.log(remark) }
         let configuration = trunk(of: stageC)
         let source = try own.source(
@@ -106,12 +106,15 @@ public struct ControlNetRecipe: Recipe {
             ).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
-        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer)) {
+        let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: [adapter]) {
             try filter.condition(of: $0, $1, $2)
         }
+        var described = AdapterContents(base: base, steps: 0)
+        try adapter.write(to: &described)
         let task = TrainingTask(
             name: "controlnet",
             groups: ParameterGroup.decaying(adapter.parameters, by: run.weightDecay),
+            description: described.metadata,
             loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

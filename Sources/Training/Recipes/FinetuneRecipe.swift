@@ -23,6 +23,11 @@ public struct FinetuneRecipe: Recipe {
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         run = try RunConfiguration(&fields)
         try run.data.refuseMasks("nothing that trains a stage takes masks")
+        if run.comparesPreviews {
+            throw (fields.setting["preview_compare"] ?? fields.setting).refusal(
+                expected: "an adapter whose absence can be shown",
+                advice: "A stage that is trained whole has nothing to be left out.")
+        }
         diffusion = try TrainingDiffusion(&fields, run.stage)
     }
 
@@ -79,6 +84,7 @@ public struct FinetuneRecipe: Recipe {
         TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
+            isWhole: true,
             loss: loss,
             write: { path, updates in
                 try SafetensorsWriter.writeHashed(

@@ -116,6 +116,9 @@ struct RecipeParts {
         let conditions = try run.data.cacheFolder.flatMap { folder in
             try filter.map { try EncodingCache(in: folder, conditionsOf: $0.filter, $0.parameters, warn: warn) }
         }
+        var task = task
+        task.inputs = try RunInputs(loading.files, besides: task.isWhole ? "generator_checkpoint_path" : nil, shards)
+        task.inputs.validation = task.evaluation.content
         var outcome = try loop(task) { state in
             var preparation = preparation
             let needsImages = objective.needsImages

@@ -1,10 +1,10 @@
 import Cascade
 import Failures
-import Files
+import Generation
 import Settings
 
 /// The network that a run trains or adapts.
-public enum TrainedStage: String, CaseIterable, Sendable, SettingReadable {
+public enum TrainedStage: String, CaseIterable, Sendable {
     case b, c
 
     /// The key that names what makes its latents visible.
@@ -32,22 +32,6 @@ public enum TrainedStage: String, CaseIterable, Sendable, SettingReadable {
             advice: "`cascade-adapt finetune` trains Stage B whole")
     }
 
-    /// Told by a known size, by an architecture file's `stage`, or by the keys that only Stage B has.
-    init(modelVersion: String) throws {
-        if let size = ModelSize.named(modelVersion) {
-            self = size.part == .stageB ? .b : .c
-            return
-        }
-        // A file that is not there is told of where it is read.
-        guard fileExists(modelVersion) else {
-            self = .c
-            return
-        }
-        let file = try Setting.read(modelVersion)
-        if let stage = file["stage"], !stage.isNull {
-            self = try stage.read()
-        } else {
-            self = ["c_clip", "c_effnet", "c_pixels"].contains { file[$0] != nil } ? .b : .c
-        }
-    }
+    /// Told as ``ModelPart`` tells it.
+    init(modelVersion: String) throws { self = try ModelPart(modelVersion: modelVersion) == .stageB ? .b : .c }
 }

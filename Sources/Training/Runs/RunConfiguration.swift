@@ -68,7 +68,9 @@ public struct RunConfiguration: Sendable {
     /// Steps in which previews are sampled; 0 makes none.
     public let previewSteps: Int
     /// What previews are sampled from in place of the captions of their pictures.
-    public let previewPrompts: [String]
+    public let previewPrompts: [PreviewPrompt]
+    /// Whether previews also sample without what is trained.
+    public let comparesPreviews: Bool
     public let shuffleBuffer: Int
     /// Threads that decode and fit pictures.
     public let dataWorkers: Int
@@ -180,6 +182,7 @@ public struct RunConfiguration: Sendable {
         validationEvery = try fields.value("validation_every", default: saveEvery, .atLeast(1))
         previewSteps = try fields.value("preview_steps", default: stage.previewSteps, .within(0...1000))
         previewPrompts = try fields.value("preview_prompts", default: [])
+        comparesPreviews = try fields.value("preview_compare", default: false)
         shuffleBuffer = try fields.value("shuffle_buffer", default: 690, .within(1...1_000_000))
         dataWorkers = try fields.value("data_workers", default: BatchLoader.defaultWorkers, .within(1...64))
         places = Places(

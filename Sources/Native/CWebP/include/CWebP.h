@@ -1,4 +1,4 @@
-/// The door to libwebp's decoder, every error as a value.
+/// The door to libwebp, every error as a value.
 ///
 /// Buffers handed in stay the caller's. Functions return a `CascadeWebPStatus`; where it is not `CASCADE_WEBP_OK`, a
 /// sentence stands in `error` (cut to `error_size`, always terminated).
@@ -22,3 +22,11 @@ CascadeWebPStatus cascade_webp_size(
 /// `capacity` is the size of `rgba` in bytes, exactly width * height * 4.
 CascadeWebPStatus cascade_webp_decode(
     const uint8_t *bytes, size_t count, uint8_t *rgba, size_t capacity, char *error, size_t error_size);
+
+/// Encodes interleaved RGB, 3 bytes a pixel, rows top down, lossy with `quality` 0...100.
+/// `*out` is a new buffer of `*size` bytes, to be given to `cascade_webp_free`.
+CascadeWebPStatus cascade_webp_encode(
+    const uint8_t *rgb, size_t width, size_t height, int quality, uint8_t **out, size_t *size, char *error,
+    size_t error_size);
+
+void cascade_webp_free(uint8_t *bytes);

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Failures
+
+/// `generate`: images from prompts.
+struct Generate: Action {
+    static let configuration = CommandConfiguration(
+        abstract: "Make images from prompts, with adapters of any kind and number.",
+        discussion: """
+            Text tower, Stage C, Stage B and Stage A are loaded one after the other; --keep holds them. Weights come \
+            from --models, from the keys of an inference file, or from where `models get` puts them. PNG files say how \
+            they were made: --like repeats one.
+            """)
+
+    @Argument(
+        help: ArgumentHelp("An inference file, of Stage C or of Stage B.", valueName: "cfg"),
+        completion: .file(extensions: ["yaml", "yml"]))
+    var file: String?
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "What the ControlNets see; once for all, or once for each in their order; --init if left out.",
+            valueName: "image"), completion: .file())
+    var image: [String] = []
+
+    @OptionGroup var options: ImageOptions
+
+    func run(in context: Context) throws {
+        guard options.prompt == nil || options.prompts == nil else {
+            throw Failure.input("--prompt and --prompts exclude each other")
+        }
+        let plan = try ImagePlan(options, configuration: file, images: image, variation: nil, context.plugIns)
+        if options.prompts == nil, plan.prompt.isEmpty {
+            throw Failure.input("there is no prompt", expected: "--prompt TEXT or --prompts FILE")
+        }
+        try ImageSession(options, plan, context.plugIns).run()
+    }
+}

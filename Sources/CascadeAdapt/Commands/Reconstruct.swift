@@ -1,0 +1,167 @@
+import AdapterKit
+import ArgumentParser
+import Failures
+import Files
+import Foundation
+import Generation
+import Images
+import JSON
+import Settings
+import Telemetry
+
+extension Reconstruction.Way: ExpressibleByArgument {}
+
+/// `reconstruct`: images through what compresses them and back.
+struct Reconstruct: Action {
+    static let configuration = CommandConfiguration(
+        abstract: "Compress images and bring them back: EffNet, Stage B and Stage A, or Stage A alone.",
+        discussion: "Says how much was lost, as peak signal to noise ratio.")
+
+    @Argument(
+        help: ArgumentHelp("Images; before them an inference file of Stage B, in .yaml.", valueName: "image"),
+        completion: .file())
+    var images: [String]
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The folder to write to.", valueName: "folder"), completion: .directory)
+    var output: String
+
+    @Option(help: "b for EffNet, Stage B and Stage A; a for Stage A alone.")
+    var stage = Reconstruction.Way.b
+
+    @Option(help: "Steps of Stage B; 10 if left out.")
+    var steps: Int?
+
+    @Option(help: "Strength of Stage B's guidance; 1.1 if left out.")
+    var cfg: Double?
+
+    @Option(help: "ddpm, ddim or lcm; ddpm if left out.")
+    var sampler: SamplerName?
+
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp("Override a key of the configuration. Repeatable.", valueName: "key=value"))
+    var overrides: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The folder of models; what `models get` brought if left out.", valueName: "folder"), completion: .directory
+    )
+    var models: String?
+
+    @Option(help: "What weights are kept in: float32 or bfloat16; as their files have them if left out.")
+    var dtype: ComputeType?
+
+    @Flag(help: "Print JSON: files, psnr, seconds.")
+    var json = false
+
+    @OptionGroup var overwriting: OverwriteOption
+
+    @OptionGroup var machine: MachineOptions
+
+    func run(in context: Context) throws {
+        let isConfigured = images.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
+        let paths = Array(images.dropFirst(isConfigured ? 1 : 0))
+        guard !paths.isEmpty else { throw Failure.input("there is no image to reconstruct") }
+        let reconstruction = try reconstruction(isConfigured ? images[0] : nil, context.plugIns)
+        let pictures = try paths.map { try Picture(contentsOf: $0) }
+        if fileExists(output), !Folder.isFolder(output) {
+            throw Failure.input("a file lies where the folder of images should be", at: .init(output))
+        }
+        let outputs = Self.names(of: paths).map { "\(output)/\($0).png" }
+        try overwriting.check(outputs, reading: paths)
+        try Folder.make(output)
+
+        let console = Console.standardError(isQuiet: machine.quiet)
+        let now = { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
+        var bar: ProgressBar?
+        var hooks = GenerationHooks()
+        hooks.now = now
+        hooks.isStopped = { Interruption.isRequested }
+        hooks.progress = { done, total, _ in
+            if bar == nil { bar = ProgressBar("reconstruct", total: total, unit: "steps", console: console, now: now) }
+            bar?.update(done: done)
+        }
+        Interruption.install()
+        var results: [Reconstruction.Result] = []
+        var isStopped = false
+        do {
+            try reconstruction(pictures, hooks) { result in
+                try result.picture.write(to: outputs[result.index])
+                results.append(result)
+            }
+        } catch is GenerationStopped {
+            isStopped = true
+        }
+        bar?.finish()
+        try say(results, outputs)
+        if isStopped {
+            console.log("stopped; \(results.count) of \(paths.count) images are done and kept")
+            throw ExitCode(130)
+        }
+    }
+
+    private func say(_ results: [Reconstruction.Result], _ outputs: [String]) throws {
+        func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+        guard json else {
+            for result in results {
+                try machine.output.result("\(outputs[result.index]): \(rounded(result.psnr)) dB")
+            }
+            return
+        }
+        try machine.output.result([
+            "files": .array(results.map { .string(outputs[$0.index]) }),
+            "psnr": .array(results.map { $0.psnr.isFinite ? .number(rounded($0.psnr)) : .null }),
+            "seconds": .array(results.map { .number(rounded($0.seconds)) }),
+        ])
+    }
+
+    private func reconstruction(_ configuration: String?, _ plugIns: PlugIns) throws -> Reconstruction {
+        var files = ModelFiles.installed()
+        var way = StageSampling.stageB
+        var name = SamplerName.ddpm
+        if let configuration {
+            let setting = try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
+            let file = try InferenceFile(setting, plugIns)
+            guard file.stage == .stageB else {
+                throw Failure.input(
+                    "a configuration of Stage C cannot reconstruct", at: .init(configuration),
+                    expected: "one of Stage B, such as configs/inference/stage_b_3b.yaml")
+            }
+            files = files.replaced(by: file.models)
+            if let dtype = file.dtype { (files.dtype, files.keepsStoredDType) = (dtype, false) }
+            way.steps = file.defaults.steps?.last ?? way.steps
+            way.guidance = file.defaults.guidance?.last ?? way.guidance
+            way.shift = file.defaults.shift?.last ?? way.shift
+            name = file.defaults.sampler ?? name
+        } else if let stray = overrides.first {
+            throw Failure.input("--set has no configuration to change", got: stray, advice: "name an inference file")
+        }
+        if let models { files = files.replaced(by: try ModelFiles(folder: models)) }
+        if let dtype { (files.dtype, files.keepsStoredDType) = (dtype.dtype, false) }
+        files.device = try machine.prepared()
+        if let steps {
+            guard (1...1000).contains(steps) else {
+                throw Failure.input("--steps is out of range", expected: "1 to 1000", got: "\(steps)")
+            }
+            way.steps = steps
+        }
+        if let cfg { way.guidance = cfg }
+        var reconstruction = Reconstruction(files)
+        (reconstruction.way, reconstruction.sampling, reconstruction.sampler) = (stage, way, sampler ?? name)
+        reconstruction.seed = machine.seed ?? 0
+        return reconstruction
+    }
+
+    /// Names without endings, each once.
+    private static func names(of paths: [String]) -> [String] {
+        var taken: [String: Int] = [:]
+        return paths.map { path in
+            let name = lastComponent(of: path)
+            let stem = name.split(separator: ".").dropLast().joined(separator: ".")
+            let base = stem.isEmpty ? name : stem
+            taken[base, default: 0] += 1
+            return taken[base] == 1 ? base : "\(base)-\(taken[base] ?? 0)"
+        }
+    }
+}

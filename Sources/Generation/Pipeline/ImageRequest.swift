@@ -1,0 +1,124 @@
+import Diffusion
+import Images
+import Torch
+
+/// The sides of an image, in pixels.
+public struct ImageSize: Equatable, Sendable {
+    public var width: Int
+    public var height: Int
+
+    public init(width: Int, height: Int) { (self.width, self.height) = (width, height) }
+
+    /// The sides that can be asked for.
+    public static let sides = 16...8192
+
+    public var isPossible: Bool { [width, height].allSatisfy(Self.sides.contains) }
+
+    /// The sides of Stage C's latents: `ceil(side / 42.67)` in whole patches, as the reference's
+    /// `calculate_latent_sizes` has them.
+    public func stageCLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 42.67, patch: patch) }
+
+    /// The sides of Stage B's: `ceil(side / 4)`, likewise.
+    public func stageBLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 4, patch: patch) }
+
+    /// The sides of latents, a side being divided and rounded up, and again up to whole patches.
+    private func latents(per pixels: Double, patch: Int) -> (height: Int, width: Int) {
+        func side(_ length: Int) -> Int {
+            let latents = Int((Double(length) / pixels).rounded(.up))
+            return (latents + patch - 1) / patch * patch
+        }
+        return (side(height), side(width))
+    }
+}
+
+/// How one stage samples.
+public struct StageSampling: Equatable, Sendable {
+    public var steps: Int
+    /// Strength of the guidance; 1 is none.
+    public var guidance: Double
+    /// Of the schedule.
+    public var shift: Double
+
+    public init(steps: Int, guidance: Double, shift: Double) {
+        (self.steps, self.guidance, self.shift) = (steps, guidance, shift)
+    }
+
+    /// Of Stage C and of Stage B, as the reference's notebooks have them.
+    public static let stageC = StageSampling(steps: 20, guidance: 4, shift: 2)
+    public static let stageB = StageSampling(steps: 10, guidance: 1.1, shift: 1)
+}
+
+/// The samplers by name.
+public enum SamplerName: String, CaseIterable, Sendable {
+    case ddpm, ddim, lcm
+
+    var step: SamplingStep {
+        switch self {
+        case .ddpm: .ddpm
+        case .ddim: .ddim()
+        case .lcm: .lcm
+        }
+    }
+}
+
+/// An image to begin with instead of noise.
+public struct StartImage {
+    public var image: Picture
+    /// How much noise is laid over it, above 0 and at most 1; as large a share of the steps is taken.
+    public var denoise: Double
+    /// White where the image is made anew, of the same size; nil makes all of it anew.
+    public var mask: Picture?
+
+    public init(_ image: Picture, denoise: Double, mask: Picture? = nil) {
+        (self.image, self.denoise, self.mask) = (image, denoise, mask)
+    }
+}
+
+/// One image to be made.
+public struct ImageRequest {
+    public var prompt: String
+    /// What guidance leads away from.
+    public var negative = ""
+    public var size = ImageSize(width: 1024, height: 1024)
+    /// Decides all that is drawn for this image.
+    public var seed: UInt64 = 0
+    public var stageC = StageSampling.stageC
+    public var stageB = StageSampling.stageB
+    public var sampler = SamplerName.ddpm
+    public var start: StartImage?
+    /// An image whose CLIP embedding Stage C is given.
+    public var variation: Picture?
+    /// Of the pipeline's adapters in their order; nil leaves them as they are.
+    public var adapterStrengths: [Double]?
+    /// Of the pipeline's ControlNets, likewise.
+    public var controlStrengths: [Double]?
+    /// The noise that stages begin with, [1, c, h, w] each; nil draws it.
+    public var noise: (stageC: Tensor?, stageB: Tensor?)
+
+    public init(prompt: String) { self.prompt = prompt }
+
+    /// How many steps Stage C takes.
+    var stageCSteps: Int { start.map { max(1, Int(Double(stageC.steps) * $0.denoise)) } ?? stageC.steps }
+
+    /// Whether a batch can hold both.
+    func goes(with other: ImageRequest) -> Bool {
+        (size, stageC, stageB, sampler) == (other.size, other.stageC, other.stageB, other.sampler)
+            && start?.denoise == other.start?.denoise && (start?.mask == nil) == (other.start?.mask == nil)
+            && adapterStrengths == other.adapterStrengths && controlStrengths == other.controlStrengths
+    }
+}
+
+/// An image that was made.
+public struct GeneratedImage {
+    /// Of its request among all.
+    public let index: Int
+    public let picture: Picture
+    /// Stage C's last prediction of its latents without noise, [1, 16, h, w], float32.
+    public let stageC: Tensor
+    /// Stage B's, [1, 4, h, w]; nil where the previewer showed the image.
+    public let stageB: Tensor?
+    /// [1, 3, H, W], about 0...1.
+    public let pixels: Tensor
+    /// What it took, of what several have in common its share.
+    public let seconds: Double
+}

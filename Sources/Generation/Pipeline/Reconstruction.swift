@@ -1,0 +1,144 @@
+import Cascade
+import Diffusion
+import Failures
+import Glibc
+import Images
+import Torch
+
+/// Images through what compresses them and back: Stage A alone, or the EffNet encoder, Stage B and Stage A.
+///
+/// By Stage B an image goes to the encoder at three quarters of its sides, which gives the latents that Stage C would
+/// have made of a prompt (the reference's `downscale_images` in `inference/utils.py`), and no text.
+public struct Reconstruction {
+    public enum Way: String, CaseIterable, Sendable {
+        case a, b
+    }
+
+    public var way = Way.b
+    public var sampling = StageSampling.stageB
+    public var sampler = SamplerName.ddpm
+    public var seed: UInt64 = 0
+    /// What Stage B begins with in the place of drawn noise, [1, c, h, w] for every image.
+    public var noise: Tensor?
+    private let loading: ModelLoading
+
+    public init(_ models: ModelFiles) { loading = ModelLoading(models) }
+
+    /// An image that came back.
+    public struct Result {
+        public let index: Int
+        public let picture: Picture
+        /// [1, 3, H, W], about 0...1.
+        public let pixels: Tensor
+        /// Peak signal to noise ratio of the 8-bit samples, in decibels; infinite where they are the same.
+        public let psnr: Double
+        public let seconds: Double
+    }
+
+    /// Takes images there and back.
+    /// - Parameter each: is handed every image as soon as it is there.
+    public func callAsFunction(
+        _ images: [Picture], _ hooks: GenerationHooks, each: (Result) throws -> Void
+    ) throws {
+        for (index, image) in images.enumerated()
+        where !ImageSize(width: image.width, height: image.height).isPossible {
+            throw Failure.input(
+                "image \(index + 1) has a size that cannot be reconstructed",
+                expected: "sides of \(ImageSize.sides.lowerBound) to \(ImageSize.sides.upperBound) pixels",
+                got: "\(image.width) x \(image.height)")
+        }
+        let files = loading.files
+        _ = try loading.weights(.stageA, files.stageA)
+        if way == .b {
+            _ = try loading.weights(.effnet, files.effnet)
+            _ = try loading.weights(.stageB, files.stageB?.weights)
+        }
+        try withoutGradients {
+            switch way {
+            case .a: try byStageA(images, hooks, each)
+            case .b: try byStageB(images, hooks, each)
+            }
+        }
+    }
+
+    private func byStageA(_ images: [Picture], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
+        let stageA = try loading.stageA()
+        for (index, image) in images.enumerated() {
+            if hooks.isStopped() { throw GenerationStopped() }
+            let began = hooks.now()
+            let latents = try stageA.encode(tensor(image).extended(to: stageA.configuration.reduction))
+            try each(result(index, image, stageA.decode(latents), hooks.now() - began))
+            hooks.progress(index + 1, images.count, "Stage A")
+        }
+    }
+
+    private func byStageB(_ images: [Picture], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
+        let shelf = NetworkShelf(keeps: false)
+        let text = try shelf.with("text", { try loading.textEncoder() }) { try $0([""]) }
+        let configuration = try loading.files.stageBArchitecture()
+        let latents = try shelf.with("EffNet", { try loading.effnet() }) { encoder in
+            let encode = EffNetConditions(encoder: encoder, for: configuration, device: loading.files.device)
+            return try images.map { try encode(ImageTensors.tensor([$0]), scale: 0.75) }
+        }
+        try shelf.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
+            for (index, image) in images.enumerated() {
+                let began = hooks.now()
+                var inputs = ConditionInputs(captions: [""])
+                inputs.effnet = latents[index]
+                let draws = ImageDraws(seeds: [seed &+ UInt64(index)])
+                let device = loading.files.device
+                var done = index * sampling.steps
+                let made = try stages.0.sample(
+                    inputs, (text, text), ImageSize(width: image.width, height: image.height),
+                    Sampler(sampling, sampler, steps: sampling.steps),
+                    from: { try noise?.to(device: device) ?? draws.start(.stageB, $0, device: device) },
+                    fresh: { try draws.fresh(.stageB, step: $0, $1, device: device) }
+                ) {
+                    done += 1
+                    hooks.progress(done, images.count * sampling.steps, "Stage B")
+                    if hooks.isStopped() { throw GenerationStopped() }
+                }
+                try each(result(index, image, stages.1.decode(made), hooks.now() - began))
+            }
+        }
+    }
+
+    /// [1, 3, H, W] on the device.
+    private func tensor(_ image: Picture) throws -> Tensor {
+        try ImageTensors.tensor([image]).to(device: loading.files.device)
+    }
+
+    private func result(_ index: Int, _ image: Picture, _ pixels: Tensor, _ seconds: Double) throws -> Result {
+        let size = ImageSize(width: image.width, height: image.height)
+        let pixels = try pixels.cut(to: size).to(device: .cpu)
+        let picture = try ImageTensors.images(pixels)[0]
+        return Result(
+            index: index, picture: picture, pixels: pixels, psnr: image.psnr(of: picture), seconds: seconds)
+    }
+}
+
+extension Picture {
+    /// Peak signal to noise ratio of another image of this size to this one, in decibels.
+    func psnr(of other: Picture) -> Double {
+        let squares = zip(pixels, other.pixels).reduce(0.0) { sum, pair in
+            let difference = Double(pair.0) - Double(pair.1)
+            return sum + difference * difference
+        }
+        return 10 * log10(255 * 255 / (squares / Double(pixels.count)))
+    }
+}
+
+extension Tensor {
+    /// [B, 3, H, W] with its last row and column repeated until the sides are multiples of a number.
+    fileprivate func extended(to multiple: Int) throws -> Tensor {
+        var image = self
+        for dimension in [2, 3] {
+            let side = size(dimension)
+            let missing = (multiple - side % multiple) % multiple
+            guard missing > 0 else { continue }
+            let last = try image.sliced(dimension, side - 1..<side)
+            image = try .concatenated([image] + Array(repeating: last, count: missing), dimension: dimension)
+        }
+        return image
+    }
+}
