@@ -25,12 +25,12 @@ validation_triples: 2
 preview_steps: 2
 effnet_checkpoint_path: models/effnet_encoder.safetensors
 clip_text_model_name: models/clip-text
-clip_image_model_name: null
 """
 
 STAGE_C = """
 model_version: tiny
 previewer_checkpoint_path: models/previewer.safetensors
+clip_image_model_name: null
 """
 
 # By recipe: learned tokens beside LoRA, a filter that draws for each picture, adaptive loss weights
