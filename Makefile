@@ -6,8 +6,8 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-generate bench-lora \
-    bench-merge bench-optimizers parity configs s3 logs kills engine clean clean-demo
+.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-generate \
+    bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -69,6 +69,9 @@ configs: build .venv/ready ## three updates of every training configuration, on 
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt
+
+outages: build .venv/ready ## a run whose server is gone for a minute, beside one that meets no fault
+	.venv/bin/python Tests/Peers/network.py --command .build/release/cascade-adapt
 
 logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own readers
 	.venv/bin/python Tests/Peers/logs.py --command .build/release/cascade-adapt

@@ -139,7 +139,7 @@ let package = Package(
             "Training",
             [
                 "Generation", "AdapterKit", "Models", "Optimization", "Diffusion", "Cascade", "Layers", "Weights",
-                "Loading", "Shards", "Images", "Expressions", "Settings", "Telemetry", "Torch", "JSON", "Files",
+                "Loading", "Shards", "Images", "Expressions", "Settings", "Telemetry", "Web", "Torch", "JSON", "Files",
                 "Failures", "CMemory",
             ]),
 

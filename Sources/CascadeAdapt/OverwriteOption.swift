@@ -11,7 +11,8 @@ struct OverwriteOption: ParsableArguments {
     /// - Parameter inputs: files, indices of shards or folders of weights; what is not there is told when it is read.
     /// - Throws: a failure of the input where a file to write is one that is read, unless that was asked for.
     func check(_ outputs: [String], reading inputs: [String]) throws {
-        guard !overwrite else { return }
+        let outputs = outputs.filter(fileExists)
+        guard !overwrite, !outputs.isEmpty else { return }
         for input in inputs {
             let files = [input] + ((try? Tensors.files(at: input)) ?? [])
             for output in outputs where files.contains(where: { isSameFile($0, output) }) {

@@ -14,6 +14,8 @@ struct TrainingOptions: ParsableArguments {
     @Flag(help: "Check everything, print the plan, train nothing.")
     var dryRun = false
 
+    @OptionGroup var data: PlannedDataOption
+
     @OptionGroup var machine: MachineOptions
 
     private func runOptions() throws -> RunOptions {
@@ -26,6 +28,7 @@ struct TrainingOptions: ParsableArguments {
         options.shardAccess = machine.shardAccess
         options.steps = steps
         options.isDryRun = dryRun
+        data.apply(to: &options, Console.standardError(isQuiet: machine.quiet))
         options.interruption = .signals
         return options
     }

@@ -25,6 +25,15 @@ public struct Failure: Error, Equatable, Sendable {
     public var expected: String?
     public var got: String?
     public var advice: String?
+    /// Whether it may pass by itself, as a network that is down does: it tells nothing of what was asked for.
+    public var mayPass = false
+
+    /// The same as one that may pass by itself.
+    public var passing: Failure {
+        var failure = self
+        failure.mayPass = true
+        return failure
+    }
 
     /// The input (arguments, configuration, data, a file's content) is at fault: exit status 2.
     public static func input(

@@ -22,6 +22,8 @@ public struct WebClient: Sendable {
     public var isCancelled: @Sendable () -> Bool
     /// Told of each pause, for a person.
     public var note: @Sendable (String) -> Void
+    /// Takes the place of ``attempts`` once it has begun; nil leaves it to them.
+    public var patience: NetworkPatience?
 
     public init(
         isCancelled: @escaping @Sendable () -> Bool = { false }, note: @escaping @Sendable (String) -> Void = { _ in }
@@ -33,21 +35,23 @@ public struct WebClient: Sendable {
     /// Milliseconds that one call of the door may wait.
     static let slice: Int32 = 100
 
-    /// Asks, follows redirects, and tries again where the connection or the server (429, 5xx) fails.
+    /// Asks, follows redirects, and tries again where the connection or the server (408, 429, 5xx) fails.
     /// - Returns: the head of a response of any other status; its body is read from it.
     /// - Throws: the last attempt's failure; `CancellationError`.
     public func open(_ request: WebRequest) throws -> WebResponse {
-        var attempt = 0
+        let attempts = NetworkAttempts(self)
         while true {
-            attempt += 1
             do {
                 let response = try openOnce(request)
-                guard response.status == 429 || response.status >= 500 else { return response }
-                guard attempt < attempts else { throw request.failure(of: response) }
-                try pause(after: attempt, asked: response.retryAfter, "the server answers \(response.status)")
+                guard response.isPassing else {
+                    attempts.succeed()
+                    return response
+                }
+                try attempts.fail(
+                    "\(request.address.authority) answers \(response.status)", asked: response.retryAfter,
+                    request.failure(of: response))
             } catch let broken as WebBreak {
-                guard attempt < attempts else { throw broken.failure }
-                try pause(after: attempt, asked: nil, broken.reason)
+                try attempts.fail(broken.reason, broken.failure)
             }
         }
     }
@@ -88,11 +92,9 @@ public struct WebClient: Sendable {
         }
     }
 
-    /// Waits before the attempt after `attempt`.
-    func pause(after attempt: Int, asked: Double?, _ reason: String) throws {
-        let doubled = firstPause * Double(1 << min(attempt - 1, 20))
-        let seconds = min(max(asked ?? 0, doubled), longestPause)
-        note("\(reason); trying again in \(Int(seconds.rounded(.up))) s")
+    /// Waits.
+    /// - Throws: `CancellationError`.
+    func pause(_ seconds: Double) throws {
         var left = seconds
         while left > 0 {
             if isCancelled() { throw CancellationError() }
@@ -112,6 +114,7 @@ struct WebBreak: Error {
     var failure: Failure {
         .run(
             "the connection failed", at: .init("\(address)"), got: reason,
-            advice: "check the network; what was downloaded so far is kept")
+            advice: "check the network; what was downloaded so far is kept"
+        ).passing
     }
 }

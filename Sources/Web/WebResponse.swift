@@ -128,11 +128,14 @@ public final class WebResponse {
                     ? "check the user and password of the address, or sign it anew"
                     : "give the address with its user and password, or signed")
         case 404, 410: return .input("the server has no such file", at: place, got: got, advice: "check the address")
-        case 429, 500...:
-            return .run("the server can't serve this now", at: place, got: got, advice: "try again later")
+        case _ where isPassing:
+            return .run("the server can't serve this now", at: place, got: got, advice: "try again later").passing
         default: return .input("the server does not give this file", at: place, got: got)
         }
     }
+
+    /// Whether the server answers so for a while: it is busy, or waited in vain.
+    var isPassing: Bool { status == 408 || status == 429 || status >= 500 }
 
     /// Seconds the server asks to be left alone; nil where it does not say so as a number.
     var retryAfter: Double? { headers["Retry-After"].flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil } }

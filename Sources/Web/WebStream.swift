@@ -54,7 +54,7 @@ public final class WebStream {
     public private(set) var linkedSHA256: String?
     private let client: WebClient
     private var response: WebResponse?
-    private var failedAttempts = 0
+    private let attempts: NetworkAttempts
     private var receivedSinceFailure = 0
     private var isRestarted = false
 
@@ -69,6 +69,7 @@ public final class WebStream {
     ) throws {
         self.request = request
         self.client = client
+        attempts = NetworkAttempts(client)
         self.offset = offset
         self.validator = validator
         self.total = total
@@ -88,20 +89,19 @@ public final class WebStream {
                 if count > 0 {
                     offset += count
                     receivedSinceFailure += count
+                    if receivedSinceFailure >= Self.progress { attempts.succeed() }
                     return .bytes(count)
                 }
                 if let total, offset < total {
                     throw WebBreak(address: response.address, reason: "\(offset) of \(total) bytes")
                 }
                 self.response = nil
+                attempts.succeed()
                 return .end
             } catch let broken as WebBreak {
                 self.response = nil
-                if receivedSinceFailure >= Self.progress { failedAttempts = 0 }
-                failedAttempts += 1
                 receivedSinceFailure = 0
-                guard failedAttempts < client.attempts else { throw broken.failure }
-                try client.pause(after: failedAttempts, asked: nil, "broke off at byte \(offset): \(broken.reason)")
+                try attempts.fail("broke off at byte \(offset): \(broken.reason)", broken.failure)
                 try connect()
             }
         }

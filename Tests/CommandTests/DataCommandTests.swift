@@ -71,6 +71,59 @@ private func square(_ side: Int) -> Picture {
             ["dataset", "pack", scratch.path, out["a.tar"], "--shard-samples", "9"], saying: "a-000000.tar")
     }
 
+    @Test func `a file that is read is replaced only where that is asked for`() throws {
+        let (scratch, world) = (try Scratch(), try TinyWorld.shared())
+        try FileManager.default.createDirectory(atPath: scratch["in"], withIntermediateDirectories: false)
+        try square(64).write(to: scratch["in/a.png"])
+        try scratch.write("a dog", to: "in/a.txt")
+        let picture = try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"]))
+        let tar = scratch["data.png"]
+        try Data(contentsOf: URL(fileURLWithPath: world.data)).write(to: URL(fileURLWithPath: tar))
+        for (arguments, output) in [
+            (["dataset", "pack", scratch["in"], scratch["in/a.png"]], scratch["in/a.png"]),
+            (["dataset", "pack", scratch["in"], scratch["in/a.txt"]], scratch["in/a.txt"]),
+            (["filter", "sheet", scratch["in/a.png"], "-o", scratch["in/a.png"]], scratch["in/a.png"]),
+            (["dataset", "inspect", scratch["in"], "--sheet", scratch["in/a.png"]], scratch["in/a.png"]),
+            (["dataset", "inspect", tar, "--sheet", tar], tar),
+        ] { try expectRefusal(arguments, saying: "the output would take the place of an input", output, "--overwrite") }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"])) == picture)
+        try expectSuccess(["dataset", "inspect", tar, "--sheet", tar, "--overwrite"])
+        #expect(try Picture(contentsOf: tar).width > 64)
+        try expectSuccess(["dataset", "pack", scratch["in"], scratch["in/a.png"], "--overwrite"])
+        #expect(try expectSuccess(["dataset", "inspect", scratch["in/a.png"]]).hasPrefix("1 samples"))
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `an interrupted pack leaves no folder behind, and a killed one's goes at the next start`(signal: Int32) throws
+    {
+        let (scratch, out) = (try Scratch(), try Scratch())
+        for number in 0..<60 {
+            try square(300).write(to: scratch["\(number).png"])
+            _ = try scratch.write("a dog", to: "\(number).txt")
+        }
+        func left() -> [String] { (try? FileManager.default.contentsOfDirectory(atPath: out.path)) ?? [] }
+        func waiting() -> Int {
+            left().first.flatMap { try? FileManager.default.contentsOfDirectory(atPath: out[$0]).count } ?? 0
+        }
+        let words = ["dataset", "pack", scratch.path, out["a.tar"], "--shard-samples", "1"]
+        let stopped = try Command.run(words) { process in
+            while process.isRunning, waiting() < 12 { usleep(200) }
+            kill(process.processIdentifier, signal)
+        }
+        #expect(stopped.exited && stopped.status == 130, "\(stopped)")
+        #expect(left().isEmpty, "\(left())")
+
+        let killed = try Command.run(words) { process in
+            while process.isRunning, waiting() < 12 { usleep(200) }
+            kill(process.processIdentifier, SIGKILL)
+        }
+        #expect(!killed.exited && left().count == 1)
+        // Another's folder of such a name stays, and one with something else in it.
+        try FileManager.default.createDirectory(atPath: out["a.tar.1.tmp"], withIntermediateDirectories: false)
+        try expectSuccess(words)
+        #expect(left().filter { !$0.hasSuffix(".tar") } == ["a.tar.1.tmp"] && left().count == 61)
+    }
+
     @Test func `pack refuses folders without samples and places it can't write`() throws {
         let scratch = try Scratch()
         try expectRefusal(["dataset", "pack", scratch.path, scratch["out.tar"]], saying: "NAME.jpg")

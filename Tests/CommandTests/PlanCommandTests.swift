@@ -1,4 +1,5 @@
 import Foundation
+import Images
 import JSON
 import Shards
 import TestSupport
@@ -33,6 +34,44 @@ import Weights
         let groups = plan["parameters"]?["groups"]?.arrayValue ?? []
         #expect(groups.reduce(0) { $0 + ($1["parameters"]?.intValue ?? 0) } == trained)
         #expect((plan["memory"]?["bytes"]?.intValue ?? 0) > 16 * trained)
+    }
+
+    @Test func `of many shards some are read and the rest told in proportion, unless all are asked for`() throws {
+        let (scratch, world) = (try Scratch(), try TinyWorld.shared())
+        // Of 40 shards 38 have 12 samples and two have four; one picture is smaller than the others.
+        let names = (0..<40).map { $0 == 7 || $0 == 20 ? world.folder["held-out.tar"] : world.data }
+        let path = try configuration(
+            scratch, TinyWorld.lora.merging(["webdataset_path": "[\(names.joined(separator: ", "))]"]) { $1 })
+        let some = try plan(path)
+        #expect(some["data"]?["sampled"]?.boolValue == true && some["data"]?["shards_read"]?.intValue == 16)
+        let samples = try #require(some["data"]?["samples"]?.intValue)
+        #expect(samples == 480 || samples == 460 || samples == 440, "\(samples)")
+        let all = try plan(path, "--all-data")
+        #expect(all["data"]?["sampled"]?.boolValue == false && all["data"]?["shards_read"]?.intValue == 40)
+        #expect(all["data"]?["samples"]?.intValue == 38 * 12 + 2 * 4)
+        #expect(all["data"]?["shards"]?.intValue == 40 && some["data"]?["shards"]?.intValue == 40)
+        let text = try expectSuccess(["plan", path])
+        #expect(text.contains("samples in 16 shards were read") && text.contains("--all-data"), "\(text)")
+        #expect(try !expectSuccess(["plan", path, "--all-data"]).contains("were read"))
+        let dry = try Command.run(["lora", path, "--dry-run", "--all-data"])
+        #expect(dry.status == 0 && dry.errors.contains("464 of 464 samples in 40 shards"), "\(dry)")
+    }
+
+    @Test func `what is decoded at once counts as memory`() throws {
+        let scratch = try Scratch()
+        try FileManager.default.createDirectory(atPath: scratch["in"], withIntermediateDirectories: false)
+        try Picture(width: 4000, height: 3000, colour: (9, 9, 9)).write(to: scratch["in/a.png"])
+        try scratch.write("a dog", to: "in/a.txt")
+        func decoding(_ workers: Int) throws -> Int? {
+            let path = try configuration(
+                scratch,
+                TinyWorld.lora.merging(["webdataset_path": scratch["in"], "data_workers": "\(workers)"]) { $1 })
+            let parts = try plan(path)["memory"]?["parts"]?.arrayValue
+            return parts?.first { $0["name"]?.stringValue == "decoding" }?["bytes"]?.intValue
+        }
+        #expect(try decoding(1) == 48_000_000 && decoding(3) == 144_000_000)
+        // A PNG is decoded to four bytes a pixel; all workers together have 512 MiB.
+        #expect(try decoding(64) == 512 << 20)
     }
 
     @Test func `a file to start from is planned as what it holds`() throws {

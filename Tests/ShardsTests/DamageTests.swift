@@ -1,6 +1,7 @@
 import Failures
 import Files
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Shards
@@ -111,6 +112,35 @@ import Testing
             let tar = try TarWriter(descriptor: -1, path: "nowhere")
             try tar.add("a.txt", [1])
             try tar.finish()
+        }
+    }
+
+    /// What often lies in the place of a shard.
+    static let mistaken: [(content: [UInt8], name: String)] = [
+        (
+            Array("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n".utf8),
+            "a Git LFS pointer"
+        ),
+        (Array("<!DOCTYPE html><html><title>Sign in</title></html>".utf8), "an HTML or XML page"),
+        ([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 600), "a zip archive"),
+    ]
+
+    @Test(arguments: mistaken)
+    func `what lies in the place of a shard is named, here and on the web`(content: [UInt8], name: String) throws {
+        let folder = try TemporaryFolder()
+        let healthy = try folder.samples("healthy", count: 2)
+        let server = try LoopbackServer { $0.reply(content) }
+        let access = hastyAccess()
+        let places = [
+            [Shard(path: try folder.write("x.tar", content))],
+            try resolveShards(["\(server.address)/x.tar"], access: access),
+            try resolveShards(["pipe:cat '\(folder.path)/x.tar'"], access: access),
+        ]
+        for shards in places {
+            let reader = ShardReader(shards: shards + [Shard(path: healthy)])
+            #expect(samples(of: reader).count == 2)
+            #expect(reader.drops.broken.count == 1)
+            #expect(reader.drops.broken.keys.first?.hasPrefix("shard is \(name)") == true, "\(reader.drops)")
         }
     }
 }

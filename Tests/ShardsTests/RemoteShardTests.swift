@@ -1,5 +1,6 @@
 import Failures
 import Files
+import Synchronization
 import TestSupport
 import Testing
 
@@ -80,27 +81,93 @@ func s3Variables(_ server: LoopbackServer) -> [String: String] {
     }
 
     @Test(arguments: [("\"one\"", "\"two\""), (nil, nil)])
-    func `a file that may have changed breaks its shard alone`(before: String?, after: String?) throws {
+    func `a file that changed breaks its shard alone`(before: String?, after: String?) throws {
         let count = Counter()
-        let server = try LoopbackServer { [tar] request in
+        var other = tar
+        other[300_000] ^= 1
+        let server = try LoopbackServer { [tar, other] request in
             if request.path == "/2.tar" { return request.reply(tar) }
             if request.lastByte != nil { return request.reply(tar, etag: before) }
             let isFirst = count.next() == 0
-            var reply = LoopbackServer.Reply(200, body: tar)
+            var reply = LoopbackServer.Reply(200, body: isFirst || before != nil ? tar : other)
             reply.headers["ETag"] = isFirst ? before : after
             if isFirst { reply.breakAfter = 500_000 }
             return reply
         }
         let reader = try reader("\(server.address)/{1,2}.tar")
         let read = samples(of: reader)
-        let reason =
-            before == nil
-            ? "the connection broke off, and the server says nothing to know the file by"
-            : "the file changed while it was read"
-        #expect(reader.drops.broken["shard can't be read: \(reason)"] == 1)
+        #expect(reader.drops.broken["shard can't be read: the file changed while it was read"] == 1)
         #expect(isWhole(read.suffix(100)))
         #expect(read.count > 110 && read.count < 130)
         #expect(zip(read, expected).prefix(read.count - 101).allSatisfy { $0.members == $1.members })
+    }
+
+    @Test func `a file that its server says nothing to know by is known by its bytes`() throws {
+        let count = Counter()
+        let server = try LoopbackServer { [tar] _ in
+            var reply = LoopbackServer.Reply(200, body: tar)
+            let number = count.next()
+            if number > 0, number < 5 { reply.breakAfter = number * 300_001 }
+            return reply
+        }
+        let reader = try reader("\(server.address)/x.tar")
+        #expect(isWhole(samples(of: reader)))
+        #expect(reader.drops.isEmpty && server.requests.count == 1 + 5)
+    }
+
+    @Test(arguments: [0, 700_000])
+    func `where an outage ends the reading, nothing counts as lost`(bytes: Int) throws {
+        let server = try LoopbackServer { [tar] request in
+            var reply = request.reply(tar)
+            if request.path == "/2.tar", request.lastByte == nil {
+                if request.firstByte != nil || bytes == 0 { return .init(503) }
+                reply.breakAfter = bytes
+            }
+            return reply
+        }
+        let shards = try resolveShards(["\(server.address)/{1,2,3}.tar"], access: hastyAccess())
+        let reader = ShardReader(shards: shards, outages: .end)
+        let read = samples(of: reader)
+        #expect(reader.drops.isEmpty && reader.outage?.mayPass == true && reader.outage?.blame == .run)
+        #expect(reader.outage?.place?.file.hasSuffix("/2.tar") == true)
+        // What the network broke off in is not handed out, nor what may not have been whole.
+        #expect(bytes == 0 ? read.count == 100 : (125...132).contains(read.count))
+        #expect(zip(read.dropFirst(100), expected).allSatisfy { $0.members == $1.members })
+        #expect(reader.next() == nil)
+
+        let counting = ShardReader(shards: shards)
+        #expect(isWhole(samples(of: counting).suffix(100)) && counting.outage == nil)
+        #expect(counting.drops.broken.keys.contains { $0.hasPrefix("shard can't be read: ") })
+    }
+
+    @Test func `a stream ends with the failure of the network, and at a place that it goes on from later`() throws {
+        let isDown = Counter()
+        let server = try LoopbackServer { [tar] request in
+            request.lastByte == nil && isDown.next() < 6 ? .init(503) : request.reply(tar)
+        }
+        let shards = try resolveShards(["\(server.address)/x.tar"], access: hastyAccess())
+        let stream = try SampleStream(shards: shards, options: .init(seed: 1))
+        let failure = try #require(throws: Failure.self) { try stream.next() }
+        #expect(failure.mayPass && failure.blame == .run && stream.takeDrops().isEmpty)
+        // Six times it is down, and five attempts are made: the second stream meets the last 503, and then the shard.
+        #expect(try SampleStream(shards: shards, options: .init(seed: 1)).next() != nil)
+    }
+
+    @Test(arguments: [(503, "the server can't serve this now"), (404, "the server has no such file")])
+    func `at a resume what can't be read is told as that, and not as changed data`(status: Int, what: String) throws {
+        let isDown = Mutex(false)
+        let server = try LoopbackServer { [tar] request in
+            isDown.withLock(\.self) ? .init(status) : request.reply(tar)
+        }
+        let shards = try resolveShards(["\(server.address)/x.tar"], access: hastyAccess())
+        let options = SampleStream.Options(seed: 1, bufferSize: 5)
+        let stream = try SampleStream(shards: shards, options: options)
+        for _ in 0..<10 { _ = try stream.next() }
+        isDown.withLock { $0 = true }
+        let again = try SampleStream(shards: shards, options: options, at: stream.position)
+        let failure = try #require(throws: Failure.self) { try again.next() }
+        #expect(failure.what == what && failure.mayPass == (status == 503))
+        #expect(failure.advice?.contains("experiment_id") != true)
     }
 
     @Test func `a server that stalls breaks its shard alone`() throws {

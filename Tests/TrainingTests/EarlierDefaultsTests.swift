@@ -15,15 +15,14 @@ extension TrainingRuns {
     /// Runs that go on after a default has changed.
     @Suite struct EarlierDefaults {
         /// Pictures of 64 pixels a side are cut to halves, so that it shows where.
-        private static let halves = ["multi_aspect_ratio": "[1/2]", "updates": "4"]
+        private static let halves = ["multi_aspect_ratio": "[1/2]", "updates": "4", "draws": "keyed"]
 
         /// Makes the checkpoint one of a version that kept the configuration as it was written, without some keys.
-        private func age(_ run: Run, without keys: [String], draws: JSON? = "keyed") throws {
+        private func age(_ run: Run, without keys: [String]) throws {
             var info = try #require(JSON.read(run.info).objectValue)
             info["effective"] = nil
             var written = try #require(info["configuration"]?.objectValue)
             for key in keys { written[key] = nil }
-            written["draws"] = draws
             info["configuration"] = .object(written)
             try JSON.object(info).text().write(toFile: run.info, atomically: true, encoding: .utf8)
         }
@@ -90,7 +89,7 @@ extension TrainingRuns {
         @Test func `a run that drew in sequence is refused, and goes on with new draws where that is said`() throws {
             let run = try Run(.lora)
             try run(["updates": "2"])
-            try age(run, without: [], draws: nil)
+            try age(run, without: [])
             let kept = try run.bytes(run.info)
             let failure = try run.failure(["updates": "3"])
             #expect(failure.what.contains("`draws: sequence`") && failure.advice?.contains("`draws: keyed`") == true)

@@ -46,6 +46,21 @@ import Testing
         #expect(down.blame == .run && down.got == "SlowDown: Reduce")
     }
 
+    @Test(arguments: [true, false])
+    func `a listing that is cut off is asked for again`(isToldOf: Bool) throws {
+        let names = (0..<2300).map { "p/\($0).tar" }
+        let count = Counter()
+        let server = try LoopbackServer { request in
+            var reply = request.listing(names)
+            guard count.next() % 3 != 2 else { return reply }
+            // A server may say how long the answer is, or leave that to its end.
+            if isToldOf { reply.breakAfter = 500 } else { reply.body = Array(reply.body.prefix(500)) }
+            return reply
+        }
+        let keys = try service(server).keys(from: S3Object("s3://bucket/p/"), client: hasty)
+        #expect(keys.count == 2300 && server.requests.count == 9)
+    }
+
     @Test(arguments: [
         (404, "NoSuchBucket", "no such bucket"), (404, "NoSuchKey", "no such key"), (403, "AccessDenied", "refuses"),
         (403, "InvalidAccessKeyId", "credentials"), (403, "SignatureDoesNotMatch", "credentials"),

@@ -48,6 +48,8 @@ struct DatasetInspect: Action {
     @Option(help: "Which pictures are drawn for the sheet.")
     var seed: UInt64 = 1
 
+    @OptionGroup var overwriting: OverwriteOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -60,6 +62,7 @@ struct DatasetInspect: Action {
         let shards = try resolveShards(
             shardPaths(configuration), access: configuration?.access(console.shardAccess) ?? console.shardAccess)
         let contactSheet = try sheet.map { path in
+            try overwriting.check([path], reading: [choice.path].compactMap(\.self) + shards.flatMap(\.files))
             try Sheet.checkPath(path)
             return ContactSheet(seed: seed)
         }
@@ -72,7 +75,7 @@ struct DatasetInspect: Action {
             survey.countTokens = tokenizer.count
         }
         let progress = CountProgress("samples", console: console)
-        survey.progress = progress.update
+        survey.progress = { samples, _ in progress.update(samples) }
         let report = survey.report(on: shards, sheet: contactSheet)
         progress.finish()
 

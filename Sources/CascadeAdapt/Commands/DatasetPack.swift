@@ -2,6 +2,7 @@ import ArgumentParser
 import Images
 import JSON
 import Shards
+import Telemetry
 
 /// `dataset pack FOLDER OUT.tar`: pictures and texts of one name become a WebDataset.
 struct DatasetPack: Action {
@@ -32,7 +33,9 @@ struct DatasetPack: Action {
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Flag(help: "No notes on standard error.")
+    @OptionGroup var overwriting: OverwriteOption
+
+    @Flag(help: "No progress and no notes on standard error.")
     var quiet = false
 
     func validate() throws {
@@ -42,7 +45,13 @@ struct DatasetPack: Action {
     func run(in context: Context) throws {
         let console = Output(isQuiet: quiet)
         let limits = ShardLimits(bytes: shardSize?.bytes, samples: shardSamples)
-        let report = try packDataset(folder: folder, to: out, limits: limits) { bytes, path in
+        let bar = SharedBar("pictures", unit: "pictures", console: Console.standardError(isQuiet: quiet))
+        let report = try packDataset(
+            folder: folder, to: out, limits: limits,
+            // Numbered shards take nobody's place.
+            willRead: { if !limits.areNumbered { try overwriting.check([out], reading: $0) } },
+            progress: bar.update
+        ) { bytes, path in
             _ = try Picture(decoding: bytes, name: path)
         }
         for problem in report.problems { console.note("left out: \(problem.path): \(problem.reason)") }

@@ -27,12 +27,15 @@ struct FilterSheet: Action {
     @Option(help: "The longer side of each picture on the sheet, 64 to 1024 pixels.")
     var side = 256
 
+    @OptionGroup var overwriting: OverwriteOption
+
     @OptionGroup var machine: MachineOptions
 
     func run(in context: Context) throws {
         guard (64...1024).contains(side) else {
             throw Failure.input("--side is out of range", expected: "64 to 1024", got: "\(side)")
         }
+        try overwriting.check([output], reading: pictures)
         try Sheet.checkPath(output)
         let photographs = try pictures.map { (name: $0, picture: try Picture(contentsOf: $0)) }
         let filters = try context.plugIns.filters.map { try $0.make(Setting.parse("", file: $0.name)) }

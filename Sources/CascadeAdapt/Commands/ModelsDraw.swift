@@ -104,7 +104,8 @@ struct ModelsDraw: Action {
             let clouds = try generator.uniform([16, 3, 6, 6])
             return try ImageTensors.images(clouds, height: side, width: side)
         }
-        let reader = ShardReader(shards: try resolveShards([data], access: machine.shardAccess))
+        let reader = ShardReader(
+            shards: try resolveShards([data], access: machine.shardAccess), outages: .end)
         var pictures: [Picture] = []
         while pictures.count < configuration.pictures, let sample = reader.next() {
             guard let bytes = sample.picture, let picture = try? Picture(decoding: bytes, name: sample.place) else {
@@ -112,6 +113,7 @@ struct ModelsDraw: Action {
             }
             pictures.append(picture.square(side: side))
         }
+        if let outage = reader.outage { throw outage }
         guard !pictures.isEmpty else {
             throw Failure.input(
                 "there is no picture in the data", at: Failure.Place(data), expected: "a tar with pictures",

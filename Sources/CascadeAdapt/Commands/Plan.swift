@@ -1,4 +1,5 @@
 import ArgumentParser
+import Telemetry
 import Training
 
 /// `plan CFG`: what a run would do.
@@ -7,10 +8,13 @@ struct Plan: Action {
         commandName: "plan", abstract: "Say what a run would do: injection points, parameters, memory, data.",
         discussion: """
             Nothing is loaded: shapes are enough. Models that are not here are listed with the commands that get them. \
-            The recipe is told by the configuration's keys.
+            The recipe is told by the configuration's keys. Of data in more than 16 shards 16 are read, and what is said \
+            of all is said in proportion.
             """)
 
     @OptionGroup var file: ConfigurationOptions
+
+    @OptionGroup var data: PlannedDataOption
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -22,6 +26,7 @@ struct Plan: Action {
         options.device = try machine.prepared()
         options.seed = machine.seed
         options.shardAccess = machine.shardAccess
+        data.apply(to: &options, Console.standardError(isQuiet: machine.quiet))
         let setting = try file.setting()
         let plan = try Recipes.recipe(for: setting, context.plugIns).init(setting, context.plugIns).plan(options)
         if json {

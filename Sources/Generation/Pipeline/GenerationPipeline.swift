@@ -61,6 +61,10 @@ public final class GenerationPipeline {
         _ requests: [ImageRequest], _ hooks: GenerationHooks, each: (GeneratedImage) throws -> Void
     ) throws {
         try check(requests, note: hooks.note)
+        if configuration.models.device == .cpu {
+            let (bytes, stage) = try peakMemory(requests)
+            hooks.note("memory: about \(bytes / 1_000_000) MB at most, in \(stage)")
+        }
         let run = GenerationRun(self, requests, hooks)
         let all = Array(requests.indices)
         try withoutGradients {

@@ -1,5 +1,6 @@
 import CMemory
 import Failures
+import Files
 import Glibc
 import Shards
 
@@ -34,6 +35,9 @@ public final class BatchLoader {
             self.workers = workers
         }
 
+        /// What pictures may take at once while they are decoded, where one takes so many bytes at most.
+        public func decodingBytes(largest: Int) -> Int { max(largest, min(workers * largest, DecodingMemory.limit)) }
+
         /// How many samples may be on their way at once: two batches, and what is being decoded.
         public var samplesAhead: Int { 2 * batchSize + workers }
     }
@@ -42,14 +46,17 @@ public final class BatchLoader {
     public static var defaultWorkers: Int { min(8, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
 
     /// The reason for which a sample is left out whose picture is broken.
-    static let undecodable = "picture can't be decoded"
+    static func reasonFor(undecodable picture: [UInt8]?) -> String {
+        picture.flatMap { MistakenContent($0) }.map { "picture is \($0.description)" } ?? "picture can't be decoded"
+    }
 
     private typealias Work = OrderedWork<ReadStep, PreparedStep>
 
     private let work: Work
     private var queues: BucketQueues
     private var threads: [WorkThread] = []
-    private var failure: Failure?
+    /// Why no more batches come; nil while they do.
+    public private(set) var failure: Failure?
     private let willStop: @Sendable () -> Void
     private let isCancelled: @Sendable () -> Bool
     private let patience: Duration

@@ -8,8 +8,10 @@ final class DecodingMemory: @unchecked Sendable {
     private let freed = Monitor.Condition()
     private var taken = 0
 
-    /// - Parameter limit: bytes that all pictures may take together; one alone may take more.
-    init(limit: Int = 512 << 20) { self.limit = limit }
+    /// Bytes that all pictures may take together; one alone may take more.
+    static let limit = 512 << 20
+
+    init(limit: Int = DecodingMemory.limit) { self.limit = limit }
 
     /// Decodes once there is room.
     func with<Value>(bytes: Int, _ decode: () throws -> Value) rethrows -> Value {

@@ -52,7 +52,7 @@ public struct SamplePreparation: Sendable {
             return .dropped("no caption")
         }
         guard let info = try? Picture.info(of: bytes, name: sample.place) else {
-            return .dropped(BatchLoader.undecodable)
+            return .dropped(BatchLoader.reasonFor(undecodable: bytes))
         }
         if let minImageSize, min(info.width, info.height) < minImageSize { return .dropped(Self.tooSmall) }
         var chance = isCutKept ? Self.generator(SampleTurn(epoch: 0, place: turn.place), seed: ~seed) : generator
@@ -90,7 +90,7 @@ public struct SamplePreparation: Sendable {
         } catch is PictureConditions.Refusal {
             return .dropped(PictureConditions.refused)
         } catch let failure as Failure where failure.blame == .input {
-            return .dropped(BatchLoader.undecodable)
+            return .dropped(BatchLoader.reasonFor(undecodable: sample.picture))
         }
     }
 

@@ -28,6 +28,8 @@ public struct DatasetReport: Sendable {
 
     /// How many pictures were decoded to see whether they can be.
     public internal(set) var decoded = 0
+    /// What decoding a picture takes at most, in bytes.
+    public internal(set) var largestDecoding = 0
 
     /// Samples that stay.
     public var kept: Int { samples - drops.samples.values.reduce(0, +) }
@@ -53,6 +55,7 @@ public struct DatasetReport: Sendable {
         buckets.merge(other.buckets, uniquingKeysWith: +)
         enlarged += other.enlarged
         decoded += other.decoded
+        largestDecoding = max(largestDecoding, other.largestDecoding)
     }
 }
 

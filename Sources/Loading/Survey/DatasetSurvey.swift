@@ -18,8 +18,10 @@ public struct DatasetSurvey: Sendable {
     public var countTokens: (@Sendable (String) -> Int)?
     /// What captions are searched for, such as tokens that a run learns.
     public var texts: [String] = []
-    /// Called now and then, from any thread, with the number of samples looked at so far.
-    public var progress: (@Sendable (Int) -> Void)?
+    /// Whether JPEGs much larger than their buckets are decoded at a fraction of their size in training.
+    public var isScaled = false
+    /// Called now and then, from any thread, with how many samples were looked at so far, and how many shards read.
+    public var progress: (@Sendable (_ samples: Int, _ shards: Int) -> Void)?
 
     public init(reading: SampleReading, decodeLimit: Int? = nil) {
         self.reading = reading
@@ -41,7 +43,7 @@ public struct DatasetSurvey: Sendable {
             while let queued = queue.next(for: thread) {
                 look(at: queued, sheet, memory, &report)
                 let count = done.add(1, ordering: .relaxed).newValue
-                if count % 64 == 0 { progress?(count) }
+                if count % 64 == 0 { progress?(count, queue.shardsRead) }
             }
             total.withLock { $0.add(report) }
         }
@@ -57,7 +59,7 @@ public struct DatasetSurvey: Sendable {
         func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
         if let reason = queued.reasonToDrop { return drop(reason) }
         guard let bytes = sample.picture, let info = try? Picture.info(of: bytes) else {
-            return drop(BatchLoader.undecodable)
+            return drop(BatchLoader.reasonFor(undecodable: sample.picture))
         }
         let size = PictureSize(width: info.width, height: info.height)
         if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
@@ -68,7 +70,7 @@ public struct DatasetSurvey: Sendable {
         }
         if queued.isDecoded {
             report.decoded += 1
-            if picture == nil { return drop(BatchLoader.undecodable) }
+            if picture == nil { return drop(BatchLoader.reasonFor(undecodable: bytes)) }
         }
         let caption = reading.caption(of: sample, draw: 1) ?? ""
         report.bytes += sample.members.values.reduce(0) { $0 + $1.count }
@@ -76,7 +78,10 @@ public struct DatasetSurvey: Sendable {
         report.sizes.add(size)
         if info.hasColourProfile { report.colourProfiles += 1 }
         report.captions.add(caption, countTokens: countTokens, lookingFor: texts)
-        guard let fit = buckets?.fit(width: size.width, height: size.height) else { return }
+        let fit = buckets?.fit(width: size.width, height: size.height)
+        let target = fit.map { (width: $0.resizedWidth, height: $0.resizedHeight) }
+        report.largestDecoding = max(report.largestDecoding, info.decodedBytes(covering: isScaled ? target : nil))
+        guard let fit else { return }
         report.buckets[fit.bucket, default: 0] += 1
         if size.width < fit.resizedWidth || size.height < fit.resizedHeight { report.enlarged += 1 }
         if isShown, let picture { sheet?.add(picture, fitted: fit, of: sample, caption: caption, at: queued.place) }

@@ -20,6 +20,7 @@ final class SampleQueue: Sendable {
     private let reading: SampleReading
     private let decodesPerShard: Int
     private let taken = Atomic<Int>(0)
+    private let finished = Atomic<Int>(0)
     private let lanes: [Lane]
 
     /// - Parameter decodesPerShard: how many samples of each shard are to be decoded, the first that are not dropped.
@@ -44,6 +45,9 @@ final class SampleQueue: Sendable {
         for lane in lanes { sum.add(lane.report) }
         return sum
     }
+
+    /// How many shards were read to their end so far.
+    var shardsRead: Int { finished.load(ordering: .relaxed) }
 
     private func takeShard() -> (index: Int, shard: Shard)? {
         let index = taken.add(1, ordering: .relaxed).oldValue
@@ -94,6 +98,7 @@ final class SampleQueue: Sendable {
             let place = SamplePlace(shard: index, sample: samples)
             guard let sample = reader.next() else {
                 report.shards += 1
+                queue.finished.add(1, ordering: .relaxed)
                 report.drops.add(reader.drops)
                 for reason in reader.drops.broken.keys {
                     report.examples[reason, default: Examples()].add(name, at: place)

@@ -1,10 +1,12 @@
 import Failures
+import Files
 import Web
 
 /// The bytes of a shard on the web, across connections that break off.
 ///
 /// A server that knows no ranges sends the file from its beginning again: what was handed out is passed over where the
-/// file is the same, and the shard is broken where it is another by now or that can't be told.
+/// file is the same, and the shard is broken where it is another by now. Where the server says nothing to know the file
+/// by, its bytes tell.
 final class WebBytes: ByteSource {
     private let stream: WebStream
     private let name: String
@@ -13,6 +15,8 @@ final class WebBytes: ByteSource {
     private var state: (validator: WebValidator, total: Int?)?
     /// Bytes to pass over.
     private var spare = 0
+    /// Of what was handed out, and of what is passed over; nil where the server tells the file's states apart.
+    private var digests: (handedOut: SHA256, passedOver: SHA256)?
 
     init(_ request: WebRequest, client: WebClient, name: String) throws {
         stream = try WebStream(request, client: client)
@@ -26,31 +30,38 @@ final class WebBytes: ByteSource {
                 if spare > 0 { throw changed }
                 return 0
             case .restarted:
-                guard handedOut > 0 else { continue }
-                guard let state, state.validator.condition != nil else {
-                    throw Failure.run(
-                        "the connection broke off, and the server says nothing to know the file by", at: .init(name),
-                        expected: "an ETag or Last-Modified")
-                }
+                guard handedOut > 0, let state else { continue }
                 guard state.validator == stream.validator, state.total == stream.total else { throw changed }
                 spare = handedOut
+                digests?.passedOver = SHA256()
             case .bytes(let count):
-                if state == nil { state = (stream.validator, stream.total) }
-                if spare >= count {
-                    spare -= count
-                    continue
-                }
-                let fresh = count - spare
-                if spare > 0 {
-                    let kept = UnsafeRawBufferPointer(rebasing: buffer[spare..<count])
-                    // The pieces overlap, which `memmove` behind this allows.
-                    buffer.copyMemory(from: kept)
-                    spare = 0
-                }
-                handedOut += fresh
-                return fresh
+                begin()
+                let known = min(spare, count)
+                if known > 0 { try pass(UnsafeRawBufferPointer(rebasing: buffer[..<known])) }
+                guard count > known else { continue }
+                let fresh = UnsafeRawBufferPointer(rebasing: buffer[known..<count])
+                // The pieces may overlap, which `memmove` behind this allows.
+                if known > 0 { buffer.copyMemory(from: fresh) }
+                digests?.handedOut.update(UnsafeRawBufferPointer(rebasing: buffer[..<(count - known)]))
+                handedOut += count - known
+                return count - known
             }
         }
+    }
+
+    /// Keeps what the server says of the file with its first bytes.
+    private func begin() {
+        guard state == nil else { return }
+        state = (stream.validator, stream.total)
+        if stream.validator.condition == nil { digests = (SHA256(), SHA256()) }
+    }
+
+    /// Takes in bytes that were handed out before.
+    private func pass(_ bytes: UnsafeRawBufferPointer) throws {
+        spare -= bytes.count
+        digests?.passedOver.update(bytes)
+        guard spare == 0, let (before, now) = digests else { return }
+        if before.finish() != now.finish() { throw changed }
     }
 
     private var changed: Failure { .run("the file changed while it was read", at: .init(name)) }

@@ -90,8 +90,9 @@ public final class SampleStream {
 
     /// The next step; nil once `isStopped` says so, which is asked between two samples that are read.
     ///
-    /// - Throws: a failure of the input where a sample that the position names is no longer there; `CancellationError`
-    ///   where the shards' client gave up waiting, after which the stream is of no more use.
+    /// - Throws: a failure of the input where a sample that the position names is no longer there; a failure of the run
+    ///   where the network failed for longer than the shards' client puts up with; `CancellationError` where that gave
+    ///   up waiting. After these the stream is of no more use.
     public func next(isStopped: () -> Bool = { false }) throws -> Step? {
         if again == nil { again = try readWaiting(isStopped) }
         if isStopped() { return nil }
@@ -147,10 +148,14 @@ public final class SampleStream {
         while position.shard < order.shards.count {
             let shard = order.shards[position.shard]
             let following = order.shards.dropFirst(position.shard + 1).first.map { shards[$0] }
-            let reader = self.reader ?? ShardReader(shards: [shards[shard]], after: earlier, before: following)
+            let reader =
+                self.reader
+                ?? ShardReader(
+                    shards: [shards[shard]], outages: .end, after: earlier, before: following)
             self.reader = reader
             let sample = reader.next()
             if reader.isGivenUp { throw CancellationError() }
+            if let outage = reader.outage { throw outage }
             if reader.drops != countedDrops {
                 drops.add(reader.drops.since(countedDrops))
                 countedDrops = reader.drops
@@ -185,12 +190,13 @@ public final class SampleStream {
         var found: [SamplePlace: Sample] = [:]
         /// Passes over the first samples of a shard, and takes up what is wanted of them.
         func pass(_ count: Int, of shard: Int) throws -> ShardReader {
-            let reader = ShardReader(shards: [shards[shard]])
+            let reader = ShardReader(shards: [shards[shard]], outages: .end)
             let numbers = wanted.removeValue(forKey: shard) ?? []
             for number in 0..<count {
                 if isStopped() { break }
                 guard let sample = reader.next() else {
                     if reader.isGivenUp { throw CancellationError() }
+                    if let missing = reader.outage ?? reader.unreachable { throw missing }
                     throw StreamOrigin.differs(
                         .init(shards[shard].name), expected: "at least \(count) samples",
                         got: reader.drops.isEmpty ? "\(number)" : "\(number), and \(reader.drops)")

@@ -22,15 +22,22 @@ public struct PackReport: Equatable, Sendable {
 /// `checkPicture` throws for a picture that can't be decoded; this library knows no picture formats. Pictures without
 /// text, texts without picture, broken pictures and texts that are not UTF-8 are left out and reported. A folder
 /// without a single sample is a failure. Where something fails, nothing is written.
+/// - Parameters:
+///   - willRead: told of all files that will be read, before anything is written; what it throws ends the packing.
+///   - progress: told how many pictures with texts are dealt with, and how many there are.
 public func packDataset(
     folder: String, to path: String, limits: ShardLimits = ShardLimits(),
+    willRead: (_ paths: [String]) throws -> Void = { _ in },
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
     checkPicture: (_ bytes: [UInt8], _ path: String) throws -> Void
 ) throws -> PackReport {
     let source = try PictureFolder(folder)
     var report = PackReport(problems: source.problems)
+    try willRead(source.pairs.flatMap { [$0.picture.path] + $0.texts.map(\.path) })
     let writer = try ShardedWriter(at: path, limits: limits)
     var samples = 0
-    for (key, pair) in keyed(source.pairs) {
+    for (number, (key, pair)) in keyed(source.pairs).enumerated() {
+        defer { progress(number + 1, source.pairs.count) }
         do {
             try checkLength(of: key, pair)
             try writer.add(members(of: pair, checkPicture).map { ("\(key).\($0.ending)", $0.bytes) })

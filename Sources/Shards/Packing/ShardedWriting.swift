@@ -36,7 +36,7 @@ final class ShardedWriter {
     private let path: String
     private let limits: ShardLimits
     /// Where numbered shards wait.
-    private let folder: String?
+    private let waiting: WaitingFolder?
     private var open: OpenShard?
     private var finished: [WrittenShard] = []
 
@@ -44,23 +44,17 @@ final class ShardedWriter {
         self.path = path
         self.limits = limits
         guard limits.areNumbered else {
-            folder = nil
+            waiting = nil
             open = try OpenShard(at: path)
             return
         }
         try ShardName(path).refuseExisting()
-        let made = "\(path).\(getpid()).tmp"
-        guard mkdir(made, 0o755) == 0 else {
-            throw SystemError.current.failure("can't write the shards", path: path)
-        }
-        folder = made
+        waiting = try WaitingFolder(for: path)
     }
 
     deinit {
-        guard let folder else { return }
+        // Its temporary file lies in the folder, which goes after it.
         open = nil
-        for shard in finished { _ = unlink(shard.path) }
-        _ = rmdir(folder)
     }
 
     /// Adds a sample's members to the shard that has room for them.
@@ -82,7 +76,7 @@ final class ShardedWriter {
     /// Puts everything in its place.
     func finish() throws -> [WrittenShard] {
         try finishShard()
-        guard folder != nil else { return finished }
+        guard waiting != nil else { return finished }
         let name = ShardName(path)
         var moved: [WrittenShard] = []
         for (number, shard) in finished.enumerated() {
@@ -101,11 +95,13 @@ final class ShardedWriter {
     private func finishShard() throws {
         guard let shard = open else { return }
         open = nil
+        // Counted before it is there, so that an interruption finds it.
+        waiting?.count = finished.count + 1
         finished.append(try shard.finish())
     }
 
     private func waitingPath(_ number: Int) -> String {
-        folder.map { "\($0)/\(number)" } ?? path
+        waiting?.path(number) ?? path
     }
 }
 

@@ -42,6 +42,15 @@ public struct Shard: Hashable, Sendable {
         if case .pictures(let slice) = place { slice.folder } else { name }
     }
 
+    /// The files on this machine that it is read from.
+    public var files: [String] {
+        switch place {
+        case .file(let path): [path]
+        case .pictures(let slice): slice.entries.flatMap { $0.files.map(\.path) }
+        case .web, .object, .command: []
+        }
+    }
+
     /// Whether it is read across a network or from a command, for which reading ahead is worth its memory.
     var isRemote: Bool {
         switch place {

@@ -80,7 +80,7 @@ final class ShardReach: Sendable {
             if let cache {
                 do {
                     return try FileBytes(cache.file(for: request, name: shard.name, client: client))
-                } catch let failure as Failure {
+                } catch let failure as Failure where !failure.mayPass {
                     note("\(shard.name) is not kept in \(cache.folder): \(failure)")
                 }
             }

@@ -92,8 +92,11 @@ final class ShardCache: Sendable {
         }
         let response: WebResponse
         do {
+            // What is there serves without a server: that is not worth a long wait.
+            var client = client
+            client.patience = nil
             response = try client.open(request)
-        } catch let failure as Failure where failure.blame == .run {
+        } catch let failure as Failure where failure.mayPass {
             state.withLock { $0.isOffline = true }
             client.note("\(name) and other shards are read from \(folder) as they are: \(failure)")
             return true

@@ -4,12 +4,27 @@ import Failures
 ///
 /// Members are grouped as webdataset groups them: consecutive members with one key make a sample, and of two members
 /// with one name the first counts. What is broken costs itself and is counted in ``drops``: a damaged member its
-/// content, a damaged shard the rest of it. Of remote shards the next is begun while the last bytes of one are read.
+/// content, a damaged shard the rest of it. A network that fails for longer than the shards' client puts up with tells
+/// nothing of them: where ``Outages/end`` the reading, that is no loss. Of remote shards the next is begun while the last
+/// bytes of one are read.
 public final class ShardReader {
     /// The most bytes that the members of one sample may have together.
     public static let sampleLimit = 256 << 20
 
+    /// What becomes of shards that the network keeps away.
+    public enum Outages: Sendable {
+        /// They are counted as broken, and reading goes on with the next.
+        case count
+        /// Reading ends, for ``ShardReader/outage``.
+        case end
+    }
+
     public private(set) var drops = Drops()
+    /// The failure of the network that ended the reading: what comes afterwards is not what the shards hold.
+    public private(set) var outage: Failure?
+    /// Why the present shard, or the last that was read, could not be had from where it lies.
+    private(set) var unreachable: Failure?
+    private let outages: Outages
     /// Whether reading was given up, as a client's `isCancelled` asks: what comes afterwards is not what the shards hold.
     public private(set) var isGivenUp = false
     private var shards: ArraySlice<Shard>
@@ -26,11 +41,14 @@ public final class ShardReader {
     /// What will be read after the last shard, by another reader.
     private let following: Shard?
 
-    public convenience init(shards: [Shard]) { self.init(shards: shards, after: nil, before: nil) }
+    public convenience init(shards: [Shard], outages: Outages = .count) {
+        self.init(shards: shards, outages: outages, after: nil, before: nil)
+    }
 
     /// A reader between two others: it takes over what `previous` has begun, and begins `following` for the next.
-    init(shards: [Shard], after previous: ShardReader?, before following: Shard?) {
+    init(shards: [Shard], outages: Outages, after previous: ShardReader?, before following: Shard?) {
         self.shards = shards[...]
+        self.outages = outages
         self.following = following
         bytesAhead = previous?.bytesAhead
         previous?.bytesAhead = nil
@@ -38,12 +56,13 @@ public final class ShardReader {
 
     /// The next sample, nil after the last.
     public func next() -> Sample? {
-        while !isGivenUp {
+        while !isGivenUp, outage == nil {
             guard let members = members ?? openNext() else { return nil }
             readAhead()
             let step = members.next()
             isGivenUp = members.isGivenUp
-            if isGivenUp { continue }
+            outage = outage(members.failure)
+            if isGivenUp || outage != nil { continue }
             switch step {
             case .member(let name):
                 isInDamage = false
@@ -65,8 +84,9 @@ public final class ShardReader {
 
     /// Opens the next shard that can be opened; nil when there is none left.
     private func openNext() -> (any ShardMembers)? {
-        while let next = shards.popFirst() {
+        while outage == nil, let next = shards.popFirst() {
             shard = next
+            unreachable = nil
             do {
                 let opened = try open(next)
                 members = opened
@@ -75,6 +95,9 @@ public final class ShardReader {
             } catch is CancellationError {
                 isGivenUp = true
                 return nil
+            } catch let mistaken as MistakenShard {
+                drops.addBroken("shard is \(mistaken.content.description)")
+                next.reach?.note("\(next.name) is \(mistaken.content.description): \(mistaken.content.advice)")
             } catch let failure as Failure {
                 count(next.isRemote ? failure : nil, else: "shard can't be opened")
             } catch {
@@ -110,9 +133,17 @@ public final class ShardReader {
     /// Counts a shard that broke, by why nothing more could be had of it where that is known.
     private func count(_ failure: Failure?, else reason: String) {
         guard let failure else { return drops.addBroken(reason) }
+        unreachable = failure
+        outage = outage(failure)
+        if outage != nil { return }
         drops.addBroken("shard can't be read: \(failure.what)")
         let place = failure.place == nil ? "\(shard?.name ?? ""): " : ""
         shard?.reach?.note("\(place)\(failure)")
+    }
+
+    /// The failure, where it ends the reading.
+    private func outage(_ failure: Failure?) -> Failure? {
+        outages == .end ? failure.flatMap { $0.mayPass ? $0 : nil } : nil
     }
 
     /// Reads a member into the sample it belongs to; gives back the sample before, if the member begins another.
@@ -134,6 +165,8 @@ public final class ShardReader {
         case .damage, .broken:
             isGivenUp = members.isGivenUp
             if isGivenUp { return nil }
+            outage = outage(members.failure)
+            if outage != nil { return nil }
             drops.addBroken("member is cut off or damaged")
         }
         return finished

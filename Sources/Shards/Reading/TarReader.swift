@@ -19,6 +19,11 @@ final class TarReader: ShardMembers {
         if opened < 0 { throw SystemError.current.failure("can't read the shard", path: path) }
         descriptor = opened
         stream = nil
+        // A file's first bytes; a pipe has none that could be read twice.
+        let start = withUnsafeTemporaryAllocation(byteCount: MistakenContent.prefixLength, alignment: 1) { piece in
+            Array(piece.prefix(max(0, pread(opened, piece.baseAddress, piece.count, 0))))
+        }
+        if let mistaken = MistakenShard(start) { throw mistaken }
         let (status, message) = withErrorMessage { cascade_archive_reader_open(opened, &archive, $0, $1) }
         // An initialiser that throws this late still runs `deinit`, which closes the descriptor.
         if status != CASCADE_ARCHIVE_OK { throw Self.noTar(path, message) }
@@ -35,6 +40,7 @@ final class TarReader: ShardMembers {
         }
         if let failure = stream.failure { throw failure }
         if stream.isGivenUp { throw CancellationError() }
+        if let mistaken = MistakenShard(stream.start) { throw mistaken }
         if status != CASCADE_ARCHIVE_OK { throw Self.noTar(name, message) }
     }
 
@@ -87,10 +93,25 @@ final class TarReader: ShardMembers {
     }
 }
 
+/// Something else in the place of a shard, that has a name.
+struct MistakenShard: Error {
+    let content: MistakenContent
+
+    /// Nil for what may be a tar: packed ones are taken too, and a tar says so behind its first name.
+    init?(_ start: [UInt8]) {
+        guard !start.dropFirst(257).starts(with: Array("ustar".utf8)), let content = MistakenContent(start),
+            content != .gzip
+        else { return nil }
+        self.content = content
+    }
+}
+
 /// A source as libarchive pulls from it.
 private final class Stream {
     private let source: any ByteSource
     private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
+    /// The first bytes, as many as tell what they are no tar of.
+    private(set) var start: [UInt8] = []
     /// What ended the source early.
     private(set) var failure: Failure?
     private(set) var isGivenUp = false
@@ -114,7 +135,10 @@ private final class Stream {
     private func read() -> Int? {
         if failure != nil || isGivenUp { return nil }
         do {
-            return try source.read(into: piece)
+            let count = try source.read(into: piece)
+            let missing = MistakenContent.prefixLength - start.count
+            if missing > 0 { start += piece.prefix(min(count, missing)) }
+            return count
         } catch let found as Failure {
             failure = found
         } catch {

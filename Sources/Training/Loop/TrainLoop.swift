@@ -38,7 +38,12 @@ struct TrainLoop {
         let loader = try load(state.progress.loader)
         defer { loader.stop() }
         options.interruption.begin()
-        try train(&state, from: loader, recorder)
+        do {
+            try train(&state, from: loader, recorder)
+        } catch  where loader.failure != nil {
+            try recorder.report("Ended with an error", recorder.outcome(state.progress, loader))
+            throw error
+        }
         if loader.colourProfiles > 0 {
             console.log("\(loader.colourProfiles) pictures came with colour profiles, which are ignored")
         }
@@ -65,6 +70,7 @@ struct TrainLoop {
 
     /// Makes updates until the last, an interruption, or too many bad ones in a row.
     /// - Parameter recorder: nil where another process writes.
+    /// - Throws: a failure of the data too, once all updates before it are saved.
     func train(_ state: inout TrainingState, from loader: BatchLoader, _ recorder: RunRecorder?) throws {
         let update = Update(run: run, seed: seed, clock: options.clock)
         let isInterrupted = options.interruption.isRequested
@@ -80,6 +86,8 @@ struct TrainLoop {
                 made = try update(&state) { try loader.next() }
             } catch is CancellationError where isInterrupted() {
                 break  // The data did not come in time to finish this update.
+            } catch let failure as Failure where failure == loader.failure {
+                break  // No more of it is to come.
             }
             if !made.isGood { console.warn(made.complaint) }
             let isLast = made.number == last
@@ -103,6 +111,18 @@ struct TrainLoop {
         }
         if attempted != state.progress.updates, !isLost(state.progress) { try save(&state, recorder) }
         bar.finish()
+        if let failure = loader.failure, !isInterrupted() { throw endOfData(failure, state.progress) }
+    }
+
+    /// Why a run ended that can read its data no more, and how it goes on.
+    private func endOfData(_ failure: Failure, _ progress: TrainingProgress) -> Failure {
+        guard failure.mayPass else { return failure }
+        var failure = failure
+        failure.advice =
+            "the network was waited for as long as network_patience_minutes says; "
+            + (progress.saved > 0 ? "update \(progress.saved) is saved, and the" : "no update is saved; the")
+            + " same command goes on once it answers"
+        return failure
     }
 
     /// Saves, unless there is nothing good to save: an update may have made weights of the network infinite, and only the

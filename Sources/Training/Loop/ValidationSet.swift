@@ -110,7 +110,7 @@ struct ValidationSet {
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
     ) throws -> [(picture: Picture, caption: String)] {
         guard let first = shards.first else { return [] }
-        let samples = self.first(shards, preparation, limit: limit)
+        let samples = try self.first(shards, preparation, limit: limit)
         guard samples.count > 1 else {
             throw Failure.input(
                 "the held-out data is too little to measure with", at: Failure.Place(first.name),
@@ -121,14 +121,16 @@ struct ValidationSet {
     }
 
     /// The first samples of use, however few.
+    /// - Throws: a failure of the run where the network fails.
     static func first(
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 16
-    ) -> [(picture: Picture, caption: String)] {
-        let reader = ShardReader(shards: shards)
+    ) throws -> [(picture: Picture, caption: String)] {
+        let reader = ShardReader(shards: shards, outages: .end)
         var samples: [(Picture, String)] = []
         while samples.count < limit, let sample = reader.next() {
             if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }
+        if let outage = reader.outage { throw outage }
         return samples
     }
 }

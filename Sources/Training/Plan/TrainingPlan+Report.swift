@@ -37,11 +37,13 @@ extension TrainingPlan {
             "data": [
                 "samples": .integer(data.samples),
                 "kept": .integer(data.kept),
-                "dropped": Self.counts(data.drops.samples),
-                "broken": Self.counts(data.drops.broken),
-                "shards": .integer(shards),
-                "decoded": .integer(data.decoded),
-                "warnings": .array(run.data.remarks(data.captions.found, of: data.kept).map(JSON.string)),
+                "dropped": counts(data.read.drops.samples),
+                "broken": counts(data.read.drops.broken),
+                "shards": .integer(data.shards),
+                "shards_read": .integer(data.read.shards),
+                "sampled": .bool(data.isSampled),
+                "decoded": .integer(data.read.decoded),
+                "warnings": .array(warnings.map(JSON.string)),
             ],
             "missing": .array(
                 missing.map {
@@ -54,10 +56,29 @@ extension TrainingPlan {
         ]
     }
 
-    private static func counts(_ counts: [String: Int]) -> JSON {
+    private func counts(_ counts: [String: Int]) -> JSON {
         var object = JSON.Object()
-        for (reason, count) in counts.sorted(by: { $0.key < $1.key }) { object[reason] = .integer(count) }
+        for (reason, count) in counts.sorted(by: { $0.key < $1.key }) { object[reason] = .integer(data.ofAll(count)) }
         return .object(object)
+    }
+
+    /// What a run on this data should know.
+    private var warnings: [String] { run.data.remarks(data.read.captions.found, of: data.read.kept) }
+
+    private var dataLines: [String] {
+        let read = data.read
+        let lost = read.drops.isEmpty ? "" : "; left out\(data.isSampled ? " of what was read" : ""): \(read.drops)"
+        var lines = ["\(data.kept) of \(data.samples) samples in \(data.shards) shards\(lost)"]
+        if data.isSampled {
+            lines[0] = "about " + lines[0]
+            lines.append(
+                "  \(read.samples) samples in \(read.shards) shards were read, the others are counted like them; "
+                    + "--all-data reads all")
+        }
+        if read.decoded < read.kept {
+            lines.append("  \(read.decoded) pictures were decoded, the others may be broken")
+        }
+        return lines + warnings.map { "warning: \($0)" }
     }
 
     /// For people.
@@ -82,12 +103,7 @@ extension TrainingPlan {
             "\(updates) updates of \(run.batchSize) samples"
                 + (run.accumulation > 1 ? " in \(run.accumulation) steps each" : "")
                 + (epochs.map { ", \(($0 * 100).rounded() / 100) epochs" } ?? ""))
-        let lost = data.drops.isEmpty ? "" : "; left out: \(data.drops)"
-        lines.append("\(data.kept) of \(data.samples) samples in \(shards) shards\(lost)")
-        if data.decoded < data.kept {
-            lines.append("  \(data.decoded) pictures were decoded, the others may be broken")
-        }
-        lines += run.data.remarks(data.captions.found, of: data.kept).map { "warning: \($0)" }
+        lines += dataLines
         if run.stage == .c, run.clipImageModel == nil { lines.append(RecipeParts.noTower) }
         if let remark = run.values?.remark { lines.append(remark) }
         lines += remarks

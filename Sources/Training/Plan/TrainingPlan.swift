@@ -36,8 +36,7 @@ public struct TrainingPlan {
     var groups: [Group] = []
     var points: [Point] = []
     var memory = MemoryEstimate()
-    private(set) var data = DatasetReport()
-    private(set) var shards = 0
+    private(set) var data = PlannedData()
     private(set) var missing: [PlannedModels.Missing] = []
     /// What is said of a file that training starts from.
     var remarks: [String] = []
@@ -107,11 +106,11 @@ public struct TrainingPlan {
 
     /// Counts the samples, and adds what they take.
     mutating func addData(_ options: RunOptions) throws {
-        try countData(run.data.access(options.shardAccess))
+        try countData(run.data.access(options.shardAccess), options)
         addDataMemory()
     }
 
-    private mutating func countData(_ access: ShardAccess) throws {
+    private mutating func countData(_ access: ShardAccess, _ options: RunOptions) throws {
         var found: [Shard] = []
         for specification in run.data.webdatasetPath {
             do {
@@ -125,20 +124,15 @@ public struct TrainingPlan {
                 throw failure
             }
         }
-        shards = found.count
-        // Every picture would take as long as an epoch of the loader.
-        var survey = DatasetSurvey(reading: run.data.reading, decodeLimit: 2000)
-        survey.minImageSize = run.data.minImageSize
-        survey.texts = run.data.newTokens
-        data = survey.report(on: found)
+        data = PlannedData(found, run.data, readsAll: options.readsAllData, progress: options.dataProgress)
     }
 
     /// Samples that wait to be drawn, that wait in buckets, and that are on their way to a batch; the pictures of a batch,
-    /// and those that are kept from epoch to epoch.
+    /// those that are kept from epoch to epoch, and what is decoded at once.
     private mutating func addDataMemory() {
         guard data.kept > 0 else { return }
         let options = run.loaderOptions(seed: run.seed)
-        let sample = data.bytes / data.kept
+        let sample = data.read.bytes / max(1, data.read.kept)
         let picture = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
         let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
@@ -146,6 +140,7 @@ public struct TrainingPlan {
         let batch = run.batchSize * picture
         let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
         memory.add("data", waiting + onTheirWay + inBuckets + batch + kept)
+        memory.add("decoding", options.decodingBytes(largest: data.read.largestDecoding))
     }
 
     /// How often every sample is seen; nil without samples.

@@ -9,6 +9,7 @@ import Shards
 import Synchronization
 import Telemetry
 import Torch
+import Web
 
 /// What all three recipes set up alike, once the configuration is read.
 struct RecipeParts {
@@ -20,6 +21,8 @@ struct RecipeParts {
     let loop: TrainLoop
     /// Tells the shards' client when nobody waits for it any more.
     private let reading = Reading()
+    /// Of the shards' client, once there are updates to lose.
+    private let patience: NetworkPatience
 
     private final class Reading: Sendable {
         private let over = Atomic<Bool>(false)
@@ -33,8 +36,10 @@ struct RecipeParts {
         self.console = console
         try options.device.checkPresent()
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
+        patience = NetworkPatience(run.data.networkPatience, note: console.log)
         do {
             var access = run.data.access(options.shardAccess)
+            access.client.patience = patience
             access.client.isCancelled = { [reading, asked = access.client.isCancelled] in reading.isOver || asked() }
             shards = try resolveShards(run.data.webdatasetPath, access: access)
         } catch var failure as Failure {
@@ -122,6 +127,7 @@ struct RecipeParts {
             loading.captions.texts = run.data.newTokens
             loading.willStop = { [reading] in reading.end() }
             loading.isCancelled = options.shardAccess.client.isCancelled
+            patience.begin()
             return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)
         }
         if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache

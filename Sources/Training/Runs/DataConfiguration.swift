@@ -29,6 +29,8 @@ public struct DataConfiguration: Sendable {
     let cacheBytes: Int
     /// Whether lists of shards may name commands.
     let takesListedCommands: Bool
+    /// How long a run waits for a network that fails on the way.
+    let networkPatience: Duration
 
     /// The tokens to learn that `train_tokens` adds to the vocabulary.
     public let newTokens: [String]
@@ -81,6 +83,7 @@ public struct DataConfiguration: Sendable {
             $0.hasPrefix("[") && $0.hasSuffix("]") || $0.hasPrefix("<") && $0.hasSuffix(">")
         }
         takesListedCommands = try fields.value("listed_commands", default: false)
+        networkPatience = .seconds(60 * (try fields.value("network_patience_minutes", default: 10, .within(0...1e6))))
     }
 
     /// The access to shards with what the configuration says of it.

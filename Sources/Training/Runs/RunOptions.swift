@@ -13,6 +13,10 @@ public struct RunOptions: Sendable {
     /// Checks everything, prints the plan and trains nothing.
     public var isDryRun = false
     public var isQuiet = false
+    /// Whether a plan reads all shards of the data, however many there are.
+    public var readsAllData = false
+    /// Told how many of the shards that a plan reads it has read.
+    public var dataProgress: @Sendable (_ shards: Int, _ total: Int) -> Void = { _, _ in }
     /// How shards that are no local files are reached.
     public var shardAccess = ShardAccess()
     public var clock = RunClock.system

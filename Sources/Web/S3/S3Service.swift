@@ -26,10 +26,7 @@ public struct S3Service: WebService {
         var keys: [String] = []
         var token: String?
         repeat {
-            let request = try listing(of: prefix, after: token)
-            let response = try client.open(request)
-            guard response.status == 200 else { throw request.failure(of: response) }
-            let page = try ListingPage(try response.body(limit: Self.mostListing), of: prefix)
+            let page = try page(of: prefix, after: token, client)
             keys += page.keys
             guard keys.count <= Self.mostKeys else {
                 throw Failure.input(
@@ -46,6 +43,21 @@ public struct S3Service: WebService {
     /// A thousand keys of 1,024 bytes, each byte written as an entity, are 6 MB.
     private static let mostListing = 16 << 20
     private static let mostKeys = 1_000_000
+
+    /// A page of a listing; one that is cut off is asked for again.
+    private func page(of prefix: S3Object, after token: String?, _ client: WebClient) throws -> ListingPage {
+        let attempts = NetworkAttempts(client)
+        while true {
+            let request = try listing(of: prefix, after: token)
+            let response = try client.open(request)
+            guard response.status == 200 else { throw request.failure(of: response) }
+            do {
+                return try ListingPage(try response.body(limit: Self.mostListing), of: prefix)
+            } catch let failure as Failure where failure.mayPass {
+                try attempts.fail("a listing broke off", failure)
+            }
+        }
+    }
 
     /// A request of a page of a listing: the first, or the one that the page before names.
     func listing(of prefix: S3Object, after token: String?) throws -> WebRequest {
@@ -113,8 +125,8 @@ public struct S3Service: WebService {
                 "the bucket lies in another region than \(configuration.region)", at: place, got,
                 "set AWS_REGION\(region.map { "=\($0)" } ?? " to the bucket's region")")
         default:
-            if response.status == 429 || response.status >= 500 {
-                return .run("S3 can't serve this now", at: place, got: got, advice: "try again later")
+            if response.isPassing {
+                return .run("S3 can't serve this now", at: place, got: got, advice: "try again later").passing
             }
             return refusal("S3 does not give this", at: place, got, nil)
         }
@@ -134,8 +146,14 @@ private struct ListingPage {
     /// The token of the next page; nil on the last.
     let next: String?
 
+    /// How a listing begins that could not be read to its end.
+    private static let beginnings = ["<?xml", "<ListBucketResult"].map { Array($0.utf8) }
+
     init(_ bytes: [UInt8], of prefix: S3Object) throws {
         let root = XMLElement(bytes)
+        if root == nil, Self.beginnings.contains(where: bytes.starts) {
+            throw Failure.run("a listing that is cut off", at: .init("\(prefix)"), expected: "ListBucketResult").passing
+        }
         guard let root, root.name == "ListBucketResult", let isCut = root["IsTruncated"] else {
             throw Failure.run(
                 "the answer is no listing of a bucket", at: .init("\(prefix)"), expected: "ListBucketResult",
