@@ -110,6 +110,7 @@ import Weights
             ])
         #expect(outcome.status == 0, "\(outcome)")
         #expect(outcome.errors.contains("this is cut: dog") && outcome.errors.contains("dog59"), "\(outcome)")
+        #expect(outcome.errors.contains("memory: about "), "\(outcome)")
     }
 
     // MARK: From images

@@ -67,6 +67,7 @@ public final class GenerationPipeline {
         }
         let run = GenerationRun(self, requests, hooks)
         let all = Array(requests.indices)
+        hooks.progress(0, run.total, "")
         try withoutGradients {
             for part in configuration.keepsNetworks ? run.batches(of: all) : [all] {
                 try run.make(part, each: each)
