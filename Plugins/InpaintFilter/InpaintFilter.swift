@@ -23,8 +23,12 @@ public struct InpaintFilter: ControlFilter {
                 + " saliency, which needs none"),
         FilterParameter(
             "mask", type: "path or null", default: "null",
-            "a picture that says what to cut out, in white, of every picture; nothing is drawn then"),
+            "a picture that says what to cut out of every picture: what is opaque where it has an alpha channel, else"
+                + " what is white; nothing is drawn then. A mask for each picture, under `masks` of a configuration,"
+                + " comes before it"),
     ]
+
+    public static let takesMasks = true
 
     public static let models = [PublishedModel.saliency]
 
@@ -58,7 +62,7 @@ public struct InpaintFilter: ControlFilter {
     }
 
     public var remark: String? {
-        if mask != nil { return "the mask is given" }
+        if let mask { return mask.complaint ?? "the mask is given" }
         return switch saliency {
         case .network: "saliency is that of the reference's network"
         case .fineGrained: "saliency is OpenCV's fine-grained one, for `saliency` names no weights"
@@ -81,7 +85,15 @@ public struct InpaintFilter: ControlFilter {
                 try hole(in: pictures.sliced(0, index..<index + 1), above: height, isOutpainting)
             }
         }
-        let mask = try Tensor.concatenated(masks, dimension: 0)
+        return try cut(pictures, where: .concatenated(masks, dimension: 0))
+    }
+
+    public func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
+        try cut(pictures, where: (0.5 - masks).isBelow(0).to(dtype: .float32))
+    }
+
+    /// - Parameter mask: [B, 1, H, W] of 0 and 1.
+    private func cut(_ pictures: Tensor, where mask: Tensor) throws -> ControlCondition {
         // White where it is cut out.
         let kept = try pictures * (1 - mask) + mask
         return ControlCondition(condition: try .concatenated([kept, mask], dimension: 1), preview: kept)

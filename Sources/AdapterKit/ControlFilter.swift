@@ -15,6 +15,9 @@ public protocol ControlFilter: Sendable {
     /// The models that the filter may take, whatever its parameters: `models list` and `models get` know them.
     static var models: [PublishedModel] { get }
 
+    /// Whether the filter takes a mask for each picture, which a configuration names under `masks:`.
+    static var takesMasks: Bool { get }
+
     /// Reads `controlnet_filter_params:`; a key that is not asked for is refused afterwards.
     init(parameters: inout Fields) throws
 
@@ -39,11 +42,23 @@ public protocol ControlFilter: Sendable {
     ///   - pictures: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
     ///   - generator: the only source of randomness, so that a seed repeats a run.
     func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition
+
+    /// The condition of pictures that have masks, otherwise likewise. Asked of filters that take them.
+    /// - Parameter masks: [B, 1, H, W] in 0...1, 1 for what is meant, float32 on the CPU.
+    func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition
 }
 
 extension ControlFilter {
     /// None: most filters have no network.
     public static var models: [PublishedModel] { [] }
+
+    /// None: most filters look at the picture alone.
+    public static var takesMasks: Bool { false }
+
+    /// The condition of the pictures alone.
+    public func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
+        try self(pictures, generator: generator)
+    }
 
     /// Nothing: most filters have one way.
     public var remark: String? { nil }

@@ -45,26 +45,17 @@ public enum UnfinishedFiles {
         // The places are made here, for the handler must find them.
         _ = places.count
         for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if signal == SIGHUP, Signals.isIgnored(signal) { continue }
             var action = sigaction()
             guard sigaction(signal, nil, &action) == 0 else { continue }
-            if signal == SIGHUP, action.__sigaction_handler.sa_handler.map(isIgnoring) ?? false { continue }
             action.__sigaction_handler.sa_handler = { _ in
                 UnfinishedFiles.removeAll()
                 _exit(130)
             }
             action.sa_flags = 0
             sigaction(signal, &action, nil)
-            // Whoever started the process may have handed down a mask that holds the signal back for ever.
-            var unblocked = sigset_t()
-            sigemptyset(&unblocked)
-            sigaddset(&unblocked, signal)
-            pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
+            Signals.letThrough(signal)
         }
-    }
-
-    /// Whether a handler is the one that ignores its signal.
-    private static func isIgnoring(_ handler: @convention(c) (Int32) -> Void) -> Bool {
-        unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// Safe at any moment.

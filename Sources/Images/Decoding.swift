@@ -51,7 +51,15 @@ extension Picture {
     /// decoding is then above 45 dB; at twice the size it falls to 39 dB, at 1.33 times to 37.
     private static let leastShrinking = 2.5
 
-    private init(decoding bytes: [UInt8], _ info: PictureInfo, name: String, eighths: Int) throws {
+    /// Decodes a file as its alpha channel in grey, where anything in it is transparent; else as the picture.
+    init(alphaOf bytes: [UInt8], name: String, pixelLimit: Int) throws {
+        let info = try Picture.info(of: bytes, name: name, pixelLimit: pixelLimit)
+        try self.init(decoding: bytes, info, name: name, eighths: 8, showsAlpha: true)
+    }
+
+    private init(
+        decoding bytes: [UInt8], _ info: PictureInfo, name: String, eighths: Int, showsAlpha: Bool = false
+    ) throws {
         let format = info.format
         guard let door = PictureDoor(format) else {
             self = try Bitmap(bytes, name: name, pixelLimit: bytes.count).picture
@@ -70,9 +78,20 @@ extension Picture {
             try checkDoor("can't decode the \(format.rawValue) picture", name: name) {
                 door.decode(bytes, bytes.count, UInt32(eighths), buffer.baseAddress, buffer.count, $0, $1)
             }
+            if door.channels == 4 && showsAlpha { Self.showAlpha(buffer) }
             if door.channels == 4 { cascade_rgb_over_white(buffer.baseAddress, width * height, buffer.baseAddress) }
             initialized = width * height * 3
         }
         self = Picture(width: width, height: height, pixels: pixels).oriented(info.orientation)
+    }
+
+    /// Makes RGBA opaque and as grey as it was opaque, unless all of it was.
+    private static func showAlpha(_ rgba: UnsafeMutableBufferPointer<UInt8>) {
+        let alphas = stride(from: 3, to: rgba.count, by: 4)
+        guard alphas.contains(where: { rgba[$0] < 255 }) else { return }
+        for place in alphas {
+            for channel in place - 3..<place { rgba[channel] = rgba[place] }
+            rgba[place] = 255
+        }
     }
 }

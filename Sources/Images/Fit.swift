@@ -43,6 +43,15 @@ extension AspectBuckets {
         /// How many times longer the sides become; below 1 for a picture larger than its bucket.
         public let enlargement: Double
 
+        /// The same with its cut laid where a picture has the most to see, where that decides.
+        public func settled(by picture: Picture) -> Fit {
+            guard isSmart else { return self }
+            let (x, y) = picture.subjectOffset(of: self)
+            return Fit(
+                bucket: bucket, resizedWidth: resizedWidth, resizedHeight: resizedHeight, cropX: x, cropY: y,
+                isSmart: false, shift: Shift(), enlargement: enlargement)
+        }
+
         /// Width x height resized to, then width x height + x + y of the cut: `1024x768 768x768+128+0`.
         public var description: String {
             let cut = isSmart ? " smart\(shift)" : "+\(cropX)+\(cropY)"
@@ -141,9 +150,9 @@ extension Picture {
     /// The picture resized and cut as `fit` says, which was made for the file's upright size, however much of it was
     /// decoded. Only the part that stays is computed, so that a sliver of a picture costs no more than the bucket.
     public func fitted(_ fit: AspectBuckets.Fit) -> Picture {
-        let (x, y) = fit.isSmart ? subjectOffset(of: fit) : (fit.cropX, fit.cropY)
+        let fit = fit.settled(by: self)
         return resized(
-            columns: Window(x, fit.bucket.width, of: fit.resizedWidth),
-            rows: Window(y, fit.bucket.height, of: fit.resizedHeight))
+            columns: Window(fit.cropX, fit.bucket.width, of: fit.resizedWidth),
+            rows: Window(fit.cropY, fit.bucket.height, of: fit.resizedHeight))
     }
 }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Synchronization
 
@@ -7,11 +8,12 @@ private let received = Atomic<Int32>(0)
 /// When somebody first found that one had come.
 private let noticed = Mutex<ContinuousClock.Instant?>(nil)
 
-/// Signals that ask a run to save and end: SIGINT, SIGTERM and SIGUSR1 (which schedulers send before a job's time ends).
+/// Signals that ask a run to save and end: SIGINT, SIGTERM, SIGHUP (a terminal that closes), SIGUSR1 and SIGUSR2 (which
+/// schedulers send before a job's time ends). A SIGHUP that is ignored, as under nohup, stays so.
 ///
 /// The first SIGINT also gives that signal its default back, so that a second one ends the process at once.
 public enum Interruption {
-    private static let signals = [SIGINT, SIGTERM, SIGUSR1]
+    private static let signals = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]
 
     /// Ends the process with status 130 at a signal, while there is nothing to save yet.
     public static func endAtOnce() {
@@ -39,15 +41,12 @@ public enum Interruption {
 
     /// - Parameter handler: may do only what is safe at any moment.
     private static func listen(to signal: Int32, flags: Int32, _ handler: @escaping @convention(c) (Int32) -> Void) {
+        if signal == SIGHUP, Signals.isIgnored(signal) { return }
         var action = sigaction()
         action.__sigaction_handler.sa_handler = handler
         action.sa_flags = flags
         sigaction(signal, &action, nil)
-        // Whoever started the process may have handed down a mask that holds the signal back for ever.
-        var unblocked = sigset_t()
-        sigemptyset(&unblocked)
-        sigaddset(&unblocked, signal)
-        pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
+        Signals.letThrough(signal)
     }
 
     /// Whether a signal has asked the run to end.

@@ -77,6 +77,7 @@ private func square(_ side: Int) -> Picture {
         try square(64).write(to: scratch["in/a.png"])
         try scratch.write("a dog", to: "in/a.txt")
         let picture = try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"]))
+        try square(64).write(to: scratch["mask.png"])
         let tar = scratch["data.png"]
         try Data(contentsOf: URL(fileURLWithPath: world.data)).write(to: URL(fileURLWithPath: tar))
         for (arguments, output) in [
@@ -85,6 +86,12 @@ private func square(_ side: Int) -> Picture {
             (["filter", "sheet", scratch["in/a.png"], "-o", scratch["in/a.png"]], scratch["in/a.png"]),
             (["dataset", "inspect", scratch["in"], "--sheet", scratch["in/a.png"]], scratch["in/a.png"]),
             (["dataset", "inspect", tar, "--sheet", tar], tar),
+            (
+                [
+                    "filter", "apply", "InpaintFilter", scratch["in/a.png"], "-o", scratch["mask.png"], "--params",
+                    "{mask: '\(scratch["mask.png"])'}",
+                ], scratch["mask.png"]
+            ),
         ] { try expectRefusal(arguments, saying: "the output would take the place of an input", output, "--overwrite") }
         #expect(try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"])) == picture)
         try expectSuccess(["dataset", "inspect", tar, "--sheet", tar, "--overwrite"])

@@ -1,4 +1,5 @@
 import Foundation
+import Images
 import TestSupport
 import Testing
 import Torch
@@ -29,6 +30,74 @@ import Weights
         #expect(try SafetensorsFile(file).metadata["trained_steps"] == "2")
         #expect(try Data(contentsOf: URL(fileURLWithPath: TinyWorld.shared().base)) == base)
         #expect(try expectSuccess(["inspect", file]).contains("lora"))
+    }
+
+    @Test(arguments: ["folder", "member"])
+    func `a ControlNet is trained on a mask for each image, and previews show them`(kind: String) throws {
+        let scratch = try Scratch()
+        for name in ["data", "held", "masks"] {
+            try FileManager.default.createDirectory(atPath: scratch[name], withIntermediateDirectories: false)
+        }
+        // The right half of each image; the same in one file for all.
+        let right = Picture(
+            width: 64, height: 64, pixels: (0..<64 * 64 * 3).map { $0 / 3 % 64 < 32 ? 0 : 255 })
+        try right.write(to: scratch["mask.png"])
+        for (folder, count, seed) in [("data", 6, 0), ("held", 4, 100)] {
+            for (number, sample) in TinyWorld.pictures(count, seed: seed).enumerated() {
+                let name = "\(folder)\(number)"
+                try sample.picture.write(to: scratch["\(folder)/\(name).png"])
+                try scratch.write(sample.caption, to: "\(folder)/\(name).txt")
+                try right.write(to: scratch[kind == "folder" ? "masks/\(name).png" : "\(folder)/\(name).mask.png"])
+            }
+        }
+        // One without a mask is left out.
+        try right.write(to: scratch["data/bare.png"])
+        try scratch.write("a dog", to: "data/bare.txt")
+        func train(_ name: String, _ keys: [String: String]) throws -> (Command.Outcome, SafetensorsFile) {
+            let all = [
+                "experiment_id": name, "controlnet_filter": "InpaintFilter", "controlnet_blocks": "[0, 2, 5]",
+                "controlnet_bottleneck_mode": "simple", "webdataset_path": scratch["data"], "dropout": "0",
+                "validation_path": scratch["held"], "validation_triples": "4", "preview_steps": "1",
+            ]
+            let path = try configuration(scratch, all.merging(keys) { $1 })
+            let outcome = try Command.run(["controlnet", path])
+            #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+            return (outcome, try SafetensorsFile(scratch["checkpoints/\(name)/controlnet.safetensors"]))
+        }
+        let masks = kind == "folder" ? scratch["masks"] : "mask.png"
+        let (outcome, each) = try train("each", ["masks": masks])
+        #expect(outcome.errors.contains("the masks are those of \(masks)"), "\(outcome)")
+        #expect(outcome.errors.contains("no mask"), "\(outcome)")
+
+        // White where it is cut out, in the row of conditions: below the images, each row 16 + 64 + 2 pixels high.
+        let preview = try Picture(contentsOf: scratch["output/each/000003.jpg"])
+        func brightness(_ x: Int, _ y: Int) -> Int { Int(preview.pixels[(y * preview.width + x) * 3 + 1]) }
+        for column in 0..<4 {
+            for y in stride(from: 82 + 16 + 8, to: 82 + 16 + 56, by: 8) {
+                #expect(brightness(66 * column + 48, y) > 240)
+                #expect(abs(brightness(66 * column + 16, y) - brightness(66 * column + 16, y - 82)) < 24)
+            }
+        }
+
+        // The same as one mask for all gives, over the same samples.
+        try FileManager.default.removeItem(atPath: scratch["data/bare.png"])
+        try FileManager.default.removeItem(atPath: scratch["data/bare.txt"])
+        let (_, apart) = try train("apart", ["masks": masks])
+        let (_, one) = try train("one", ["controlnet_filter_params": "{mask: '\(scratch["mask.png"])'}"])
+        for entry in one.entries {
+            #expect(
+                try apart.tensor(entry.name)?.values(as: Float.self) == one.tensor(entry.name)?.values(as: Float.self))
+        }
+        #expect(each.entries.count == one.entries.count)
+    }
+
+    @Test func `masks where nothing takes them are refused`() throws {
+        let scratch = try Scratch()
+        for (recipe, keys) in [("lora", TinyWorld.lora), ("controlnet", TinyWorld.controlNet), ("finetune", [:])] {
+            let path = try configuration(scratch, keys.merging(["masks": "mask.png"]) { $1 })
+            try expectRefusal([recipe, path], saying: "`masks`", "run.yaml:\(try line(of: "masks", in: path))")
+            try expectRefusal([recipe, path, "--set", "masks=nowhere/masks"], saying: "nowhere/masks")
+        }
     }
 
     @Test(arguments: ["finetune", "lora", "controlnet"])
@@ -92,7 +161,7 @@ import Weights
         #expect(outcome.errors.contains("error: ") && outcome.errors.contains("\(path)/below"), "\(outcome)")
     }
 
-    @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])
     func `a signal saves the run, and the same command goes on`(signal: Int32) throws {
         let scratch = try Scratch()
         let path = try configuration(scratch, TinyWorld.lora.merging(["updates": "500"]) { $1 })

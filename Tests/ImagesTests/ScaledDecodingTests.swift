@@ -18,9 +18,13 @@ import Testing
         for (width, height, divisor) in [(51, 35, 2), (40, 30, 2), (25, 17, 4), (12, 8, 8)] {
             let scaled = try Picture(decoding: bytes, covering: (width, height))
             #expect(scaled.width == 256 / divisor)
-            let squares = zip(
-                scaled.resized(width: width, height: height).pixels, whole.resized(width: width, height: height).pixels
-            ).map { Double((Int($0) - Int($1)) * (Int($0) - Int($1))) }
+            let (part, all) = (
+                scaled.resized(width: width, height: height), whole.resized(width: width, height: height)
+            )
+            let squares = zip(part.pixels, all.pixels).map { one, other in
+                let difference = Double(one) - Double(other)
+                return difference * difference
+            }
             // A mean square of 6.5 is a PSNR of 40 dB.
             #expect(squares.reduce(0, +) / Double(squares.count) < 6.5, "\(width) x \(height)")
         }

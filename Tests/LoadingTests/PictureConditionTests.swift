@@ -9,7 +9,7 @@ import Testing
 @Suite struct PictureConditionsOfSamples {
     /// Conditions of the seed and the picture's first colour.
     private static let drawn = PictureConditions { picture, seed in
-        PictureCondition(bytes: Array("\(seed)".utf8) + picture.pixels.prefix(3), isDrawn: true)
+        PictureCondition(bytes: Array("\(seed)".utf8) + picture.picture.pixels.prefix(3), isDrawn: true)
     }
 
     private func preparation(_ world: LoadingWorld, _ conditions: PictureConditions) -> SamplePreparation {
@@ -47,7 +47,7 @@ import Testing
             let made = Mutex(0)
             let conditions = PictureConditions { picture, _ in
                 made.withLock { $0 += 1 }
-                return PictureCondition(bytes: [picture.pixels[1]], isDrawn: isDrawn)
+                return PictureCondition(bytes: [picture.picture.pixels[1]], isDrawn: isDrawn)
             }
             let loader = try world.loader(cacheBytes: 1 << 20, preparation: preparation(world, conditions))
             for _ in 0..<8 {
@@ -67,7 +67,7 @@ import Testing
         }
         let world = try LoadingWorld([entries])
         let conditions = PictureConditions { picture, _ in
-            PictureCondition(bytes: [picture.pixels[1]], isDrawn: false)
+            PictureCondition(bytes: [picture.picture.pixels[1]], isDrawn: false)
         }
         let loader = try world.loader(cacheBytes: 1 << 20, preparation: preparation(world, conditions))
         for _ in 0..<6 {
@@ -90,7 +90,7 @@ import Testing
             salt: "conditions", lookup: { key in entries.withLock { $0[key] } },
             keep: { key, bytes in entries.withLock { $0[key] = bytes } })
         let conditions = PictureConditions(store: store) { picture, _ in
-            PictureCondition(bytes: [picture.pixels[1]], isDrawn: false)
+            PictureCondition(bytes: [picture.picture.pixels[1]], isDrawn: false)
         }
         var preparation = preparation(world, conditions)
         preparation.store = PreparedStore(salt: "latents", lookup: { _ in [1, 2, 3] })
@@ -124,8 +124,8 @@ import Testing
     @Test func `a picture that is refused is left out and counted, any other failure ends the loading`() throws {
         let world = try LoadingWorld([try (0..<9).map { try .init($0) }])
         let picky = PictureConditions { picture, _ in
-            guard picture.pixels[1] % 3 > 0 else { throw Failure.input("the picture does not suit") }
-            return PictureCondition(bytes: [picture.pixels[1]], isDrawn: false)
+            guard picture.picture.pixels[1] % 3 > 0 else { throw Failure.input("the picture does not suit") }
+            return PictureCondition(bytes: [picture.picture.pixels[1]], isDrawn: false)
         }
         let loader = try world.loader(batchSize: 2, preparation: preparation(world, picky))
         let captions = try (0..<6).flatMap { _ in try loader.next().captions }

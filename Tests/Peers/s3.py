@@ -119,7 +119,7 @@ class Checks:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
         began = time.monotonic()
         done = subprocess.run(
-            [*self.command, "plan", "s3.yaml", "--json", "--set", f"webdataset_path={path}", *more],
+            [*self.command, "plan", "s3.yaml", "--json", "--all-data", "--set", f"webdataset_path={path}", *more],
             cwd=self.folder, env={**clean, "HOME": str(self.folder), **environment}, capture_output=True, text=True,
         )  # fmt: skip
         data = json.loads(done.stdout)["data"] if done.returncode == 0 else {}

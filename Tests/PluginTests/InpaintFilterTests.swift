@@ -90,6 +90,33 @@ import Weights
         #expect(try made.selected(0, 0).selected(0, 0).values(as: Float.self) == mask.map { $0 == 1 ? 1 : 0.5 })
     }
 
+    @Test func aMaskForEachPictureIsCutOut() throws {
+        let filter = try filter("threshold: 0.2")
+        #expect(InpaintFilter.takesMasks)
+        let masks: [Float] = [1, 0.6, 0.5, 0, 0, 0, 1, 1]
+        let generator = try Generator(seed: 1)
+        let (made, isDrawn) = try generator.watching {
+            try filter(
+                .full([2, 3, 2, 2], 0.25), masks: Tensor(masks, shape: [2, 1, 2, 2]), generator: generator)
+        }
+        let expected: [Float] = [1, 1, 0, 0, 0, 0, 1, 1]
+        #expect(!isDrawn)
+        #expect(try made.condition.sliced(1, 3..<4).values(as: Float.self) == expected)
+        for channel in 0..<3 {
+            let plane: [Float] = try made.condition.sliced(1, channel..<channel + 1).values()
+            #expect(plane == expected.map { $0 == 1 ? 1 : 0.25 })
+            #expect(try made.preview.sliced(1, channel..<channel + 1).values(as: Float.self) == plane)
+        }
+    }
+
+    @Test func aMaskThatTellsNothingIsSaid() throws {
+        let scratch = try Scratch()
+        for (grey, says) in [(0, "nothing"), (255, "all")] as [(UInt8, String)] {
+            try Picture(width: 4, height: 2, colour: (grey, grey, grey)).write(to: scratch["mask.png"])
+            #expect(try filter("mask: '\(scratch["mask.png"])'").remark?.contains(says) == true)
+        }
+    }
+
     @Test func aSeedDecidesWhichSideIsCutOut() throws {
         let picture = try picture(Golden("inpaint_filter"), "wide")
         let filter = try filter("threshold: 0.1, p_outpaint: 0.5")

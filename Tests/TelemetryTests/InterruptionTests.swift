@@ -4,7 +4,7 @@ import Testing
 
 /// Each in a process of its own: dispositions and the flag belong to the whole process, and other tests train.
 @Suite struct Interruptions {
-    @Test(arguments: [SIGTERM, SIGUSR1, SIGINT])
+    @Test(arguments: [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT])
     func `a signal asks the run to end instead of ending it`(number: Int32) async {
         await #expect(processExitsWith: .success) { [number = number as Int32] in
             Interruption.install()
@@ -13,6 +13,19 @@ import Testing
             #expect(Interruption.isRequested && Interruption.signal == number)
             raise(number == SIGTERM ? SIGUSR1 : SIGTERM)
             #expect(Interruption.signal == number)
+        }
+    }
+
+    @Test func `a SIGHUP that is ignored stays so`() async {
+        await #expect(processExitsWith: .success) {
+            signal(SIGHUP, SIG_IGN)
+            Interruption.endAtOnce()
+            raise(SIGHUP)
+            Interruption.install()
+            raise(SIGHUP)
+            #expect(!Interruption.isRequested)
+            raise(SIGUSR2)
+            #expect(Interruption.signal == SIGUSR2)
         }
     }
 

@@ -1,6 +1,7 @@
 import AdapterKit
 import ArgumentParser
 import Failures
+import Files
 import Generation
 import Images
 import JSON
@@ -81,6 +82,13 @@ extension FilterModelFile {
     }
 }
 
+extension Setting {
+    /// All scalars in it: a parameter may name a file.
+    fileprivate var texts: [String] {
+        elements?.flatMap(\.texts) ?? members?.flatMap { $0.value.texts } ?? [text].compactMap(\.self)
+    }
+}
+
 /// `filter apply NAME PICTURE`: what a filter makes of a picture.
 struct FilterApply: Action {
     static let configuration = CommandConfiguration(
@@ -111,8 +119,11 @@ struct FilterApply: Action {
     @OptionGroup var machine: MachineOptions
 
     func run(in context: Context) throws {
-        try overwriting.check([output] + [tensor].compactMap(\.self), reading: [picture])
-        let filter = try context.plugIns.filter(name, parameters: Setting.parse(params ?? "", file: "--params"))
+        let parameters = try Setting.parse(params ?? "", file: "--params")
+        let filter = try context.plugIns.filter(name, parameters: parameters)
+        try overwriting.check(
+            [output] + [tensor].compactMap(\.self),
+            reading: [picture] + parameters.texts.filter(fileExists) + filter.modelFiles.map(\.path))
         _ = try machine.prepared()
         let pictures = try ImageTensors.tensor([Picture(contentsOf: picture)])
         let made = try withoutGradients { try filter(pictures, generator: Generator(seed: machine.seed ?? 0)) }

@@ -1,5 +1,4 @@
 import Cascade
-import Torch
 import Weights
 
 extension GenerationPipeline {

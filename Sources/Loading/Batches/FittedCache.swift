@@ -32,7 +32,7 @@ final class FittedCache<Value: Sendable>: Sendable {
 
 /// What a loader keeps in memory for later epochs.
 struct LoaderMemory: Sendable {
-    let pictures: FittedCache<Picture>
+    let pictures: FittedCache<MaskedPicture>
     let conditions: FittedCache<[UInt8]>
 
     /// - Parameter limit: bytes of each.

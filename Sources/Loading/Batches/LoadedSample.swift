@@ -9,13 +9,15 @@ struct FittedSample: Sendable {
     let caption: String
     /// The file.
     let picture: [UInt8]
+    /// The file of the mask; nil where none is wanted or it can't be read.
+    let mask: [UInt8]?
     let info: PictureInfo
     let fit: AspectBuckets.Fit
     /// Decides what is left to chance in its condition.
     let filterSeed: UInt64
 
-    /// Bytes of the file and of the picture as it is cut.
-    var size: Int { picture.count + 3 * fit.bucket.width * fit.bucket.height }
+    /// Bytes of the files and of the picture as it is cut.
+    var size: Int { picture.count + (mask?.count ?? 0) + 3 * fit.bucket.width * fit.bucket.height }
 }
 
 /// A sample ready for a batch.

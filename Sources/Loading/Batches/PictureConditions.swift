@@ -17,9 +17,9 @@ public struct PictureCondition: Sendable {
 
 /// How conditions are made of pictures, and where those made earlier are found. Several threads make them at once.
 public struct PictureConditions: Sendable {
-    /// A picture as a batch has it, to its condition; the seed decides what is left to chance. A failure of the input
-    /// leaves the sample out, any other ends the loading.
-    public typealias Make = @Sendable (_ picture: Picture, _ seed: UInt64) throws -> PictureCondition
+    /// A picture as a batch has it, with its mask where one is wanted, to its condition; the seed decides what is left to
+    /// chance. A failure of the input leaves the sample out, any other ends the loading.
+    public typealias Make = @Sendable (_ picture: MaskedPicture, _ seed: UInt64) throws -> PictureCondition
 
     let make: Make
     /// Where conditions outlive the loader.
@@ -47,7 +47,7 @@ public struct PictureConditions: Sendable {
         /// The key for a salt, as ``PreparedStore`` has it.
         let key: (_ salt: String) -> String
         /// The picture, decoded where it is not yet.
-        let picture: () throws -> Picture
+        let picture: () throws -> MaskedPicture
     }
 
     /// The condition of a sample's picture, kept or made.
@@ -66,7 +66,7 @@ public struct PictureConditions: Sendable {
         return made.bytes
     }
 
-    private func made(of picture: Picture, _ subject: Subject) throws -> PictureCondition {
+    private func made(of picture: MaskedPicture, _ subject: Subject) throws -> PictureCondition {
         do {
             return try make(picture, subject.seed)
         } catch var failure as Failure {

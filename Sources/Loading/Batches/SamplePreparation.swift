@@ -20,6 +20,8 @@ public struct SamplePreparation: Sendable {
     public var store: PreparedStore?
     /// What is made of the picture beside it.
     public var conditions: PictureConditions?
+    /// Reads the masks, where the reading names any.
+    public var masks = MaskReading { _ in }
     /// Shared by all threads.
     private let decoding = DecodingMemory()
 
@@ -59,7 +61,9 @@ public struct SamplePreparation: Sendable {
         let fit = buckets.fit(width: info.width, height: info.height, choice, using: &chance)
         return .of(
             FittedSample(
-                turn: turn, place: sample.place, caption: caption, picture: bytes, info: info, fit: fit,
+                turn: turn, place: sample.place, caption: caption, picture: bytes,
+                // One that can't be read is told as one that can't be decoded.
+                mask: try? reading.masks?.bytes(of: sample), info: info, fit: fit,
                 filterSeed: Self.filterSeed(turn, seed: seed)))
     }
 
@@ -70,23 +74,25 @@ public struct SamplePreparation: Sendable {
             let (bytes, info, fit, turn) = (sample.picture, sample.info, sample.fit, sample.turn)
             let key = store.map { cacheKey(bytes, fit, salt: $0.salt) }
             var fitted = memory?.pictures.value(turn.place, fitted: fit)
-            func picture() throws -> Picture {
+            func picture() throws -> MaskedPicture {
                 if let fitted { return fitted }
-                let picture = try decoded(bytes, info, fit, name: sample.place)
-                memory?.pictures.keep(picture, bytes: picture.pixels.count, fitted: fit, of: turn.place)
+                let picture = try decoded(bytes, info, fit, sample.mask, name: sample.place)
+                memory?.pictures.keep(picture, bytes: picture.size, fitted: fit, of: turn.place)
                 fitted = picture
                 return picture
             }
             let known = key.flatMap { store?.lookup($0) }
-            let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture())
+            let content = try known.map(LoadedSample.Content.prepared) ?? .picture(picture().picture)
             let subject = PictureConditions.Subject(
                 name: sample.place, place: turn.place, fit: fit, seed: sample.filterSeed,
-                key: { cacheKey(bytes, fit, salt: $0) }, picture: picture)
+                key: { cacheKey(bytes, fit, salt: $0, sample.mask) }, picture: picture)
             return .of(
                 LoadedSample(
                     turn: turn, place: sample.place, caption: sample.caption, fit: fit, content: content,
                     condition: try conditions?(of: subject, memory: memory?.conditions),
                     hasColourProfile: info.hasColourProfile, key: key))
+        } catch is MaskReading.Refusal {
+            return .dropped(MaskReading.undecodable)
         } catch is PictureConditions.Refusal {
             return .dropped(PictureConditions.refused)
         } catch let failure as Failure where failure.blame == .input {
@@ -95,12 +101,13 @@ public struct SamplePreparation: Sendable {
     }
 
     /// A sample that chance has no part in, such as one that is held out; nil where it can't be used.
-    public func withoutChance(_ sample: Sample) -> (picture: Picture, caption: String)? {
+    public func withoutChance(_ sample: Sample) -> (picture: MaskedPicture, caption: String)? {
         guard reading.reasonToDrop(sample) == nil, let bytes = sample.picture,
             let caption = reading.caption(of: sample, draw: 1),
             let info = try? Picture.info(of: bytes, name: sample.place),
             min(info.width, info.height) >= minImageSize ?? 0,
-            let picture = try? decoded(bytes, info, fitWithoutChance(info), name: sample.place)
+            let picture = try? decoded(
+                bytes, info, fitWithoutChance(info), reading.masks?.bytes(of: sample), name: sample.place)
         else { return nil }
         return (picture, caption)
     }
@@ -113,15 +120,21 @@ public struct SamplePreparation: Sendable {
         return buckets.fit(width: info.width, height: info.height, choice, using: &unused)
     }
 
+    /// - Parameter mask: the encoded mask of the picture; it is looked at where masks are wanted.
     private func decoded(
-        _ bytes: [UInt8], _ info: PictureInfo, _ fit: AspectBuckets.Fit, name: String
-    ) throws -> Picture {
+        _ bytes: [UInt8], _ info: PictureInfo, _ fit: AspectBuckets.Fit, _ mask: [UInt8]?, name: String
+    ) throws -> MaskedPicture {
         let target = isScaled ? (width: fit.resizedWidth, height: fit.resizedHeight) : nil
-        return try decoding.with(bytes: info.decodedBytes(covering: target)) {
+        let (picture, settled) = try decoding.with(bytes: info.decodedBytes(covering: target)) {
             let source =
                 isScaled ? try Picture(decoding: bytes, name: name, for: fit) : try Picture(decoding: bytes, name: name)
-            return source.fitted(fit)
+            let settled = fit.settled(by: source)
+            return (source.fitted(settled), settled)
         }
+        guard reading.masks != nil else { return MaskedPicture(picture) }
+        let size = mask.flatMap { try? Picture.info(of: $0, name: name) }?.decodedBytes() ?? 0
+        return MaskedPicture(
+            picture, mask: try decoding.with(bytes: size) { try masks(mask, of: name).fitted(settled) })
     }
 
     /// Draws what chance decides of a sample's turn.
@@ -138,9 +151,13 @@ public struct SamplePreparation: Sendable {
         return generator.next()
     }
 
-    /// SHA-256 over the salt, the way of decoding, the fit and the encoded picture, in hexadecimal.
-    private func cacheKey(_ picture: [UInt8], _ fit: AspectBuckets.Fit, salt: String) -> String {
+    /// SHA-256 over the salt, the way of decoding, the fit, the encoded mask where it has a part in it, and the encoded
+    /// picture, in hexadecimal.
+    private func cacheKey(
+        _ picture: [UInt8], _ fit: AspectBuckets.Fit, salt: String, _ mask: [UInt8]? = nil
+    ) -> String {
         var digest = SHA256()
+        let salt = salt + (mask.map { " mask \(SHA256.hex(of: $0))" } ?? "")
         Array("\(salt)\0\(isScaled ? "scaled" : "full")\0\(fit)\0".utf8).withUnsafeBytes { digest.update($0) }
         picture.withUnsafeBytes { digest.update($0) }
         return digest.finish()

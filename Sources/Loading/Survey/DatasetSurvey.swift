@@ -72,6 +72,11 @@ public struct DatasetSurvey: Sendable {
             report.decoded += 1
             if picture == nil { return drop(BatchLoader.reasonFor(undecodable: bytes)) }
         }
+        if queued.isDecoded, let masks = reading.masks {
+            let mask = (try? masks.bytes(of: sample)).flatMap { bytes in try? Mask(decoding: bytes, name: sample.place)
+            }
+            if mask == nil { return drop(MaskReading.undecodable) }
+        }
         let caption = reading.caption(of: sample, draw: 1) ?? ""
         report.bytes += sample.members.values.reduce(0) { $0 + $1.count }
         report.formats[info.format, default: 0] += 1

@@ -16,7 +16,7 @@ public struct PackReport: Equatable, Sendable {
 }
 
 /// Packs the pictures of a folder (jpg, jpeg, jfif, jpe, png, webp, bmp; subfolders too) with the texts of the same name
-/// (txt, json, caption) into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
+/// (txt, json, caption) and their masks (NAME.mask.png) into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
 /// `OUT-000000.tar` and so on; see ``ShardLimits``.
 ///
 /// `checkPicture` throws for a picture that can't be decoded; this library knows no picture formats. Pictures without
@@ -33,7 +33,7 @@ public func packDataset(
 ) throws -> PackReport {
     let source = try PictureFolder(folder)
     var report = PackReport(problems: source.problems)
-    try willRead(source.pairs.flatMap { [$0.picture.path] + $0.texts.map(\.path) })
+    try willRead(source.pairs.flatMap { ([$0.picture] + $0.texts + $0.masks).map(\.path) })
     let writer = try ShardedWriter(at: path, limits: limits)
     var samples = 0
     for (number, (key, pair)) in keyed(source.pairs).enumerated() {
@@ -87,6 +87,15 @@ private func members(
         throw PackReport.Problem(path: pair.picture.path, reason: "broken picture")
     }
     var members = [(ending: pair.picture.ending, bytes: picture)]
+    for file in pair.masks {
+        let mask = try content(of: file.path)
+        do {
+            try checkPicture(mask, file.path)
+        } catch {
+            throw PackReport.Problem(path: file.path, reason: "broken mask")
+        }
+        members.append((file.ending, mask))
+    }
     for file in pair.texts {
         let text = try content(of: file.path)
         if String(validating: text, as: UTF8.self) == nil {
@@ -130,7 +139,7 @@ func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.
 /// ustar holds 155 bytes of folders and 100 of file name.
 private func checkLength(of key: String, _ pair: PictureFolder.Pair) throws {
     let fileName = key.utf8.reversed().prefix { $0 != UInt8(ascii: "/") }.count
-    let ending = ([pair.picture] + pair.texts).map(\.ending.utf8.count).max() ?? 0
+    let ending = ([pair.picture] + pair.texts + pair.masks).map(\.ending.utf8.count).max() ?? 0
     if fileName + 1 + max(ending, "jpeg".utf8.count) > 100 || key.utf8.count - fileName > 155 {
         throw PackReport.Problem(path: pair.picture.path, reason: "name too long for a tar")
     }

@@ -16,12 +16,17 @@ struct PictureFolder {
         /// One of each ending, sorted by it: texts, and whatever a `captions_getter` may ask for.
         var companions: [File] = []
 
+        /// Masks of the picture, as ``PictureFolder/maskName`` has them.
+        var masks: [File] { companions.filter { $0.ending.hasPrefix("\(PictureFolder.maskName).") } }
+
         /// The files that make it a sample of its own: see ``PictureFolder/textEndings``.
         var texts: [File] { companions.filter { PictureFolder.textEndings.contains($0.ending) } }
     }
 
     /// The endings of what a picture is told by.
     static let textEndings = ["caption", "json", "txt"]
+    /// `NAME.mask.png` goes with `NAME.jpg`, as it does in a tar, and is no picture of its own.
+    static let maskName = "mask"
     /// Other files of more bytes are nothing that goes with a picture.
     private static let mostCompanion = 4 << 20
     /// The reason for a file whose name is no text, so that no path leads to it.
@@ -43,6 +48,7 @@ struct PictureFolder {
     init(_ folder: String) throws {
         var found = Found()
         try visit(folder, within: "", into: &found)
+        Self.joinMasks(&found)
         for (name, files) in found.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
             add(name, files)
         }
@@ -71,6 +77,19 @@ struct PictureFolder {
                 guard isKnown || status.st_size <= Self.mostCompanion else { continue }
                 found[within + name, default: [:]][ending, default: []].append(path)
             }
+        }
+    }
+
+    /// Makes masks members of their pictures.
+    private static func joinMasks(_ found: inout Found) {
+        for name in found.keys where name.hasSuffix(".\(maskName)") {
+            let picture = String(name.dropLast(maskName.count + 1))
+            guard found[picture]?.keys.contains(where: isPicture) == true else { continue }
+            for (ending, paths) in found[name] ?? [:] where isPicture(ending) {
+                found[picture, default: [:]]["\(maskName).\(ending)", default: []] += paths
+                found[name]?[ending] = nil
+            }
+            if found[name]?.isEmpty == true { found[name] = nil }
         }
     }
 

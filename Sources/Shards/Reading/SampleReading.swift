@@ -3,6 +3,8 @@ public struct SampleReading: Sendable {
     public var captions: Captions
     /// All of them apply, also several on one field.
     public var filters: [SampleFilter]
+    /// Where the masks of images are found; nil where none are wanted.
+    public var masks: SampleMasks?
 
     public init(captions: Captions = Captions(), filters: [SampleFilter] = []) {
         self.captions = captions
@@ -12,6 +14,7 @@ public struct SampleReading: Sendable {
     /// Why the sample can't be trained on as far as can be told without decoding its picture; nil if nothing is wrong.
     public func reasonToDrop(_ sample: Sample) -> String? {
         if sample.picture == nil { return sample.absence }
+        if let masks, !masks.holds(sample) { return SampleMasks.absence }
         let facts = SampleFacts(sample, wantsFields: captions.wantFields || !filters.isEmpty)
         if case .failure(let absence) = captions.caption(of: facts) { return absence.rawValue }
         return filters.lazy.compactMap { $0.reasonToDrop(facts) }.first

@@ -1,7 +1,6 @@
 import AdapterKit
 import Failures
 import Generation
-import Images
 import Loading
 import Synchronization
 import Torch
@@ -27,13 +26,15 @@ final class FilterWork: Sendable {
         return PictureConditions(store: store) { try self.condition(of: $0, seed: $1) }
     }
 
-    private func condition(of picture: Picture, seed: UInt64) throws -> PictureCondition {
+    private func condition(of picture: MaskedPicture, seed: UInt64) throws -> PictureCondition {
         let engine = try Engine.shared()
         if engine.threads != 1 { try engine.setThreadsOfThisThread(1) }
         return try withoutGradients {
             let generator = try Generator(seed: seed)
-            let pixels = try ImageTensors.tensor([picture])
-            let (made, isDrawn) = try generator.watching { try told { try filter(pixels, generator: generator) } }
+            let (pixels, mask) = try ([picture].pixels(), [picture].masks())
+            let (made, isDrawn) = try generator.watching {
+                try told { try filter.condition(of: pixels, mask, generator) }
+            }
             return PictureCondition(bytes: try ConditionBytes.bytes(of: checked(made.condition)), isDrawn: isDrawn)
         }
     }

@@ -33,7 +33,6 @@ final class ImageEncodings {
     let device: Device
     /// Of `cache_dir`.
     let cache: EncodingCache?
-    private let memory: Int
     private var kept: [String: ImageEncoding] = [:]
     private var room: Int
 
@@ -48,7 +47,6 @@ final class ImageEncodings {
         self.tower = tower
         self.device = device
         self.cache = cache
-        self.memory = memory
         room = memory
     }
 
@@ -74,16 +72,6 @@ final class ImageEncodings {
             // The numbers tell it from another sample of one name.
             let numbers = "\(sample.turn.place.shard):\(sample.turn.place.sample)"
             return (pixels: pixels, found: found, name: "\(sample.place) \(numbers) \(sample.fit)", key: sample.key)
-        }
-        if cache == nil, memory == 0, let images, images.size(0) == sources.count {
-            // Nothing is kept, so nothing depends on what they are encoded with.
-            let latents = try latents(images)
-            let items = try sources.enumerated().map { index, source in
-                Item(
-                    pixels: source.pixels, name: source.name, key: nil,
-                    encoding: ImageEncoding(latents: try latents.sliced(0, index..<index + 1)))
-            }
-            return Encoded(items: items, latents: latents)
         }
         let items = try sources.map { source in
             Item(

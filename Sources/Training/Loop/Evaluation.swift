@@ -1,10 +1,14 @@
 import AdapterKit
+import Loading
 import Optimization
 import Shards
 import Torch
 
-/// A control filter as validation and previews see it.
-typealias ImageFilter = (_ images: Tensor, Generator) throws -> ControlCondition
+/// A control filter as validation and previews see it: images [B, 3, H, W], their masks [B, 1, H, W] where there are any.
+typealias ImageFilter = (_ images: Tensor, _ masks: Tensor?, Generator) throws -> ControlCondition
+
+/// An image with its caption that is looked at and not trained on.
+typealias ShownSample = (picture: MaskedPicture, caption: String)
 
 /// What a run looks at beside its training: the loss over fixed validation triples, and previews of a few samples.
 struct Evaluation {
@@ -14,6 +18,8 @@ struct Evaluation {
     let measureSwapped: (() throws -> ValidationSet.Measurement)?
     /// The grid of a few samples, those of the validation data where there is any; nil where none is asked for.
     let preview: (AveragedWeights?) throws -> PreviewGrid?
+    /// What tells the validation data from other data under the same names.
+    var content: [String?] = []
 }
 
 extension Evaluation {
@@ -24,6 +30,7 @@ extension Evaluation {
         let paths = parts.run.validationPath
         let shards =
             paths.isEmpty ? [] : try resolveShards(paths, access: parts.run.data.access(parts.options.shardAccess))
+        content = shards.map(\.contentSample)
         let samples = try ValidationSet.samples(shards, parts.preparation)
         // The same images every time, never those of the batch: what is seen is then the model's change alone.
         let run = parts.run
@@ -37,7 +44,7 @@ extension Evaluation {
                 adapters: run.comparesPreviews ? adapters : [],
                 draws: Draws(seed: parts.loop.seed, stream: RandomStream.preview, places: 0..<shown.count),
                 average: average,
-                filter: filter.map { filter in { try filter($0, parts.generator(RandomStream.preview)) } })
+                filter: filter.map { filter in { try filter($0, $1, parts.generator(RandomStream.preview)) } })
         }
         guard !samples.isEmpty else {
             measure = nil

@@ -21,12 +21,14 @@ struct PreviewGrid {
     ///   - average: is sampled from too, from the same noise.
     ///   - filter: makes the ControlNet's condition.
     init(
-        _ samples: [(picture: Picture, caption: String)], prompts: [PreviewPrompt] = [],
+        _ samples: [ShownSample], prompts: [PreviewPrompt] = [],
         objective: some TrainingObjective, showing: Showing, adapters: [any Adapter] = [], draws: Draws,
-        average: AveragedWeights? = nil, filter: ((_ images: Tensor) throws -> ControlCondition)? = nil
+        average: AveragedWeights? = nil,
+        filter: ((_ images: Tensor, _ masks: Tensor?) throws -> ControlCondition)? = nil
     ) throws {
-        let pixels = try ImageTensors.tensor(samples.map(\.picture))
-        let made = try filter.map { try $0(pixels) }
+        let pictures = samples.map(\.picture)
+        let pixels = try pictures.pixels()
+        let made = try filter.map { try $0(pixels, pictures.masks()) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
         rows = try withoutGradients {
@@ -56,7 +58,7 @@ struct PreviewGrid {
                         .framed(width: width, height: height)
                 }
             }
-            var rows = [("picture", samples.map(\.picture))]
+            var rows = [("picture", pictures.map(\.picture))]
             if let made {
                 rows.append(("condition", try ImageTensors.images(made.preview, height: height, width: width)))
             } else if let condition = batch.inputs.effnet, let seen = try showing.condition?(condition) {
@@ -74,13 +76,13 @@ struct PreviewGrid {
 
     /// What previews show: the first validation samples of one size, else the first of the data that the filter takes.
     static func shown(
-        _ validation: [(picture: Picture, caption: String)], _ parts: RecipeParts, _ filter: ImageFilter?
-    ) throws -> [(picture: Picture, caption: String)] {
+        _ validation: [ShownSample], _ parts: RecipeParts, _ filter: ImageFilter?
+    ) throws -> [ShownSample] {
         guard validation.isEmpty else { return RecipeParts.alike(validation, count: columns) }
         let generator = try parts.generator(RandomStream.preview)
         let taken = try ValidationSet.first(parts.shards, parts.preparation).filter { sample in
             do {
-                _ = try filter?(ImageTensors.tensor([sample.picture]), generator)
+                _ = try filter?([sample.picture].pixels(), [sample.picture].masks(), generator)
                 return true
             } catch let failure as Failure where failure.blame == .input {
                 return false

@@ -53,6 +53,7 @@ struct RunRecorder {
         var info = state.progress.json(state.task.learners.map(\.running.means))
         info["experiment_id"] = .string(run.experimentID)
         info["seed"] = .integer(Int(truncatingIfNeeded: seed))
+        info[RunFolder.inputsKey] = state.task.inputs.json
         info[RunFolder.writtenKey] = ConfigurationChanges.recorded(run.written.json)
         info[RunFolder.effectiveKey] = run.effective.map(ConfigurationChanges.recorded)
         do {

@@ -1,4 +1,5 @@
 import Failures
+import JSON
 import Torch
 import Weights
 
@@ -20,6 +21,7 @@ extension TrainingState {
         try Self.requireOptimizer(optimizer.name, saved)
         try Self.checkFit(saved, optimizer.state, isAll: true)
         try Self.checkFit(weights, task.restored, isAll: false)
+        try Self.checkDescription(weights, task.description)
         for (name, tensor) in task.restored { try tensor.assign(weights.required(name)) }
         try optimizer.restore(updates: progress.steps) { try saved.tensor($0) }
         if let average, let saved = try folder.open(.average, of: checkpoint) {
@@ -62,6 +64,29 @@ extension TrainingState {
             "the run was begun with another optimizer", at: Failure.Place(state.path),
             expected: "the state of \(name), which the configuration names", got: "that of \(writer)",
             advice: "put back `optimizer: \(writer)`, or choose another experiment_id")
+    }
+
+    /// What an adapter's file says that may be another when a run goes on.
+    private static let variable: Set = [
+        "trained_steps", "format_version", "base_model", "base_sha256", "base_licence", "module_filters",
+        "text_module_filters", "controlnet_filter_params",
+    ]
+
+    /// Checks that a checkpoint's file describes what this run trains, such as the tokens and the scale of a LoRA, which
+    /// its tensors do not tell.
+    private static func checkDescription(_ file: SafetensorsFile, _ description: [String: String]) throws {
+        func value(_ text: String?) -> JSON {
+            text.map { (try? JSON.parse($0, file: file.path)) ?? .string($0) } ?? .null
+        }
+        for (key, now) in description.sorted(by: { $0.key < $1.key }) where !variable.contains(key) {
+            let before = file.metadata[key]
+            guard !ConfigurationChanges.areSame(value(before), value(now)) else { continue }
+            throw Failure.input(
+                "the checkpoint is of a run with another configuration: its `\(key)` differs",
+                at: Failure.Place(file.path),
+                expected: now, got: before ?? "nothing",
+                advice: "put back the configuration that the run began with, or choose another experiment_id")
+        }
     }
 
     /// Checks that a file of a checkpoint holds what this run trains.

@@ -12,6 +12,12 @@ struct TrainingTask {
     var ownRates: [(name: String, factor: Double)] = []
     /// The recipe's own keys that say how it is trained, and nothing of what the validation loss is measured on.
     var trainingKeys: Set<String> = []
+    /// Whether the stage itself is trained: the file it began from is then of no account once it has a checkpoint.
+    var isWhole = false
+    /// What is trained, as its file describes it: a checkpoint of something else has other words.
+    var description: [String: String] = [:]
+    /// What the run reads and does not make.
+    var inputs = RunInputs()
     /// The loss of a micro batch, with the graph to differentiate.
     var loss: (PictureBatch, Draws) throws -> TrainingLoss
     /// Writes what is trained, and gives the file's SHA-256.

@@ -1,7 +1,5 @@
 import Diffusion
 import Failures
-import Generation
-import Images
 import Loading
 import Shards
 import Torch
@@ -46,14 +44,14 @@ struct ValidationSet {
     ///   - triples: how many; images are taken in turn.
     ///   - filter: makes the ControlNet's condition of images [B, 3, H, W].
     init(
-        _ samples: [(picture: Picture, caption: String)], triples: Int, objective: some TrainingObjective, seed: UInt64,
+        _ samples: [ShownSample], triples: Int, objective: some TrainingObjective, seed: UInt64,
         filter: ImageFilter? = nil
     ) throws {
         let generator = try Generator(seed: seed, stream: RandomStream.validation, update: 0)
         for (picture, caption) in samples {
-            let pixels = try ImageTensors.tensor([picture])
+            let (pixels, mask) = try ([picture].pixels(), [picture].masks())
             let prepared = try objective.prepare(
-                pixels, captions: [caption], condition: filter.map { try $0(pixels, generator).condition })
+                pixels, captions: [caption], condition: filter.map { try $0(pixels, mask, generator).condition })
             if let index = groups.firstIndex(where: { $0.images[0].latents.shape == prepared.latents.shape }) {
                 groups[index].images.append(prepared)
             } else {
@@ -108,7 +106,7 @@ struct ValidationSet {
     /// The samples of shards that hold no more than fit in memory, in the order of the shards, as the buckets fit them.
     static func samples(
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
-    ) throws -> [(picture: Picture, caption: String)] {
+    ) throws -> [ShownSample] {
         guard let first = shards.first else { return [] }
         let samples = try self.first(shards, preparation, limit: limit)
         guard samples.count > 1 else {
@@ -124,9 +122,9 @@ struct ValidationSet {
     /// - Throws: a failure of the run where the network fails.
     static func first(
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 16
-    ) throws -> [(picture: Picture, caption: String)] {
+    ) throws -> [ShownSample] {
         let reader = ShardReader(shards: shards, outages: .end)
-        var samples: [(Picture, String)] = []
+        var samples: [ShownSample] = []
         while samples.count < limit, let sample = reader.next() {
             if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }

@@ -92,13 +92,13 @@ public struct TrainingPlan {
         memory.add(
             "text activations",
             MemoryEstimate.textActivations(models.textConfiguration, pass, isTrained: trainsText))
-        // Latents that are kept are made picture by picture.
-        let encoded = run.isCachingInMemory ? 1 : pass.batch
+        // Latents are made picture by picture, Stage B's conditions of a batch at once.
         memory.add(
             "picture encoding",
             max(
-                MemoryEstimate.efficientNet(batch: encoded, side: run.data.imageSize, isTrained: false),
-                run.stage == .b ? MemoryEstimate.stageA(batch: encoded, side: run.data.imageSize) : 0))
+                MemoryEstimate.efficientNet(
+                    batch: run.stage == .b ? pass.batch : 1, side: run.data.imageSize, isTrained: false),
+                run.stage == .b ? MemoryEstimate.stageA(batch: 1, side: run.data.imageSize) : 0))
         memory.add("program", MemoryEstimate.program)
     }
 

@@ -39,6 +39,7 @@ public struct AdapterRecipe: Recipe {
         (setting, self.plugIns) = (fields.setting, plugIns)
         try TrainedStage.checkTakesAdapters(setting)
         run = try RunConfiguration(&fields)
+        try run.data.refuseMasks("nothing that trains a LoRA takes masks")
         diffusion = try TrainingDiffusion(&fields, run.stage)
         startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)
         plans = try plugIns.plans(&fields)
@@ -100,11 +101,14 @@ public struct AdapterRecipe: Recipe {
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: adapters)
+        var described = AdapterContents(base: base, steps: 0)
+        for adapter in adapters { try adapter.write(to: &described) }
         let task = TrainingTask(
             name: "lora",
             groups: adapters.flatMap { rates.groups(of: $0) },
             ownRates: rates.own(of: adapters),
             trainingKeys: plugIns.trainingKeys,
+            description: described.metadata,
             loss: { [objective] in try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

@@ -32,6 +32,7 @@ public struct ControlNetRecipe: Recipe {
         // A key that nobody knows is told of before what the filter finds amiss among its own.
         try fields.finish()
         filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)
+        if !type(of: filter).takesMasks { try run.data.refuseMasks("\(own.filter) takes no masks") }
     }
 
     public func plan(_ options: RunOptions) throws -> TrainingPlan {
@@ -69,7 +70,8 @@ public struct ControlNetRecipe: Recipe {
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         try filter.prepare()
-        if let remark = filter.remark { console.log("\(own.filter): \(remark)") }
+        let remark = run.data.reading.masks.map { "the masks are those of \($0.name)" } ?? filter.remark
+        if let remark { console.log("\(own.filter): \(remark)") }
 
         // Load.
         let parts = try RecipeParts(run, options, console)
@@ -98,16 +100,21 @@ public struct ControlNetRecipe: Recipe {
         if own.measuresStatistics {
             let trained = try ValidationSet.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
-            let pictures = try ImageTensors.tensor(alike.map(\.picture))
-            let condition = try filter(pictures, generator: parts.generator(RandomStream.filter)).condition
+            let pictures = alike.map(\.picture)
+            let condition = try filter.condition(
+                of: pictures.pixels(), pictures.masks(), parts.generator(RandomStream.filter)
+            ).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: [adapter]) {
-            try filter($0, generator: $1)
+            try filter.condition(of: $0, $1, $2)
         }
+        var described = AdapterContents(base: base, steps: 0)
+        try adapter.write(to: &described)
         let task = TrainingTask(
             name: "controlnet",
             groups: ParameterGroup.decaying(adapter.parameters, by: run.weightDecay),
+            description: described.metadata,
             loss: { try objective.loss(of: $0, $1) },
             write: { path, updates in
                 var contents = AdapterContents(base: base, steps: updates)

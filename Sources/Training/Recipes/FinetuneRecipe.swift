@@ -22,6 +22,7 @@ public struct FinetuneRecipe: Recipe {
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         run = try RunConfiguration(&fields)
+        try run.data.refuseMasks("nothing that trains a stage takes masks")
         if run.comparesPreviews {
             throw (fields.setting["preview_compare"] ?? fields.setting).refusal(
                 expected: "an adapter whose absence can be shown",
@@ -83,6 +84,7 @@ public struct FinetuneRecipe: Recipe {
         TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
+            isWhole: true,
             loss: loss,
             write: { path, updates in
                 try SafetensorsWriter.writeHashed(

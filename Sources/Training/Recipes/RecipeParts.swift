@@ -2,7 +2,6 @@ import AdapterKit
 import Cascade
 import Failures
 import Generation
-import Images
 import JSON
 import Loading
 import Shards
@@ -21,6 +20,8 @@ struct RecipeParts {
     let loop: TrainLoop
     /// Tells the shards' client when nobody waits for it any more.
     private let reading = Reading()
+    /// Tells of masks that tell nothing.
+    private let masks: MaskReading
     /// Of the shards' client, once there are updates to lose.
     private let patience: NetworkPatience
 
@@ -36,6 +37,7 @@ struct RecipeParts {
         self.console = console
         try options.device.checkPresent()
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
+        masks = MaskReading { [console] in console.warn($0) }
         patience = NetworkPatience(run.data.networkPatience, note: console.log)
         do {
             var access = run.data.access(options.shardAccess)
@@ -64,6 +66,7 @@ struct RecipeParts {
             reading: run.data.reading, buckets: run.data.buckets, minImageSize: run.data.minImageSize)
         preparation.choice = run.data.choice
         preparation.isScaled = run.data.isScaledDecoding
+        preparation.masks = masks
         preparation.isCutKept = run.isCachingInMemory || run.data.cacheFolder != nil
         return preparation
     }
@@ -113,6 +116,9 @@ struct RecipeParts {
         let conditions = try run.data.cacheFolder.flatMap { folder in
             try filter.map { try EncodingCache(in: folder, conditionsOf: $0.filter, $0.parameters, warn: warn) }
         }
+        var task = task
+        task.inputs = try RunInputs(loading.files, besides: task.isWhole ? "generator_checkpoint_path" : nil, shards)
+        task.inputs.validation = task.evaluation.content
         var outcome = try loop(task) { state in
             var preparation = preparation
             let needsImages = objective.needsImages
@@ -142,12 +148,11 @@ struct RecipeParts {
     }
 
     /// The first few samples that have the size of the first.
-    static func alike(
-        _ samples: [(picture: Picture, caption: String)], count: Int
-    ) -> [(picture: Picture, caption: String)] {
-        guard let first = samples.first?.picture else { return [] }
+    static func alike(_ samples: [ShownSample], count: Int) -> [ShownSample] {
+        guard let first = samples.first?.picture.picture else { return [] }
         return Array(
-            samples.filter { $0.picture.width == first.width && $0.picture.height == first.height }.prefix(count))
+            samples.filter { $0.picture.picture.width == first.width && $0.picture.picture.height == first.height }
+                .prefix(count))
     }
 
     /// What is said of a run of Stage C without an image tower.

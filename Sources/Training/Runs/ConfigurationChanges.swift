@@ -17,8 +17,7 @@ struct ConfigurationChanges {
         "ema_start_iters", "ema_iters", "ema_beta", "save_every", "backup_every", "keep_last", "max_bad_steps",
         "validation_every", "preview_steps", "preview_prompts", "preview_compare", "webdataset_path", "shuffle_buffer",
         "data_workers", "cache_in_memory", "cache_dir", "draws", "cache_gigabytes", "listed_commands",
-        "network_patience_minutes",
-        "wandb_project", "wandb_entity",
+        "network_patience_minutes", "wandb_project", "wandb_entity",
     ]
 
     /// What a checkpoint keeps of a configuration: where it stands and how far it goes is of one start alone.

@@ -10,6 +10,7 @@ public struct DataConfiguration: Sendable {
     public let webdatasetPath: [String]
     /// Captions and conditions of samples.
     public let reading: SampleReading
+    private let masksPlace: Failure.Place?
     public let imageSize: Int
     /// Width over height.
     public let aspectRatios: [Double]
@@ -48,7 +49,15 @@ public struct DataConfiguration: Sendable {
             throw Failure.input(
                 "`webdataset_path` is missing", at: fields.setting.place, expected: "a path or a list of them")
         }
-        reading = try SampleReading(&fields)
+        var reading = try SampleReading(&fields)
+        masksPlace = fields.setting["masks"]?.place
+        do {
+            reading.masks = try fields.optional("masks").map { try SampleMasks($0) }
+        } catch var failure as Failure {
+            failure.place = failure.place ?? masksPlace
+            throw failure
+        }
+        self.reading = reading
         let stride = EffNetEncoder.Configuration().stride
         imageSize = try fields.required("image_size", .within(stride...8192))
         let ratios = try Self.ratios(&fields)
@@ -84,6 +93,13 @@ public struct DataConfiguration: Sendable {
         }
         takesListedCommands = try fields.value("listed_commands", default: false)
         networkPatience = .seconds(60 * (try fields.value("network_patience_minutes", default: 10, .within(0...1e6))))
+    }
+
+    /// - Throws: a failure of the input where the configuration names masks.
+    func refuseMasks(_ why: String) throws {
+        guard let masks = reading.masks else { return }
+        throw Failure.input(
+            "`masks` is of no use here: \(why)", at: masksPlace, got: masks.name, advice: "leave `masks` out")
     }
 
     /// The access to shards with what the configuration says of it.

@@ -43,6 +43,8 @@ final class RunFolder {
     private static let infoFile = "info.json"
     /// What `info.json` keeps of the configuration: as it was written, and with every key's value in effect.
     static let (writtenKey, effectiveKey) = ("configuration", "effective")
+    /// And what it keeps of the content of what the run read.
+    static let inputsKey = "inputs"
     private static let staged = ".new"
     /// The most that `info.json` may have.
     private static let infoBytes = 64 << 20
@@ -181,11 +183,14 @@ final class RunFolder {
             let file = "\(path)/\(Self.infoFile)\(ending)"
             do {
                 let info = try JSON.read(file, maximumBytes: Self.infoBytes)
+                if let other = recipe(of: info) { throw another(recipe: other) }
                 if let updates = info["updates"]?.intValue, namesParts(info["files"]) {
                     infos.append((info, updates, ending))
                 } else {
                     pass("\(file): it does not say which files belong to it")
                 }
+            } catch let failure as Failure where failure.what == Self.otherRecipe {
+                throw failure
             } catch {
                 pass("\(error)")
             }
@@ -209,6 +214,25 @@ final class RunFolder {
             expected: "info.json and the files that it names, \(file(.weights)) and \(file(.optimizer)) among them",
             got: problems.first ?? "no info.json",
             advice: "delete the folder to start anew, or choose another experiment_id")
+    }
+
+    private static let otherRecipe = "the folder of this experiment_id holds a run of another recipe"
+
+    /// The name of another recipe's files that a checkpoint consists of; nil where they are of this one, or of none.
+    private func recipe(of info: JSON) -> String? {
+        let names = ["controlnet", "lora", "generator"]
+        guard let files = info["files"]?.objectValue, !files.isEmpty, info["updates"]?.intValue != nil else {
+            return nil
+        }
+        return names.first { other in
+            other != name && files.allSatisfy { $0.key.hasPrefix("\(other).") || $0.key.hasPrefix("\(other)_") }
+        }
+    }
+
+    private func another(recipe: String) -> Failure {
+        .input(
+            Self.otherRecipe, at: Failure.Place(path), expected: "a run whose files are called \(name)",
+            got: "one of \(recipe)", advice: "choose another experiment_id")
     }
 
     /// Whether this is what ``save(updates:info:_:)`` writes of the other files: their names, and texts.
