@@ -188,6 +188,14 @@ import Weights
             folder.generate("--prompt", "a", "-o", folder["a.png"]), saying: "cascade-adapt models get stage-b-bf16")
     }
 
+    @Test func `a variation wants CLIP's image tower, and says how to get it`() throws {
+        let photo = try folder.picture("photo.png")
+        try expectRefusal(
+            ["vary", "--image", photo, "-o", folder["a.png"]] + folder.common,
+            saying: "cascade-adapt models get clip-image",
+            in: folder.scratch.path)
+    }
+
     @Test func `an interruption keeps what is done`() throws {
         let outcome = try Command.run(
             folder.generate("--prompt", "a dog", "--count", "2000", "-o", folder["out"], "--keep")
