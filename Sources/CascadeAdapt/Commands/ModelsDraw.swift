@@ -70,11 +70,10 @@ struct ModelsDraw: Action {
         try write(models, note: "drawn from seed \(seed), for trials")
         let (before, after) = models.previewerLoss
         try console.result(
-            """
-            \(output): effnet_encoder.safetensors, previewer.safetensors and clip-text/, drawn from seed \(seed)
-            batch norms measured on \(measured); previewer fitted to them in \(configuration.previewerUpdates) \
-            updates, mean squared error \(Self.short(before)) to \(Self.short(after))
-            """)
+            "\(output): effnet_encoder.safetensors, previewer.safetensors and clip-text/, drawn from seed \(seed)")
+        try console.result(
+            "batch norms measured on \(measured); previewer fitted to them in \(configuration.previewerUpdates) "
+                + "updates, mean squared error \(Self.short(before)) to \(Self.short(after))")
     }
 
     private static func short(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
