@@ -110,6 +110,7 @@ import Weights
             ])
         #expect(outcome.status == 0, "\(outcome)")
         #expect(outcome.errors.contains("this is cut: dog") && outcome.errors.contains("dog59"), "\(outcome)")
+        #expect(outcome.errors.contains("memory: about "), "\(outcome)")
     }
 
     // MARK: From images
@@ -185,6 +186,14 @@ import Weights
         try FileManager.default.removeItem(atPath: folder["models/stage_b_bf16.safetensors"])
         try expectRefusal(
             folder.generate("--prompt", "a", "-o", folder["a.png"]), saying: "cascade-adapt models get stage-b-bf16")
+    }
+
+    @Test func `a variation wants CLIP's image tower, and says how to get it`() throws {
+        let photo = try folder.picture("photo.png")
+        try expectRefusal(
+            ["vary", "--image", photo, "-o", folder["a.png"]] + folder.common,
+            saying: "cascade-adapt models get clip-image",
+            in: folder.scratch.path)
     }
 
     @Test func `an interruption keeps what is done`() throws {

@@ -75,7 +75,10 @@ import Weights
         var request = try world.request("a dog")
         request.start = StartImage(try world.picture("image"), denoise: 0.6)
         try expect(made(world, request).stageC, world.output("stage_c"), "whole")
-        request.start?.mask = try world.picture("hole")
+        let hole = try world.picture("hole")
+        request.start?.mask = Mask(
+            width: hole.width, height: hole.height,
+            values: stride(from: 0, to: hole.pixels.count, by: 3).map { hole.pixels[$0] })
         let masked = try made(world, request).stageC
         try expect(masked, world.output("masked"), "with a mask")
         // What the mask leaves out is the image's own.

@@ -22,6 +22,9 @@ public struct StageAConfiguration: Equatable, Sendable {
     /// Channels of each level, the outermost first.
     var widths: [Int] { (0..<levels).reversed().map { hidden >> $0 } }
 
+    /// Channels of the outermost level, at half an image's sides.
+    public var outermostWidth: Int { hidden >> (levels - 1) }
+
     /// How many times smaller the latents' sides are.
     public var reduction: Int { 1 << levels }
 

@@ -35,7 +35,7 @@ struct ImagePlan {
         (request.negative, request.size, request.seed) = (negative, size, seed)
         (request.stageC, request.stageB, request.sampler) = (stageC, stageB, sampler)
         request.start = try start.map {
-            StartImage(try pictures($0), denoise: denoise, mask: try mask.map { try pictures($0) })
+            StartImage(try pictures($0), denoise: denoise, mask: try mask.map { try pictures.mask($0) })
         }
         request.variation = try variation.map { try pictures($0) }
         request.adapterStrengths = adapters.map(\.strength)
@@ -96,9 +96,17 @@ func short(_ value: Double) -> String {
     Int(exactly: value).map(String.init) ?? "\(value)"
 }
 
-/// Reads pictures, each once.
+/// Reads pictures and masks, each once.
 struct PictureReader {
     private var known: [String: Picture] = [:]
+    private var masks: [String: Mask] = [:]
+
+    mutating func mask(_ path: String) throws -> Mask {
+        if let mask = masks[path] { return mask }
+        let mask = try Mask(contentsOf: path)
+        masks[path] = mask
+        return mask
+    }
 
     mutating func callAsFunction(_ path: String) throws -> Picture {
         if let picture = known[path] { return picture }

@@ -37,3 +37,8 @@ enum FittedImages {
         try Tensor(image.values, shape: [1, 3, image.height, image.width])
     }
 }
+
+extension Mask {
+    /// White where the mask is.
+    var picture: Picture { Picture(width: width, height: height, pixels: values.flatMap { [$0, $0, $0] }) }
+}

@@ -33,9 +33,13 @@ extension ModelFiles {
         self.init(of: root) { names in
             let models = names.compactMap { name in PublishedModel.official.first { $0.name == name } }
             let paths = models.map { "\(root)/\($0.place)" } + names.map { "\(root)/\($0)" }
-            return zip(models + models, paths).first { model, path in
+            let named = zip(models + models, paths).first { model, path in
                 if case .hubFolder = model.source { fileExists("\(path)/config.json") } else { fileExists(path) }
-            }?.1 ?? names.first.flatMap(Self.part).flatMap { parts[$0] } ?? paths.first ?? root
+            }
+            if let path = named?.1 ?? names.first.flatMap(Self.part).flatMap({ parts[$0] }) { return path }
+            // Towers that are not in it are looked for as everywhere, by their names on the hub.
+            if case .hubFolder(let repository) = models.first?.source { return repository }
+            return paths.first ?? root
         }
         for (part, name) in [(ModelPart.stageC, "stage_c.yaml"), (.stageB, "stage_b.yaml")]
         where fileExists("\(root)/\(name)") {

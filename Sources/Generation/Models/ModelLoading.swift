@@ -18,7 +18,7 @@ public struct ModelLoading {
     // MARK: Stages
 
     /// What the weights of a file are kept in.
-    private func dtype(of weights: any NamedTensors) -> DType {
+    func dtype(of weights: any NamedTensors) -> DType {
         guard files.keepsStoredDType else { return files.dtype }
         let stored = weights.entries.lazy.map(\.dtype).first(where: \.isFloatingPoint) ?? .float32
         return [.float32, .float64].contains(stored) ? .float32 : .bfloat16

@@ -1,5 +1,4 @@
 import AdapterKit
-import JSON
 import Settings
 
 /// An adapter's file and how it is used.
@@ -49,13 +48,5 @@ public struct FilterChoice {
     public init(name: String, parameters: Setting) {
         self.name = name
         self.parameters = parameters
-    }
-
-    /// The parameters with a mask's file among them.
-    func masked(by path: String) throws -> FilterChoice {
-        var members = parameters.json.objectValue ?? .init()
-        members["mask"] = .string(path)
-        return FilterChoice(
-            name: name, parameters: try Setting.parse(JSON.object(members).text(), file: parameters.place.file))
     }
 }

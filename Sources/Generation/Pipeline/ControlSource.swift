@@ -16,7 +16,7 @@ struct ControlSource {
 
     private enum Origin {
         case condition(Tensor)
-        case image(Picture, any ControlFilter)
+        case image(Picture, any ControlFilter, mask: Mask?)
     }
 
     /// Opens what `use` names.
@@ -39,17 +39,7 @@ struct ControlSource {
             return
         }
         let image = try Picture(contentsOf: use.image)
-        var choice = try use.filter ?? Self.filter(of: file, configuration, note: note)
-        let takesMask = plugIns.filters.contains { type in
-            type.name == choice.name && type.parameters.contains { $0.name == "mask" }
-        }
-        if let path = use.mask, takesMask {
-            let mask = try Picture(contentsOf: path)
-            guard mask.width == image.width, mask.height == image.height else {
-                throw Self.anotherSize(mask, path, than: image)
-            }
-            choice = try choice.masked(by: path)
-        }
+        let choice = try use.filter ?? Self.filter(of: file, configuration, note: note)
         let filter = try plugIns.filter(choice.name, parameters: choice.parameters)
         guard filter.channels == inputs else {
             throw Failure.input(
@@ -57,10 +47,14 @@ struct ControlSource {
                 expected: "conditions with \(inputs) channels", got: "\(filter.channels)")
         }
         try filter.prepare()
-        origin = .image(image, filter)
+        let mask = type(of: filter).takesMasks ? try use.mask.map { try Mask(contentsOf: $0) } : nil
+        if let mask, mask.width != image.width || mask.height != image.height {
+            throw Self.anotherSize(mask, use.mask ?? "", than: image)
+        }
+        origin = .image(image, filter, mask: mask)
     }
 
-    static func anotherSize(_ mask: Picture, _ path: String, than image: Picture) -> Failure {
+    static func anotherSize(_ mask: Mask, _ path: String, than image: Picture) -> Failure {
         .input(
             "the mask is of another size than the image", at: .init(path),
             expected: "\(image.width) x \(image.height)", got: "\(mask.width) x \(mask.height)")
@@ -71,10 +65,15 @@ struct ControlSource {
     func condition(for size: ImageSize, _ draws: ImageDraws) throws -> (condition: Tensor, hasDrawn: Bool) {
         switch origin {
         case .condition(let condition): return (condition, false)
-        case .image(let picture, let filter):
-            let image = try FittedImages.tensor(FittedImages.shortened(FittedImages.cut(picture, toShape: size)))
-            let generator = try draws.generator()
-            let (made, hasDrawn) = try generator.watching { try filter(image, generator: generator) }
+        case .image(let picture, let filter, let mask):
+            func seen(_ picture: Picture) throws -> Tensor {
+                try FittedImages.tensor(FittedImages.shortened(FittedImages.cut(picture, toShape: size)))
+            }
+            let (image, generator) = (try seen(picture), try draws.generator())
+            let (made, hasDrawn) = try generator.watching {
+                guard let mask else { return try filter(image, generator: generator) }
+                return try filter(image, masks: seen(mask.picture).sliced(1, 0..<1), generator: generator)
+            }
             return (try made.condition.to(dtype: .float32), hasDrawn)
         }
     }

@@ -61,8 +61,13 @@ public final class GenerationPipeline {
         _ requests: [ImageRequest], _ hooks: GenerationHooks, each: (GeneratedImage) throws -> Void
     ) throws {
         try check(requests, note: hooks.note)
+        if configuration.models.device == .cpu {
+            let (bytes, stage) = try peakMemory(requests)
+            hooks.note("memory: about \(bytes / 1_000_000) MB at most, in \(stage)")
+        }
         let run = GenerationRun(self, requests, hooks)
         let all = Array(requests.indices)
+        hooks.progress(0, run.total, "")
         try withoutGradients {
             for part in configuration.keepsNetworks ? run.batches(of: all) : [all] {
                 try run.make(part, each: each)

@@ -69,7 +69,7 @@ extension GenerationRun {
                 }
                 let mask = try start.mask.map { mask in
                     // Latents change where any of their pixels is to be made anew.
-                    try (0.5 - fitted(mask).sliced(1, 0..<1)).isBelow(0).to(dtype: .float32).maxPooled(stride)
+                    try (0.5 - fitted(mask.picture).sliced(1, 0..<1)).isBelow(0).to(dtype: .float32).maxPooled(stride)
                 }
                 starts[index] = (try encoder.latents(of: fitted(start.image)).to(dtype: .float32), mask)
             }

@@ -1,4 +1,5 @@
 import AdapterKit
+import CMemory
 import Cascade
 import Diffusion
 import Torch
@@ -155,6 +156,8 @@ extension GenerationRun {
         try pipeline.shelf.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
             for batch in batches(of: part) {
                 let made = try timed(batch) { try sampleStageB(batch, stages.0) }
+                // Or what Stage B took would lie beside what Stage A takes.
+                cascade_memory_release()
                 for (position, index) in batch.enumerated() {
                     guard let stageC = latents[index] else { continue }
                     let began = hooks.now()

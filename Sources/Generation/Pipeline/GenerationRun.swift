@@ -29,7 +29,7 @@ final class GenerationRun {
     /// Seconds that a request took so far.
     var seconds: [Int: Double] = [:]
     private var done = 0
-    private let total: Int
+    let total: Int
 
     struct TextKey: Hashable {
         let text: String

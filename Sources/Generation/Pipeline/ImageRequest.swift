@@ -66,10 +66,10 @@ public struct StartImage {
     public var image: Picture
     /// How much noise is laid over it, above 0 and at most 1; as large a share of the steps is taken.
     public var denoise: Double
-    /// White where the image is made anew, of the same size; nil makes all of it anew.
-    public var mask: Picture?
+    /// What of the image is made anew, of its size; nil makes all of it anew.
+    public var mask: Mask?
 
-    public init(_ image: Picture, denoise: Double, mask: Picture? = nil) {
+    public init(_ image: Picture, denoise: Double, mask: Mask? = nil) {
         (self.image, self.denoise, self.mask) = (image, denoise, mask)
     }
 }
