@@ -6,6 +6,7 @@ import JSON
 import Layers
 import LoRA
 import Optimization
+import Settings
 import Torch
 
 /// One LoRA update of a Stage C of 94 million parameters: what a training of LoRA costs on this machine.
@@ -18,6 +19,8 @@ struct LoRAUpdate {
         /// What the base is stored in.
         var dtype = DType.bfloat16
         var isCheckpointing = false
+        /// Of what the adapter's layers take in, at least 0 and below 1.
+        var dropout = 0.0
     }
 
     private let options: Options
@@ -49,6 +52,9 @@ struct LoRAUpdate {
         let model = AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "94M", sha256: ""))
         lora = try ModuleAdapter(LoRA(rank: 4), on: ModuleSelection([".attn"]), of: model, generator: generator)
         try lora.attach()
+        let keys = "{module_filters: [.attn], rank: 4, lora_dropout: \(options.dropout)}"
+        var fields = try Setting.parse(keys, file: "--dropout").fields()
+        try LoRA.kind.plan(&fields)?.settle(lora)
         optimizer = try AdamW([.init(lora.parameters, weightDecay: 0.01)])
         let dtype = stageC.computeDType
         func draw(_ shape: [Int]) throws -> Tensor { try generator.normal(shape, device: device).to(dtype: dtype) }
@@ -83,12 +89,13 @@ struct LoRAUpdate {
             "peak_bytes": .integer(peak), "parameters": .integer(parameters),
             "base": .string(options.dtype.description), "compute": .string(stageC.computeDType.description),
             "threads": .integer(try Engine.shared().threads), "device": .string(options.device.description),
-            "checkpointing": .bool(options.isCheckpointing), "loss": .number(loss),
+            "checkpointing": .bool(options.isCheckpointing), "dropout": .number(options.dropout), "loss": .number(loss),
         ]
     }
 
     private func update(_ number: Int) throws -> Double {
         let draws = Draws(seed: 1, update: number, places: 0..<latents.size(0))
+        lora.setDropout(draws)
         let noised = try diffusion(
             latents, diffusion.draw(latents.sampleShape, device: options.device, from: draws))
         let prediction = try stageC(

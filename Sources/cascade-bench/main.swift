@@ -4,6 +4,7 @@ import Images
 import Torch
 
 // cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
+//                    [--dropout RATE]
 // cascade-bench optimizer [NAME] [--steps N] [--threads N] [--device D]
 // cascade-bench load FILE [--touch] [--threads N]
 // cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float] [--full]
@@ -43,6 +44,7 @@ extension LoRAUpdate.Options {
             case "--threads": threads = Int(value)
             case "--device": device = try Device(parsing: value)
             case "--dtype": dtype = value == "float32" ? .float32 : .bfloat16
+            case "--dropout": dropout = Double(value) ?? dropout
             default: throw Failure.input("unknown option", got: option)
             }
         }

@@ -48,7 +48,8 @@ struct ImageOutput {
         case .file(let path): return path
         case .folder(let path, let number):
             place = .folder(path, next: number + 1)
-            return "\(path)/\(zeroPadded(number, digits: 5))-\(seed).png"
+            let folder = path.hasSuffix("/") ? path : path + "/"
+            return "\(folder)\(zeroPadded(number, digits: 5))-\(seed).png"
         }
     }
 }
