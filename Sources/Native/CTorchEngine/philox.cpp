@@ -103,6 +103,34 @@ CLONED void normals_to(const PhiloxSource &source, int64_t begin, int64_t end, i
 /// 16 elements go by the low halves of the first words, the next 16 by their high halves, and so on.
 constexpr int64_t dropout_chunk = 2 * philox_chunk;
 
+/// All ones where an element of a chunk is kept.
+INLINE void kept_of(const PhiloxWords &words, uint32_t threshold, uint32_t *kept) {
+    auto mask = [threshold](uint32_t half) { return half < threshold ? 0 : 0xffffffffu; };
+    // Lane by lane, and not word by word, or it is not vectorised.
+    for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+        uint32_t w0 = words.word[0][lane], w1 = words.word[1][lane];
+        uint32_t w2 = words.word[2][lane], w3 = words.word[3][lane];
+        uint32_t *to = kept + lane;
+        to[0 * philox_lanes] = mask(w0 & 0xffff);
+        to[1 * philox_lanes] = mask(w0 >> 16);
+        to[2 * philox_lanes] = mask(w1 & 0xffff);
+        to[3 * philox_lanes] = mask(w1 >> 16);
+        to[4 * philox_lanes] = mask(w2 & 0xffff);
+        to[5 * philox_lanes] = mask(w2 >> 16);
+        to[6 * philox_lanes] = mask(w3 & 0xffff);
+        to[7 * philox_lanes] = mask(w3 >> 16);
+    }
+}
+
+template <typename Number>
+INLINE void scaled(const uint32_t *__restrict kept, float scale, const Number *__restrict in, Number *__restrict out) {
+    for (int64_t i = 0; i < dropout_chunk; ++i) {
+        Number value;
+        store(&value, widen(in[i]) * scale);
+        out[i] = kept[i] != 0 ? value : Number(0);
+    }
+}
+
 /// Passes over elements of one sample: those whose half word is below the threshold become zero.
 template <typename Number>
 INLINE void dropped(
@@ -111,29 +139,18 @@ INLINE void dropped(
     for (int64_t chunk = begin; chunk < end; ++chunk) {
         PhiloxWords words;
         philox(source, static_cast<uint32_t>(chunk), words);
+        uint32_t kept[dropout_chunk];
+        kept_of(words, threshold, kept);
         const Number *in = from + chunk * dropout_chunk;
         Number *out = to + chunk * dropout_chunk;
         int64_t left = count - chunk * dropout_chunk;
         if (left >= dropout_chunk) {
-            for (int64_t word = 0; word < 4; ++word) {
-                for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-                    int64_t i = 2 * word * philox_lanes + lane;
-                    float kept = (words.word[word][lane] & 0xffff) < threshold ? 0.0f : widen(in[i]) * scale;
-                    store(out + i, kept);
-                }
-                for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-                    int64_t i = (2 * word + 1) * philox_lanes + lane;
-                    float kept = (words.word[word][lane] >> 16) < threshold ? 0.0f : widen(in[i]) * scale;
-                    store(out + i, kept);
-                }
-            }
+            scaled(kept, scale, in, out);
         } else {
-            for (int64_t i = 0; i < left; ++i) {
-                int64_t half = i / philox_lanes;
-                uint32_t word = words.word[half / 2][i % philox_lanes];
-                float kept = (half % 2 ? word >> 16 : word & 0xffff) < threshold ? 0.0f : widen(in[i]) * scale;
-                store(out + i, kept);
-            }
+            Number rest[dropout_chunk] = {}, made[dropout_chunk];
+            std::memcpy(rest, in, sizeof(Number) * left);
+            scaled(kept, scale, rest, made);
+            std::memcpy(out, made, sizeof(Number) * left);
         }
     }
 }

@@ -36,7 +36,9 @@ struct PhiloxWords {
 };
 
 INLINE void philox(const PhiloxSource &source, uint32_t chunk, PhiloxWords &words) {
-    uint32_t c0[philox_lanes], c1[philox_lanes], c2[philox_lanes], c3[philox_lanes];
+    // Words lie in the low halves of 64 bits, where the products want them. The high halves hold whatever is left over.
+    constexpr uint64_t low = 0xffffffff;
+    uint64_t c0[philox_lanes], c1[philox_lanes], c2[philox_lanes], c3[philox_lanes];
     for (uint32_t lane = 0; lane < philox_lanes; ++lane) {
         c0[lane] = chunk * philox_lanes + lane;
         c1[lane] = source.place;
@@ -46,22 +48,20 @@ INLINE void philox(const PhiloxSource &source, uint32_t chunk, PhiloxWords &word
     uint32_t k0 = static_cast<uint32_t>(source.seed), k1 = static_cast<uint32_t>(source.seed >> 32);
     for (int round = 0; round < 10; ++round) {
         for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-            uint64_t first = uint64_t{0xD2511F53u} * c0[lane], second = uint64_t{0xCD9E8D57u} * c2[lane];
-            uint32_t n0 = static_cast<uint32_t>(second >> 32) ^ c1[lane] ^ k0;
-            uint32_t n2 = static_cast<uint32_t>(first >> 32) ^ c3[lane] ^ k1;
-            c1[lane] = static_cast<uint32_t>(second);
-            c3[lane] = static_cast<uint32_t>(first);
-            c0[lane] = n0;
-            c2[lane] = n2;
+            uint64_t first = (c0[lane] & low) * 0xD2511F53u, second = (c2[lane] & low) * 0xCD9E8D57u;
+            c0[lane] = (second >> 32) ^ c1[lane] ^ k0;
+            c2[lane] = (first >> 32) ^ c3[lane] ^ k1;
+            c1[lane] = second;
+            c3[lane] = first;
         }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
     for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-        words.word[0][lane] = c0[lane];
-        words.word[1][lane] = c1[lane];
-        words.word[2][lane] = c2[lane];
-        words.word[3][lane] = c3[lane];
+        words.word[0][lane] = static_cast<uint32_t>(c0[lane]);
+        words.word[1][lane] = static_cast<uint32_t>(c1[lane]);
+        words.word[2][lane] = static_cast<uint32_t>(c2[lane]);
+        words.word[3][lane] = static_cast<uint32_t>(c3[lane]);
     }
 }
 
