@@ -24,6 +24,8 @@ const char *kernels() {
             return std::string("unknown");
         // "address_of_clone.arch_x86-64-v4.0", or with `default` in the middle.
         std::string symbol = info.dli_sname;
+        // Some compilers keep the clones to themselves, and the loader then knows a neighbour alone.
+        if (symbol.find("address_of_clone") == std::string::npos) return std::string("unknown");
         auto from = symbol.find('.');
         if (from == std::string::npos) return std::string("default");
         std::string clone = symbol.substr(from + 1, symbol.find('.', from + 1) - from - 1);
