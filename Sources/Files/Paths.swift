@@ -17,6 +17,11 @@ public func parentFolder(of path: String) -> String {
     path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
 }
 
+/// The path of a name in a folder, which may be written with a slash at its end.
+public func path(_ name: String, in folder: String) -> String {
+    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+}
+
 /// The path of a name in the folder that a path lies in.
 public func sibling(_ name: String, of path: String) -> String {
     (path.lastIndex(of: "/").map { String(path[...$0]) } ?? "") + name

@@ -17,7 +17,7 @@ enum EmbeddingFile {
     /// The key of a file in ComfyUI's manner, and the one that kohya's scripts write.
     static let vectorKey = "clip_g"
     private static let parametersKey = "emb_params"
-    /// `string_to_param` holds the vectors under `*`, `string_to_token` the placeholder's id.
+    /// `string_to_param` holds the vectors under `*`, `string_to_token` the id of the token's own text.
     private static let (parameters, ids) = ("string_to_param.", "string_to_token.")
 
     static func format(of file: any NamedTensors) -> ForeignFormat? {

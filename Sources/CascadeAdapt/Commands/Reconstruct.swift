@@ -43,14 +43,7 @@ struct Reconstruct: Action {
         help: ArgumentHelp("Override a key of the configuration. Repeatable.", valueName: "key=value"))
     var overrides: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "The folder of models; what `models get` brought if left out.", valueName: "folder"), completion: .directory
-    )
-    var models: String?
-
-    @Option(help: "What weights are kept in: float32 or bfloat16; as their files have them if left out.")
-    var dtype: ComputeType?
+    @OptionGroup var weights: WeightOptions
 
     @Flag(help: "Print JSON: files, psnr, seconds.")
     var json = false
@@ -68,7 +61,7 @@ struct Reconstruct: Action {
         if fileExists(output), !Folder.isFolder(output) {
             throw Failure.input("a file lies where the folder of images should be", at: .init(output))
         }
-        let outputs = Self.names(of: paths).map { "\(output)/\($0).png" }
+        let outputs = Self.names(of: paths).map { path("\($0).png", in: output) }
         try overwriting.check(outputs, reading: paths)
         try Folder.make(output)
 
@@ -137,8 +130,8 @@ struct Reconstruct: Action {
         } else if let stray = overrides.first {
             throw Failure.input("--set has no configuration to change", got: stray, advice: "name an inference file")
         }
-        if let models { files = files.replaced(by: try ModelFiles(folder: models)) }
-        if let dtype { (files.dtype, files.keepsStoredDType) = (dtype.dtype, false) }
+        if let models = weights.models { files = files.replaced(by: try ModelFiles(folder: models)) }
+        if let dtype = weights.dtype { (files.dtype, files.keepsStoredDType) = (dtype.dtype, false) }
         files.device = try machine.prepared()
         if let steps {
             guard (1...1000).contains(steps) else {

@@ -97,14 +97,7 @@ struct ImageOptions: ParsableArguments {
             valueName: "key=value"))
     var overrides: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "The folder of models; what `models get` brought if left out.", valueName: "folder"), completion: .directory
-    )
-    var models: String?
-
-    @Option(help: "What weights are kept in: float32 or bfloat16; as their files have them if left out.")
-    var dtype: ComputeType?
+    @OptionGroup var weights: WeightOptions
 
     @Option(
         help: ArgumentHelp("Make a PNG image of ours again; other options change it.", valueName: "image.png"),

@@ -46,10 +46,9 @@ struct ImageOutput {
     mutating func next(seed: UInt64) -> String {
         switch place {
         case .file(let path): return path
-        case .folder(let path, let number):
-            place = .folder(path, next: number + 1)
-            let folder = path.hasSuffix("/") ? path : path + "/"
-            return "\(folder)\(zeroPadded(number, digits: 5))-\(seed).png"
+        case .folder(let folder, let number):
+            place = .folder(folder, next: number + 1)
+            return path("\(zeroPadded(number, digits: 5))-\(seed).png", in: folder)
         }
     }
 }

@@ -21,8 +21,8 @@ extension ImagePlan {
         }
         if let variation { self.variation = variation }
         let missing = try applyFiles(options, configuration, plugIns)
-        if let folder = options.models { models = models.replaced(by: try ModelFiles(folder: folder)) }
-        if let dtype = options.dtype { self.dtype = dtype.dtype }
+        if let folder = options.weights.models { models = models.replaced(by: try ModelFiles(folder: folder)) }
+        if let dtype = options.weights.dtype { self.dtype = dtype.dtype }
         try applySampling(options)
         try applyStart(options)
         try applyAdapters(options)
