@@ -26,3 +26,11 @@ public func path(_ name: String, in folder: String) -> String {
 public func sibling(_ name: String, of path: String) -> String {
     (path.lastIndex(of: "/").map { String(path[...$0]) } ?? "") + name
 }
+
+/// The file of the program that runs, without links on the way; nil where the system does not tell.
+public func programPath() -> String? {
+    realpath("/proc/self/exe", nil).map { path in
+        defer { free(path) }
+        return String(cString: path)
+    }
+}

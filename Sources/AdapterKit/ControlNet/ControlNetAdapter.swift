@@ -2,6 +2,7 @@ import Cascade
 import Failures
 import JSON
 import Layers
+import Settings
 import Torch
 
 /// A ControlNet as an adapter: its trunk makes a condition's injections for the residual blocks it was trained for.
@@ -57,6 +58,9 @@ public final class ControlNetAdapter: Adapter {
         contents.describe("c_proj", .integer(configuration.projected))
         contents.describe("controlnet_blocks", .array(configuration.blocks.map { .integer($0) }))
         contents.describe("bottleneck_mode", .string(configuration.bottleneckMode.rawValue))
+        if configuration.hasOwnTrunk {
+            contents.describe("controlnet_backbone", configuration.efficientNet.json)
+        }
         contents.describe("controlnet_filter", .string(filter.name))
         contents.describe("controlnet_filter_params", filter.parameters)
         contents.tensors += store.tensors
@@ -94,5 +98,10 @@ extension ControlNetTrunk.Configuration {
             let inputs = Int(exactly: try file.number("c_in")), let projected = Int(exactly: try file.number("c_proj"))
         else { throw Failure.input("the description of the ControlNet is damaged", at: place) }
         self.init(inputs: inputs, projected: projected, blocks: blocks.compactMap(\.self), bottleneckMode: mode)
+        let backbone = try file.described("controlnet_backbone")
+        if backbone.objectValue != nil { efficientNet = try Setting(backbone, file: file.path).read() }
     }
+
+    /// Whether the trunk is an EfficientNet of other widths than the published ones'.
+    var hasOwnTrunk: Bool { bottleneckMode == .effnet && efficientNet != .init() }
 }

@@ -82,7 +82,7 @@ public struct ControlNetKind: AdapterKind {
         }
         // What the file was exported with beats what its shapes suggest.
         for (name, text) in AdapterFile.carried(by: file)
-        where name.hasPrefix("controlnet_filter") || name == "base_model" {
+        where name.hasPrefix("controlnet_filter") || ["base_model", "controlnet_backbone"].contains(name) {
             adapter.describe(name, .string(text))
         }
         return adapter
@@ -103,7 +103,7 @@ public struct ControlNetKind: AdapterKind {
             ("blocks", .array(configuration.blocks.map { .integer($0) })),
             ("bottleneck_mode", .string(configuration.bottleneckMode.rawValue)),
             ("c_in", .integer(configuration.inputs)), ("c_proj", .integer(configuration.projected)),
-        ]
+        ] + (configuration.hasOwnTrunk ? [("backbone", configuration.efficientNet.json)] : [])
     }
 
     public func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
@@ -141,6 +141,9 @@ public struct ControlNetKind: AdapterKind {
         }
         if configuration.bottleneckMode == .simple {
             reasons.append("a simple backbone where it takes effnet or large")
+        }
+        if configuration.hasOwnTrunk {
+            reasons.append("a trunk of widths \(configuration.efficientNet.widths) where it takes EfficientNetV2-S")
         }
         return reasons.isEmpty
             ? [] : ["warning: ComfyUI cannot load this ControlNet: " + reasons.joined(separator: "; ")]

@@ -21,9 +21,10 @@ extension StageConfiguration {
         timeConditions = try fields.value("t_conds", default: timeConditions)
         selfAttention = try Self.perLevel("self_attn", count: levels, &fields) ?? .init(repeating: true, count: levels)
         let steps = max(1, levels - 1)
+        let isStrided = fields.setting["switch_level"]?.isNull == true
         switchLevel =
             try Self.perLevel("switch_level", count: steps, &fields)
-            ?? switchLevel.map { _ in .init(repeating: false, count: steps) }
+            ?? (isStrided ? nil : switchLevel.map { _ in .init(repeating: false, count: steps) })
         dropout =
             try Self.perLevel("dropout", count: levels, &fields)
             ?? (dropout.count == levels ? dropout : .init(repeating: 0.1, count: levels))

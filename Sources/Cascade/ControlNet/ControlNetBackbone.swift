@@ -10,8 +10,8 @@ protocol ControlNetBackbone {
     func callAsFunction(_ image: Tensor) throws -> Tensor
 }
 
-extension EfficientNetV2S: ControlNetBackbone {
-    var outputs: Int { Self.outputs }
+extension EfficientNet: ControlNetBackbone {
+    var outputs: Int { configuration.head }
 }
 
 /// `simple`: two 3x3 convolutions around a leaky ReLU, c -> 4c -> c at the size of the condition.

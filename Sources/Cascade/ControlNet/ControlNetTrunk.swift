@@ -20,14 +20,18 @@ public final class ControlNetTrunk {
         /// this order.
         public var blocks: [Int]
         public var bottleneckMode = BottleneckMode.effnet
+        /// The network of mode effnet, the published ones' EfficientNetV2-S if left out; keys of it stand beside these.
+        public var efficientNet: EfficientNet.Configuration
 
         public init(
-            inputs: Int = 3, projected: Int = 2048, blocks: [Int], bottleneckMode: BottleneckMode = .effnet
+            inputs: Int = 3, projected: Int = 2048, blocks: [Int], bottleneckMode: BottleneckMode = .effnet,
+            efficientNet: EfficientNet.Configuration = .init()
         ) {
             self.inputs = inputs
             self.projected = projected
             self.blocks = blocks
             self.bottleneckMode = bottleneckMode
+            self.efficientNet = efficientNet
         }
 
         /// - Throws: a failure of the input that names the key.
@@ -58,8 +62,9 @@ public final class ControlNetTrunk {
         let backbone: any ControlNetBackbone =
             switch configuration.bottleneckMode {
             case .effnet:
-                try EfficientNetV2S(
-                    .init(inputs: configuration.inputs, stemPadding: configuration.inputs == 3 ? 1 : 0), place)
+                try EfficientNet(
+                    configuration.efficientNet, inputs: configuration.inputs,
+                    stemPadding: configuration.inputs == 3 ? 1 : 0, place)
             case .simple: try SimpleBackbone(inputs: configuration.inputs, place)
             case .large: try LargeBackbone(inputs: configuration.inputs, place)
             }

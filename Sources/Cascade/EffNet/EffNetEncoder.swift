@@ -4,20 +4,23 @@ import Weights
 
 /// The encoder of Stage C: pictures to the latents it works on.
 public final class EffNetEncoder {
-    public struct Configuration: Sendable {
+    public struct Configuration: Equatable, Sendable {
         /// Channels of the latents, `c_latent`.
         public var latentChannels = 16
+        /// What makes features of an image.
+        public var backbone = EfficientNet.Configuration()
 
-        /// Pixels of a picture's side for each of the latents'.
-        public var stride: Int { EfficientNetV2S.stride }
+        /// Pixels of an image's side for each of the latents'.
+        public var stride: Int { backbone.stride }
 
+        /// The published encoder's, but for the channels of its latents.
         public init(latentChannels: Int = 16) { self.latentChannels = latentChannels }
     }
 
     public let configuration: Configuration
     /// Keys `backbone.*`.
-    private let backbone: EfficientNetV2S
-    /// Key `mapper.0`, [c_latent, 1280, 1, 1], no bias.
+    private let backbone: EfficientNet
+    /// Key `mapper.0`, [c_latent, head, 1, 1], no bias.
     private let mapper: Convolution
     /// Key `mapper.1`, statistics alone.
     private let norm: BatchNorm
@@ -25,8 +28,9 @@ public final class EffNetEncoder {
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         try Limits.check(configuration.latentChannels, "c_latent", 1...Limits.width)
         self.configuration = configuration
-        backbone = try EfficientNetV2S(.init(), scope("backbone"))
-        var map = Convolution.Configuration(EfficientNetV2S.outputs, configuration.latentChannels, kernel: 1)
+        backbone = try EfficientNet(configuration.backbone, scope("backbone"))
+        var map = Convolution.Configuration(
+            configuration.backbone.head, configuration.latentChannels, kernel: 1)
         map.bias = false
         mapper = try Convolution(map, scope("mapper")(0))
         norm = try BatchNorm(configuration.latentChannels, affine: false, epsilon: 1e-5, scope("mapper")(1))
@@ -49,17 +53,22 @@ public final class EffNetEncoder {
         return try norm(mapper(backbone(images)))
     }
 
+    /// All batch norms in the order they run, that of the latents last.
+    public var batchNorms: [BatchNorm] { backbone.batchNorms + [norm] }
+
     /// Takes the statistics of all batch norms, the latents' included, from one pass over normalised pictures.
     public func measureStatistics(on images: Tensor) throws {
-        try BatchStatistics.measure(backbone.batchNorms + [norm]) { try encode(images) }
+        try BatchStatistics.measure(batchNorms) { try encode(images) }
     }
 }
 
 extension EffNetEncoder {
     /// The encoder in a file, in float32.
-    public static func load(_ file: any NamedTensors, device: Device = .cpu) throws -> EffNetEncoder {
+    public static func load(
+        _ file: any NamedTensors, _ configuration: Configuration = .init(), device: Device = .cpu
+    ) throws -> EffNetEncoder {
         let store = ParameterStore(from: StoredParameters(file, ignoring: BatchStatistics.isCounter), device: device)
-        let encoder = try EffNetEncoder(Configuration(), store.root)
+        let encoder = try EffNetEncoder(configuration, store.root)
         try store.finish()
         return encoder
     }

@@ -5,7 +5,7 @@ import Weights
 
 /// A small decoder that shows what is in the latents of Stage C: pictures at a fourth of the encoded sides.
 public final class Previewer {
-    public struct Configuration: Sendable {
+    public struct Configuration: Equatable, Sendable {
         /// Channels of the latents, `c_in`.
         public var inputs = 16
         /// Channels of the first layers, `c_hidden`; later ones have a half and a fourth.
@@ -55,9 +55,12 @@ public final class Previewer {
         return try last(steps.reduce(x) { try $1.norm($1.convolution($0).gelu()) })
     }
 
+    /// All batch norms in the order they run.
+    public var batchNorms: [BatchNorm] { steps.map(\.norm) }
+
     /// Takes the statistics of all batch norms from one pass over latents [B, c_in, h, w].
     public func measureStatistics(on latents: Tensor) throws {
-        try BatchStatistics.measure(steps.map(\.norm)) { try self(latents) }
+        try BatchStatistics.measure(batchNorms) { try self(latents) }
     }
 }
 

@@ -1,4 +1,4 @@
-/// The constructor values of Stage C, with the reference's defaults.
+/// The constructor values of Stage C, with the reference's defaults, and those of the networks that belong to it.
 public struct StageCConfiguration: StageConfiguration {
     public static let stage = "stage C"
 
@@ -24,6 +24,15 @@ public struct StageCConfiguration: StageConfiguration {
     public var timeConditions = ["sca", "crp"]
     public var switchLevel: [Bool]? = [false]
     public var dropout = [0.1, 0.1]
+    /// What makes the latents of images, `effnet`.
+    public var encoder = EffNetEncoder.Configuration()
+    /// What shows latents, `previewer`.
+    public var previewer = Previewer.Configuration()
+    /// The network of mode effnet by which ControlNets on this Stage C see their conditions, `controlnet`.
+    public var trunk = EfficientNet.Configuration()
+    /// Pixels of a generated image's side for each of the latents', `compression_factor`. The published Stage B makes
+    /// images a third larger than those that its latents were encoded from.
+    public var compression = 42.67
 
     public init() {}
 

@@ -93,7 +93,8 @@ struct BucketOptions: ParsableArguments {
         let given = try ratios.map(Self.ratios)
         let ratios = try given ?? configuration?.aspectRatios ?? Self.ratios(Self.officialRatios)
         return try AspectBuckets(
-            size: size ?? configuration?.imageSize ?? 768, ratios: ratios, step: EffNetEncoder.Configuration().stride)
+            size: size ?? configuration?.imageSize ?? 768, ratios: ratios,
+            step: configuration?.stride ?? EffNetEncoder.Configuration().stride)
     }
 
     private static func ratios(_ list: String) throws -> [Double] {

@@ -45,7 +45,8 @@ struct ForwardControlNet: ForwardModule {
         let configuration = ControlNetTrunk.Configuration(
             inputs: try fields.value("c_in", default: 3), projected: try fields.value("c_proj", default: 2048),
             blocks: try fields.value("proj_blocks", default: ControlNetTrunk.standardBlocks),
-            bottleneckMode: try fields.value("bottleneck_mode", default: .effnet))
+            bottleneckMode: try fields.value("bottleneck_mode", default: .effnet),
+            efficientNet: try EfficientNet.Configuration(&fields))
         try fields.finish()
         return configuration
     }

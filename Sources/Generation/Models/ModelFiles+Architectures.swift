@@ -1,6 +1,7 @@
 import Cascade
 import Failures
 import Files
+import Models
 import Settings
 
 extension ModelFiles {
@@ -14,18 +15,29 @@ extension ModelFiles {
         try Self.architecture(Self.named(stageB, "Stage B").architecture, \.stageB)
     }
 
+    /// The architecture of Stage C's encoder, as Stage C's says; beside Stage B alone it is the published one's.
+    public func encoderArchitecture() throws -> EffNetEncoder.Configuration {
+        try stageC == nil ? .init() : stageCArchitecture().encoder
+    }
+
     private static func architecture<Configuration: StageConfiguration & SettingReadable>(
         _ source: Source, _ known: (ModelSize) -> Configuration?
     ) throws -> Configuration {
         if let size = ModelSize.named(source.name), let known = known(size) { return known }
-        guard fileExists(source.name) else {
+        guard let path = architectureFile(source.name) else {
             throw Failure.input(
                 "`\(source.key)` is neither a known size nor an architecture file", at: source.place,
                 expected:
-                    "\(ModelSize.names(of: .stageC)), for Stage B \(ModelSize.names(of: .stageB, last: " or ")), or "
-                    + "the path of a YAML file", got: source.name)
+                    "\(ModelSize.names(of: .stageC)), \(Miniature.name), for Stage B "
+                    + "\(ModelSize.names(of: .stageB, last: " or ")), or the path of a YAML file", got: source.name)
         }
-        return try Setting.read(source.name).read()
+        return try Setting.read(path).read()
+    }
+
+    /// The architecture file that a `model_version` of no known size names; nil where it is not there.
+    static func architectureFile(_ modelVersion: String) -> String? {
+        if fileExists(modelVersion) { return modelVersion }
+        return modelVersion == Miniature.name ? Miniature.architectureFile() : nil
     }
 
     /// - Throws: a failure of the input where an image tower does not make the embeddings that Stage C takes.

@@ -63,7 +63,9 @@ public struct ModelLoading {
 
     // MARK: Small networks, in float32
 
-    public func effnet() throws -> EffNetEncoder { try .load(weights(.effnet, files.effnet), device: files.device) }
+    public func effnet() throws -> EffNetEncoder {
+        try .load(weights(.effnet, files.effnet), files.encoderArchitecture(), device: files.device)
+    }
 
     public func previewer() throws -> Previewer {
         try .load(weights(.previewer, files.previewer), device: files.device)

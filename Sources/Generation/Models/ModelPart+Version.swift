@@ -14,11 +14,11 @@ extension ModelPart {
             return
         }
         // A file that is not there is told of where it is read.
-        guard fileExists(modelVersion) else {
+        guard let path = ModelFiles.architectureFile(modelVersion) else {
             self = .stageC
             return
         }
-        let file = try Setting.read(modelVersion)
+        let file = try Setting.read(path)
         if let stage = file["stage"], !stage.isNull {
             self = try stage.read(as: StageName.self) == .b ? .stageB : .stageC
         } else {

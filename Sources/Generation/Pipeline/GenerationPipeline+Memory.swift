@@ -14,7 +14,7 @@ extension GenerationPipeline {
         let pixels = requests.map { $0.size.width * $0.size.height }.max() ?? 0
         func maps(_ positions: Int, _ width: Int) -> Int { 11 * 4 * positions * width * configuration.batch }
         let stageC = try files.stageCArchitecture()
-        let latents = requests.map { $0.size.stageCLatents(patch: stageC.patchSize) }.map { $0.height * $0.width }.max()
+        let latents = requests.map { $0.size.latents(of: stageC) }.map { $0.height * $0.width }.max()
         var peaks: [(bytes: Int, stage: String)] = []
         let text = try files.text?.folder()
         peaks.append((try text.map { try loading.bytes(Checkpoint($0).tensors(of: .clipText)) } ?? 0, "the text tower"))

@@ -57,12 +57,12 @@ extension GenerationRun {
     func encodeStarts(_ part: [Int]) throws {
         let wanted = part.filter { requests[$0].start != nil }
         guard !wanted.isEmpty else { return }
-        let patch = try loading.files.stageCArchitecture().patchSize
+        let stageC = try loading.files.stageCArchitecture()
         try pipeline.shelf.with("EffNet", { try loading.effnet() }) { encoder in
             let stride = encoder.configuration.stride
             for index in wanted {
                 guard let start = requests[index].start else { continue }
-                let (height, width) = requests[index].size.stageCLatents(patch: patch)
+                let (height, width) = requests[index].size.latents(of: stageC)
                 func fitted(_ image: Picture) throws -> Tensor {
                     try FittedImages.tensor(image, height: stride * height, width: stride * width)
                         .to(device: device)

@@ -51,7 +51,7 @@ extension GenerationRun {
     private func sampleStageC(_ batch: [Int], _ adapted: AdaptedStageC) throws -> Tensor {
         let (request, stageC) = (requests[batch[0]], adapted.stageC)
         let c = stageC.configuration
-        let (height, width) = request.size.stageCLatents(patch: c.patchSize)
+        let (height, width) = request.size.latents(of: c)
         let steps = request.stageCSteps
         var sampler = Sampler(request.stageC, request.sampler, steps: steps)
         let drawn = try start(batch, .stageC, [c.inputs, height, width]) { $0.noise.stageC }

@@ -1,3 +1,4 @@
+import Cascade
 import Diffusion
 import Images
 import Torch
@@ -14,9 +15,11 @@ public struct ImageSize: Equatable, Sendable {
 
     public var isPossible: Bool { [width, height].allSatisfy(Self.sides.contains) }
 
-    /// The sides of Stage C's latents: `ceil(side / 42.67)` in whole patches, as the reference's
+    /// The sides of Stage C's latents: `ceil(side / 42.67)` for the published ones, in whole patches, as the reference's
     /// `calculate_latent_sizes` has them.
-    public func stageCLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 42.67, patch: patch) }
+    public func latents(of stageC: StageCConfiguration) -> (height: Int, width: Int) {
+        latents(per: stageC.compression, patch: stageC.patchSize)
+    }
 
     /// The sides of Stage B's: `ceil(side / 4)`, likewise.
     public func stageBLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 4, patch: patch) }

@@ -42,7 +42,7 @@ struct StageCObjective: TrainingObjective {
     }
 
     func latentSides(of size: ImageSize) -> (height: Int, width: Int) {
-        size.stageCLatents(patch: model.stageC.configuration.patchSize)
+        size.latents(of: model.stageC.configuration)
     }
 
     func conditions(_ batch: PreparedBatch) throws -> StageC.Conditions {

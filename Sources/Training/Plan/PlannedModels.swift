@@ -44,6 +44,8 @@ struct PlannedModels {
     let text: TextEncoder?
     let textConfiguration: CLIPTextConfiguration
     private(set) var missing: [Missing] = []
+    /// Pixels of an image's side for each of the latents': Stage C works on its encoder's, Stage B on Stage A's.
+    let reduction: Int
 
     /// - Parameter trainsWhole: whether the stage itself is trained, in float32 and from scratch if it has no file.
     init(_ run: RunConfiguration, files: ModelFiles, trainsWhole: Bool) throws {
@@ -67,6 +69,7 @@ struct PlannedModels {
         }
 
         if !trainsWhole && run.generatorPath == nil { throw run.baseIsUnnamed }
+        reduction = try run.stage == .b ? StageAConfiguration().reduction : files.encoderArchitecture().stride
         let baseFile = try run.generatorPath.flatMap {
             try file(run.stage == .b ? .stageB : .stageC, $0, "generator_checkpoint_path", run.places.generator)
         }
@@ -83,7 +86,7 @@ struct PlannedModels {
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))
-        _ = try EffNetEncoder(EffNetEncoder.Configuration(), effnet.root)
+        _ = try EffNetEncoder(files.encoderArchitecture(), effnet.root)
         try effnet.finish()
         add("effnet", effnet, effnetFile, .float32)
 
@@ -102,7 +105,7 @@ struct PlannedModels {
                     isMapped: files.device == .cpu && decoderFile.entries.allSatisfy { $0.dtype == .float32 }))
         } else {
             let store = ParameterStore(from: ShapesOnly(nil))
-            _ = try Previewer(.init(), store.root)
+            _ = try Previewer(files.stageCArchitecture().previewer, store.root)
             add("previewer", store, nil, .float32)
         }
 

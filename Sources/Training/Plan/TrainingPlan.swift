@@ -70,7 +70,7 @@ public struct TrainingPlan {
     /// A pass through the network and back, as all recipes make it.
     func pass() throws -> MemoryEstimate.Pass {
         var pass = MemoryEstimate.Pass(
-            batch: run.microBatchSize, imageSize: run.data.imageSize, reduction: run.stage.reduction,
+            batch: run.microBatchSize, imageSize: run.data.imageSize, reduction: models.reduction,
             isCheckpointing: run.isCheckpointing, trainsWhole: trainsWhole)
         pass.dropout =
             switch models.network {

@@ -130,7 +130,7 @@ public struct ControlNetRecipe: Recipe {
     private func trunk(of stageC: StageC) -> ControlNetTrunk.Configuration {
         ControlNetTrunk.Configuration(
             inputs: filter.channels, projected: stageC.configuration.hidden[0], blocks: own.blocks,
-            bottleneckMode: own.bottleneckMode)
+            bottleneckMode: own.bottleneckMode, efficientNet: stageC.configuration.trunk)
     }
 }
 

@@ -13,9 +13,6 @@ public enum TrainedStage: String, CaseIterable, Sendable {
     /// Steps in which the reference's trainer of the stage samples its previews.
     var previewSteps: Int { self == .b ? 10 : 20 }
 
-    /// Pixels of a picture's side for each of the latents': Stage C works on the EffNet encoder's, Stage B on Stage A's.
-    var reduction: Int { self == .b ? StageAConfiguration().reduction : EffNetEncoder.Configuration().stride }
-
     /// The stage of a configuration's `model_version`.
     init(of setting: Setting) throws { try self.init(modelVersion: setting["model_version"]?.text ?? "") }
 

@@ -1,5 +1,6 @@
 import Cascade
 import Failures
+import Generation
 import Images
 import Settings
 import Shards
@@ -12,6 +13,8 @@ public struct DataConfiguration: Sendable {
     public let reading: SampleReading
     private let masksPlace: Failure.Place?
     public let imageSize: Int
+    /// Pixels of an image's side for each of the latents' that the encoder makes; it divides every side.
+    public let stride: Int
     /// Width over height.
     public let aspectRatios: [Double]
     /// The sizes that pictures are cut to.
@@ -58,7 +61,7 @@ public struct DataConfiguration: Sendable {
             throw failure
         }
         self.reading = reading
-        let stride = EffNetEncoder.Configuration().stride
+        stride = Self.stride(fields.setting)
         imageSize = try fields.required("image_size", .within(stride...8192))
         let ratios = try Self.ratios(&fields)
         aspectRatios = ratios ?? [1]
@@ -124,6 +127,19 @@ public struct DataConfiguration: Sendable {
         if fields.setting[key]?.elements != nil { return try fields.value(key, default: []) }
         let path: String? = try fields.optional(key)
         return path.map { [$0] } ?? []
+    }
+
+    /// Pixels of an image's side for each of the latents' that its encoder makes. What is wrong with a `model_version` is
+    /// said where the model is read.
+    private static func stride(_ setting: Setting) -> Int {
+        var files = ModelFiles()
+        if let version = setting["model_version"], let name = version.text,
+            (try? TrainedStage(modelVersion: name)) == .c
+        {
+            files.stageC = .init(
+                architecture: .init(key: "model_version", name: name, place: version.place), weights: nil)
+        }
+        return ((try? files.encoderArchitecture()) ?? .init()).stride
     }
 
     /// nil where the configuration names none.
