@@ -12,6 +12,8 @@ public struct Diffusion {
     public var lossWeight = LossWeight.p2()
     /// Moves the log SNR that the loss weight sees.
     public var lossShift = 1.0
+    /// Times that are drawn are raised to this power: below 1 more of them lie near 1, where there is most noise.
+    public var timePower = 1.0
     /// How much of a noise that is one number per sample and channel is mixed into the noise.
     public var offsetNoise = 0.0
     /// What the noise is mixed with before that; nil leaves it normal.
@@ -55,7 +57,13 @@ public struct Diffusion {
         var epsilon = try draws.normal(.noise, shape, device: device)
         if let pyramidNoise { epsilon = try pyramidNoise(epsilon, pyramidNoise.draw(for: epsilon, from: draws)) }
         let offset = offsetNoise == 0 ? nil : try draws.normal(.offset, [shape[0], 1, 1], device: device)
-        return Draw(epsilon: epsilon, level: try schedule.draw(draws).to(device: device), offset: offset)
+        return Draw(epsilon: epsilon, level: try level(draws).to(device: device), offset: offset)
+    }
+
+    private func level(_ draws: Draws) throws -> NoiseLevel {
+        let level = try schedule.draw(draws)
+        guard timePower != 1, case .time(let time) = level else { return level }
+        return .time(try time.pow(timePower))
     }
 
     /// Mixes noise into latents [B, C, H, W].

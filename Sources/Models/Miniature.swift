@@ -3,33 +3,43 @@ import Files
 /// The miniature Stable Cascade that comes with the program: a folder of small networks that draw, laid out as the
 /// official ones are in `models/`.
 public enum Miniature {
-    /// Its name as a `model_version` and for `--models`.
+    /// Its name as a `model_version`, for `--models` and in the list of models.
     public static let name = "miniature"
 
-    /// The file in it that says what its Stage C is like.
-    private static let architecture = "stage_c.yaml"
-
     /// Where it is; nil where the program came without it.
-    ///
-    /// It is looked for in `models/`, in a checkout that the command runs in, and beside the program: in the checkout it
-    /// was built in, or in `share/` of where it was installed.
-    public static func folder() -> String? {
-        let beside = ancestors(of: programPath() ?? "").flatMap {
-            ["\($0)/examples/\(name)", "\($0)/share/cascade-adapt/\(name)"]
-        }
-        return (["models/\(name)", "examples/\(name)"] + beside).first { fileExists("\($0)/\(architecture)") }
-    }
+    public static func folder() -> String? { Shipped.folder(name, in: "examples") { fileExists("\($0)/stage_c.yaml") } }
 
     /// Its architecture file; nil where the program came without it.
-    public static func architectureFile() -> String? { folder().map { "\($0)/\(architecture)" } }
+    public static func architectureFile() -> String? { folder().map { "\($0)/stage_c.yaml" } }
 
-    /// The folders that a file lies in, the nearest first, five at most.
-    private static func ancestors(of path: String) -> [String] {
-        var parts = path.split(separator: "/")
-        var folders: [String] = []
-        while folders.count < 5, parts.popLast() != nil, !parts.isEmpty {
-            folders.append("/" + parts.joined(separator: "/"))
+    static let model = PublishedModel(
+        name: name, description: "a whole Stable Cascade of 5 million parameters that draws emoji, 96 pixels",
+        source: .shipped, licence: "MIT; trained on images of Noto Emoji (SIL Open Font License 1.1)", megabytes: 15)
+}
+
+/// CLIP's vocabulary, which set-up puts in place: a text tower whose folder has none of its own takes it.
+public enum Vocabulary {
+    /// The folder of a text tower's vocabulary: the tower's own where it has one, else CLIP's where that is.
+    public static func folder(of tower: String) -> String {
+        func isWhole(_ folder: String) -> Bool {
+            ["tokenizer.json", "vocab.json"].contains { fileExists("\(folder)/\($0)") }
         }
-        return folders
+        return isWhole(tower) ? tower : Shipped.folder("clip-tokenizer", in: "models", where: isWhole) ?? tower
+    }
+}
+
+/// Folders that come with the program.
+private enum Shipped {
+    /// A folder that is looked for in `models/`, in a checkout that the command runs in, and beside the program: in the
+    /// checkout that it was built in, or in `share/` of where it was installed.
+    /// - Parameter place: the folder of the checkout that it lies in.
+    static func folder(_ name: String, in place: String, where isWhole: (String) -> Bool) -> String? {
+        var folders = ["models/\(name)", "\(place)/\(name)"]
+        var around = programPath().map(parentFolder) ?? "/"
+        while around != "/" {
+            folders += ["\(around)/\(place)/\(name)", "\(around)/share/cascade-adapt/\(name)"]
+            around = parentFolder(of: around)
+        }
+        return folders.first(where: isWhole)
     }
 }

@@ -43,6 +43,7 @@ public struct ModelPlaces: Sendable {
         case .hubFolder(let repository): return folders(of: repository)
         case .package: return ["models/\(model.place)", "\(packageCache)/\(model.place)"]
         case .web, .byHand: return ["models/\(model.place)"]
+        case .shipped: return Miniature.folder().map { [$0] } ?? []
         }
     }
 
@@ -51,7 +52,7 @@ public struct ModelPlaces: Sendable {
         switch model.source {
         case .hubFile(let repository, _, _), .hubFolder(let repository): snapshots(of: repository)
         case .package: "\(packageCache)/\(model.name)"
-        case .web, .byHand: nil
+        case .web, .byHand, .shipped: nil
         }
     }
 

@@ -39,6 +39,7 @@ extension PublishedModel {
             name: "clip-image", description: "CLIP picture tower",
             source: .hubFolder(repository: "openai/clip-vit-large-patch14"), licence: "MIT, as CLIP's code",
             megabytes: 1710),
+        Miniature.model,
     ]
 
     /// The command that gets the official file or folder that a configuration names, or any folder of the hub, where
@@ -49,7 +50,7 @@ extension PublishedModel {
             switch model.source {
             case .hubFile: model.place == fileName
             case .hubFolder(let repository): repository == path
-            case .web, .package, .byHand: false
+            case .web, .package, .byHand, .shipped: false
             }
         }) {
             let isInPlace = path == "models/\(model.place)" || path == model.place

@@ -16,6 +16,8 @@ public struct PublishedModel: Sendable {
         case package(PythonPackage)
         /// By other means than `models get`: whence, in words that follow "from".
         case byHand(String)
+        /// With the program.
+        case shipped
     }
 
     /// Short, as `models get` takes it.
@@ -44,7 +46,7 @@ public struct PublishedModel: Sendable {
         case .hubFolder(let repository): repository
         case .web(let address, _): lastComponent(of: address)
         case .package(let package): package.files.count == 1 ? "\(name)/\(package.files[0].name)" : name
-        case .byHand: name
+        case .byHand, .shipped: name
         }
     }
 
@@ -55,7 +57,7 @@ public struct PublishedModel: Sendable {
             case .hubFile(let repository, let file, nil): .hubFile(repository: repository, file: file, sha256: sha256)
             case .web(let address, nil): .web(address, sha256: sha256)
             case .byHand: source
-            case .hubFile, .hubFolder, .web, .package: nil
+            case .hubFile, .hubFolder, .web, .package, .shipped: nil
             }
         return pinned.map {
             PublishedModel(name: name, description: description, source: $0, licence: licence, megabytes: megabytes)
@@ -70,6 +72,7 @@ public struct PublishedModel: Sendable {
     /// What to do to have the model where it is looked for, or at a path: the command, or where to turn.
     public func advice(for path: String?) -> String {
         if case .byHand(let words) = source { return "put it there; it is to be had from \(words)" }
+        if case .shipped = source { return "it comes with the program" }
         return command(putting: path)
     }
 
@@ -82,7 +85,7 @@ public struct PublishedModel: Sendable {
         case .web, .package: return fileExists(path) ? [] : [lastComponent(of: place)]
         // Weights may lie in a folder of several.
         case .hubFile: return fileExists(path) || Folder.isFolder(path) ? [] : [lastComponent(of: place)]
-        case .byHand: return fileExists(path) || Folder.isFolder(path) ? [] : [lastComponent(of: path)]
+        case .byHand, .shipped: return fileExists(path) || Folder.isFolder(path) ? [] : [lastComponent(of: path)]
         }
     }
 }

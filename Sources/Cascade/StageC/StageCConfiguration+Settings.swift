@@ -13,6 +13,9 @@ extension StageCConfiguration: SettingReadable {
         c.clipTextWidth = try fields.value("c_clip_text", default: c.clipTextWidth)
         c.clipTextPooledWidth = try fields.value("c_clip_text_pooled", default: c.clipTextPooledWidth)
         c.clipImageWidth = try fields.value("c_clip_img", default: c.clipImageWidth)
+        // Of networks that are not spoken of, the latents are those of Stage C.
+        c.encoder.latentChannels = c.inputs
+        c.previewer.inputs = c.inputs
         c.encoder = try fields.value("effnet", default: c.encoder)
         c.previewer = try fields.value("previewer", default: c.previewer)
         c.trunk = try fields.value("controlnet", default: c.trunk)

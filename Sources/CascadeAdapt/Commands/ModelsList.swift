@@ -51,12 +51,16 @@ extension PublishedModel {
         case .package(let package):
             "the Python package \(package.name) \(package.version), \(package.files.map(\.name).joined(separator: ", "))"
         case .byHand(let words): words
+        case .shipped: "the program itself"
         }
     }
 
     fileprivate func json(path: String?) -> JSON {
-        var gettable = true
-        if case .byHand = source { gettable = false }
+        let gettable =
+            switch source {
+            case .byHand, .shipped: false
+            case .hubFile, .hubFolder, .web, .package: true
+            }
         return [
             "name": .string(name), "description": .string(description), "source": .string(origin),
             "licence": .string(licence),

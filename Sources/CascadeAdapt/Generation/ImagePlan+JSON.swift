@@ -78,8 +78,6 @@ extension ImagePlan {
 }
 
 extension ComputeType: SettingReadable {}
-extension GenerationPipeline.DecoderName: SettingReadable {}
-
 extension StepWindow {
     fileprivate var json: JSON { [.number(from), .number(until)] }
 }

@@ -1,8 +1,10 @@
 import AdapterKit
 import Cascade
 import Failures
+import Files
 import Generation
 import Images
+import Models
 import Settings
 
 /// A plan as options, inference files and an image of ours say it; the first of them wins.
@@ -20,6 +22,15 @@ extension ImagePlan {
             models = .installed()
         }
         if let variation { self.variation = variation }
+        if let folder = options.weights.models {
+            try begin(with: folder, plugIns)
+        } else if options.like == nil, try Self.isForMiniature(configuration) {
+            try begin(with: Miniature.name, plugIns)
+            if configuration == nil {
+                remark =
+                    "no official Stage C is here, so the miniature draws; `cascade-adapt models list` says how to get one"
+            }
+        }
         let missing = try applyFiles(options, configuration, plugIns)
         if let folder = options.weights.models { models = models.replaced(by: try ModelFiles(folder: folder)) }
         if let dtype = options.weights.dtype { self.dtype = dtype.dtype }
@@ -37,11 +48,28 @@ extension ImagePlan {
             }
             self.size = size
         } else if options.like == nil, let start, !isSized {
-            size = try Picture(contentsOf: start).startSize
+            size = try Picture(contentsOf: start).startSize(short: min(size.width, size.height))
         }
     }
 
     // MARK: Files
+
+    /// Whether the miniature draws where no folder of models is named: a configuration says so, or there is none and no
+    /// official Stage C is here.
+    private static func isForMiniature(_ configuration: String?) throws -> Bool {
+        guard let configuration else { return Miniature.folder() != nil && !ModelFiles.hasOfficialStageC() }
+        let setting = try Setting.read(configuration)
+        return setting["model_version"]?.text == Miniature.name && setting["generator_checkpoint_path"] == nil
+    }
+
+    /// Takes the models of a folder, and what its `generate.yaml` says of how they draw.
+    private mutating func begin(with folder: String, _ plugIns: PlugIns) throws {
+        let path = path("generate.yaml", in: try ModelFiles.root(of: folder))
+        if fileExists(path) { apply(try InferenceFile(.read(path), plugIns)) }
+        // It says how large a square image is; one that starts from another has that one's shape.
+        isSized = false
+        models = models.replaced(by: try ModelFiles(folder: folder))
+    }
 
     /// - Returns: what is wrong where a ControlNet is asked for and not named.
     private mutating func applyFiles(
@@ -93,6 +121,7 @@ extension ImagePlan {
             isSized = true
         }
         if let sampler = defaults.sampler { self.sampler = sampler }
+        if let decoder = defaults.decoder { self.decoder = decoder }
         func set<Value>(_ values: [Value]?, _ path: WritableKeyPath<StageSampling, Value>) {
             guard let values else { return }
             if file.stage == .stageC {
@@ -237,10 +266,10 @@ extension ModelFiles {
 
 extension Picture {
     /// The size of an image that starts from this one: its shape, the short side as long as a square image's.
-    fileprivate var startSize: ImageSize {
+    fileprivate func startSize(short square: Int) -> ImageSize {
         let short = min(width, height)
         // Whole eighths, which Stage B's latents are in pairs; and no more than the sides there are.
-        func side(_ length: Int) -> Int { min(1024 * length / short / 8 * 8, ImageSize.sides.upperBound) }
+        func side(_ length: Int) -> Int { min(square * length / short / 8 * 8, ImageSize.sides.upperBound) }
         return ImageSize(width: side(width), height: side(height))
     }
 }

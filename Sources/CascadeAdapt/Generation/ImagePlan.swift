@@ -28,6 +28,8 @@ struct ImagePlan {
     var sweeps: [Sweep] = []
     /// Whether a file said the size.
     var isSized = false
+    /// What is said of the models that were chosen.
+    var remark: String?
 
     /// The image as the pipeline is asked for it.
     func request(_ pictures: inout PictureReader) throws -> ImageRequest {

@@ -98,6 +98,7 @@ struct ImageSession {
         let pipeline = GenerationPipeline(configuration, plugIns)
 
         let console = Console.standardError(isQuiet: options.machine.quiet)
+        if let remark = plans[0].remark { console.log(remark) }
         let now = { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
         var report = Report()
         var made: [GeneratedImage] = []

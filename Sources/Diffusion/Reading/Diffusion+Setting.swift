@@ -1,3 +1,4 @@
+import Failures
 import Settings
 
 extension Diffusion {
@@ -11,10 +12,16 @@ extension Diffusion {
         noiseCondition = try fields.value("noise_cond", written: "cosine")
     }
 
-    /// Reads what training alone needs: `loss_weight`, `loss_shift` and `offset_noise`.
+    /// Reads what training alone needs: `loss_weight`, `loss_shift`, `time_power` and `offset_noise`.
     public mutating func readTraining(_ fields: inout Fields) throws {
         lossWeight = try fields.value("loss_weight", written: "p2")
         lossShift = try fields.value("loss_shift", default: lossShift, .positive)
+        timePower = try fields.value("time_power", default: timePower, .positive)
+        if timePower != 1, !schedule.takesTimes {
+            throw Failure.input(
+                "`time_power` has no times to act on", at: fields.setting["time_power"]?.place,
+                expected: "a schedule that has times", got: fields.setting["schedule"]?.text)
+        }
         offsetNoise = try fields.value("offset_noise", default: offsetNoise, .notNegative)
     }
 }

@@ -30,6 +30,7 @@ public struct InferenceFile {
         public var guidance: [Double]?
         public var shift: [Double]?
         public var sampler: SamplerName?
+        public var decoder: GenerationPipeline.DecoderName?
     }
 
     public init(_ setting: Setting, _ plugIns: PlugIns) throws {
@@ -167,6 +168,7 @@ extension InferenceFile.Defaults {
         guidance = try list("cfg", "that is finite") { (value: Double) in value.isFinite }
         shift = try list("shift", "above 0") { (value: Double) in value > 0 && value.isFinite }
         sampler = try fields.optional("sampler")
+        decoder = try fields.optional("decoder")
     }
 }
 
@@ -178,6 +180,8 @@ private enum StoredType: String, CaseIterable, SettingReadable {
 }
 
 extension SamplerName: SettingReadable {}
+
+extension GenerationPipeline.DecoderName: SettingReadable {}
 
 extension StepWindow: SettingReadable {
     public static var expectation: String { "two shares of the steps, from 0 to 1, the first below the second" }

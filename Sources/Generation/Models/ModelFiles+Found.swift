@@ -18,12 +18,24 @@ extension ModelFiles {
         }
     }
 
+    /// Whether an official Stage C is here, in whatever size.
+    public static func hasOfficialStageC() -> Bool {
+        let places = ModelPlaces()
+        return PublishedModel.official.contains { $0.name.hasPrefix("stage-c") && places.path(of: $0) != nil }
+    }
+
+    /// The folder of models that a path, a name in `models/` or the miniature's name stands for.
+    public static func root(of folder: String) throws -> String {
+        let shipped = folder == Miniature.name ? Miniature.folder() : nil
+        guard let root = ([folder, "models/\(folder)"] + [shipped].compactMap(\.self)).first(where: Folder.isFolder)
+        else { throw Failure.input("there is no folder of models", at: .init(folder)) }
+        return root
+    }
+
     /// The models in a folder, by the names that `models get` gives them, or else by what files hold. Architectures
     /// that fit no known size stand in `stage_c.yaml` and `stage_b.yaml`.
     public init(folder: String) throws {
-        guard let root = [folder, "models/\(folder)"].first(where: Folder.isFolder) else {
-            throw Failure.input("there is no folder of models", at: .init(folder))
-        }
+        let root = try Self.root(of: folder)
         var parts: [ModelPart: String] = [:]
         for name in try Folder.names(root) where name.hasSuffix(".safetensors") {
             let path = "\(root)/\(name)"

@@ -77,7 +77,8 @@ public struct ModelLoading {
         let source = try ModelFiles.named(files.text, ModelPart.clipText.description)
         let folder = try source.folder()
         let dtype = try dtype(of: Checkpoint(folder).tensors(of: .clipText))
-        let encoder = try TextEncoder.load(folder: folder, dtype: dtype, device: files.device)
+        let encoder = try TextEncoder.load(
+            folder: folder, vocabulary: Vocabulary.folder(of: folder), dtype: dtype, device: files.device)
         encoder.tower.isCheckpointing = files.isCheckpointing
         return encoder
     }

@@ -53,7 +53,8 @@ extension GenerationRun {
         let c = stageC.configuration
         let (height, width) = request.size.latents(of: c)
         let steps = request.stageCSteps
-        var sampler = Sampler(request.stageC, request.sampler, steps: steps)
+        var sampler = Sampler(
+            request.stageC, request.sampler, steps: steps, target: ModelFiles.target(of: loading.files.stageC))
         let drawn = try start(batch, .stageC, [c.inputs, height, width]) { $0.noise.stageC }
         var begin = drawn
         let known = batch.compactMap { starts[$0] }
@@ -177,7 +178,9 @@ extension GenerationRun {
         let request = requests[batch[0]]
         let made = try denoiser.sample(
             inputs, (encoded(batch) { $0.prompt }, encoded(batch) { $0.negative }), request.size,
-            Sampler(request.stageB, request.sampler, steps: request.stageB.steps),
+            Sampler(
+                request.stageB, request.sampler, steps: request.stageB.steps,
+                target: ModelFiles.target(of: loading.files.stageB)),
             from: { try start(batch, .stageB, $0) { $0.noise.stageB } },
             fresh: { try draws(batch).fresh(.stageB, step: $0, $1, device: device) }
         ) { try advance(batch, "Stage B") }
@@ -220,10 +223,12 @@ extension StageBDenoiser {
 
 extension Sampler {
     /// As the reference samples with published weights.
-    init(_ sampling: StageSampling, _ name: SamplerName, steps: Int) {
+    init(_ sampling: StageSampling, _ name: SamplerName, steps: Int, target: Target) {
         var guidance = Guidance(strength: sampling.guidance)
         guidance.isPerSample = true
-        self.init(Diffusion(), guidance: guidance)
+        var process = Diffusion()
+        process.target = target
+        self.init(process, guidance: guidance)
         self.steps = steps
         shift = sampling.shift
         step = name.step

@@ -90,7 +90,9 @@ public struct Reconstruction {
                 var done = index * sampling.steps
                 let made = try stages.0.sample(
                     inputs, (text, text), ImageSize(width: image.width, height: image.height),
-                    Sampler(sampling, sampler, steps: sampling.steps),
+                    Sampler(
+                        sampling, sampler, steps: sampling.steps,
+                        target: ModelFiles.target(of: loading.files.stageB)),
                     from: { try noise?.to(device: device) ?? draws.start(.stageB, $0, device: device) },
                     fresh: { try draws.fresh(.stageB, step: $0, $1, device: device) }
                 ) {

@@ -45,6 +45,8 @@ public struct ModelFetch: Sendable {
             }
             let folder = path ?? place
             return try get(package, package.files.map { ($0, "\(folder)/\($0.name)") })
+        case .shipped:
+            throw Failure.input("`\(model.name)` is not downloaded: \(model.advice(for: nil))")
         case .byHand(let words):
             throw Failure.input(
                 "`\(model.name)` can't be downloaded by this command; it is to be had from \(words)",

@@ -1,5 +1,6 @@
 import Diffusion
 import Failures
+import Generation
 import Settings
 
 /// What a run trains the network to undo, and how far from it costs what, as all recipes read it.
@@ -13,14 +14,33 @@ struct TrainingDiffusion {
     /// What the run says of a key that does not do what its name promises.
     private(set) var remark: String?
 
-    init(_ fields: inout Fields, _ stage: TrainedStage) throws {
+    /// - Parameters:
+    ///   - base: the file of the network that is begun from; nil where a new one is drawn.
+    ///   - isFrozen: whether that network is adapted and stays what it is.
+    init(_ fields: inout Fields, _ stage: TrainedStage, base: String?, isFrozen: Bool) throws {
         process = try Diffusion(&fields)
         try process.readTraining(&fields)
+        let trained = base.flatMap(ModelFiles.target)
         lossFunction = try fields.value("loss", written: "mse")
         if try fields.value("pyramid_noise", default: stage == .b) { process.pyramidNoise = PyramidNoise() }
         try readAdaptiveWeight(&fields)
         try readObjective(&fields)
+        if let trained { try follow(trained, &fields, isFrozen: isFrozen) }
         if stage == .b { try readShift(&fields) }
+    }
+
+    /// A network goes on with the target that it was trained for; one that is adapted can have no other.
+    private mutating func follow(_ trained: Target, _ fields: inout Fields, isFrozen: Bool) throws {
+        let written: Setting? = try fields.optional("target")
+        if written == nil, process.target == .epsilon {
+            process.target = trained
+            fields.settle("target", .string(trained.rawValue))
+        }
+        guard process.target != trained, isFrozen else { return }
+        throw Failure.input(
+            "`target` is not what the base was trained to predict", at: written?.place ?? fields.setting.place,
+            expected: trained.rawValue, got: process.target.rawValue,
+            advice: "leave `target` out: the file of the base says it")
     }
 
     private mutating func readAdaptiveWeight(_ fields: inout Fields) throws {

@@ -125,7 +125,9 @@ struct PlannedModels {
         let tower = try CLIPTextTower(textConfiguration, store.root)
         try store.finish()
         add("text", store, textFile, dtype)
-        text = try textFolder.map { TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: $0)) }
+        text = try textFolder.map {
+            TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: Vocabulary.folder(of: $0)))
+        }
 
         if let name = run.clipImageModel {
             let key = "clip_image_model_name"

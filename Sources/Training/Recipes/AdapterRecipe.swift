@@ -40,7 +40,7 @@ public struct AdapterRecipe: Recipe {
         try TrainedStage.checkTakesAdapters(setting)
         run = try RunConfiguration(&fields)
         try run.data.refuseMasks("nothing that trains a LoRA takes masks")
-        diffusion = try TrainingDiffusion(&fields, run.stage)
+        diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)
         plans = try plugIns.plans(&fields)
         rates = try AdapterRates(&fields, run, plugIns)

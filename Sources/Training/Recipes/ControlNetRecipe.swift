@@ -28,7 +28,7 @@ public struct ControlNetRecipe: Recipe {
         try TrainedStage.checkTakesAdapters(fields.setting)
         run = try RunConfiguration(&fields)
         own = try ControlNetConfiguration(&fields)
-        diffusion = try TrainingDiffusion(&fields, run.stage)
+        diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         // A key that nobody knows is told of before what the filter finds amiss among its own.
         try fields.finish()
         filter = try plugIns.filter(own.filter, parameters: own.filterParameters, at: own.places.filter)

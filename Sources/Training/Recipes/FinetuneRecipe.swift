@@ -28,7 +28,7 @@ public struct FinetuneRecipe: Recipe {
                 expected: "an adapter whose absence can be shown",
                 advice: "A stage that is trained whole has nothing to be left out.")
         }
-        diffusion = try TrainingDiffusion(&fields, run.stage)
+        diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: false)
     }
 
     public func plan(_ options: RunOptions) throws -> TrainingPlan {
@@ -87,8 +87,9 @@ public struct FinetuneRecipe: Recipe {
             isWhole: true,
             loss: loss,
             write: { path, updates in
-                try SafetensorsWriter.writeHashed(
-                    store.tensors, metadata: ["format": "pt", "trained_steps": String(updates)], to: path)
+                var metadata = ["format": "pt", "trained_steps": String(updates)]
+                metadata[ModelFiles.targetKey] = diffusion.process.target.rawValue
+                return try SafetensorsWriter.writeHashed(store.tensors, metadata: metadata, to: path)
             },
             restored: store.tensors,
             evaluation: evaluation,
