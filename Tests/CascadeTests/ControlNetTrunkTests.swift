@@ -1,6 +1,7 @@
 import Cascade
 import Failures
 import Layers
+import Settings
 import Testing
 import Torch
 
@@ -10,14 +11,14 @@ import Torch
         let blocks = try #require(golden.arch["proj_blocks"]?.arrayValue).compactMap(\.intValue)
         let configuration = ControlNetTrunk.Configuration(
             inputs: try golden.whole("c_in"), projected: try golden.whole("c_proj"), blocks: blocks,
-            bottleneckMode: try #require(.init(rawValue: mode)))
+            bottleneckMode: try #require(.init(rawValue: mode)), efficientNet: try golden.efficientNet())
         let store = ParameterStore(from: golden.parameters())
         let trunk = try ControlNetTrunk(configuration, store.root)
         try store.finish()
         return (trunk, store)
     }
 
-    @Test(arguments: ["controlnet_effnet_1", "controlnet_effnet_3", "controlnet_simple"])
+    @Test(arguments: ["controlnet_effnet_1", "controlnet_effnet_3", "controlnet_narrow", "controlnet_simple"])
     func yieldsWhatThePeerYields(name: String) throws {
         let golden = try TowerGolden(name)
         let (trunk, _) = try trunk(golden)
@@ -144,5 +145,13 @@ import Torch
         // The stem without padding needs three pixels.
         #expect(try failure { _ = try trunk(.zeros([1, 1, 2, 64])) }.what.contains("too small"))
         #expect(try #require(trunk(.zeros([1, 1, 3, 3]))[0]).shape == [1, 32, 1, 1])
+    }
+}
+
+extension TowerGolden {
+    /// What the golden says of the trunk's EfficientNet.
+    fileprivate func efficientNet() throws -> EfficientNet.Configuration {
+        var fields = try Setting(arch, file: "controlnet").fields()
+        return try EfficientNet.Configuration(&fields)
     }
 }

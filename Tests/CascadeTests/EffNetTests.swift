@@ -1,19 +1,21 @@
 import Cascade
 import Failures
 import Layers
+import Settings
 import Testing
 import Torch
 
 @Suite struct EffNetTests {
     private func encoder(_ golden: TowerGolden, dtype: DType = .float32) throws -> EffNetEncoder {
         let store = ParameterStore(from: golden.parameters(), dtype: dtype)
-        let encoder = try EffNetEncoder(.init(latentChannels: golden.whole("c_latent")), store.root)
+        let encoder = try EffNetEncoder(Setting(golden.arch, file: "effnet").read(), store.root)
         try store.finish()
         return encoder
     }
 
-    @Test func encodesAsTorchvision() throws {
-        let golden = try TowerGolden("effnet")
+    @Test(arguments: ["effnet", "effnet_narrow"])
+    func encodesAsTorchvision(name: String) throws {
+        let golden = try TowerGolden(name)
         let latents = try encoder(golden).encode(golden.input("images"))
         #expect(try difference(latents, golden.output("latents")) < 1e-3)
     }
@@ -32,6 +34,20 @@ import Torch
         let white = try EffNetEncoder.normalised(Tensor.full([1, 3, 1, 1], 1)).values(as: Float.self)
         for (value, expected) in zip(white, [2.2489083, 2.4285715, 2.64]) {
             #expect(abs(Double(value) - expected) < 1e-5)
+        }
+    }
+
+    @Test func `an architecture that cannot be is refused by its key`() throws {
+        for (text, key) in [
+            ("widths: [8, 8]", "widths"), ("depths: []", "depths"), ("strides: [2, 1, 3, 1, 1, 1, 1]", "strides"),
+            ("expansions: [1, 4, 4, 4, 6, 0]", "expansions"), ("fused: 7", "fused"), ("head: 0", "head"),
+            ("widths: [24, 24, 48, 2, 128, 160, 256]", "widths"), ("depths: [1, 1, 1, 1, 1, 100000]", "depths"),
+        ] {
+            let failure = try failure {
+                _ = try Setting.parse(text, file: "a.yaml").read(as: EffNetEncoder.Configuration.self)
+            }
+            #expect(failure.blame == .input)
+            #expect(failure.what.contains(key), "\(failure.what)")
         }
     }
 

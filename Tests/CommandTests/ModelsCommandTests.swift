@@ -41,13 +41,15 @@ import Torch
         let all = try models()
         let names = Set(all.compactMap { $0["name"]?.stringValue })
         #expect(names.isSuperset(of: ["stage-c-bf16", "effnet", "clip-text"]))
-        #expect(all.allSatisfy { $0["here"]?.boolValue == false && $0["licence"]?.stringValue != nil })
+        #expect(all.allSatisfy { $0["licence"]?.stringValue != nil })
+        // The miniature comes with the program.
+        #expect(all.filter { $0["here"]?.boolValue == true }.compactMap { $0["name"]?.stringValue } == ["miniature"])
         let snapshot = "cache/hub/models--stabilityai--stable-cascade/snapshots/abc"
         try FileManager.default.createDirectory(atPath: scratch[snapshot], withIntermediateDirectories: true)
         try FileManager.default.createDirectory(atPath: scratch["models"], withIntermediateDirectories: true)
         try scratch.write("x", to: "\(snapshot)/stage_c.safetensors")
         try scratch.write("x", to: "models/previewer.safetensors")
-        let here = try models().filter { $0["here"]?.boolValue == true }
+        let here = try models().filter { $0["here"]?.boolValue == true && $0["name"]?.stringValue != "miniature" }
         #expect(here.compactMap { $0["name"]?.stringValue } == ["previewer", "stage-c"])
         #expect(
             here.compactMap { $0["path"]?.stringValue }

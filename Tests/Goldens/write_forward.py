@@ -125,29 +125,39 @@ def write_diffuse() -> None:
         golden.write(f"diffuse_{name}", "diffuse", arch, ["diffusers"], parts)
 
 
+# An EfficientNet with both kinds of block and a stride of 8.
+NARROW = {
+    "widths": [8, 8, 16, 24, 16], "depths": [1, 2, 1, 2], "strides": [2, 1, 2, 2, 1], "expansions": [1, 3, 4, 2],
+    "fused": 2, "head": 24,
+}  # fmt: skip
+
+
 def write_effnet() -> None:
-    generator = torch.Generator().manual_seed(500)
-    network = EffNet(c_latent=16)
-    images = normal(generator, 2, 3, 64, 80)
-    drawn.fill(network)
-    scales = drawn.measure_scales(network, images)
-    with torch.no_grad():
-        parts = {"in": {"images": images}, "out": {"latents": network(images)}, "scale": scales}
-    golden.write("effnet", "effnet", {"c_latent": 16}, ["torchvision"], parts)
+    """The published encoder, and one of other widths."""
+    for name, arch in (("effnet", {"c_latent": 16}), ("effnet_narrow", {"c_latent": 4, **NARROW})):
+        generator = torch.Generator().manual_seed(500)
+        network = EffNet(**arch)
+        images = normal(generator, 2, 3, 64, 80)
+        drawn.fill(network)
+        scales = drawn.measure_scales(network, images)
+        with torch.no_grad():
+            parts = {"in": {"images": images}, "out": {"latents": network(images)}, "scale": scales}
+        golden.write(name, "effnet", arch, ["torchvision"], parts)
 
 
 def write_controlnet() -> None:
-    """EffNet trunks with a stem of 1 and of 3 channels from drawn weights, and the simple trunk with its own."""
-    for c_in in (1, 3):
+    """EffNet trunks with a stem of 1 and of 3 channels and of other widths from drawn weights, and the simple trunk with
+    its own."""
+    for c_in, name, narrow in ((1, "effnet_1", {}), (3, "effnet_3", {}), (2, "narrow", NARROW)):
         generator = torch.Generator().manual_seed(600 + c_in)
-        arch = {"c_in": c_in, "c_proj": 32, "proj_blocks": [0, 4, 51], "bottleneck_mode": "effnet"}
+        arch = {"c_in": c_in, "c_proj": 32, "proj_blocks": [0, 4, 51], "bottleneck_mode": "effnet", **narrow}
         network = controlnet.ControlNet(**arch)
         image = edges(generator, 2, c_in, 96, 66)
         drawn.fill(network)
         scales = drawn.measure_scales(network, image)
         with torch.no_grad():
             parts = {"in": {"image": image}, "out": network(image), "scale": scales}
-        golden.write(f"controlnet_effnet_{c_in}", "controlnet", arch, ["torchvision"], parts)
+        golden.write(f"controlnet_{name}", "controlnet", arch, ["torchvision"], parts)
 
     generator = torch.Generator().manual_seed(650)
     arch = {"c_in": 4, "c_proj": 24, "proj_blocks": [1, 2], "bottleneck_mode": "simple"}

@@ -1,4 +1,4 @@
-"""The ControlNet's trunk and projections in plain PyTorch, with torchvision's EfficientNetV2-S as backbone."""
+"""The ControlNet's trunk and projections in plain PyTorch, with torchvision's EfficientNets as backbone."""
 
 import torch
 from torch import nn
@@ -25,13 +25,14 @@ class ResidualBlock(nn.Module):
         return x + self.blocks(x)
 
 
-def make_backbone(c_in: int, bottleneck_mode: str) -> tuple[nn.Module, int]:
+def make_backbone(c_in: int, bottleneck_mode: str, arch: dict) -> tuple[nn.Module, int]:
     """The trunk and how many channels it yields."""
     if bottleneck_mode == "effnet":
-        backbone = features()
+        backbone = features(arch)
         if c_in != 3:  # this stem has no padding, unlike torchvision's
-            backbone[0][0] = nn.Conv2d(c_in, 24, kernel_size=3, stride=2, bias=False)
-        return backbone, 1280
+            stem = backbone[0][0]
+            backbone[0][0] = nn.Conv2d(c_in, stem.out_channels, kernel_size=3, stride=stem.stride, bias=False)
+        return backbone, arch.get("head", 1280)
     if bottleneck_mode == "simple":
         wide = nn.Conv2d(c_in, c_in * 4, kernel_size=3, padding=1)
         narrow = nn.Conv2d(c_in * 4, c_in, kernel_size=3, padding=1)
@@ -43,10 +44,10 @@ def make_backbone(c_in: int, bottleneck_mode: str) -> tuple[nn.Module, int]:
 class ControlNet(nn.Module):
     """`image` [B, c_in, H, W] in 0...1 -> `cnet.I` [B, c_proj, h, w] for each I of proj_blocks."""
 
-    def __init__(self, c_in: int = 3, c_proj: int = 2048, proj_blocks=(), bottleneck_mode: str = "effnet"):
+    def __init__(self, c_in: int = 3, c_proj: int = 2048, proj_blocks=(), bottleneck_mode: str = "effnet", **arch):
         super().__init__()
         self.proj_blocks = list(proj_blocks)
-        self.backbone, width = make_backbone(c_in, bottleneck_mode)
+        self.backbone, width = make_backbone(c_in, bottleneck_mode, arch)
         self.projections = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, width, kernel_size=1, bias=False),

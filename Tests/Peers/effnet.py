@@ -1,4 +1,4 @@
-"""The EffNet encoder: torchvision's EfficientNetV2-S features, a 1x1 convolution and a batch norm without affine."""
+"""The encoder of Stage C's latents: EfficientNet features, a 1x1 convolution and a batch norm without affine."""
 
 import torch
 from torch import nn
@@ -7,13 +7,13 @@ from torchvision_features import features
 
 
 class EffNet(nn.Module):
-    """`images` [B, 3, H, W], ImageNet-normalised -> `latents` [B, c_latent, H/32, W/32]."""
+    """`images` [B, 3, H, W], ImageNet-normalised -> `latents` [B, c_latent, H / stride, W / stride]."""
 
-    def __init__(self, c_latent: int = 16):
+    def __init__(self, c_latent: int = 16, **arch):
         super().__init__()
-        self.backbone = features()
+        self.backbone = features(arch)
         self.mapper = nn.Sequential(
-            nn.Conv2d(1280, c_latent, kernel_size=1, bias=False), nn.BatchNorm2d(c_latent, affine=False)
+            nn.Conv2d(arch.get("head", 1280), c_latent, kernel_size=1, bias=False), nn.BatchNorm2d(c_latent, affine=False)
         )
         self.eval()
 
