@@ -115,7 +115,8 @@ struct Reconstruct: Action {
     }
 
     private func reconstruction(_ configuration: String?, _ plugIns: PlugIns) throws -> Reconstruction {
-        let isMiniature = weights.models == Miniature.name || configuration == nil && ModelFiles.isMiniatureStandard()
+        let isMiniature =
+            weights.models.map { $0 == Miniature.name } ?? (configuration == nil && ModelFiles.isMiniatureStandard())
         var files = try isMiniature ? ModelFiles(folder: Miniature.name) : .installed()
         var way = StageSampling.stageB
         var name = SamplerName.ddpm
