@@ -168,4 +168,40 @@ private let root = String(#filePath.dropLast("Tests/CommandTests/MiniatureTraini
         _ = try packDataset(folder: data["images"], to: data["train-00.tar"]) { _, _ in }
         try refused(good, "train-00.tar/100", "`subject` and `background`")
     }
+
+    @Test func `what is collected is in bfloat16, says what it is and is not too large`() throws {
+        let folder = try Scratch()
+        let names = [
+            "effnet.safetensors", "previewer.safetensors", "clip-text/config.json", "clip-text/model.safetensors",
+            "clip-image/config.json", "clip-image/model.safetensors",
+        ]
+        for name in names.dropLast() {
+            try Folder.make(parentFolder(of: folder["models/\(name)"]))
+            try folder.write(name, to: "models/\(name)")
+        }
+        func collect(_ stageC: String) throws -> Command.Outcome {
+            try Command.run(
+                ["collect", "--models", folder["models"], "--stage-c", stageC, "-o", folder["out"]],
+                program: Self.program)
+        }
+        let small = try folder.write(
+            ["a": .init([1.5, -2, 1.00001, 0], [2, 2])], metadata: ["target": "v"], to: "small.safetensors")
+        let lacking = try collect(small)
+        #expect(lacking.status == 2 && lacking.errors.contains("clip-image/model.safetensors"), "\(lacking)")
+        #expect(lacking.errors.contains("cascade-miniature towers"), "\(lacking)")
+
+        try Folder.make(folder["models/clip-image"])
+        for name in names.suffix(2) { try folder.write(name, to: "models/\(name)") }
+        let made = try collect(small)
+        #expect(made.status == 0 && made.output.contains("7 files"), "\(made)")
+        for name in names { #expect(try readFile(folder["out/\(name)"]) == Array(name.utf8)) }
+        let stageC = try SafetensorsFile(folder["out/stage_c.safetensors"])
+        #expect(stageC.metadata == ["target": "v"] && stageC["a"]?.dtype == .bfloat16)
+        #expect(try stageC.required("a").values(as: Float.self) == [1.5, -2, 1, 0])
+
+        try SafetensorsWriter.write([("a", .zeros([7_500_000]))], to: folder["large.safetensors"])
+        let large = try collect(folder["large.safetensors"])
+        #expect(large.status == 1 && large.errors.contains("at most 15000000 bytes"), "\(large)")
+        #expect(try SafetensorsFile(folder["out/stage_c.safetensors"]).metadata == ["target": "v"])
+    }
 }

@@ -45,7 +45,8 @@ struct CollectCommand: ParsableCommand {
         }
         let file = try SafetensorsFile(stageC)
         let tensors = try file.entries.map { ($0.name, try file.required($0.name).to(dtype: .bfloat16)) }
-        let bytes = try SafetensorsWriter.bytes(tensors)
+        // With what it says of itself, such as what it predicts.
+        let bytes = try SafetensorsWriter.bytes(tensors, metadata: file.metadata)
         let total = others.reduce(bytes.count) { $0 + $1.bytes.count }
         guard total <= Self.limit else {
             throw Failure.run(
