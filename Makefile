@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo tiny filters filter-models test lint format bench bench-data bench-filters bench-generate \
+.PHONY: help setup build demo miniature tiny filters filter-models test lint format bench bench-data bench-filters bench-generate \
     bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills parts engine clean clean-demo
 
 help: ## this list
@@ -21,6 +21,9 @@ build: ## the program, optimised: .build/release/cascade-adapt
 
 demo: build ## train a ControlNet and a LoRA on the miniature, and show what they do
 	@examples/demo.sh
+
+miniature: setup build ## the miniature from nothing: data, encoder, towers, Stage C (100 minutes)
+	@examples/miniature/train.sh
 
 tiny: build ## the three tiny configurations, on photographs and encoders that have learned nothing
 	@examples/tiny.sh

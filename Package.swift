@@ -166,6 +166,14 @@ let package = Package(
                 "Failures",
             ]),
 
+        .executableTarget(
+            name: "cascade-miniature",
+            dependencies: [
+                "Cascade", "Layers", "Optimization", "Shards", "Images", "Weights", "Settings", "Telemetry", "Torch",
+                "JSON", "Files", "Failures", argumentParser,
+            ],
+            path: "examples/miniature/Sources/cascade-miniature"),
+
         // Tests
         .target(
             name: "TestSupport",

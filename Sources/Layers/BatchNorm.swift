@@ -1,6 +1,8 @@
+import Failures
 import Torch
 
-/// Batch norm with its running statistics, never those of the batch: trained networks are used and trained that way.
+/// Batch norm with its running statistics: trained networks are used, and trained further, that way. One that is trained
+/// from nothing takes the statistics of each batch (Ioffe and Szegedy 2015): see ``isTraining``.
 public final class BatchNorm {
     /// Scale, [C].
     public let weight: Tensor?
@@ -13,6 +15,11 @@ public final class BatchNorm {
     private let epsilon: Double
     /// While true, a call first takes the statistics of its input as the running ones.
     public var isMeasuring = false
+    /// While true, a call normalises by the statistics of its input, through which gradients pass, and the running ones
+    /// follow them: by a tenth of the way, the variance unbiased, as torch's own default has it.
+    public var isTraining = false
+
+    private static let momentum = 0.1
 
     /// - Parameter affine: whether there are a scale and a shift.
     public init(_ channels: Int, affine: Bool = true, epsilon: Double, _ scope: Scope) throws {
@@ -26,10 +33,25 @@ public final class BatchNorm {
     /// [B, C, H, W] to the same.
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         if isMeasuring { try measure(x) }
+        if isTraining { return try normalisedByItself(x) }
         // libtorch takes statistics in float32 only where scale and shift are float32 too.
         return try x.batchNorm(
             mean: mean, variance: variance, weight: weight?.to(dtype: .float32), bias: bias?.to(dtype: .float32),
             epsilon: epsilon)
+    }
+
+    private func normalisedByItself(_ x: Tensor) throws -> Tensor {
+        guard x.count > mean.count else {
+            throw Failure.run(
+                "a batch norm that trains has nothing to measure", expected: "more than one value for each channel",
+                got: "\(x.shape)")
+        }
+        // Without scale and shift libtorch takes statistics in the input's dtype.
+        let wide = try weight == nil ? x.to(dtype: .float32) : x
+        let y = try wide.batchNorm(
+            following: Self.momentum, mean: mean, variance: variance, weight: weight?.to(dtype: .float32),
+            bias: bias?.to(dtype: .float32), epsilon: epsilon)
+        return try y.to(dtype: x.dtype)
     }
 
     private func measure(_ x: Tensor) throws {

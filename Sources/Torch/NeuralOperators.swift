@@ -42,7 +42,23 @@ extension Tensor {
             .double(0), .double(epsilon), .bool(false))
     }
 
+    /// Batch norm by the statistics of this batch, over dimension 1; the running ones, float32, move towards them in place.
+    /// - Parameter momentum: the part of the way that they move.
+    public func batchNorm(
+        following momentum: Double, mean: Tensor, variance: Tensor, weight: Tensor? = nil, bias: Tensor? = nil,
+        epsilon: Double
+    ) throws -> Tensor {
+        try Operators.batchNorm(
+            .tensor(self), .optional(weight), .optional(bias), .tensor(mean), .tensor(variance), .bool(true),
+            .double(momentum), .double(epsilon), .bool(false))
+    }
+
     public func softmax(_ dimension: Int) throws -> Tensor { try Operators.softmax(.tensor(self), .int(dimension)) }
+
+    /// The logarithm of the softmax, exact where the softmax itself would vanish.
+    public func logSoftmax(_ dimension: Int) throws -> Tensor {
+        try Operators.logSoftmax(.tensor(self), .int(dimension))
+    }
 
     /// GELU by the error function.
     public func gelu() throws -> Tensor { try Operators.gelu(.tensor(self)) }

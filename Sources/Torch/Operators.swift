@@ -53,6 +53,7 @@ public enum Operators {
     static let layerNorm = Operator("aten::layer_norm")
     static let batchNorm = Operator("aten::batch_norm")
     static let softmax = Operator("aten::softmax.int")
+    static let logSoftmax = Operator("aten::log_softmax.int")
     static let gelu = Operator("aten::gelu")
     static let sigmoid = Operator("aten::sigmoid")
     static let silu = Operator("aten::silu")

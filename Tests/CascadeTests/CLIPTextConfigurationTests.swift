@@ -41,4 +41,16 @@ import Testing
         #expect(failure.place?.file == "config.json")
         #expect(failure.what.contains(key))
     }
+
+    @Test func whatIsWrittenIsRead() throws {
+        var text = CLIPTextConfiguration()
+        (text.width, text.innerWidth, text.layers, text.heads, text.projected) = (48, 192, 3, 4, 64)
+        (text.activation, text.epsilon, text.vocabulary, text.positions, text.endToken) = (.gelu, 1e-6, 99, 7, 98)
+        #expect(try CLIPTextConfiguration(text.json, file: "config.json") == text)
+
+        var image = CLIPVisionConfiguration()
+        (image.width, image.innerWidth, image.layers, image.heads, image.projected) = (64, 192, 3, 4, 64)
+        (image.activation, image.epsilon, image.channels, image.imageSize, image.patchSize) = (.gelu, 1e-6, 4, 96, 12)
+        #expect(try CLIPVisionConfiguration(image.json, file: "config.json") == image)
+    }
 }

@@ -67,6 +67,22 @@ import Torch
         #expect(try difference(encoder.encode(images), latents) < 1e-5)
     }
 
+    @Test func trainsAllItsBatchNormsAndNoneAfterwards() throws {
+        let generator = try Generator(seed: 3)
+        let store = ParameterStore(from: DrawnParameters(generator))
+        let encoder = try EffNetEncoder(.init(latentChannels: 4), store.root)
+        let images = try generator.normal([2, 3, 64, 64])
+        func statistics() throws -> [[Float]] { try store.entries.filter(\.isBuffer).map { try $0.tensor.values() } }
+        let start = try statistics()
+        encoder.isTraining = true
+        _ = try encoder.encode(images)
+        let trained = try statistics()
+        #expect(zip(start, trained).allSatisfy { $0 != $1 })
+        encoder.isTraining = false
+        _ = try encoder.encode(images)
+        #expect(try statistics() == trained)
+    }
+
     @Test func refusesPicturesOfAnotherShape() throws {
         let encoder = try EffNetEncoder(.init(), ParameterStore(from: Placeholders()).root)
         for shape in [[3, 64, 64], [1, 4, 64, 64], [1, 3, 0, 64]] {

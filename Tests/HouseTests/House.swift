@@ -25,7 +25,7 @@ struct House {
         ["AdapterAlgebra", "Generation"],
         ["Training"],
         ["CascadeAdapt"],
-        ["cascade-adapt", "cascade-bench", "cascade-filter-bench"],
+        ["cascade-adapt", "cascade-bench", "cascade-filter-bench", "cascade-miniature"],
     ]
 
     /// Modules of the toolchain that every target may import.
@@ -34,7 +34,7 @@ struct House {
     /// Modules from outside that only some may import.
     static let restricted: [String: Set<String>] = [
         "Foundation": ["Telemetry", "Loading", "Training", "CascadeAdapt"],
-        "ArgumentParser": ["CascadeAdapt"],
+        "ArgumentParser": ["CascadeAdapt", "cascade-miniature"],
     ]
 
     /// Who alone may import a door, where that is narrower than "who stands above".

@@ -21,9 +21,10 @@ struct SourceTree {
         self.root = root
         var swift: [File] = []
         var native: [File] = []
-        for folder in ["Sources", "Plugins"] {
+        for folder in ["Sources", "Plugins", "examples/miniature/Sources"] {
             for path in try Self.paths(in: root.appending(path: folder), below: folder) {
-                let parts = path.split(separator: "/").map(String.init)
+                let parts =
+                    [folder] + path.dropFirst(folder.count + 1).split(separator: "/").map(String.init)
                 let isNative = parts.count > 3 && parts[1] == "Native"
                 guard parts.count > 2 else { continue }
                 let target = isNative ? parts[2] : parts[1]

@@ -234,6 +234,56 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
         #expect(try largestDifference(norm(x), measured) == 0)
     }
 
+    @Test(arguments: ["norm", "plain"]) func `a batch norm that trains is torch's`(layer: String) throws {
+        let golden = try Golden("batch_norm")
+        let store = ParameterStore(from: golden.parameters("start.\(layer)"), device: try testDevice())
+        let norm = try BatchNorm(3, affine: layer == "norm", epsilon: 1e-3, store.root)
+        try store.finish()
+        try store.setTrainable(true)
+        norm.isTraining = true
+        func expected(_ key: String) throws -> Tensor { try #require(golden.tensors[key]).made() }
+        for number in 1...2 {
+            let x = try expected("\(number).x").to(device: testDevice())
+            try x.setRequiresGrad(true)
+            let y = try norm(x)
+            try y.backward(expected("\(number).incoming").to(device: testDevice()))
+            let of = "\(number).\(layer)"
+            #expect(try largestDifference(y, expected("\(of).y")) < 1e-5)
+            #expect(try largestDifference(gradient(x), expected("\(of).gradient.x")) < 1e-5)
+            for (parameter, key) in [(norm.weight, "weight"), (norm.bias, "bias")] {
+                guard let parameter else { continue }
+                #expect(try largestDifference(gradient(parameter), expected("\(of).gradient.\(key)")) < 1e-4)
+                try parameter.setGradient(nil)
+            }
+            #expect(try largestDifference(norm.mean, expected("\(of).running_mean")) < 1e-6)
+            #expect(try largestDifference(norm.variance, expected("\(of).running_var")) < 1e-5)
+        }
+        norm.isTraining = false
+        guard layer == "norm" else { return }
+        #expect(try largestDifference(norm(expected("1.x").to(device: testDevice())), expected("eval.y")) < 1e-5)
+    }
+
+    @Test func `a batch norm that trains works in bfloat16, its statistics in float32`() throws {
+        for affine in [true, false] {
+            let store = try drawnStore(.bfloat16)
+            let norm = try BatchNorm(3, affine: affine, epsilon: 1e-3, store.root)
+            norm.isTraining = true
+            let x = try (normal([4, 3, 5, 6]) * 3 + 2).to(dtype: .bfloat16)
+            let before = try norm.mean.cloned()
+            let y = try norm(x)
+            #expect(y.dtype == .bfloat16 && norm.mean.dtype == .float32)
+            let moved = try before * 0.9 + x.to(dtype: .float32).mean([0, 2, 3]) * 0.1
+            #expect(try largestDifference(norm.mean, moved) < 1e-4)
+        }
+    }
+
+    @Test func `a batch norm refuses to train on a single value`() throws {
+        let norm = try BatchNorm(3, epsilon: 1e-3, drawnStore().root)
+        norm.isTraining = true
+        let failure = try expectedFailure { _ = try norm(.zeros([1, 3, 1, 1], device: testDevice())) }
+        #expect(failure.what.contains("batch norm") && failure.got == "[1, 3, 1, 1]")
+    }
+
     @Test func `a channel that never varies does not divide by zero`() throws {
         let norm = try BatchNorm(1, epsilon: 0, drawnStore().root)
         norm.isMeasuring = true

@@ -30,6 +30,13 @@ import Torch
         #expect(failure.what.hasPrefix(name))
     }
 
+    @Test func `the logarithm of a softmax stays a number where the softmax vanishes`() throws {
+        let x = try Tensor([Float(0), 1000, 0, 0], shape: [2, 2])
+        let half = Float(-0.693147181)
+        let expected = try Tensor([-1000, 0, half, half], shape: [2, 2])
+        #expect(try largestDifference(x.logSoftmax(1), expected) < 1e-6)
+    }
+
     @Test func `wrong arguments are a failure with the operator's name`() throws {
         let add = Operator("aten::add.Tensor")
         let one = try Tensor([Float(1)])

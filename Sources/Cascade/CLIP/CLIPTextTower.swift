@@ -4,7 +4,7 @@ import Torch
 
 /// A CLIP text tower with its projection, keys and numbers of transformers' `CLIPTextModelWithProjection`.
 ///
-/// Always frozen; gradients pass through it to learned tokens and to what is attached to its projections.
+/// Frozen in every recipe; gradients pass through it to learned tokens and to what is attached to its projections.
 ///
 /// Where a text is pooled depends on the configuration. An `eos_token_id` of 2, which old files have, means the
 /// position of the largest id: a learned token, numbered past the vocabulary, then takes the place of the end token.

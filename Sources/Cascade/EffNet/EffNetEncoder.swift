@@ -56,6 +56,12 @@ public final class EffNetEncoder {
     /// All batch norms in the order they run, that of the latents last.
     public var batchNorms: [BatchNorm] { backbone.batchNorms + [norm] }
 
+    /// Whether the encoder is trained from nothing: see `BatchNorm.isTraining`. The latents' batch norm, which the
+    /// diffusion relies on, is trained with the others.
+    public var isTraining = false {
+        didSet { for norm in batchNorms { norm.isTraining = isTraining } }
+    }
+
     /// Takes the statistics of all batch norms, the latents' included, from one pass over normalised pictures.
     public func measureStatistics(on images: Tensor) throws {
         try BatchStatistics.measure(batchNorms) { try encode(images) }

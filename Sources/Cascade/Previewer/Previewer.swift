@@ -58,6 +58,11 @@ public final class Previewer {
     /// All batch norms in the order they run.
     public var batchNorms: [BatchNorm] { steps.map(\.norm) }
 
+    /// Whether the previewer is trained from nothing: see `BatchNorm.isTraining`.
+    public var isTraining = false {
+        didSet { for norm in batchNorms { norm.isTraining = isTraining } }
+    }
+
     /// Takes the statistics of all batch norms from one pass over latents [B, c_in, h, w].
     public func measureStatistics(on latents: Tensor) throws {
         try BatchStatistics.measure(batchNorms) { try self(latents) }

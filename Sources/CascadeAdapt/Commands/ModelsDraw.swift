@@ -4,7 +4,6 @@ import Failures
 import Files
 import Generation
 import Images
-import JSON
 import Shards
 import Torch
 import Weights
@@ -130,19 +129,5 @@ extension Picture {
             width: max(side, Int((Double(width) * scale).rounded())),
             height: max(side, Int((Double(height) * scale).rounded())))
         return resized.centreCropped(width: side, height: side)
-    }
-}
-
-extension CLIPTextConfiguration {
-    /// As transformers writes it to `config.json`.
-    fileprivate var json: JSON {
-        [
-            "model_type": "clip_text_model", "architectures": ["CLIPTextModelWithProjection"],
-            "hidden_size": .integer(width), "intermediate_size": .integer(innerWidth),
-            "num_hidden_layers": .integer(layers), "num_attention_heads": .integer(heads),
-            "vocab_size": .integer(vocabulary), "max_position_embeddings": .integer(positions),
-            "projection_dim": .integer(projected), "hidden_act": .string(activation.rawValue),
-            "layer_norm_eps": .number(epsilon), "eos_token_id": .integer(endToken),
-        ]
     }
 }

@@ -43,8 +43,10 @@ public enum SafetensorsWriter {
     }
 
     /// The bytes of a file of a few small tensors.
-    public static func bytes(_ tensors: [(name: String, tensor: Tensor)]) throws -> [UInt8] {
-        let header = header(tensors, metadata: [:])
+    public static func bytes(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:]
+    ) throws -> [UInt8] {
+        let header = header(tensors, metadata: metadata)
         var bytes = header.bytes
         for position in header.order {
             try tensors[position].tensor.detached().to(device: .cpu).contiguous().withBytes {
