@@ -1,6 +1,6 @@
 """Does the base draw what a prompt says?
 
-Subjects and backgrounds of its images in the judge's eyes, for pairs that it was trained on and pairs that it never saw,
+Subjects and backgrounds of its images in the judge's eyes, for pairs that it was trained on and pairs it never saw,
 each beside real images of the same in new poses."""
 
 import pathlib

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import pathlib
+import shlex
 import subprocess
 
 import numpy as np
@@ -15,7 +17,9 @@ SIDE = 96
 STEPS = 20
 MEAN, DEVIATION = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 # Images of one call of `forward`.
-PIECE = 512
+PIECE = 128
+# Keeps the memory of large tensors for the next ones, which halves the time of `forward` on a CPU.
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +37,10 @@ class Program:
 
     def __call__(self, *words: object) -> str:
         """Standard output of a call; one that fails ends all with what it said."""
-        ended = subprocess.run([self.command, *map(str, words)], capture_output=True, text=True, check=False)
+        call = [self.command, *map(str, words)]
+        ended = subprocess.run(call, capture_output=True, text=True, check=False, env=os.environ | ALLOCATION)
         if ended.returncode != 0:
-            raise SystemExit(f"$ {self.command} {' '.join(map(str, words))}\n{ended.stderr.strip()}")
+            raise SystemExit(f"$ {shlex.join(call)}\n{ended.stderr.strip()}")
         return ended.stdout
 
     def generate(self, prompts: list[Prompt], folder: pathlib.Path, cfg: float, *words: object) -> np.ndarray:

@@ -43,7 +43,7 @@ def rows(figures: dict) -> list[tuple[str, str, str, str]]:
     add("token and LoRA, similarity: token", own["token"])
     add("token and LoRA, similarity: real images' reconstructions", own["ceiling"])
     add("token and LoRA: gain over the initial word", own["gain"], "above 0", own["gain"]["low"] > 0)
-    for name, title in (("drift", "what unrelated images lose of their subjects"), ("leak", "what they take on of it")):
+    for name, title in (("drift", "what unrelated images lose"), ("leak", "what they take on of the concept")):
         figure = own[f"{name} of gain"]
         add(f"token and LoRA: {title}, of the gain", figure, "at most 0.20", figure["value"] <= 0.2)
     return table
@@ -55,7 +55,7 @@ def write(path: pathlib.Path, figures: dict, machine: str, seconds: float) -> No
         "# Quality of the miniature",
         "",
         "Written by `make quality`: the numbers of its last run. Means over subjects, with 95 % intervals by bootstrap",
-        "over them. Strengths and guidance were chosen on the tuning split; judged are subjects and pairs of the others.",
+        "over them. Strengths and guidance were chosen on the tuning split; what is judged is none of it.",
         "",
         f"Guidance {figures['base']['guidance']}, strength of ControlNets {control['strength']}, weight of LoRA "
         f"{concepts['weight']}; {concepts['runs']} runs of tokens.",
