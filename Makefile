@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo filters filter-models test lint format bench bench-data bench-filters bench-generate \
+.PHONY: help setup build demo tiny filters filter-models test lint format bench bench-data bench-filters bench-generate \
     bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills parts quality engine clean clean-demo
 
 help: ## this list
@@ -19,8 +19,11 @@ build: ## the program, optimised: .build/release/cascade-adapt
 	@.ci/setup --for-building
 	$(SWIFT) build -c release
 
-demo: build ## train a ControlNet and a LoRA on real photographs, from nothing
+demo: build ## train a ControlNet and a LoRA on the miniature, and show what they do
 	@examples/demo.sh
+
+tiny: build ## the three tiny configurations, on photographs and encoders that have learned nothing
+	@examples/tiny.sh
 
 test: setup ## every test
 	@.ci/test

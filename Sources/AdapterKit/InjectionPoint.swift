@@ -15,7 +15,8 @@ extension StageCConfiguration {
     /// - Throws: a failure of the input that says which blocks exist, for an index past the last, a block named twice
     ///   or none at all.
     public func check(controlNetBlocks blocks: [Int], at place: Failure.Place? = nil) throws {
-        let count = injectionPoints
+        let widths = injectionWidths
+        let count = widths.count
         let expected = "indices of residual blocks, 0 to \(count - 1)"
         guard !blocks.isEmpty else {
             throw Failure.input("`controlnet_blocks` selects no block", at: place, expected: expected)
@@ -27,10 +28,12 @@ extension StageCConfiguration {
         if Set(blocks).count < blocks.count {
             throw Failure.input("`controlnet_blocks` names a block twice", at: place, got: "\(blocks)")
         }
-        if let wide = Set(hidden).count > 1 ? hidden : nil {
+        if let block = blocks.first(where: { widths[$0] != hidden[0] }) {
+            let possible = widths.indices.filter { widths[$0] == hidden[0] }.map(String.init).joined(separator: ", ")
             throw Failure.input(
-                "a ControlNet needs levels of one width", at: place, got: "c_hidden \(wide)",
-                advice: "its projections all have the width of Stage C's blocks")
+                "`controlnet_blocks` names a block of another width than the first", at: place,
+                expected: "of the blocks with \(hidden[0]) channels: \(possible)",
+                got: "block \(block) with \(widths[block])")
         }
     }
 }

@@ -4,7 +4,7 @@
         [--ours '{command} data {tars} --size {size} …'] [--pairs 5] [--cores 1 2] [--count 1000] [--size 768]
 
 FOLDER (.bench/data) keeps the tars from one time to the next: `count` JPEG files of 1024 x 1024, quality 90, cut from the
-photographs given or those that the demo has gathered, else drawn with a photograph's spectrum. `--ours` is the command
+photographs given or those that `make tiny` has gathered, else drawn with a photograph's spectrum. `--ours` is the command
 line to time; it prints a JSON line with `seconds` and `pictures`, and may name {tars}, {size}, {batch}, {count} and
 {cores}. Add --full there to decode every JPEG whole.
 
@@ -196,7 +196,7 @@ def report(command: list[str], cores: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, nargs="?", default=pathlib.Path(".bench/data"))
-    parser.add_argument("--photographs", type=pathlib.Path, default=pathlib.Path(".demo/photographs"))
+    parser.add_argument("--photographs", type=pathlib.Path, default=pathlib.Path(".tiny/photographs"))
     parser.add_argument("--command", default=".build/release/cascade-bench")
     parser.add_argument("--ours", default="{command} data {tars} --size {size} --batch {batch} --samples {count} --workers {cores} --float")
     parser.add_argument("--count", type=int, default=1000)

@@ -1,6 +1,6 @@
 """How far JPEGs decoded at a part of their size, then resized, are from those decoded whole: the lowest PSNR in dB.
 
-    python Tests/Peers/scaled.py [--photographs .demo/photographs] [--count 100]
+    python Tests/Peers/scaled.py [--photographs .tiny/photographs] [--count 100]
 
 Squares of 1024 pixels are cut from photographs and saved with quality 90; Pillow's `draft` has libjpeg decode them at a
 half, a quarter and an eighth, and torchvision resizes both. The rows are how many times larger than the wanted picture
@@ -29,7 +29,7 @@ def psnr(data: io.BytesIO, divisor: int, shrinking: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", type=pathlib.Path, default=pathlib.Path(".demo/photographs"))
+    parser.add_argument("--photographs", type=pathlib.Path, default=pathlib.Path(".tiny/photographs"))
     parser.add_argument("--count", type=int, default=100)
     options = parser.parse_args()
     paths = sorted(p for p in options.photographs.glob("*") if p.suffix in {".jpg", ".jpeg", ".png", ".webp"})

@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "photographs"))
-import gather as demo  # noqa: E402  (Debian's packages, and GCompris' resource files)
+import gather as tiny  # noqa: E402  (Debian's packages, and GCompris' resource files)
 
 # What the set-up of source packages imports before it tells pip their names.
 BUILD_TOOLS = ["setuptools==80.9.0", "wheel==0.45.1", "cython==3.1.4", "numpy"]
@@ -114,7 +114,7 @@ def build_tools(scratch):
 
 def from_debian(source, members, scratch):
     """The bytes of members of a Debian package, by their paths below the source's folder; packed ones unpacked."""
-    deb = demo.download(source.package, scratch / "packages")
+    deb = tiny.download(source.package, scratch / "packages")
     found = {}
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as unpacking:
         with tarfile.open(fileobj=unpacking.stdout, mode="r|") as archive:
@@ -129,15 +129,15 @@ def from_debian(source, members, scratch):
 
 
 def from_gcompris(source, members, scratch):
-    """The bytes of members of the package whose photographs the demo uses too; a copy of the demo's serves."""
-    at_hand = ROOT / ".demo" / "packages"
-    deb = demo.download(source.package, at_hand if list(at_hand.glob(f"{source.package}_*.deb")) else scratch / "packages")
+    """The bytes of members of the package whose photographs the tiny configurations use too; a copy of theirs serves."""
+    at_hand = ROOT / ".tiny" / "packages"
+    deb = tiny.download(source.package, at_hand if list(at_hand.glob(f"{source.package}_*.deb")) else scratch / "packages")
     activities = {member.split("/")[0] for member in members}
     found = {}
-    for file in demo.unpacked(deb, deb.parent):
+    for file in tiny.unpacked(deb, deb.parent):
         if file.stem in activities:
-            for path, content in demo.resources(file):
-                path = path.removeprefix(demo.ACTIVITIES)
+            for path, content in tiny.resources(file):
+                path = path.removeprefix(tiny.ACTIVITIES)
                 if path in members:
                     found[path] = content
     return found, deb.stem
@@ -197,7 +197,7 @@ def gather(out):
             try:
                 found, package = READERS[type(source)](source, {row[2] for row in rows}, Path(scratch))
                 problem = f"not in {package}"
-            except (Trouble, demo.Trouble, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+            except (Trouble, tiny.Trouble, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
                 found, package, problem = {}, key, str(error).partition("\n")[0]
             for file, _, member, seen in rows:
                 if member in found:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Gathers the demo's photographs from a Debian package that ships real ones.
+"""Gathers the tiny configurations' photographs from a Debian package that ships real ones.
 
-    python3 examples/photographs/gather.py [FOLDER]        (FOLDER is .demo unless given)
+    python3 examples/photographs/gather.py [FOLDER]        (FOLDER is .tiny unless given)
 
 GCompris, a set of educational games, carries photographs of animals, monuments and musicians, each with its author,
 source and licence beside it. They are taken from the package `gcompris-qt-data`, which apt downloads and checks, and
@@ -30,7 +30,7 @@ PACKAGE = "gcompris-qt-data"
 HERE = Path(__file__).resolve().parent
 ACTIVITIES = "gcompris/src/activities/"
 EVERY = 6  # one photograph in six is held out
-FEWEST = 40  # below this many the demo's figures mean nothing
+FEWEST = 40  # below this many the figures of `make tiny` mean nothing
 
 MISSPELT = {"germany/audaPalatina.webp": "germany/aulaPalatina.webp"}  # in the package's list of authors
 
@@ -292,7 +292,7 @@ def gather(out):
 
 if __name__ == "__main__":
     try:
-        print(gather(Path(sys.argv[1] if len(sys.argv) > 1 else ".demo")))
+        print(gather(Path(sys.argv[1] if len(sys.argv) > 1 else ".tiny")))
     except Trouble as trouble:
         what, _, advice = str(trouble).partition("\n")
         print(f"error: {what}\n{advice}", file=sys.stderr)

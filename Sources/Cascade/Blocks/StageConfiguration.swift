@@ -46,11 +46,16 @@ extension StageConfiguration {
     public var levels: Int { hidden.count }
 
     /// Runs of residual blocks over the whole network: what `controlnet_blocks` counts.
-    public var injectionPoints: Int {
-        (0..<levels).reduce(0) { total, level in
-            let letters = levelConfiguration[level].filter { $0 == "C" }.count
-            let step = levels - 1 - level
-            return total + letters * (blocks[0][level] * blockRepeat[0][level] + blocks[1][step] * blockRepeat[1][step])
+    public var injectionPoints: Int { injectionWidths.count }
+
+    /// Channels of each of them, in the order in which they run.
+    public var injectionWidths: [Int] {
+        (0...1).flatMap { row in
+            (0..<levels).flatMap { step in
+                let level = row == 0 ? step : levels - 1 - step
+                let letters = levelConfiguration[level].filter { $0 == "C" }.count
+                return Array(repeating: hidden[level], count: letters * blocks[row][step] * blockRepeat[row][step])
+            }
         }
     }
 

@@ -80,7 +80,8 @@ public struct ControlNetRecipe: Recipe {
         if let remark = try own.checkStart(plugIns) { console.log(remark) }
         let configuration = trunk(of: stageC)
         let source = try own.source(
-            configuration, effnet: run.effnetPath, generator: parts.generator(RandomStream.initialisation))
+            configuration, effnet: run.effnetPath, of: stageC.configuration.encoder,
+            generator: parts.generator(RandomStream.initialisation))
         let store = ParameterStore(from: source, device: options.device)
         let trunk = try ControlNetTrunk(configuration, store.root)
         try store.finish()
@@ -163,16 +164,20 @@ struct ControlNetConfiguration {
         measuresStatistics = try fields.value("controlnet_measure_statistics", default: false)
     }
 
-    /// Where the trunk starts: a trained ControlNet, else given EfficientNet features, else those of the EffNet encoder.
+    /// Where the trunk starts: a trained ControlNet, else given EfficientNet features, else those of the encoder where it
+    /// is the same EfficientNet, else a seed.
     func source(
-        _ configuration: ControlNetTrunk.Configuration, effnet: String, generator: Generator
+        _ configuration: ControlNetTrunk.Configuration, effnet: String, of encoder: EffNetEncoder.Configuration,
+        generator: Generator
     ) throws -> any ParameterSource {
         if let checkpointPath {
             return StoredParameters(
                 try Checkpoint(checkpointPath).tensors(of: .controlNet), ignoring: BatchStatistics.isCounter)
         }
-        guard configuration.bottleneckMode == .effnet else { return DrawnParameters(generator) }
-        return try ControlNetStart(
-            configuration, backbone: Checkpoint(backbonePath ?? effnet), generator: generator)
+        let encoder = configuration.efficientNet == encoder.backbone ? effnet : nil
+        guard configuration.bottleneckMode == .effnet, let features = backbonePath ?? encoder else {
+            return DrawnParameters(generator)
+        }
+        return try ControlNetStart(configuration, backbone: Checkpoint(features), generator: generator)
     }
 }
