@@ -17,7 +17,7 @@ TOKEN = "[fernando]"
 CONCEPT_IMAGES = 8
 PRIOR_IMAGES = 64
 # What the judge of `make quality` learns every subject from, held-out ones too.
-JUDGE_IMAGES = 36
+JUDGE_IMAGES = 24
 
 Tar = tuple[pathlib.Path, Callable[[], Iterator[Sample]]]
 

@@ -24,7 +24,7 @@ BACKGROUNDS = ("red", "green", "blue", "pink", "white", "gray")
 UNRELATED = (
     "a fox on a blue background", "an apple on a white background", "a castle on a green background",
     "a bus on a yellow background", "an umbrella on a pink background", "a turtle on a purple background",
-    "a guitar on a turquoise background", "a cactus on an orange background",
+    "a drum on a turquoise background", "a cactus on an orange background",
 )  # fmt: skip
 # Share of the concept's own images in training; the others are of trained subjects.
 REPEATS = 8

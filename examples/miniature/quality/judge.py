@@ -11,7 +11,7 @@ from torch import nn
 from program import Program
 from samples import Samples, read
 
-EPOCHS, BATCH, RATE = 14, 32, 3e-3
+EPOCHS, BATCH, RATE = 10, 32, 3e-3
 # Below this share of right subjects on held-out reconstructions nothing is judged.
 LEAST = 0.8
 # Latents of what it learns from are noised by up to this, as those that Stage C makes are not perfect.

@@ -43,7 +43,8 @@ def main() -> None:
 
     start_anew_for_other_weights(options.models, options.folder)
     parts = ("train", "tuning", "judging", "pairs", "seen", "concepts", "judge")
-    subprocess.run(["/usr/bin/python3", DRAWING, options.data, "--parts", *parts], check=True)
+    images = ("--images", str(control.IMAGES))
+    subprocess.run(["/usr/bin/python3", DRAWING, options.data, "--parts", *parts, *images], check=True)
     program, folder = Program(options.command, options.models), options.folder
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         # It takes longest and needs no judge.
