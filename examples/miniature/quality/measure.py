@@ -68,14 +68,19 @@ def main() -> None:
 
 
 def start_anew_for_other_weights(models: pathlib.Path, folder: pathlib.Path) -> None:
-    digest = hashlib.sha256()
-    for path in sorted(models.rglob("*.safetensors")):
-        digest.update(path.read_bytes())
-    kept = folder / "weights.sha256"
-    if folder.exists() and (not kept.exists() or kept.read_text() != digest.hexdigest()):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept.write_text(digest.hexdigest())
+    """Removes what was made with other weights than those that are there."""
+    pictures = [models / "effnet.safetensors", models / "previewer.safetensors"]
+    for part, files in (
+        ("judge", pictures),
+        ("encoder", pictures),
+        *((part, sorted(models.rglob("*.safetensors"))) for part in ("base", "concepts", "control")),
+    ):
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+        kept = folder / part / "weights.sha256"
+        if not kept.exists() or kept.read_text() != digest:
+            shutil.rmtree(folder / part, ignore_errors=True)
+            (folder / part).mkdir(parents=True)
+            kept.write_text(digest)
 
 
 def processor() -> str:

@@ -61,6 +61,8 @@ class Program:
         files = json.loads(done.read_text())["files"]
         return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
 
+    # In bfloat16, as `generate` takes the weights from their files.
+
     def encode(self, images: np.ndarray, scratch: pathlib.Path) -> torch.Tensor:
         """Latents [N, 16, h, w] of [N, SIDE, SIDE, 3] bytes."""
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
@@ -87,7 +89,7 @@ class Program:
             save_file({name: piece.contiguous()}, given)
             self(
                 "forward", module, "--arch", arch, "--weights", self.models / f"{module}.safetensors",
-                "--inputs", given, "--outputs", made, "--dtype", "float32", "--threads", self.threads,
+                "--inputs", given, "--outputs", made, "--dtype", "bfloat16", "--threads", self.threads,
             )  # fmt: skip
             outputs.append(load_file(made)[result])
         given.unlink()
