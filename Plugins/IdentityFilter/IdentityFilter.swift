@@ -5,7 +5,7 @@ import Models
 import Settings
 import Torch
 
-/// Who is where: the numbers that tell a face apart, in the cells of the 1/32 grid that its box covers.
+/// Who is where: the numbers that tell a face apart, in the cells of the latents' grid that its box covers.
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct IdentityFilter: ControlFilter {
@@ -30,14 +30,16 @@ public struct IdentityFilter: ControlFilter {
             "the user's `det_10g.onnx`, `centerface` as `models get` has it or as a file of that name, or a folder of"
                 + " MTCNN's networks; null is that of `models get mtcnn`"),
         FilterParameter(
+            "stride", type: "whole number", default: "32",
+            "pixels of a picture's side for each of the latents', the model's where a configuration names one"),
+        FilterParameter(
             "recognizer", type: "path or null", default: "null",
             "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),
     ]
 
     public static let models = FaceModels.all
 
-    /// The side of a cell of the grid, in pixels: a cell lies over one place of Stage C's latents.
-    static let cell = EffNetEncoder.Configuration().stride
+    public static let strideParameter: String? = "stride"
 
     /// How many faces of a picture count; nil takes all.
     public let maxFaces: Int?
@@ -45,6 +47,8 @@ public struct IdentityFilter: ControlFilter {
     public let fullProbability: Double
     /// The shorter side of the smallest face that counts, in pixels.
     public let leastFace: Int
+    /// The side of a cell of the grid, in pixels.
+    public let stride: Int
     let models: FaceModels
 
     public init(parameters fields: inout Fields) throws {
@@ -54,6 +58,7 @@ public struct IdentityFilter: ControlFilter {
         dropProbability = try fields.value("p_drop", default: 0.05, .within(0...1))
         fullProbability = try fields.value("p_full", default: 0.3, .within(0...1))
         leastFace = try fields.value("min_face", default: 20, .within(1...8192))
+        stride = try fields.value("stride", default: EffNetEncoder.Configuration().stride, .within(1...256))
         models = FaceModels(
             detector: try fields.optional("detector"), recognizer: try fields.optional("recognizer"),
             leastFace: leastFace)
@@ -76,7 +81,7 @@ public struct IdentityFilter: ControlFilter {
             let faces = chosen(try networks.detector.faces(in: picture), in: picture)
             // Both numbers are drawn for every face, so that fixing one leaves the other as it was.
             let draws = try faces.isEmpty ? [] : generator.uniform([2 * faces.count]).values(as: Double.self)
-            var grid = IdentityGrid(width: width, height: height)
+            var grid = IdentityGrid(width: width, height: height, stride: stride)
             for (place, face) in faces.enumerated() where draws[2 * place] >= dropProbability {
                 let isFull = faces.count == 1 && draws[2 * place + 1] < fullProbability
                 grid.write(

@@ -1,7 +1,9 @@
 import Torch
 
-/// The 1/32 grid of a picture, which faces are written into, and what a person sees of it.
+/// The grid of a picture's latents, which faces are written into, and what a person sees of it.
 struct IdentityGrid {
+    /// The side of a cell, in pixels: a cell lies over one place of Stage C's latents.
+    private let cell: Int
     private let columns: Int
     private let rows: Int
     /// [512, rows, columns]
@@ -16,9 +18,11 @@ struct IdentityGrid {
     }
 
     /// Of a picture's size; a cell that would reach beyond the picture is left out, but for the first.
-    init(width: Int, height: Int) {
-        columns = max(1, width / IdentityFilter.cell)
-        rows = max(1, height / IdentityFilter.cell)
+    /// - Parameter stride: pixels of the picture's side for each of the latents'.
+    init(width: Int, height: Int, stride: Int) {
+        cell = stride
+        columns = max(1, width / stride)
+        rows = max(1, height / stride)
         values = [Float](repeating: 0, count: embeddingSize * rows * columns)
     }
 
@@ -27,14 +31,14 @@ struct IdentityGrid {
     /// The cells that a box covers, its borders rounded to whole ones; at least one where it begins in the grid.
     func cells(of box: Box) -> Cells {
         Cells(
-            columns: Self.range(box.left, box.right, upTo: columns), rows: Self.range(box.top, box.bottom, upTo: rows))
+            columns: range(box.left, box.right, upTo: columns), rows: range(box.top, box.bottom, upTo: rows))
     }
 
-    private static func range(_ first: Double, _ last: Double, upTo count: Int) -> Range<Int> {
+    private func range(_ first: Double, _ last: Double, upTo count: Int) -> Range<Int> {
         func index(_ place: Double) -> Int {
             // Whole pixels, then halves to the even cell, as the reference counts.
-            let cell = (place.rounded(.towardZero) / Double(IdentityFilter.cell)).rounded(.toNearestOrEven)
-            return cell.isFinite ? Int(min(max(cell, 0), Double(count))) : 0
+            let index = (place.rounded(.towardZero) / Double(cell)).rounded(.toNearestOrEven)
+            return index.isFinite ? Int(min(max(index, 0), Double(count))) : 0
         }
         let start = index(first)
         return start..<min(max(index(last), start + 1), max(count, start))
@@ -60,8 +64,8 @@ struct IdentityGrid {
         var seen = picture
         for mark in marks {
             let cover =
-                try Self.cover(mark.cells.rows, of: height).reshaped([1, height, 1])
-                * Self.cover(mark.cells.columns, of: width).reshaped([1, 1, width])  // [1, H, W]
+                try cover(mark.cells.rows, of: height).reshaped([1, height, 1])
+                * cover(mark.cells.columns, of: width).reshaped([1, 1, width])  // [1, H, W]
             let colour = try Tensor(Self.colours[mark.number % Self.colours.count], shape: [3, 1, 1])
             seen = try seen + cover * (colour - seen) * 0.5
         }
@@ -69,8 +73,8 @@ struct IdentityGrid {
     }
 
     /// 1 for the pixels that cells cover, 0 for the others; the pixels behind the last cell belong to none.
-    private static func cover(_ cells: Range<Int>, of size: Int) throws -> Tensor {
-        let pixels = cells.lowerBound * IdentityFilter.cell..<cells.upperBound * IdentityFilter.cell
+    private func cover(_ cells: Range<Int>, of size: Int) throws -> Tensor {
+        let pixels = cells.lowerBound * cell..<cells.upperBound * cell
         return try Tensor((0..<size).map { pixels.contains($0) ? Float(1) : 0 }, shape: [size])
     }
 

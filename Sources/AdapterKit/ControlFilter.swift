@@ -18,6 +18,10 @@ public protocol ControlFilter: Sendable {
     /// Whether the filter takes a mask for each picture, which a configuration names under `masks:`.
     static var takesMasks: Bool { get }
 
+    /// The parameter that takes how many pixels of a picture's side there are for each of the latents' of the model, where
+    /// the condition lies on their grid; training gives it the model's.
+    static var strideParameter: String? { get }
+
     /// Reads `controlnet_filter_params:`; a key that is not asked for is refused afterwards.
     init(parameters: inout Fields) throws
 
@@ -54,6 +58,9 @@ extension ControlFilter {
 
     /// None: most filters look at the picture alone.
     public static var takesMasks: Bool { false }
+
+    /// None: most conditions have the picture's own size.
+    public static var strideParameter: String? { nil }
 
     /// The condition of the pictures alone.
     public func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {

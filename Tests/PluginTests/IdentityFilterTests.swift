@@ -85,13 +85,13 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
     ])
     func aBoxCoversTheCellsOfTheReference(left: Double, right: Double, columns: Range<Int>) {
         // Whole pixels in 32nds, halves to the even cell, at least one cell: worked out by hand.
-        let grid = IdentityGrid(width: 256, height: 32)
+        let grid = IdentityGrid(width: 256, height: 32, stride: 32)
         let cells = grid.cells(of: Box(left: left, top: 0, right: right, bottom: 32))
         #expect(cells.columns == columns && cells.rows == 0..<1)
     }
 
     @Test func aBoxThatIsNowhereCoversNothing() {
-        let grid = IdentityGrid(width: 256, height: 32)
+        let grid = IdentityGrid(width: 256, height: 32, stride: 32)
         let cells = grid.cells(of: Box(left: .nan, top: .infinity, right: .nan, bottom: .infinity))
         #expect(cells.rows.isEmpty || cells.columns == 0..<1)
         #expect(PixelWindow(countedFromOne: Box(left: .nan, top: 0, right: 5, bottom: 5)) == nil)
@@ -99,7 +99,7 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
     }
 
     @Test func thirteenFacesAndMoreHaveColours() throws {
-        var grid = IdentityGrid(width: 64, height: 64)
+        var grid = IdentityGrid(width: 64, height: 64, stride: 32)
         let identity = [Float](repeating: 1, count: embeddingSize)
         for number in 0..<30 { grid.write(identity, number: number, in: grid.all) }
         let values = try grid.preview(over: .full([3, 64, 64], 1)).values(as: Float.self)

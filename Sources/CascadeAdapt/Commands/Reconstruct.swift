@@ -6,6 +6,7 @@ import Foundation
 import Generation
 import Images
 import JSON
+import Models
 import Settings
 import Telemetry
 
@@ -14,7 +15,8 @@ extension Reconstruction.Way: ExpressibleByArgument {}
 /// `reconstruct`: images through what compresses them and back.
 struct Reconstruct: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Compress images and bring them back: EffNet, Stage B and Stage A, or Stage A alone.",
+        abstract:
+            "Compress images and bring them back: EffNet, Stage B and Stage A; Stage A alone; or EffNet and previewer.",
         discussion: "Says how much was lost, as peak signal to noise ratio.")
 
     @Argument(
@@ -26,8 +28,11 @@ struct Reconstruct: Action {
         name: .shortAndLong, help: ArgumentHelp("The folder to write to.", valueName: "folder"), completion: .directory)
     var output: String
 
-    @Option(help: "b for EffNet, Stage B and Stage A; a for Stage A alone.")
-    var stage = Reconstruction.Way.b
+    @Option(
+        help:
+            "b for EffNet, Stage B and Stage A; a for Stage A alone; c for EffNet and previewer, all that the miniature has."
+    )
+    var stage: Reconstruction.Way?
 
     @Option(help: "Steps of Stage B; 10 if left out.")
     var steps: Int?
@@ -110,7 +115,9 @@ struct Reconstruct: Action {
     }
 
     private func reconstruction(_ configuration: String?, _ plugIns: PlugIns) throws -> Reconstruction {
-        var files = ModelFiles.installed()
+        let isMiniature =
+            weights.models.map { $0 == Miniature.name } ?? (configuration == nil && ModelFiles.isMiniatureStandard())
+        var files = try isMiniature ? ModelFiles(folder: Miniature.name) : .installed()
         var way = StageSampling.stageB
         var name = SamplerName.ddpm
         if let configuration {
@@ -130,7 +137,7 @@ struct Reconstruct: Action {
         } else if let stray = overrides.first {
             throw Failure.input("--set has no configuration to change", got: stray, advice: "name an inference file")
         }
-        if let models = weights.models { files = files.replaced(by: try ModelFiles(folder: models)) }
+        if let models = weights.models, !isMiniature { files = files.replaced(by: try ModelFiles(folder: models)) }
         if let dtype = weights.dtype { (files.dtype, files.keepsStoredDType) = (dtype.dtype, false) }
         files.device = try machine.prepared()
         if let steps {
@@ -141,7 +148,9 @@ struct Reconstruct: Action {
         }
         if let cfg { way.guidance = cfg }
         var reconstruction = Reconstruction(files)
-        (reconstruction.way, reconstruction.sampling, reconstruction.sampler) = (stage, way, sampler ?? name)
+        (reconstruction.way, reconstruction.sampling, reconstruction.sampler) = (
+            stage ?? (isMiniature ? .c : .b), way, sampler ?? name
+        )
         reconstruction.seed = machine.seed ?? 0
         return reconstruction
     }

@@ -57,7 +57,7 @@ extension ImagePlan {
     /// Whether the miniature draws where no folder of models is named: a configuration says so, or there is none and no
     /// official Stage C is here.
     private static func isForMiniature(_ configuration: String?) throws -> Bool {
-        guard let configuration else { return Miniature.folder() != nil && !ModelFiles.hasOfficialStageC() }
+        guard let configuration else { return ModelFiles.isMiniatureStandard() }
         let setting = try Setting.read(configuration)
         return setting["model_version"]?.text == Miniature.name && setting["generator_checkpoint_path"] == nil
     }

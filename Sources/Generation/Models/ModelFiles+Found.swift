@@ -18,10 +18,11 @@ extension ModelFiles {
         }
     }
 
-    /// Whether an official Stage C is here, in whatever size.
-    public static func hasOfficialStageC() -> Bool {
+    /// Whether the miniature is what draws where nothing is named: it is here, and no official Stage C in whatever size.
+    public static func isMiniatureStandard() -> Bool {
         let places = ModelPlaces()
-        return PublishedModel.official.contains { $0.name.hasPrefix("stage-c") && places.path(of: $0) != nil }
+        return Miniature.folder() != nil
+            && !PublishedModel.official.contains { $0.name.hasPrefix("stage-c") && places.path(of: $0) != nil }
     }
 
     /// The folder of models that a path, a name in `models/` or the miniature's name stands for.

@@ -50,6 +50,8 @@ public struct ModelFiles: Sendable {
     public var dtype = DType.float32
     /// Whether they are kept as their files have them instead: then nothing is converted, and nothing copied.
     public var keepsStoredDType = false
+    /// What stages compute in; nil leaves it to what their weights are kept in and to the processor.
+    public var computeDType: DType?
     public var device = Device.cpu
     /// Whether stages and the text tower keep only each block's input for the backward pass.
     public var isCheckpointing = false

@@ -24,9 +24,9 @@ public struct ModelLoading {
         return [.float32, .float64].contains(stored) ? .float32 : .bfloat16
     }
 
-    /// What a stage computes in: float32 where the processor has no fast bfloat16 products, whatever it is kept in.
+    /// What a stage computes in: what is asked for, else float32 where the processor has no fast bfloat16 products, whatever it is kept in.
     private func computeDType(_ dtype: DType) -> DType {
-        files.device == .cpu && !Processor.isFastAtBFloat16 ? .float32 : dtype
+        files.computeDType ?? (files.device == .cpu && !Processor.isFastAtBFloat16 ? .float32 : dtype)
     }
 
     /// The trained Stage C that adapters are put on, frozen, with what is known of it.

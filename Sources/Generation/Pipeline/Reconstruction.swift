@@ -5,13 +5,14 @@ import Glibc
 import Images
 import Torch
 
-/// Images through what compresses them and back: Stage A alone, or the EffNet encoder, Stage B and Stage A.
+/// Images through what compresses them and back: Stage A alone, the EffNet encoder, Stage B and Stage A, or the encoder and
+/// the previewer.
 ///
 /// By Stage B an image goes to the encoder at three quarters of its sides, which gives the latents that Stage C would
 /// have made of a prompt (the reference's `downscale_images` in `inference/utils.py`), and no text.
 public struct Reconstruction {
     public enum Way: String, CaseIterable, Sendable {
-        case a, b
+        case a, b, c
     }
 
     public var way = Way.b
@@ -48,15 +49,14 @@ public struct Reconstruction {
                 got: "\(image.width) x \(image.height)")
         }
         let files = loading.files
-        _ = try loading.weights(.stageA, files.stageA)
-        if way == .b {
-            _ = try loading.weights(.effnet, files.effnet)
-            _ = try loading.weights(.stageB, files.stageB?.weights)
-        }
+        if way != .a { _ = try loading.weights(.effnet, files.effnet) }
+        if way == .b { _ = try loading.weights(.stageB, files.stageB?.weights) }
+        _ = try way == .c ? loading.weights(.previewer, files.previewer) : loading.weights(.stageA, files.stageA)
         try withoutGradients {
             switch way {
             case .a: try byStageA(images, hooks, each)
             case .b: try byStageB(images, hooks, each)
+            case .c: try byPreviewer(images, hooks, each)
             }
         }
     }
@@ -69,6 +69,22 @@ public struct Reconstruction {
             let latents = try stageA.encode(tensor(image).extended(to: stageA.configuration.reduction))
             try each(result(index, image, stageA.decode(latents), hooks.now() - began))
             hooks.progress(index + 1, images.count, "Stage A")
+        }
+    }
+
+    private func byPreviewer(_ images: [Picture], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
+        let (encoder, previewer) = (try loading.effnet(), try loading.previewer())
+        for (index, image) in images.enumerated() {
+            if hooks.isStopped() { throw GenerationStopped() }
+            let began = hooks.now()
+            let whole = try tensor(image).extended(to: encoder.configuration.stride)
+            var pixels = try previewer(encoder.latents(of: whole))
+            // The published previewer shows images at a fourth of their sides.
+            if pixels.shape != whole.shape {
+                pixels = try pixels.resized(height: whole.size(2), width: whole.size(3), alignCorners: false)
+            }
+            try each(result(index, image, pixels, hooks.now() - began))
+            hooks.progress(index + 1, images.count, "previewer")
         }
     }
 

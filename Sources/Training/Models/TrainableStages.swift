@@ -10,6 +10,7 @@ extension ModelLoading {
         let source = try start(.stageC, files.stageC?.weights, generator)
         let stageC = try StageC(architecture, ParameterStore(from: source, device: files.device))
         stageC.isCheckpointing = files.isCheckpointing
+        if let dtype = files.computeDType { stageC.computeDType = dtype }
         try stageC.store.setTrainable(true)
         return stageC
     }

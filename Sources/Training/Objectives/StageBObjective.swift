@@ -8,6 +8,8 @@ import Torch
 /// is predicted from the EffNet latents of the image, made smaller at random or left out, and the pooled text.
 struct StageBObjective: TrainingObjective {
     let stageB: StageB
+    /// What it computes in.
+    let dtype: DType
     let effnet: EffNetEncoder
     /// Stage A's latents.
     let encodings: ImageEncodings
@@ -17,7 +19,7 @@ struct StageBObjective: TrainingObjective {
     let chances: ConditionChances
     let dropout: DropoutRates
 
-    var stage: StageBDenoiser { StageBDenoiser(stageB) }
+    var stage: StageBDenoiser { StageBDenoiser(stageB, dtype: dtype) }
 
     func latentSides(of size: ImageSize) -> (height: Int, width: Int) {
         size.stageBLatents(patch: stageB.configuration.patchSize)

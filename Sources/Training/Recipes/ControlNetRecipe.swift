@@ -27,7 +27,7 @@ public struct ControlNetRecipe: Recipe {
         self.plugIns = plugIns
         try TrainedStage.checkTakesAdapters(fields.setting)
         run = try RunConfiguration(&fields)
-        own = try ControlNetConfiguration(&fields)
+        own = try ControlNetConfiguration(&fields).fitting(run.data.stride, plugIns)
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         // A key that nobody knows is told of before what the filter finds amiss among its own.
         try fields.finish()
@@ -139,7 +139,7 @@ public struct ControlNetRecipe: Recipe {
 struct ControlNetConfiguration {
     let blocks: [Int]
     let filter: String
-    let filterParameters: Setting
+    private(set) var filterParameters: Setting
     let bottleneckMode: ControlNetTrunk.BottleneckMode
     /// A trained ControlNet to start from.
     let checkpointPath: String?
@@ -162,6 +162,15 @@ struct ControlNetConfiguration {
         checkpointPath = try ModelLoading.path("controlnet_checkpoint_path", to: "the ControlNet", &fields)
         backbonePath = try ModelLoading.path("controlnet_backbone_path", to: "the features", &fields)
         measuresStatistics = try fields.value("controlnet_measure_statistics", default: false)
+    }
+
+    /// The same, where a filter that wants to know the latents' stride is given the model's.
+    fileprivate func fitting(_ stride: Int, _ plugIns: PlugIns) throws -> ControlNetConfiguration {
+        let type = plugIns.filters.first { $0.name == filter }
+        guard let key = type?.strideParameter, filterParameters[key] == nil else { return self }
+        var fitted = self
+        fitted.filterParameters = try filterParameters.overridden(by: "\(key)=\(stride)")
+        return fitted
     }
 
     /// Where the trunk starts: a trained ControlNet, else given EfficientNet features, else those of the encoder where it

@@ -69,7 +69,7 @@ public struct FinetuneRecipe: Recipe {
         let effnet = try parts.loading.effnet()
         let text = try parts.loading.textEncoder()
         let objective = StageBObjective(
-            stageB: stageB, effnet: effnet,
+            stageB: stageB, dtype: run.computeDType ?? .float32, effnet: effnet,
             encodings: try parts.encodings { try stageA.encode($0) },
             text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))

@@ -40,6 +40,8 @@ public struct RunConfiguration: Sendable {
     public let isCLIPAntialiased: Bool
     /// What the frozen base is kept in.
     public let dtype: DType
+    /// What the network computes in; nil leaves it to `dtype` where it is frozen, and is float32 where it is trained.
+    let computeDType: DType?
 
     /// The project on W&B for which the run is logged; nil for none.
     public let wandbProject: String?
@@ -154,6 +156,7 @@ public struct RunConfiguration: Sendable {
         if stage == .c, clipImageModel == nil { fields.ignore("clip_antialias") }
         isCLIPAntialiased = clipImageModel == nil ? false : try fields.value("clip_antialias", default: false)
         dtype = try fields.value("dtype", default: Precision.float32).dtype
+        computeDType = try fields.optional("compute_dtype", as: Precision.self)?.dtype
 
         let wandbName = Requirement<String>(
             "that W&B takes: of 1 to 128 characters, none of / \\ # ? % :", WandbProject.takes)
