@@ -39,7 +39,7 @@ def trained(program: Program, data: pathlib.Path, subject: str, like: str, seed:
     tars = REPEATS * [f"file:{data}/concepts/{subject.replace(' ', '-')}.tar"] + [f"file:{data}/concepts/prior.tar"]
     tokens = [[TOKEN, f"^{re.escape(like)}</w>"]]
     name = f"{subject.replace(' ', '-')}-{seed}"
-    return train(program, "lora", data, tars, folder, name, seed, train_tokens=tokens)
+    return train(program, "lora", "fernando.yaml", tars, folder, name, seed, train_tokens=tokens)
 
 
 def measure(

@@ -14,8 +14,8 @@ from silhouettes import overlap, silhouette
 from training import train
 
 STRENGTHS = (1.0, 1.5, 2.0)
-# The first of the training images, which are all that it sees.
-IMAGES = 10000
+# The first of the training images, which are all that it sees, and updates on them.
+IMAGES, UPDATES = 10000, 1000
 # Images of each subject, on the backgrounds from which it differs most: others have hardly a silhouette.
 JUDGED, TUNED = 2, 1
 MEASURES = {"edge F1": edge_f1, "silhouette IoU": overlap}
@@ -23,7 +23,8 @@ MEASURES = {"edge F1": edge_f1, "silhouette IoU": overlap}
 
 def trained(program: Program, data: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """The ControlNet's file."""
-    return train(program, "controlnet", data, [f"file:{data}/train-{{00..04}}.tar"], folder, "controlnet", 1)
+    tars = [f"file:{data}/train-{{00..04}}.tar"]
+    return train(program, "controlnet", "canny.yaml", tars, folder, "controlnet", 1, updates=UPDATES, dtype="bfloat16")
 
 
 def measure(

@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 SIDE = 96
-STEPS = 20
 MEAN, DEVIATION = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 # Images of one call of `forward`.
 PIECE = 256
@@ -44,9 +43,9 @@ class Program:
         return ended.stdout
 
     def generate(self, prompts: list[Prompt], folder: pathlib.Path, cfg: float, *words: object) -> np.ndarray:
-        """An image of every prompt, [N, SIDE, SIDE, 3] bytes; kept in the folder, and read from there the next time.
+        """An image of every prompt, [N, SIDE, SIDE, 3] bytes, as the models' generate.yaml says where nothing else is said.
 
-        `words` are further options, such as adapters."""
+        They are kept in the folder, and read from there the next time. `words` are further options, such as adapters."""
         done = folder / "files.json"
         if not done.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +53,7 @@ class Program:
             listed.write_text("".join(f"{prompt.text} --d {prompt.seed}\n" for prompt in prompts))
             said = self(
                 "generate", "--models", self.models, "--prompts", listed, "--decoder", "previewer",
-                "--size", f"{SIDE}x{SIDE}", "--steps", STEPS, "--cfg", cfg, "--sampler", "ddim", "--batch", 32,
+                "--size", f"{SIDE}x{SIDE}", "--cfg", cfg, "--batch", 32,
                 "--threads", self.threads, "--quiet", "--json", *words, "-o", folder / "images",
             )  # fmt: skip
             done.write_text(said)

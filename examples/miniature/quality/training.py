@@ -1,18 +1,20 @@
-"""Trains an adapter with `cascade-adapt` and one of the configurations beside this file."""
+"""Trains an adapter with `cascade-adapt` and one of the demo's configurations."""
 
 import json
 import pathlib
 
 from program import Program
 
-HERE = pathlib.Path(__file__).parent
+CONFIGURATIONS = pathlib.Path(__file__).parents[1]
 
 
 def train(
-    program: Program, command: str, data: pathlib.Path, tars: list[str], folder: pathlib.Path, name: str, seed: int,
+    program: Program, command: str, configuration: str, tars: list[str], folder: pathlib.Path, name: str, seed: int,
     **settings: object,
 ) -> pathlib.Path:  # fmt: skip
-    """The adapter's file, below FOLDER/runs; a run that was interrupted goes on, one that is done is left alone."""
+    """The adapter's file in the folder; a run that was interrupted goes on, one that is done is left alone.
+
+    `settings` take the place of what the configuration says."""
     output = folder / f"{name}.safetensors"
     if output.exists():
         return output
@@ -28,9 +30,12 @@ def train(
         "clip_text_model_name": str(models / "clip-text"),
         "generator_checkpoint_path": str(models / "stage_c.safetensors"),
         "seed": seed,
+        # Nothing is looked at on the way.
+        "preview_steps": 0,
+        "validation_path": None,
         **settings,
     }
     sets = [word for key, value in words.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    program(command, HERE / f"{command}.yaml", *sets, "--threads", program.threads, "--quiet")
+    program(command, CONFIGURATIONS / configuration, *sets, "--threads", program.threads, "--quiet")
     program("export", folder / "runs" / name, "-o", output)
     return output
