@@ -43,9 +43,9 @@ class Program:
         return ended.stdout
 
     def generate(self, prompts: list[Prompt], folder: pathlib.Path, cfg: float, *words: object) -> np.ndarray:
-        """An image of every prompt, [N, SIDE, SIDE, 3] bytes, as the models' generate.yaml says where nothing else is said.
+        """An image of every prompt, [N, SIDE, SIDE, 3] bytes; what is not said here says the models' generate.yaml.
 
-        They are kept in the folder, and read from there the next time. `words` are further options, such as adapters."""
+        They are kept in the folder and read from there the next time. `words` are further options, such as adapters."""
         done = folder / "files.json"
         if not done.exists():
             folder.mkdir(parents=True, exist_ok=True)
