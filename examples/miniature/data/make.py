@@ -1,6 +1,6 @@
 """Makes the miniature's dataset, WebDataset tars of emoji in poses on coloured backgrounds.
 
-    /usr/bin/python3 examples/miniature/data/make.py FOLDER [--parts train tuning judging pairs seen concepts]
+    /usr/bin/python3 examples/miniature/data/make.py FOLDER [--parts train tuning judging pairs seen concepts judge]
         [--concepts NAME…] [--images 28000] [--seed 1] [--processes 2]
 
 needs Debian's python3-pil and fonts-noto-color-emoji, and nothing else. Tars that are there are kept. FOLDER gets
@@ -12,6 +12,7 @@ needs Debian's python3-pil and fonts-noto-color-emoji, and nothing else. Tars th
     judging.tar         held-out subjects by which results are judged
     concepts/NAME.tar   8 images of a held-out subject, with captions of the token [fernando]
     concepts/prior.tar  64 images of trained subjects, with captions of their own
+    judge.tar           all subjects, for the judge of `make quality`; made only where --parts asks for it
 
 The seed draws everything, each image by itself: a part made alone is the same as with all others."""
 
@@ -23,7 +24,7 @@ import time
 from parts import Parts
 from shards import write
 
-PARTS = ("train", "tuning", "judging", "pairs", "seen", "concepts")
+USUAL = ("train", "tuning", "judging", "pairs", "seen", "concepts")
 
 
 def make(job: tuple[argparse.Namespace, str, int]) -> None:
@@ -47,7 +48,7 @@ def is_wanted(path: pathlib.Path, part: str, options: argparse.Namespace) -> boo
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("folder", type=pathlib.Path)
-    words.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    words.add_argument("--parts", nargs="+", choices=(*USUAL, "judge"), default=USUAL)
     words.add_argument("--concepts", nargs="+", metavar="NAME", help="these concepts alone, and the prior images")
     words.add_argument("--images", type=int, default=28000, help="of train, 2000 in each tar")
     words.add_argument("--seed", type=int, default=1)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 from drawing import Pose, drawn_pose
 from shards import Sample
-from subjects import Subject, all_subjects, caption, held_out_backgrounds, trained_backgrounds, with_article
+from subjects import (
+    BACKGROUNDS, Subject, all_subjects, caption, held_out_backgrounds, trained_backgrounds, with_article,
+)  # fmt: skip
 
 SHARD = 2000
 # One caption in so many names the subject alone.
@@ -14,6 +16,8 @@ BARE_CAPTIONS = 10
 TOKEN = "[fernando]"
 CONCEPT_IMAGES = 8
 PRIOR_IMAGES = 64
+# What the judge of `make quality` learns every subject from, held-out ones too.
+JUDGE_IMAGES = 24
 
 Tar = tuple[pathlib.Path, Callable[[], Iterator[Sample]]]
 
@@ -27,7 +31,7 @@ class Parts:
         self.trained = [subject for subject in self.subjects if subject.split == "train"]
 
     def tars(self, part: str) -> list[Tar]:
-        """The tars of one part: train, tuning, judging, pairs, seen or concepts."""
+        """The tars of one part: train, tuning, judging, pairs, seen, concepts or judge."""
         if part == "train":
             return [
                 (self.folder / f"train-{shard:02}.tar", lambda shard=shard: self.train(shard))
@@ -40,7 +44,7 @@ class Parts:
                 for subject in self.subjects
                 if subject.split != "train"
             ]
-        samples = {"pairs": self.pairs, "seen": self.seen}.get(part, lambda: self.unseen(part))
+        samples = {"pairs": self.pairs, "seen": self.seen, "judge": self.judge}.get(part, lambda: self.unseen(part))
         return [(self.folder / f"{part}.tar", samples)]
 
     def draws(self, *names: object) -> random.Random:
@@ -88,6 +92,11 @@ class Parts:
             return self.draws("seen", subject.name).sample(trained_backgrounds(subject, self.seed), 6)
 
         return self.shown("seen", self.trained, backgrounds)
+
+    def judge(self) -> Iterator[Sample]:
+        """All subjects, equally often on each of all the colours."""
+        times = JUDGE_IMAGES // len(BACKGROUNDS)
+        return self.shown("judge", self.subjects, lambda subject: times * list(BACKGROUNDS))
 
     def concept(self, subject: Subject) -> Iterator[Sample]:
         """A few images of a held-out subject, whose captions say a token in the place of its name."""
