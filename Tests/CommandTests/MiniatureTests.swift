@@ -74,6 +74,54 @@ import Weights
         #expect(decibels > 22, "\(decibels)")
     }
 
+    @Test func `a LoRA is trained on its own images, shown, and merged into it`() throws {
+        for (index, colour) in ["red", "green", "blue", "white"].enumerated() {
+            let name = "images/\(index)"
+            let image = try generate("\(index).png", "--prompt", "a fox on a \(colour) background")
+            try FileManager.default.createDirectory(atPath: scratch["images"], withIntermediateDirectories: true)
+            try image.write(to: scratch["\(name).png"])
+            try scratch.write("a fox on a black background", to: "\(name).txt")
+        }
+        let changes = [
+            "checkpoint_path": scratch["runs"], "output_path": scratch["output"], "webdataset_path": scratch["images"],
+            "train_tokens": "null", "token_lr": "null", "updates": "6", "save_every": "6", "batch_size": "4",
+            "lr": "0.02", "warmup_updates": "1", "lr_schedule": "constant",
+        ]
+        try expectSuccess(
+            ["lora", "examples/miniature/fernando.yaml", "--quiet"]
+                + changes.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] }, in: Self.checkout)
+        let preview = try Picture(contentsOf: scratch["output/fernando/000006.jpg"])
+        #expect(preview.width >= 96 && preview.pixels.contains { $0 != preview.pixels[0] })
+
+        // The miniature with the LoRA merged into its Stage C.
+        let lora = scratch["runs/fernando/lora.safetensors"]
+        try FileManager.default.createDirectory(atPath: scratch["merged"], withIntermediateDirectories: true)
+        for name in [
+            "stage_c.yaml", "generate.yaml", "effnet.safetensors", "previewer.safetensors", "clip-text", "clip-image",
+        ] {
+            try FileManager.default.createSymbolicLink(
+                atPath: scratch["merged/\(name)"], withDestinationPath: "\(Self.folder)/\(name)")
+        }
+        try expectSuccess([
+            "merge", "\(Self.folder)/stage_c.safetensors", lora, "-o", scratch["merged/stage_c.safetensors"], "--arch",
+            "\(Self.folder)/stage_c.yaml",
+        ])
+        let prompt = ["--prompt", "a fox on a yellow background", "--dtype", "float32"]
+        func drawn(_ name: String, _ arguments: [String]) throws -> [Double] {
+            try expectSuccess(["generate", "-o", scratch[name], "--quiet"] + prompt + arguments, in: Self.checkout)
+            return try Picture(contentsOf: scratch[name]).pixels.map(Double.init)
+        }
+        func distance(_ a: [Double], _ b: [Double]) -> Double {
+            zip(a, b).reduce(0) { $0 + abs($1.0 - $1.1) } / Double(a.count)
+        }
+        let plain = try drawn("plain.png", ["--models", "miniature"])
+        let adapted = try drawn("adapted.png", ["--models", "miniature", "--lora", lora])
+        let merged = try drawn("merged.png", ["--models", scratch["merged"]])
+        // Merged weights are kept in bfloat16, as the base has them.
+        #expect(distance(plain, adapted) > 2)
+        #expect(distance(merged, adapted) < distance(plain, adapted) / 4)
+    }
+
     @Test func `an adapter of another width is refused with both sizes`() throws {
         try scratch.write(
             try TinyWorld.shared().configuration(in: scratch, TinyWorld.lora.merging(["updates": "1"]) { $1 }),

@@ -23,6 +23,20 @@ import Torch
         for name in names { #expect(throws: Never.self, "\(name)") { try Operator(name).check() } }
     }
 
+    @Test func `numbers below float's normal range count as zero in the engine and nowhere else`() throws {
+        let small = Float.leastNormalMagnitude / 8
+        #expect(try (Tensor([small, 1]) * 2).values(as: Float.self) == [0, 2])
+        // In the threads that libtorch starts, too.
+        let many = try Tensor([Float](repeating: small, count: 1 << 20)) * 2
+        #expect(try many.sum().item() == 0)
+        #expect(many.shape == [1 << 20])
+        let product = try Tensor([Float](repeating: small, count: 4096), shape: [64, 64])
+            .matmul(Tensor([Float](repeating: 1, count: 4096), shape: [64, 64]))
+        #expect(try product.values(as: Float.self).allSatisfy { $0 == 0 })
+        // Here they are what they were.
+        #expect(small * 2 > 0)
+    }
+
     @Test(arguments: ["aten::no_such_operator", "aten::add.NoSuchOverload", "add", "", "::"])
     func `an operator that is not there is said`(name: String) throws {
         let failure = try expectedFailure { try Operator(name).check() }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "CTorch.h"
+#include "denormals.h"
 
 namespace engine {
 
@@ -29,6 +30,7 @@ inline at::Tensor borrow(const CTorchTensor *handle) {
 /// The one exception boundary: runs `body`, keeps what it throws as the thread's message.
 template <typename Body>
 int guarded(Body &&body) noexcept {
+    FlushedDenormals flushed;
     try {
         body();
         return 0;
