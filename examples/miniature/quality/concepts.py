@@ -13,10 +13,8 @@ from samples import read
 from training import train
 
 TOKEN = "[fernando]"
-JUDGED = {
-    "tiger": "lion", "dragon": "dinosaur", "hibiscus": "rose", "jeep": "car", "violin": "guitar", "medal": "trophy",
-}  # fmt: skip
-TUNED = {"cat": "dog", "suitcase": "backpack"}
+JUDGED = {"tiger": "lion", "hibiscus": "rose", "jeep": "car", "violin": "guitar"}
+TUNED = {"cat": "dog"}
 SEEDS = (1, 2)
 WEIGHTS = (0.7, 1.0)
 BACKGROUNDS = ("red", "green", "blue", "pink", "white", "gray")
@@ -54,20 +52,22 @@ def measure(
         for subject, like, seed in tuned + runs
     }
 
-    def images(subject: str, seed: int, words: list[str], name: str, weight: float | None) -> np.ndarray:
+    def images(words: list[str], seed: int, name: str, *adapter: str) -> np.ndarray:
         prompts = [Prompt(text, 3000 + 100 * seed + place) for place, text in enumerate(words)]
-        adapter = () if weight is None else ("--lora", f"{files[subject, seed].result()}:{weight}")
-        place = folder / "images" / f"{subject.replace(' ', '-')}-{seed}" / name
-        return program.generate(prompts, place, guidance, *adapter)
+        return program.generate(prompts, folder / "images" / f"{name}-{seed}", guidance, *adapter)
+
+    # The same for all subjects.
+    before = {seed: images(list(UNRELATED), seed, "before") for seed in SEEDS}
 
     def result(subject: str, like: str, seed: int, weight: float) -> dict:
         """The images of one run, and the judge's means of them."""
         article = "an" if like[0] in "aeio" else "a"
+        adapter = ("--lora", f"{files[subject, seed].result()}:{weight}")
         made = {
-            "token": images(subject, seed, on(TOKEN), f"token-{weight}", weight),
-            "word": images(subject, seed, on(f"{article} {like}"), "word", None),
-            "before": images(subject, seed, list(UNRELATED), "before", None),
-            "after": images(subject, seed, list(UNRELATED), f"after-{weight}", weight),
+            "token": images(on(TOKEN), seed, f"{subject}-token-{weight}", *adapter),
+            "word": images(on(f"{article} {like}"), seed, f"{subject}-word"),
+            "before": before[seed],
+            "after": images(list(UNRELATED), seed, f"{subject}-after-{weight}", *adapter),
         }
         own = [re.sub("^an? | on an? .*$", "", text) for text in UNRELATED]
 

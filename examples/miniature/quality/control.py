@@ -14,17 +14,17 @@ from silhouettes import overlap, silhouette
 from training import train
 
 STRENGTHS = (1.0, 1.5, 2.0)
-# The first of the training images, which are all that it sees, and updates on them.
-IMAGES, UPDATES = 10000, 1000
-# Images of each subject, on the backgrounds from which it differs most: others have hardly a silhouette.
-JUDGED, TUNED = 2, 1
+# The first of the training images, which are all that it sees.
+IMAGES = 10000
+# One subject in so many chooses the strength.
+TUNED = 2
 MEASURES = {"edge F1": edge_f1, "silhouette IoU": overlap}
 
 
 def trained(program: Program, data: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """The ControlNet's file."""
     tars = [f"file:{data}/train-{{00..04}}.tar"]
-    return train(program, "controlnet", "canny.yaml", tars, folder, "controlnet", 1, updates=UPDATES, dtype="bfloat16")
+    return train(program, "controlnet", "canny.yaml", tars, folder, "controlnet", 1, dtype="bfloat16")
 
 
 def measure(
@@ -47,7 +47,8 @@ def measure(
 
         return [pool.submit(one, place) for place in range(len(samples))]
 
-    tuning = contrasting(read(data / "tuning.tar"), TUNED)
+    tuning = contrasting(read(data / "tuning.tar"))
+    tuning = tuning[list(range(0, len(tuning), TUNED))]
     tried = {strength: made(tuning, tuning, strength, f"tuning-{strength}") for strength in STRENGTHS}
 
     def score(strength: float) -> float:
@@ -55,7 +56,7 @@ def measure(
         return float(np.mean([edge_f1(*pair) + overlap(*pair) for pair in pairs]))
 
     strength = max(STRENGTHS, key=score)
-    judging = contrasting(read(data / "judging.tar"), JUDGED)
+    judging = contrasting(read(data / "judging.tar"))
     # Another subject's image: a share of all further on, where no sample meets one of its own subject.
     others = judging[[(place + len(judging) // 3) % len(judging) for place in range(len(judging))]]
     own = made(judging, judging, strength, "own")
@@ -85,7 +86,7 @@ def measure(
     figures["shown"] = [
         (judging.captions[place], judging.images[place], images["with"][place], images["other"][place],
          images["without"][place])
-        for place in range(0, len(judging), JUDGED)
+        for place in range(len(judging))
     ]  # fmt: skip
     return figures
 
@@ -94,10 +95,10 @@ def results(futures: list[concurrent.futures.Future]) -> np.ndarray:
     return np.stack([future.result() for future in futures])
 
 
-def contrasting(samples: Samples, count: int) -> Samples:
-    """Of every subject the images with the largest silhouettes."""
+def contrasting(samples: Samples) -> Samples:
+    """Of every subject the image with the largest silhouette: on some backgrounds it has hardly any."""
     sizes = [silhouette(image).sum() for image in samples.images]
     places: dict[str, list[int]] = {}
     for place, subject in enumerate(samples.values("subject")):
         places.setdefault(subject, []).append(place)
-    return samples[[p for own in places.values() for p in sorted(own, key=lambda p: -sizes[p])[:count]]]
+    return samples[[max(own, key=lambda place: sizes[place]) for own in places.values()]]

@@ -41,7 +41,7 @@ def main() -> None:
     def tell(text: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {text}", flush=True)
 
-    start_anew_for_other_weights(options.models, options.folder)
+    is_resumed = not start_anew_for_other_weights(options.models, options.folder)
     parts = ("train", "tuning", "judging", "pairs", "seen", "concepts", "judge")
     images = ("--images", str(control.IMAGES))
     subprocess.run(["/usr/bin/python3", DRAWING, options.data, "--parts", *parts, *images], check=True)
@@ -61,14 +61,15 @@ def main() -> None:
             program, options.data, adapter.result(), guidance, folder / "control", pool
         )
     page.write(folder / "report.html", figures)
-    table.write(options.report, figures, processor(), time.monotonic() - began)
+    table.write(options.report, figures, processor(), time.monotonic() - began, is_resumed)
     tell(f"done: {folder / 'report.html'} and {options.report}")
     for row in table.rows(figures):
         print("  ".join(row))
 
 
-def start_anew_for_other_weights(models: pathlib.Path, folder: pathlib.Path) -> None:
-    """Removes what was made with other weights than those that are there."""
+def start_anew_for_other_weights(models: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Removes what was made with other weights than those that are there; tells whether that leaves nothing."""
+    is_new = True
     pictures = [models / "effnet.safetensors", models / "previewer.safetensors"]
     for part, files in (
         ("judge", pictures),
@@ -81,6 +82,9 @@ def start_anew_for_other_weights(models: pathlib.Path, folder: pathlib.Path) -> 
             shutil.rmtree(folder / part, ignore_errors=True)
             (folder / part).mkdir(parents=True)
             kept.write_text(digest)
+        else:
+            is_new = False
+    return is_new
 
 
 def processor() -> str:

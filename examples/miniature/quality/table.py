@@ -49,7 +49,7 @@ def rows(figures: dict) -> list[tuple[str, str, str, str]]:
     return table
 
 
-def write(path: pathlib.Path, figures: dict, machine: str, seconds: float) -> None:
+def write(path: pathlib.Path, figures: dict, machine: str, seconds: float, is_resumed: bool) -> None:
     control, concepts = figures["control"], figures["concepts"]
     lines = [
         "# Quality of the miniature",
@@ -59,7 +59,7 @@ def write(path: pathlib.Path, figures: dict, machine: str, seconds: float) -> No
         "",
         f"Guidance {figures['base']['guidance']}, strength of ControlNets {control['strength']}, weight of LoRA "
         f"{concepts['weight']}; {concepts['runs']} runs of tokens.",
-        f"{seconds / 60:.0f} minutes on {machine}.",
+        f"{seconds / 60:.0f} minutes on {machine}{', less what was there from before' if is_resumed else ''}.",
         "",
         "| what | mean | bar | |",
         "|---|---|---|---|",
