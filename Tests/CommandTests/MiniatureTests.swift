@@ -123,9 +123,8 @@ import Weights
     }
 
     @Test func `an adapter of another width is refused with both sizes`() throws {
-        try scratch.write(
-            try TinyWorld.shared().configuration(in: scratch, TinyWorld.lora.merging(["updates": "1"]) { $1 }),
-            to: "lora.yaml")
+        let keys = TinyWorld.lora.merging(["updates": "1", "train_tokens": ""]) { $1 }
+        try scratch.write(try TinyWorld.shared().configuration(in: scratch, keys), to: "lora.yaml")
         try expectSuccess(["lora", scratch["lora.yaml"]])
         let outcome = try Command.run(
             [

@@ -99,6 +99,10 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
         let known = Dictionary(networks.projections.map { ($0.path, $0.projection) }) { first, _ in first }
         let strange = here.map(\.path).filter { known[$0] == nil }
         let place = Failure.Place(file.path)
+        // Of an adapter for a base of another width, the two widths tell more than the modules that only it has.
+        for stored in here {
+            if let projection = known[stored.path] { try Self.check(stored, fits: projection, at: place) }
+        }
         guard strange.isEmpty else {
             throw Failure.input(
                 "the \(Method.title) has \(strange.count) modules that this network has not", at: place,
@@ -107,7 +111,6 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
         }
         let layers = try here.compactMap { stored -> ModuleLayer<Method>? in
             guard let projection = known[stored.path] else { return nil }
-            try Self.check(stored, fits: projection, at: place)
             let device = projection.weight.device
             // Copies: what is trained must not be a view of the file.
             return try ModuleLayer(
