@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains a Canny ControlNet and a `[fernando]` LoRA on the miniature, and shows what they do: `make demo`.
 #
-# The miniature is a whole Stable Cascade of five million parameters that draws emoji (examples/miniature). Each step shows
+# The miniature is a whole Stable Cascade of seven million parameters that draws emoji (examples/miniature). Each step shows
 # its commands as you would type them. Everything is written below .demo, and a demo that was interrupted goes on where it
 # stopped; `make clean-demo` removes what it made.
 set -euo pipefail

@@ -13,7 +13,7 @@ public enum Miniature {
     public static func architectureFile() -> String? { folder().map { "\($0)/stage_c.yaml" } }
 
     static let model = PublishedModel(
-        name: name, description: "a whole Stable Cascade of 5 million parameters that draws emoji, 96 pixels",
+        name: name, description: "a whole Stable Cascade of 7 million parameters that draws emoji, 96 pixels",
         source: .shipped, licence: "MIT; trained on images of Noto Emoji (SIL Open Font License 1.1)", megabytes: 15)
 }
 
