@@ -1,13 +1,19 @@
+import Cascade
 import Images
 import Torch
 
 /// Images from outside in the sizes that networks take.
 enum FittedImages {
-    /// The short side of images that are looked at, as the reference's `resize_image` has it.
-    static let shortSide = 768
+    /// The short side of images that are looked at: with the published encoder 768 pixels, as the reference's
+    /// `resize_image` has it, with another what the latents of the image to be made are in pixels.
+    static func shortSide(for size: ImageSize, of stageC: StageCConfiguration) -> Int {
+        if stageC.encoder.backbone == EfficientNet.Configuration() { return 768 }
+        let latents = size.latents(of: stageC)
+        return stageC.encoder.stride * min(latents.height, latents.width)
+    }
 
-    /// An image with the short side of the reference; the long one rounded down, as torchvision has it.
-    static func shortened(_ image: Picture) -> PlanarPicture {
+    /// An image with a short side; the long one rounded down, as torchvision has it.
+    static func shortened(_ image: Picture, to shortSide: Int) -> PlanarPicture {
         let (width, height) = (image.width, image.height)
         let short = min(width, height)
         if short == shortSide { return image.planar() }

@@ -62,12 +62,16 @@ struct ControlSource {
 
     /// The condition for an image of a size, [1, c, H, W].
     /// - Returns: it, and whether chance had a part in it.
-    func condition(for size: ImageSize, _ draws: ImageDraws) throws -> (condition: Tensor, hasDrawn: Bool) {
+    func condition(for size: ImageSize, of stageC: StageCConfiguration, _ draws: ImageDraws) throws -> (
+        condition: Tensor, hasDrawn: Bool
+    ) {
         switch origin {
         case .condition(let condition): return (condition, false)
         case .image(let picture, let filter, let mask):
             func seen(_ picture: Picture) throws -> Tensor {
-                try FittedImages.tensor(FittedImages.shortened(FittedImages.cut(picture, toShape: size)))
+                try FittedImages.tensor(
+                    FittedImages.shortened(
+                        FittedImages.cut(picture, toShape: size), to: FittedImages.shortSide(for: size, of: stageC)))
             }
             let (image, generator) = (try seen(picture), try draws.generator())
             let (made, hasDrawn) = try generator.watching {

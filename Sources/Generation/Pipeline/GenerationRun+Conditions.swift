@@ -48,7 +48,9 @@ extension GenerationRun {
         try pipeline.shelf.with("image tower", { try pipeline.requiredImageEncoder() }) { encoder in
             for index in wanted {
                 guard let image = requests[index].variation else { continue }
-                let seen = try FittedImages.tensor(FittedImages.shortened(image)).to(device: device)
+                let short = try FittedImages.shortSide(
+                    for: requests[index].size, of: loading.files.stageCArchitecture())
+                let seen = try FittedImages.tensor(FittedImages.shortened(image, to: short)).to(device: device)
                 embeddings[index] = try encoder(seen).to(dtype: .float32)
             }
         }
@@ -100,7 +102,8 @@ extension GenerationRun {
         let key = InjectionKey(control: control, width: request.size.width, height: request.size.height)
         if let known = pipeline.injected[key] { return known }
         try checkStopped()
-        let (condition, hasDrawn) = try source.condition(for: request.size, ImageDraws(seeds: [request.seed]))
+        let (condition, hasDrawn) = try source.condition(
+            for: request.size, of: loading.files.stageCArchitecture(), ImageDraws(seeds: [request.seed]))
         let made = try trunk(condition.to(device: device))
         if !hasDrawn { pipeline.injected[key] = made }
         return made
