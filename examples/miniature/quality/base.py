@@ -12,7 +12,7 @@ from judge import Judge
 from program import Program, Prompt
 from samples import Samples, read
 
-GUIDANCES = (2, 3, 4)
+GUIDANCES = (3, 5, 7, 10)
 # Subjects by which the guidance is chosen; their images here are not judged.
 TUNED = 24
 
@@ -53,7 +53,7 @@ def measure(program: Program, data: pathlib.Path, judge: Judge, folder: pathlib.
 def chosen_guidance(
     program: Program, seen: Samples, judge: Judge, trained: list[str], folder: pathlib.Path
 ) -> float:
-    """The guidance with most subjects right, by other backgrounds and seeds than those that are judged."""
+    """The guidance with most subjects right and like themselves, on backgrounds and seeds that are not judged."""
     last = {subject: place for place, subject in enumerate(seen.values("subject"))}
     places = [last[subject] for subject in trained[:: len(trained) // TUNED]]
     samples = seen[places]
@@ -61,7 +61,8 @@ def chosen_guidance(
     def score(guidance: float) -> float:
         made = program.generate(prompts(samples, 5000), folder / f"guidance-{guidance}", guidance)
         subjects = samples.values("subject")
-        return float(np.mean(judge.similarity(made, subjects)))
+        right, similarity = judge.right_subjects(made, subjects, trained), judge.similarity(made, subjects)
+        return float(np.mean(right) + np.mean(similarity))
 
     return max(GUIDANCES, key=score)
 
