@@ -55,7 +55,8 @@ def write(path: pathlib.Path, figures: dict, machine: str, seconds: float, is_re
         "# Quality of the miniature",
         "",
         "Written by `make quality`: the numbers of its last run. Means over subjects, with 95 % intervals by bootstrap",
-        "over them. Strengths and guidance were chosen on the tuning split; what is judged is none of it.",
+        "over them. The ControlNet's strength and the LoRA's weight were chosen on the tuning split, the weight on one subject of",
+        "it; guidance on trained subjects, with other seeds and mostly other backgrounds than those judged.",
         "",
         f"Guidance {figures['base']['guidance']}, strength of ControlNets {control['strength']}, weight of LoRA "
         f"{concepts['weight']}; {concepts['runs']} runs of tokens.",
