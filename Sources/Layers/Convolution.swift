@@ -19,6 +19,12 @@ public final class Convolution {
             self.outputs = outputs
             self.kernel = kernel
         }
+
+        /// Whether each channel has a kernel of its own and the sides stay.
+        var isDepthwise: Bool {
+            !transposed && groups == inputs && outputs == inputs && stride == 1 && dilation == 1 && kernel % 2 == 1
+                && padding == kernel / 2
+        }
     }
 
     /// Weight, [out, in / groups, kernel, kernel]; transposed [in, out / groups, kernel, kernel].
@@ -37,8 +43,10 @@ public final class Convolution {
 
     /// [B, in, H, W] to [B, out, H', W'].
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x.convolved(
-            weight.to(dtype: x.dtype), bias: bias?.to(dtype: x.dtype), stride: configuration.stride,
+        let (weight, bias) = (try weight.to(dtype: x.dtype), try bias?.to(dtype: x.dtype))
+        if configuration.isDepthwise { return try x.depthwise(weight, bias: bias) }
+        return try x.convolved(
+            weight, bias: bias, stride: configuration.stride,
             padding: configuration.padding, dilation: configuration.dilation, groups: configuration.groups,
             transposed: configuration.transposed)
     }

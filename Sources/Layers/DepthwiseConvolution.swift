@@ -26,8 +26,6 @@ public final class DepthwiseConvolution {
 extension Tensor {
     /// [B, C, H, W] with each channel convolved with its row of `kernels`, [C, side * side], in this tensor's dtype.
     public func convolved(withRowsOf kernels: Tensor, side: Int) throws -> Tensor {
-        let channels = kernels.size(0)
-        return try convolved(
-            kernels.reshaped([channels, 1, side, side]).to(dtype: dtype), padding: side / 2, groups: channels)
+        try depthwise(kernels.reshaped([kernels.size(0), 1, side, side]).to(dtype: dtype))
     }
 }

@@ -17,11 +17,18 @@ extension Tensor {
             .ints([dilation, dilation]), .bool(transposed), .ints([0, 0]), .int(groups))
     }
 
+    /// A convolution of each channel of [B, C, H, W] with its kernel, whose sides stay; weight [C, 1, kernel, kernel] with an
+    /// odd kernel, bias [C].
+    public func depthwise(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
+        try Operators.depthwise(.tensor(self), .tensor(weight), .optional(bias))
+    }
+
     /// softmax(q·kᵀ / √width)·v with q, k, v [B, heads, tokens, width]; `mask` adds to the scores.
     public static func attention(
         _ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor? = nil, causal: Bool = false
     ) throws -> Tensor {
-        try Operators.attention(
+        if mask == nil, !causal { return try Operators.attention(.tensor(query), .tensor(key), .tensor(value)) }
+        return try Operators.maskedAttention(
             .tensor(query), .tensor(key), .tensor(value), .optional(mask), .double(0), .bool(causal))
     }
 

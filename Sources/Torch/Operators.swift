@@ -49,7 +49,7 @@ public enum Operators {
     static let matmul = Operator("aten::matmul")
     static let linear = Operator("aten::linear")
     static let convolution = Operator("aten::convolution")
-    static let attention = Operator("aten::scaled_dot_product_attention")
+    static let maskedAttention = Operator("aten::scaled_dot_product_attention")
     static let layerNorm = Operator("aten::layer_norm")
     static let batchNorm = Operator("aten::batch_norm")
     static let softmax = Operator("aten::softmax.int")
@@ -118,6 +118,8 @@ public enum Operators {
     static let multiplyEachInPlace = Operator("aten::_foreach_mul_.Scalar")
 
     // Kernels of the engine's own
+    static let attention = Operator("cascade::attention")
+    static let depthwise = Operator("cascade::depthwise")
     static let geluResponseNorm = Operator("cascade::gelu_response_norm")
     static let normOfAll = Operator("cascade::norm_of")
     static let adamW = Operator("cascade::adamw_")

@@ -35,25 +35,42 @@ final class ResizingChange: LevelChange {
     }
 }
 
-/// Stage B's: a 2x2 convolution with stride 2, or its transpose.
+/// Stage B's: a 2x2 convolution with stride 2, or its transpose, computed as the product that it is.
 final class StridedChange: LevelChange {
     /// Key `1`: [outputs, inputs, 2, 2] on the way down, [inputs, outputs, 2, 2] on the way up.
-    private let convolution: Convolution
+    private let weight: Tensor
+    private let bias: Tensor
     private let inputs: Int
+    private let outputs: Int
+    private let way: Level.Way
 
     init(_ inputs: Int, _ outputs: Int, _ way: Level.Way, _ scope: Scope) throws {
         self.inputs = inputs
-        var shape = Convolution.Configuration(inputs, outputs, kernel: 2)
-        shape.stride = 2
-        shape.transposed = way == .up
-        shape.initial = way == .down ? .xavierUniform() : .torchUniform
-        convolution = try Convolution(shape, scope(1))
+        self.outputs = outputs
+        self.way = way
+        let convolution = scope(1)
+        weight = try convolution.parameter(
+            "weight", (way == .down ? [outputs, inputs] : [inputs, outputs]) + [2, 2],
+            way == .down ? .xavierUniform() : .torchUniform)
+        bias = try convolution.parameter("bias", [outputs], .zeros)
     }
 
     /// [B, H, W, inputs] to [B, H / 2, W / 2, outputs], rounded down, or to [B, 2H, 2W, outputs].
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let normalised = try x.layerNorm(size: inputs, epsilon: 1e-6)
-        return try convolution(normalised.channelsFirst()).channelsLast().contiguous()
+        let x = try x.layerNorm(size: inputs, epsilon: 1e-6)
+        let (batch, height, width) = (x.size(0), x.size(1), x.size(2))
+        switch way {
+        case .down:
+            let squares = try x.sliced(1, 0..<height / 2 * 2).sliced(2, 0..<width / 2 * 2)
+                .reshaped([batch, height / 2, 2, width / 2, 2, inputs]).permuted([0, 1, 3, 5, 2, 4])
+                .reshaped([batch, height / 2, width / 2, inputs * 4])
+            return try squares.mixedLinear(weight.reshaped([outputs, inputs * 4]), bias: bias)
+        case .up:
+            let squares = try x.mixedLinear(weight.reshaped([inputs, outputs * 4]).transposed(0, 1), bias: nil)
+                .reshaped([batch, height, width, outputs, 2, 2]).permuted([0, 1, 4, 2, 5, 3])
+                .reshaped([batch, height * 2, width * 2, outputs])
+            return try squares + bias.to(dtype: x.dtype)
+        }
     }
 }
 

@@ -12,25 +12,13 @@
 #include <cmath>
 #include <cstring>
 
+#include "elementary.h"
 #include "number_types.h"
 
 namespace engine {
 namespace {
 
 constexpr double epsilon = 1e-6;
-
-/// e^x for x <= 0, relative error below 2e-7: 2^n times a polynomial of the rest.
-INLINE float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    float n = std::nearbyint(x * 1.44269504f);
-    float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.0f + r * (1.0f + r * (0.5f + r * (1.66666667e-1f + r * (4.16666667e-2f
-        + r * (8.33333333e-3f + r * 1.38888889e-3f)))));
-    int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
-    float power;
-    std::memcpy(&power, &bits, 4);
-    return p * power;
-}
 
 /// The normal distribution's cumulative function and its density at x, by Abramowitz and Stegun 7.1.26 (error below
 /// 1.5e-7).

@@ -1,0 +1,128 @@
+// A convolution of each channel with a kernel of its own, whose sides stay, over channels-last activations: libtorch's
+// forward pass, and a backward pass of ours. libtorch's own takes twenty times as long as its forward pass in bfloat16.
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "number_types.h"
+
+namespace engine {
+namespace {
+
+/// Channels that one task takes, side by side.
+constexpr int64_t channel_lanes = 32;
+
+struct Sides {
+    int64_t batch, height, width, channels, kernel;
+    Sides(const at::Tensor &x, const at::Tensor &weight)
+        : batch(x.size(0)), height(x.size(2)), width(x.size(3)), channels(x.size(1)), kernel(weight.size(2)) {}
+};
+
+/// Adds to `sums` [kernel * kernel][lanes] what `lanes` channels from `first` on give: for each place of the kernel the
+/// products of dy with the x that it saw there.
+template <typename T>
+INLINE void add_products(const T *x, const T *dy, const Sides &sides, int64_t first, int64_t lanes, float *sums) {
+    int64_t reach = sides.kernel / 2;
+    auto at = [&](const T *data, int64_t sample, int64_t row, int64_t column) {
+        return data + ((sample * sides.height + row) * sides.width + column) * sides.channels + first;
+    };
+    for (int64_t sample = 0; sample < sides.batch; ++sample)
+        for (int64_t row = 0; row < sides.height; ++row)
+            for (int64_t down = -reach; down <= reach; ++down) {
+                if (row + down < 0 || row + down >= sides.height) continue;
+                for (int64_t right = -reach; right <= reach; ++right) {
+                    int64_t begin = std::max<int64_t>(0, -right), end = std::min(sides.width, sides.width - right);
+                    if (begin >= end) continue;
+                    const T *seen = at(x, sample, row + down, begin + right), *incoming = at(dy, sample, row, begin);
+                    float *sum = sums + ((down + reach) * sides.kernel + right + reach) * channel_lanes;
+                    float row_sum[channel_lanes] = {};
+                    if (lanes == channel_lanes) {
+                        for (int64_t i = 0; i < end - begin; ++i)
+                            for (int64_t c = 0; c < channel_lanes; ++c)
+                                row_sum[c] += widen(seen[i * sides.channels + c]) * widen(incoming[i * sides.channels + c]);
+                    } else {
+                        for (int64_t i = 0; i < end - begin; ++i)
+                            for (int64_t c = 0; c < lanes; ++c)
+                                row_sum[c] += widen(seen[i * sides.channels + c]) * widen(incoming[i * sides.channels + c]);
+                    }
+                    for (int64_t c = 0; c < lanes; ++c) sum[c] += row_sum[c];
+                }
+            }
+}
+
+CLONED void products_of(const float *x, const float *dy, const Sides &s, int64_t first, int64_t lanes, float *sums) {
+    add_products(x, dy, s, first, lanes, sums);
+}
+CLONED void products_of(const uint16_t *x, const uint16_t *dy, const Sides &s, int64_t first, int64_t lanes, float *sums) {
+    add_products(x, dy, s, first, lanes, sums);
+}
+
+/// The gradient of the kernels, [C, 1, k, k] float32, of x and dy [B, H, W, C] in memory.
+at::Tensor gradient_of_kernels(const at::Tensor &x, const at::Tensor &dy, const Sides &sides) {
+    int64_t places = sides.kernel * sides.kernel;
+    at::Tensor gradient = at::empty({sides.channels, 1, sides.kernel, sides.kernel}, x.options().dtype(at::kFloat));
+    float *to = gradient.data_ptr<float>();
+    int64_t tasks = (sides.channels + channel_lanes - 1) / channel_lanes;
+    with_number_type(x, [&](auto *type) {
+        auto *seen = static_cast<decltype(type)>(x.data_ptr()), *incoming = static_cast<decltype(type)>(dy.data_ptr());
+        at::parallel_for(0, tasks, 1, [&](int64_t from, int64_t end) {
+            for (int64_t task = from; task < end; ++task) {
+                int64_t first = task * channel_lanes, lanes = std::min(channel_lanes, sides.channels - first);
+                std::vector<float> sums(places * channel_lanes);
+                products_of(seen, incoming, sides, first, lanes, sums.data());
+                for (int64_t c = 0; c < lanes; ++c)
+                    for (int64_t place = 0; place < places; ++place)
+                        to[(first + c) * places + place] = sums[place * channel_lanes + c];
+            }
+        });
+    });
+    return gradient;
+}
+
+at::Tensor convolved(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+    return at::conv2d(x, weight, bias, 1, weight.size(2) / 2, 1, weight.size(0));
+}
+
+struct Depthwise : torch::autograd::Function<Depthwise> {
+    static at::Tensor forward(
+        torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &weight,
+        const std::optional<at::Tensor> &bias) {
+        context->save_for_backward({x, weight});
+        return convolved(x, weight, bias);
+    }
+
+    static torch::autograd::variable_list backward(
+        torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
+        auto saved = context->get_saved_variables();
+        const at::Tensor &x = saved[0], &weight = saved[1];
+        at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+        at::Tensor dx, d_weight, d_bias;
+        // What a place gave to its neighbours comes back from them: the same kernels, turned by half a circle.
+        if (context->needs_input_grad(0)) dx = convolved(dy, weight.flip({2, 3}), {});
+        if (context->needs_input_grad(1))
+            d_weight = gradient_of_kernels(x, dy, Sides(x, weight)).to(weight.scalar_type());
+        if (context->needs_input_grad(2)) d_bias = dy.sum(std::vector<int64_t>{0, 2, 3}, false, at::kFloat).to(x.scalar_type());
+        return {dx, d_weight, d_bias};
+    }
+};
+
+at::Tensor depthwise(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+    TORCH_CHECK(
+        x.dim() == 4 && weight.dim() == 4 && weight.size(0) == x.size(1) && weight.size(1) == 1
+            && weight.size(2) == weight.size(3) && weight.size(2) % 2 == 1,
+        "depthwise: x has ", x.sizes(), ", the kernels ", weight.sizes());
+    bool isOurs = has_native_numbers(x) && weight.is_cpu() && weight.scalar_type() == x.scalar_type()
+        && x.is_contiguous(at::MemoryFormat::ChannelsLast) && x.numel() > 0;
+    return isOurs ? Depthwise::apply(x, weight, bias) : convolved(x, weight, bias);
+}
+
+}  // namespace
+}  // namespace engine
+
+TORCH_LIBRARY_FRAGMENT(cascade, library) {
+    library.def("depthwise(Tensor x, Tensor weight, Tensor? bias) -> Tensor", engine::depthwise);
+}
