@@ -127,4 +127,5 @@ public enum Operators {
     static let philoxUniform = Operator("cascade::philox_uniform")
     static let philoxNormal = Operator("cascade::philox_normal")
     static let philoxDropout = Operator("cascade::philox_dropout")
+    static let roundByChance = Operator("cascade::round_by_chance_")
 }

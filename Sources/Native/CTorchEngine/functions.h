@@ -26,6 +26,8 @@ int64_t live_tensors();
 int set_requires_grad(CTorchTensor *tensor, bool value);
 int gradient(const CTorchTensor *tensor, CTorchTensor **out);
 int set_gradient(CTorchTensor *tensor, CTorchTensor *gradient);
+int set_gradient_hook(
+    CTorchTensor *leaf, CTorchGradientHook hook, CTorchReleaseContext release_context, void *context);
 int backward(CTorchTensor *const *roots, CTorchTensor *const *gradients, int32_t count);
 bool grad_enabled();
 void set_grad_enabled(bool value);

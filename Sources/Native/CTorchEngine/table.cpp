@@ -32,6 +32,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.set_requires_grad = engine::set_requires_grad;
         t.gradient = engine::gradient;
         t.set_gradient = engine::set_gradient;
+        t.set_gradient_hook = engine::set_gradient_hook;
         t.backward = engine::backward;
         t.grad_enabled = engine::grad_enabled;
         t.set_grad_enabled = engine::set_grad_enabled;

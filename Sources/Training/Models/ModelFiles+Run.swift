@@ -22,6 +22,7 @@ extension ModelFiles {
         isImageAntialiased = run.isCLIPAntialiased
         dtype = run.dtype
         computeDType = run.computeDType
+        weightsDType = run.weightsDType
         self.device = device
         isCheckpointing = run.isCheckpointing
     }

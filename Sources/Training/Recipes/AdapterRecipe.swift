@@ -38,7 +38,7 @@ public struct AdapterRecipe: Recipe {
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         (setting, self.plugIns) = (fields.setting, plugIns)
         try TrainedStage.checkTakesAdapters(setting)
-        run = try RunConfiguration(&fields)
+        run = try RunConfiguration(&fields, trainsWhole: false)
         try run.data.refuseMasks("nothing that trains a LoRA takes masks")
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)

@@ -26,7 +26,7 @@ public struct ControlNetRecipe: Recipe {
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         self.plugIns = plugIns
         try TrainedStage.checkTakesAdapters(fields.setting)
-        run = try RunConfiguration(&fields)
+        run = try RunConfiguration(&fields, trainsWhole: false)
         own = try ControlNetConfiguration(&fields).fitting(run.data.stride, plugIns)
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         // A key that nobody knows is told of before what the filter finds amiss among its own.

@@ -1,4 +1,5 @@
 import AdapterKit
+import Cascade
 import Generation
 import Layers
 import Loading
@@ -21,7 +22,7 @@ public struct FinetuneRecipe: Recipe {
     private let diffusion: TrainingDiffusion
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
-        run = try RunConfiguration(&fields)
+        run = try RunConfiguration(&fields, trainsWhole: true)
         try run.data.refuseMasks("nothing that trains a stage takes masks")
         if run.comparesPreviews {
             throw (fields.setting["preview_compare"] ?? fields.setting).refusal(
@@ -58,7 +59,8 @@ public struct FinetuneRecipe: Recipe {
             stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
         let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
-        return try parts.train(task(stageC.store, evaluation) { try objective.loss(of: $0, $1) }, objective)
+        return try parts.train(
+            task(stageC.store, stageC.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective)
     }
 
     private func trainStageB(_ parts: RecipeParts) throws -> RunOutcome? {
@@ -74,23 +76,32 @@ public struct FinetuneRecipe: Recipe {
             text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))
         let evaluation = try Evaluation(parts, objective, showing: .stageB(stageA))
-        return try parts.train(task(store, evaluation) { try objective.loss(of: $0, $1) }, objective)
+        return try parts.train(
+            task(store, stageB.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective)
     }
 
     private func task(
-        _ store: ParameterStore, _ evaluation: Evaluation,
+        _ store: ParameterStore, _ stage: some StageConfiguration, _ evaluation: Evaluation,
         loss: @escaping (PictureBatch, Draws) throws -> TrainingLoss
     ) -> TrainingTask {
-        TrainingTask(
+        func write(_ tensors: [(name: String, tensor: Tensor)], _ path: String, _ updates: Int) throws -> String {
+            var metadata = ["format": "pt", "trained_steps": String(updates)]
+            metadata[ModelFiles.targetKey] = diffusion.process.target.rawValue
+            return try SafetensorsWriter.writeHashed(tensors, metadata: metadata, to: path)
+        }
+        let isCheckpointing = run.isCheckpointing
+        return TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
             isWhole: true,
             loss: loss,
-            write: { path, updates in
-                var metadata = ["format": "pt", "trained_steps": String(updates)]
-                metadata[ModelFiles.targetKey] = diffusion.process.target.rawValue
-                return try SafetensorsWriter.writeHashed(store.tensors, metadata: metadata, to: path)
+            write: { try write(store.tensors, $0, $1) },
+            writeAverage: { path, updates, means in
+                let means = Dictionary(means.map { ($0.name, $0.tensor) }) { first, _ in first }
+                return try write(store.tensors.map { ($0.name, means[$0.name] ?? $0.tensor) }, path, updates)
             },
+            // A block that is computed again has its gradients each time it was run.
+            arrivals: { isCheckpointing ? stage.runs(of: $0) : 1 },
             restored: store.tensors,
             evaluation: evaluation,
             learners: diffusion.process.learners)

@@ -43,6 +43,11 @@ public struct RunConfiguration: Sendable {
     /// What the network computes in; nil leaves it to `dtype` where it is frozen, and is float32 where it is trained.
     let computeDType: DType?
 
+    /// What the weights of a stage that is trained whole are kept in.
+    let weightsDType: DType
+    /// Whether each tensor is stepped within the backward pass.
+    let isFused: Bool
+
     /// The project on W&B for which the run is logged; nil for none.
     public let wandbProject: String?
     /// The user or team on W&B; nil leaves it to the one who uploads.
@@ -122,7 +127,8 @@ public struct RunConfiguration: Sendable {
         return options
     }
 
-    init(_ fields: inout Fields) throws {
+    /// - Parameter trainsWhole: whether a stage itself is trained, and not an adapter.
+    init(_ fields: inout Fields, trainsWhole: Bool) throws {
         let setting = fields.setting
         func place(_ key: String) -> Failure.Place { setting[key]?.place ?? setting.place }
         experimentID = try fields.required(
@@ -172,6 +178,9 @@ public struct RunConfiguration: Sendable {
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         average = try .read(&fields)
+        let whole = try WholeTraining(
+            &fields, trainsWhole: trainsWhole, optimizer: optimizer, accumulation: accumulation)
+        (weightsDType, isFused) = (whole.weightsDType, whole.isFused)
         isCheckpointing = try fields.value("gradient_checkpointing", default: false)
         chances = try ConditionChances(&fields, stage)
         dropout = try fields.optional(
