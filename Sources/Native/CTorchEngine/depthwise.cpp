@@ -92,6 +92,7 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
         torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &weight,
         const std::optional<at::Tensor> &bias) {
         context->save_for_backward({x, weight});
+        context->saved_data["has_bias"] = bias.has_value();
         return convolved(x, weight, bias);
     }
 
@@ -105,7 +106,8 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
         if (context->needs_input_grad(0)) dx = convolved(dy, weight.flip({2, 3}), {});
         if (context->needs_input_grad(1))
             d_weight = gradient_of_kernels(x, dy, Sides(x, weight)).to(weight.scalar_type());
-        if (context->needs_input_grad(2)) d_bias = dy.sum(std::vector<int64_t>{0, 2, 3}, false, at::kFloat).to(x.scalar_type());
+        if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
+            d_bias = dy.sum(std::vector<int64_t>{0, 2, 3}, false, at::kFloat).to(x.scalar_type());
         return {dx, d_weight, d_bias};
     }
 };

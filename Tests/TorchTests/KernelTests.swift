@@ -1,0 +1,145 @@
+import Failures
+import TestSupport
+import Testing
+import Torch
+
+/// The engine's kernels beside libtorch's operators, both held against float64.
+@Suite struct KernelTests {
+    private typealias Function = ([Tensor]) throws -> Tensor
+
+    /// What `function` gives for `inputs` in `dtype` and the gradients of each input, all float64.
+    private func results(
+        _ function: Function, _ inputs: [Tensor], incoming: Tensor, in dtype: DType
+    ) throws -> [Tensor] {
+        let leaves = try inputs.map { try $0.to(dtype: dtype).detached() }
+        for leaf in leaves { try leaf.setRequiresGrad(true) }
+        let output = try function(leaves)
+        try output.backward(incoming.to(dtype: dtype))
+        return try ([output.detached()] + leaves.map { try #require(try $0.gradient()) }).map {
+            try $0.to(dtype: .float64)
+        }
+    }
+
+    private func relativeError(_ x: Tensor, _ exact: Tensor) throws -> Double {
+        try #require(x.shape == exact.shape)
+        let scale: Double = try exact.norm().item()
+        return try (x - exact).norm().item() / max(scale, 1e-12)
+    }
+
+    /// Ours must lie as near to float64 as libtorch's do; a single rounding more or less is nobody's fault.
+    private func expectAsExact(
+        _ ours: Function, as theirs: Function, _ inputs: [Tensor], incoming: Tensor, in dtype: DType,
+        _ comment: Comment
+    ) throws {
+        // What goes in is rounded for all alike.
+        let inputs = try inputs.map { try $0.to(dtype: dtype) }
+        let incoming = try incoming.to(dtype: dtype)
+        let exact = try results(theirs, inputs, incoming: incoming, in: .float64)
+        let (a, b) = (
+            try results(ours, inputs, incoming: incoming, in: dtype),
+            try results(theirs, inputs, incoming: incoming, in: dtype)
+        )
+        let rounding = dtype == .float32 ? 1e-7 : 5e-4
+        for (place, (ours, (theirs, exact))) in zip(a, zip(b, exact)).enumerated() {
+            let (error, bar) = try (relativeError(ours, exact), relativeError(theirs, exact) * 1.2 + rounding)
+            #expect(error <= bar, "\(comment), result \(place): \(error), libtorch's bar \(bar)")
+        }
+    }
+
+    struct Heads: CustomTestStringConvertible {
+        var (batch, heads, queries, keys, width) = (1, 1, 1, 1, 2)
+        var testDescription: String { "\(batch) x \(heads) heads, \(queries) to \(keys), width \(width)" }
+    }
+
+    private static let heads = [
+        Heads(batch: 2, heads: 3, queries: 36, keys: 121, width: 32),
+        Heads(batch: 1, heads: 2, queries: 1, keys: 2, width: 8),
+        Heads(batch: 1, heads: 2, queries: 97, keys: 131, width: 64),
+        Heads(batch: 1, heads: 1, queries: 193, keys: 3, width: 40),
+        Heads(batch: 2, heads: 2, queries: 96, keys: 700, width: 64),
+        Heads(batch: 1, heads: 1, queries: 33, keys: 65, width: 2),
+        Heads(batch: 3, heads: 1, queries: 5, keys: 31, width: 256),
+        // An odd width is left to libtorch.
+        Heads(batch: 1, heads: 2, queries: 7, keys: 9, width: 7),
+    ]
+
+    /// libtorch's operator, which takes whatever has a mask.
+    private func masked(_ x: [Tensor]) throws -> Tensor {
+        let mask = try Tensor.zeros([1, 1, x[0].size(2), x[1].size(2)]).to(dtype: x[0].dtype)
+        return try .attention(x[0], x[1], x[2], mask: mask)
+    }
+
+    @Test(arguments: heads, [DType.float32, .bfloat16])
+    func `attention is as exact as libtorch's`(heads h: Heads, dtype: DType) throws {
+        let generator = try Generator(seed: 3)
+        // As the layers have them: [B, tokens, heads, width] seen as [B, heads, tokens, width].
+        func drawn(_ tokens: Int) throws -> Tensor {
+            try generator.normal([h.batch, tokens, h.heads, h.width]).transposed(1, 2)
+        }
+        let inputs = try [drawn(h.queries), drawn(h.keys), drawn(h.keys)]
+        try expectAsExact(
+            { try .attention($0[0], $0[1], $0[2]) }, as: masked, inputs, incoming: drawn(h.queries), in: dtype,
+            "\(h.testDescription), \(dtype)")
+    }
+
+    @Test func `attention weighs scores that only float32 holds apart`() throws {
+        // Scores of a thousand and more: exponentials overflow unless the largest is taken off first.
+        let q = try Tensor([Float(60), 0, 0, 60], shape: [1, 1, 2, 2])
+        let k = try Tensor([Float(60), 0, 0, 60, 59, 0], shape: [1, 1, 3, 2])
+        let v = try Tensor([Float(1), 2, 3, 4, 5, 6], shape: [1, 1, 3, 2])
+        let attended = try Tensor.attention(q, k, v)
+        #expect(try largestDifference(attended, Tensor([Float(1), 2, 3, 4], shape: [1, 1, 2, 2])) < 1e-6)
+    }
+
+    @Test func `attention over tensors that do not fit is refused`() throws {
+        let x = try Tensor.zeros([1, 2, 3, 4])
+        for (k, v) in [([1, 2, 5, 4], [1, 2, 6, 4]), ([1, 3, 5, 4], [1, 3, 5, 4]), ([2, 2, 5, 4], [2, 2, 5, 4])] {
+            let failure = try expectedFailure { _ = try Tensor.attention(x, .zeros(k), .zeros(v)) }
+            #expect(failure.what.contains("attention"), "\(failure)")
+        }
+        // Nothing to look at and nothing to look from are libtorch's affair.
+        #expect(
+            try Tensor.attention(.zeros([0, 2, 3, 4]), .zeros([0, 2, 5, 4]), .zeros([0, 2, 5, 4])).shape == [
+                0, 2, 3, 4,
+            ])
+    }
+
+    struct Image: CustomTestStringConvertible {
+        var (batch, channels, height, width, kernel) = (1, 1, 1, 1, 1)
+        var testDescription: String { "\(batch) x \(channels) x \(height) x \(width), kernels of \(kernel)" }
+    }
+
+    private static let images = [
+        Image(batch: 3, channels: 32, height: 6, width: 6, kernel: 5),
+        Image(batch: 2, channels: 7, height: 5, width: 9, kernel: 3),
+        Image(batch: 1, channels: 33, height: 1, width: 2, kernel: 7),
+        Image(batch: 2, channels: 65, height: 12, width: 3, kernel: 1),
+    ]
+
+    @Test(arguments: images, [DType.float32, .bfloat16])
+    func `depthwise convolutions are as exact as libtorch's`(image i: Image, dtype: DType) throws {
+        let generator = try Generator(seed: 4)
+        func drawn() throws -> Tensor {
+            try generator.normal([i.batch, i.height, i.width, i.channels]).permuted([0, 3, 1, 2])
+        }
+        let inputs = try [
+            drawn(), generator.normal([i.channels, 1, i.kernel, i.kernel]), generator.normal([i.channels]),
+        ]
+        try expectAsExact(
+            { try $0[0].depthwise($0[1], bias: $0[2]) },
+            as: { try $0[0].convolved($0[1], bias: $0[2], padding: i.kernel / 2, groups: i.channels) },
+            inputs, incoming: drawn(), in: dtype, "\(i.testDescription), \(dtype)")
+    }
+
+    @Test func `a frozen kernel gets no gradient`() throws {
+        let x = try Tensor.full([1, 4, 4, 2], 1).permuted([0, 3, 1, 2])
+        try x.setRequiresGrad(true)
+        let weight = try Tensor.full([2, 1, 3, 3], 1)
+        try x.depthwise(weight).sum().backward()
+        #expect(try weight.gradient() == nil)
+        // Each place gave to itself and to its neighbours: four in a corner, six at a side, nine inside.
+        let gradient = try #require(try x.gradient())
+        #expect(
+            try gradient.sliced(1, 0..<1).values(as: Float.self) == [4, 6, 6, 4, 6, 9, 9, 6, 6, 9, 9, 6, 4, 6, 6, 4])
+    }
+}
