@@ -159,3 +159,10 @@ public func checkpointed(_ inputs: [Tensor], _ body: @escaping ([Tensor]) throws
     }
     return output
 }
+
+/// Runs `body`, and where `isOn` keeps only `x` for the backward pass.
+public func checkpointed(
+    if isOn: Bool, _ x: Tensor, _ body: @escaping (Tensor) throws -> Tensor
+) throws -> Tensor {
+    try isOn ? checkpointed([x]) { try body($0[0]) } : body(x)
+}

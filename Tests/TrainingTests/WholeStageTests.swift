@@ -1,6 +1,4 @@
-import Failures
 import JSON
-import TestSupport
 import Testing
 import Training
 import Weights

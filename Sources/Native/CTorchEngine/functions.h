@@ -47,6 +47,7 @@ int set_threads(int32_t count);
 int set_own_threads(int32_t count);
 int32_t cuda_devices();
 int32_t fast_bfloat16();
+int32_t cuda_capability(int32_t index);
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
 int reset_peak_memory(CTorchDevice device);

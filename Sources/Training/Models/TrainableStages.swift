@@ -11,7 +11,7 @@ extension ModelLoading {
         let stageC = try StageC(
             architecture, ParameterStore(from: source, dtype: files.weightsDType, device: files.device))
         stageC.isCheckpointing = files.isCheckpointing
-        stageC.computeDType = files.computeDType ?? .float32
+        stageC.computeDType = computeDType(files.weightsDType)
         try stageC.store.setTrainable(true)
         return stageC
     }

@@ -122,9 +122,10 @@ struct MemoryEstimate {
         return pass.isCheckpointing ? layer + 4 * pass.batch * 77 * text.width * text.layers : layer * text.layers
     }
 
-    /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained.
-    static func efficientNet(batch: Int, side: Int, isTrained: Bool) -> Int {
-        4 * batch * side * side * (isTrained ? 780 : 40)
+    /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained; with checkpointing, by counting: the inputs
+    /// of its blocks 52 numbers a pixel, the first convolution 18, the widest block with its backward pass 60.
+    static func efficientNet(batch: Int, side: Int, isTrained: Bool, isCheckpointing: Bool = false) -> Int {
+        4 * batch * side * side * (isTrained ? isCheckpointing ? 130 : 780 : 40)
     }
 
     /// Bytes that Stage A's encoder holds at once: at half the sides and half the width, a block's input, its normalised

@@ -11,14 +11,14 @@ import Weights
 
 /// Trains a stage whole, from a checkpoint or from nothing: `cascade-adapt finetune`. Stage B where `model_version` is one
 /// of its sizes, else Stage C.
-public struct FinetuneRecipe: Recipe {
+public struct FinetuneRecipe: Recipe, SettledRecipe {
     public static let name = "finetune"
     public static let abstract = "Train all of Stage C or Stage B, or draw and train a new one."
 
     /// It has no key of its own.
     public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool { true }
 
-    private let run: RunConfiguration
+    var run: RunConfiguration
     private let diffusion: TrainingDiffusion
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
@@ -32,7 +32,9 @@ public struct FinetuneRecipe: Recipe {
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: false)
     }
 
-    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+    public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
+
+    func networks(_ options: RunOptions) throws -> TrainingPlan {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: true)
         switch plan.models.network {
         case .stageC(let stageC):
@@ -40,11 +42,13 @@ public struct FinetuneRecipe: Recipe {
         case .stageB(_, let shapes): plan.groups = [.init(name: "Stage B whole", shapes: shapes)]
         }
         try plan.addMemory(plan.pass())
-        try plan.addData(options)
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
+        guard run.checkpointing != .auto else {
+            return try settled(options, console.log).train(options, console)
+        }
         if let remark = diffusion.remark { console.log(remark) }
         let parts = try RecipeParts(run, options, console)
         return run.stage == .b ? try trainStageB(parts) : try trainStageC(parts)
@@ -71,7 +75,7 @@ public struct FinetuneRecipe: Recipe {
         let effnet = try parts.loading.effnet()
         let text = try parts.loading.textEncoder()
         let objective = StageBObjective(
-            stageB: stageB, dtype: run.computeDType ?? .float32, effnet: effnet,
+            stageB: stageB, dtype: parts.loading.computeDType(parts.loading.files.weightsDType), effnet: effnet,
             encodings: try parts.encodings { try stageA.encode($0) },
             text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))

@@ -40,8 +40,8 @@ public struct RunConfiguration: Sendable {
     public let isCLIPAntialiased: Bool
     /// What the frozen base is kept in.
     public let dtype: DType
-    /// What the network computes in; nil leaves it to `dtype` where it is frozen, and is float32 where it is trained.
-    let computeDType: DType?
+    /// What the network computes in; nil leaves it to what its weights are kept in, where the device is fast at that.
+    let compute: ComputePrecision?
 
     /// What the weights of a stage that is trained whole are kept in.
     let weightsDType: DType
@@ -60,7 +60,9 @@ public struct RunConfiguration: Sendable {
     public let gradientClip: Double
     /// How a running mean of what is trained is kept; nil keeps none.
     public let average: AveragedWeights.Configuration?
-    public let isCheckpointing: Bool
+    private(set) var checkpointing: Checkpointing
+    /// Whether blocks are computed again for their gradients; not yet known where it goes by the free memory.
+    public private(set) var isCheckpointing: Bool
     public let chances: ConditionChances
     /// Share of zeros in the network, one for all levels or one for each; nil leaves it to the recipe.
     public let dropout: [Double]?
@@ -109,6 +111,12 @@ public struct RunConfiguration: Sendable {
 
     /// What each key comes to, as checkpoints keep it; what may be secret is left out.
     var effective: JSON? { values?.json(written.json).withoutSecrets }
+
+    /// Settles `gradient_checkpointing: auto`.
+    mutating func settleCheckpointing(_ value: Bool) {
+        checkpointing = value ? .on : .off
+        isCheckpointing = value
+    }
 
     /// The largest micro batch's share of a batch.
     public var microBatchSize: Int { batchSize / accumulation }
@@ -162,7 +170,7 @@ public struct RunConfiguration: Sendable {
         if stage == .c, clipImageModel == nil { fields.ignore("clip_antialias") }
         isCLIPAntialiased = clipImageModel == nil ? false : try fields.value("clip_antialias", default: false)
         dtype = try fields.value("dtype", default: Precision.float32).dtype
-        computeDType = try fields.optional("compute_dtype", as: Precision.self)?.dtype
+        compute = try fields.optional("compute_dtype")
 
         let wandbName = Requirement<String>(
             "that W&B takes: of 1 to 128 characters, none of / \\ # ? % :", WandbProject.takes)
@@ -181,7 +189,8 @@ public struct RunConfiguration: Sendable {
         let whole = try WholeTraining(
             &fields, trainsWhole: trainsWhole, optimizer: optimizer, accumulation: accumulation)
         (weightsDType, isFused) = (whole.weightsDType, whole.isFused)
-        isCheckpointing = try fields.value("gradient_checkpointing", default: false)
+        checkpointing = try fields.value("gradient_checkpointing", written: false)
+        isCheckpointing = checkpointing == .on
         chances = try ConditionChances(&fields, stage)
         dropout = try fields.optional(
             "dropout", as: OneOrMore<Double>.self,
@@ -210,11 +219,4 @@ public struct RunConfiguration: Sendable {
         // The reference's code sets it; no file of its does.
         fields.ignore("training")
     }
-}
-
-/// `dtype` of a configuration.
-enum Precision: String, CaseIterable, SettingReadable {
-    case float32, bfloat16
-
-    var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
 }

@@ -148,6 +148,8 @@ typedef struct CTorchTable {
     int32_t (*cuda_devices)(void);
     /// Whether the processor multiplies bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
+    /// The compute capability of a CUDA device, 80 for sm_80; 0 where it can't be told.
+    int32_t (*cuda_capability)(int32_t index);
     /// Which clones of the engine's kernels run: the level of features that they need, "x86-64-v4" or so.
     const char *(*kernels)(void);
     int (*synchronize)(CTorchDevice device);
