@@ -129,6 +129,16 @@ public struct Draws: Sendable {
         }
     }
 
+    /// softmax(q·kᵀ / √width)·v, where `rate` of the softmax is dropped as ``dropping(_:of:_:position:)`` would drop it; q, k, v
+    /// [samples, heads, tokens, width].
+    public func attention(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, dropping rate: Double, _ purpose: Purpose, position: Int
+    ) throws -> Tensor {
+        try Operators.attentionDropout(
+            .tensor(query), .tensor(key), .tensor(value), .double(rate), .ints(seeds), .int(stream(purpose, position)),
+            .int(update), .ints(places))
+    }
+
     private var seeds: [Int] { rows.map { Int(truncatingIfNeeded: $0.seed) } }
     private var places: [Int] { rows.map(\.place) }
 

@@ -119,6 +119,7 @@ public enum Operators {
 
     // Kernels of the engine's own
     static let attention = Operator("cascade::attention")
+    static let attentionDropout = Operator("cascade::attention_dropout")
     static let depthwise = Operator("cascade::depthwise")
     static let geluResponseNorm = Operator("cascade::gelu_response_norm")
     static let normOfAll = Operator("cascade::norm_of")
