@@ -57,9 +57,7 @@ def main() -> None:
         tell(f"the base is measured, guidance {guidance}")
         figures["concepts"] = concepts.measure(program, options.data, own, guidance, folder / "concepts", pool)
         tell("tokens are measured")
-        figures["control"] = control.measure(
-            program, options.data, adapter.result(), guidance, folder / "control", pool
-        )
+        figures["control"] = control.measure(program, options.data, adapter.result(), folder / "control", pool)
     page.write(folder / "report.html", figures)
     table.write(options.report, figures, processor(), time.monotonic() - began, is_resumed)
     tell(f"done: {folder / 'report.html'} and {options.report}")

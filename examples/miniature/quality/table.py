@@ -55,11 +55,11 @@ def write(path: pathlib.Path, figures: dict, machine: str, seconds: float, is_re
         "# Quality of the miniature",
         "",
         "Written by `make quality`: the numbers of its last run. Means over subjects, with 95 % intervals by bootstrap",
-        "over them. The ControlNet's strength and the LoRA's weight were chosen on the tuning split, the weight on one subject of",
-        "it; guidance on trained subjects, with other seeds and mostly other backgrounds than those judged.",
+        "over them. The ControlNet's guidance and strength and the LoRA's weight were chosen on the tuning split, the weight on one",
+        "subject of it; guidance of the rest on trained subjects, with other seeds and mostly other backgrounds than those judged.",
         "",
-        f"Guidance {figures['base']['guidance']}, strength of ControlNets {control['strength']}, weight of LoRA "
-        f"{concepts['weight']}; {concepts['runs']} runs of tokens.",
+        f"Guidance {figures['base']['guidance']}; with the ControlNet {control['guidance']} and strength {control['strength']}; "
+        f"weight of LoRA {concepts['weight']}; {concepts['runs']} runs of tokens.",
         f"{seconds / 60:.0f} minutes on {machine}{', less what was there from before' if is_resumed else ''}.",
         "",
         "| what | mean | bar | |",
