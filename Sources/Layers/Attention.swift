@@ -58,14 +58,10 @@ public final class Attention {
         } else {
             q = try project(x, query, 0)
         }
-        let attended = try attended(split(q), split(k), split(v), dropout)  // [B, heads, N, c / heads]
+        let (queries, keys, values) = (try split(q), try split(k), try split(v))
+        // [B, heads, N, c / heads]
+        let attended = try dropout?.attention(queries, keys, values) ?? .attention(queries, keys, values)
         return try output(attended.transposed(1, 2).reshaped([x.size(0), x.size(1), width]))
-    }
-
-    private func attended(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ dropout: Dropout?) throws -> Tensor {
-        guard let dropout else { return try .attention(q, k, v) }
-        let scores = try q.matmul(k.transposed(2, 3)) * (1 / Double(width / heads).squareRoot())
-        return try dropout(scores.softmax(-1)).matmul(v)
     }
 
     private func project(_ x: Tensor, _ projection: Projection, _ third: Int) throws -> Tensor {

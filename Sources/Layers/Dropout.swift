@@ -29,4 +29,9 @@ public struct Dropout: Sendable {
     public func callAsFunction(_ x: Tensor, part: Int = 0) throws -> Tensor {
         try draws.dropping(rate, of: x, purpose, position: 2 * position + part)
     }
+
+    /// softmax(q·kᵀ / √width)·v, where the softmax passes this; q, k, v [samples, heads, tokens, width].
+    func attention(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
+        try draws.attention(query, key, value, dropping: rate, purpose, position: 2 * position)
+    }
 }

@@ -62,15 +62,28 @@ public final class Adafactor: Optimizer {
     }
 
     public func step(learningRate: Double, gradientScale: Double) throws {
-        updates += 1
+        begin()
         try withoutGradients {
             for (group, slots) in zip(groups, slots) {
                 let rate = effectiveRate(learningRate) * group.rateFactor
                 for slot in slots {
                     guard let gradient = try slot.gradient() else { continue }
                     if gradientScale != 1 { try gradient.scale(by: gradientScale) }
-                    try step(slot, gradient, rate: rate, weightDecay: group.weightDecay)
+                    try step(slot, slot.parameter, gradient, rate: rate, weightDecay: group.weightDecay)
                 }
+            }
+        }
+    }
+
+    public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
+        try withoutGradients {
+            let (place, slot) = slots.slot(index)
+            let group = groups[place]
+            let gradient = try gradient.to(dtype: .float32)
+            if step.gradientScale != 1 { try gradient.scale(by: step.gradientScale) }
+            let rate = effectiveRate(step.learningRate) * group.rateFactor
+            try slot.withWeights(step.rounding) {
+                try self.step(slot, $0, gradient, rate: rate, weightDecay: group.weightDecay)
             }
         }
     }
@@ -82,8 +95,9 @@ public final class Adafactor: Optimizer {
         return min(configuration.warmsUp ? 1e-6 * number : 1e-2, 1 / number.squareRoot())
     }
 
-    private func step(_ slot: Slot<Memory>, _ gradient: Tensor, rate: Double, weightDecay: Double) throws {
-        let parameter = slot.parameter
+    private func step(
+        _ slot: Slot<Memory>, _ parameter: Tensor, _ gradient: Tensor, rate: Double, weightDecay: Double
+    ) throws {
         // A number for all steps of the tensor, or one that hangs on the parameter.
         let scale =
             configuration.scalesByParameter

@@ -24,16 +24,28 @@ public final class AdamW: Optimizer {
     }
 
     public func step(learningRate: Double, gradientScale: Double) throws {
-        updates += 1
+        begin()
         for (group, slots) in zip(groups, slots) {
             let ready = try slots.ready
-            let step = AdamWStep(
-                number: updates, learningRate: learningRate * group.rateFactor, betas: configuration.betas,
-                weightDecay: group.weightDecay, epsilon: configuration.epsilon, gradientScale: gradientScale)
-            try step(
+            try values(group, learningRate, gradientScale)(
                 ready.map(\.slot.parameter), gradients: ready.map(\.gradient),
                 means: ready.map(\.slot.memory.mean), squares: ready.map(\.slot.memory.square))
         }
+    }
+
+    public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
+        let (group, slot) = slots.slot(index)
+        let values = values(groups[group], step.learningRate, step.gradientScale)
+        let gradient = try gradient.to(dtype: .float32)
+        try slot.withWeights(step.rounding) {
+            try values([$0], gradients: [gradient], means: [slot.memory.mean], squares: [slot.memory.square])
+        }
+    }
+
+    private func values(_ group: ParameterGroup, _ learningRate: Double, _ gradientScale: Double) -> AdamWStep {
+        AdamWStep(
+            number: updates, learningRate: learningRate * group.rateFactor, betas: configuration.betas,
+            weightDecay: group.weightDecay, epsilon: configuration.epsilon, gradientScale: gradientScale)
     }
 
     public var state: [(name: String, tensor: Tensor)] {

@@ -56,12 +56,9 @@ public final class AdamW8bit: Optimizer {
     }
 
     public func step(learningRate: Double, gradientScale: Double) throws {
-        updates += 1
+        begin()
         for (group, slots) in zip(groups, slots) {
-            let moments = configuration.moments
-            let step = AdamWStep(
-                number: updates, learningRate: learningRate * group.rateFactor, betas: moments.betas,
-                weightDecay: group.weightDecay, epsilon: moments.epsilon, gradientScale: gradientScale)
+            let step = step(group, learningRate, gradientScale)
             var whole: [(parameter: Tensor, gradient: Tensor, moments: Moments)] = []
             var quantised: [(parameter: Tensor, gradient: Tensor, mean: Quantised, square: Quantised)] = []
             for slot in slots {
@@ -80,6 +77,29 @@ public final class AdamW8bit: Optimizer {
                 squares: (quantised.map(\.square.codes), quantised.map(\.square.scales)), values: values,
                 isFused: isFused)
         }
+    }
+
+    public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
+        let (group, slot) = slots.slot(index)
+        let values = self.step(groups[group], step.learningRate, step.gradientScale)
+        let gradients = [try gradient.to(dtype: .float32)]
+        try slot.withWeights(step.rounding) { weights in
+            switch slot.memory {
+            case .whole(let moments):
+                try values([weights], gradients: gradients, means: [moments.mean], squares: [moments.square])
+            case .quantised(let mean, let square):
+                try values(
+                    [weights], gradients: gradients, means: ([mean.codes], [mean.scales]),
+                    squares: ([square.codes], [square.scales]), values: self.values, isFused: isFused)
+            }
+        }
+    }
+
+    private func step(_ group: ParameterGroup, _ learningRate: Double, _ gradientScale: Double) -> AdamWStep {
+        let moments = configuration.moments
+        return AdamWStep(
+            number: updates, learningRate: learningRate * group.rateFactor, betas: moments.betas,
+            weightDecay: group.weightDecay, epsilon: moments.epsilon, gradientScale: gradientScale)
     }
 
     public var state: [(name: String, tensor: Tensor)] {

@@ -39,9 +39,15 @@ public final class AveragedWeights {
     public func follow(update: Int) throws {
         guard update % configuration.every == 0 else { return }
         if update > configuration.start {
-            try Tensor.interpolate(
-                means.map(\.tensor), to: weights.map { try $0.tensor.detached().to(dtype: .float32) },
-                weight: 1 - configuration.beta)
+            let share = 1 - configuration.beta
+            if isExchangeExact {
+                return try Tensor.interpolate(
+                    means.map(\.tensor), to: weights.map { try $0.tensor.detached() }, weight: share)
+            }
+            for (mean, weight) in zip(means, weights) {
+                try Tensor.interpolate(
+                    [mean.tensor], to: [weight.tensor.detached().to(dtype: .float32)], weight: share)
+            }
         } else {
             try copyWeights()
         }
@@ -52,8 +58,19 @@ public final class AveragedWeights {
         for (mean, weight) in zip(means, weights) { try mean.tensor.assign(weight.tensor.detached()) }
     }
 
-    /// Runs `body` with the means in place of the weights, which are as they were afterwards.
+    /// Whether weights can hold the means without rounding them.
+    private var isExchangeExact: Bool { weights.allSatisfy { $0.tensor.dtype == .float32 } }
+
+    /// Runs `body` with the means in place of the weights, which are as they were afterwards. Weights of bfloat16 take the
+    /// means' nearest, and a copy of them waits meanwhile.
     public func withAverage<Result>(_ body: () throws -> Result) throws -> Result {
+        guard isExchangeExact else {
+            let kept = try weights.map { try $0.tensor.detached().cloned() }
+            for (mean, weight) in zip(means, weights) { try weight.tensor.assign(mean.tensor) }
+            let result = Swift.Result { try body() }
+            for (value, weight) in zip(kept, weights) { try weight.tensor.assign(value) }
+            return try result.get()
+        }
         try exchange()
         let result: Result
         do {

@@ -7,6 +7,9 @@ public struct GradientClipping {
     /// The norm of all gradients together, and what a step has to multiply them by so that it is at most the limit.
     public func callAsFunction(_ groups: [ParameterGroup]) throws -> (norm: Double, scale: Double) {
         let norm = try groups.gradientNorm()
-        return (norm, min(1, limit / (norm + 1e-6)))
+        return (norm, scale(of: norm))
     }
+
+    /// What gradients of a norm are multiplied by.
+    public func scale(of norm: Double) -> Double { min(1, limit / (norm + 1e-6)) }
 }

@@ -12,12 +12,20 @@ public protocol Optimizer: AnyObject {
     /// Updates done.
     var updates: Int { get set }
 
-    /// Applies the gradients that the parameters carry; a parameter without one is left as it is.
+    /// Applies the gradients that the parameters carry; a parameter without one is left as it is. All are float32.
     /// - Parameters:
     ///   - learningRate: of this step, before a group's own factor.
     ///   - gradientScale: what all gradients are multiplied by first, so that clipping needs no pass of its own. The
     ///     gradients may be changed by it.
     func step(learningRate: Double, gradientScale: Double) throws
+
+    /// Steps one tensor by its gradient, as ``step(learningRate:gradientScale:)`` steps all of them. Every update has
+    /// ``begin()`` first and each tensor once, in any order.
+    /// - Parameters:
+    ///   - index: of the tensor among those of all groups.
+    ///   - gradient: of its shape; may be changed by it.
+    /// - Throws: where the optimizer needs all gradients at once; ``OptimizerChoice/stepsTensorByTensor`` tells.
+    func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws
 
     /// The state by name, to be saved beside the parameters; the tensors are the optimizer's own.
     var state: [(name: String, tensor: Tensor)] { get }
@@ -32,6 +40,9 @@ extension Optimizer {
     public func step(learningRate: Double) throws { try step(learningRate: learningRate, gradientScale: 1) }
 
     public func effectiveRate(_ learningRate: Double) -> Double { learningRate }
+
+    /// Counts the update whose tensors are stepped next.
+    public func begin() { updates += 1 }
 
     /// Removes the gradients of all parameters.
     public func clearGradients() throws { try groups.clearGradients() }
@@ -52,6 +63,22 @@ extension Optimizer {
     }
 }
 
+/// What a step of a tensor takes beside its gradient.
+public struct TensorStep {
+    /// Before a group's own factor.
+    public var learningRate: Double
+    /// What the gradient is multiplied by first.
+    public var gradientScale: Double
+    /// Of one sample for each tensor: which way bfloat16 weights are rounded.
+    public var rounding: Draws
+
+    public init(learningRate: Double, gradientScale: Double, rounding: Draws) {
+        self.learningRate = learningRate
+        self.gradientScale = gradientScale
+        self.rounding = rounding
+    }
+}
+
 /// A parameter with what an optimizer remembers of it.
 struct Slot<Memory> {
     let name: String
@@ -59,13 +86,16 @@ struct Slot<Memory> {
     let memory: Memory
 
     /// The slots of each group.
+    /// - Parameter dtypes: what parameters may be kept in; the memory is float32 all the same.
     static func make(
-        _ groups: [ParameterGroup], _ remember: (Tensor) throws -> Memory
+        _ groups: [ParameterGroup], dtypes: [DType] = [.float32, .bfloat16], _ remember: (Tensor) throws -> Memory
     ) throws -> [[Slot<Memory>]] {
         try groups.map { group in
             try group.parameters.map { name, tensor in
-                guard tensor.dtype == .float32 else {
-                    throw Failure.run("an optimizer steps float32", got: "\(name) of \(tensor.dtype)")
+                guard dtypes.contains(tensor.dtype) else {
+                    throw Failure.run(
+                        "an optimizer steps \(dtypes.map(\.description).joined(separator: " or "))",
+                        got: "\(name) of \(tensor.dtype)")
                 }
                 return Slot(name: name, parameter: tensor, memory: try remember(tensor))
             }
@@ -74,6 +104,26 @@ struct Slot<Memory> {
 
     /// The parameter's gradient as a vector or matrix in its own order of elements; nil where there is none.
     func gradient() throws -> Tensor? { try parameter.gradient()?.contiguous() }
+
+    /// Runs `body` on the weights in float32: the parameter itself, or a copy that is rounded by chance into it.
+    func withWeights(_ rounding: Draws, _ body: (Tensor) throws -> Void) throws {
+        if parameter.dtype == .float32 { return try body(parameter) }
+        let weights = try parameter.detached().to(dtype: .float32)
+        try body(weights)
+        try rounding.round(weights, into: parameter)
+    }
+}
+
+extension Array {
+    /// The slot of a tensor by its place among all groups, and its group's place.
+    func slot<Memory>(_ index: Int) -> (group: Int, slot: Slot<Memory>) where Element == [Slot<Memory>] {
+        var rest = index
+        for (group, slots) in enumerated() {
+            if rest < slots.count { return (group, slots[rest]) }
+            rest -= slots.count
+        }
+        preconditionFailure("there is no parameter \(index)")
+    }
 }
 
 extension [Slot<Moments>] {

@@ -30,6 +30,11 @@ public enum OptimizerChoice: Sendable {
         }
     }
 
+    /// Whether a tensor's step hangs on that tensor alone, so that each can be taken by itself.
+    public var stepsTensorByTensor: Bool {
+        if case .prodigy = self { false } else { true }
+    }
+
     /// Bytes of the state for a parameter of a shape.
     public func stateBytes(_ shape: [Int]) -> Int {
         let count = shape.reduce(1, *)

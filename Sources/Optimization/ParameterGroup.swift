@@ -2,7 +2,7 @@ import Torch
 
 /// Parameters that share a weight decay and a learning rate.
 public struct ParameterGroup {
-    /// Float32 leaves, by the names under which an optimizer's state is saved.
+    /// Leaves in float32, or bfloat16 where they are trained in that, by the names under which an optimizer's state is saved.
     public var parameters: [(name: String, tensor: Tensor)]
     /// The fraction of the rate by which each step shrinks the parameters.
     public var weightDecay: Double

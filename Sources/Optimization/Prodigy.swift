@@ -62,7 +62,7 @@ public final class Prodigy: Optimizer {
         self.groups = groups
         self.configuration = configuration
         saved = try Tensor([configuration.d0, configuration.d0, 0, 0])
-        slots = try Slot.make(groups) { parameter in
+        slots = try Slot.make(groups, dtypes: [.float32]) { parameter in
             let values = try parameter.detached()
             return Memory(
                 moments: try Moments(of: parameter), sum: try .zeros(parameter.shape, device: parameter.device),
@@ -71,7 +71,7 @@ public final class Prodigy: Optimizer {
     }
 
     public func step(learningRate: Double, gradientScale: Double) throws {
-        updates += 1
+        begin()
         var estimate = try estimate()
         let rate = rate(estimate, learningRate)
         guard learningRate > 0 else { return }
@@ -92,6 +92,11 @@ public final class Prodigy: Optimizer {
             estimate.steps += 1
             try save(estimate)
         }
+    }
+
+    /// - Throws: always: the estimate, and with it every step, hangs on the gradients of all tensors together.
+    public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
+        throw Failure.run("prodigy steps all tensors at once", expected: "an optimizer that takes them one by one")
     }
 
     /// Follows the gradients and estimates the distance anew.

@@ -37,6 +37,44 @@ extension Tensor {
     }
 }
 
+extension Tensor {
+    /// Has `body` run whenever a backward pass has added to this leaf's gradient, within that pass; nil takes it away.
+    ///
+    /// It may take the gradient, remove it, and change the leaf once nothing else of the pass needs it. What it throws ends
+    /// the pass.
+    public func setGradientHook(_ body: (() throws -> Void)?) throws {
+        let engine = try Engine.shared()
+        let context = body.map { Unmanaged.passRetained(HookBody($0)).toOpaque() }
+        try engine.check(
+            engine.table.pointee.set_gradient_hook(
+                handle, context == nil ? nil : runGradientHook,
+                { if let body = $0 { Unmanaged<HookBody>.fromOpaque(body).release() } }, context))
+    }
+}
+
+private final class HookBody {
+    let run: () throws -> Void
+    init(_ run: @escaping () throws -> Void) { self.run = run }
+}
+
+private let runGradientHook: CTorchGradientHook = { context, message, capacity in
+    guard let context else { return 1 }
+    do {
+        try Unmanaged<HookBody>.fromOpaque(context).takeUnretainedValue().run()
+        return 0
+    } catch {
+        tell(error, in: message, capacity)
+        return 1
+    }
+}
+
+/// Writes what went wrong where the engine looks for it.
+private func tell(_ error: any Error, in message: UnsafeMutablePointer<CChar>?, _ capacity: Int) {
+    let text = Array("\(error)".utf8CString.prefix(max(0, capacity - 1)))
+    for (index, byte) in text.enumerated() { message?[index] = byte }
+    message?[text.count] = 0
+}
+
 /// Runs `body` without recording a graph; a graph already made is not touched.
 public func withoutGradients<Result>(_ body: () throws -> Result) throws -> Result {
     try withGradients(enabled: false, body)
@@ -93,9 +131,7 @@ private let runNodeBackward: CTorchBackward = {
         }
         return 0
     } catch {
-        let text = Array("\(error)".utf8CString.prefix(max(0, capacity - 1)))
-        for (index, byte) in text.enumerated() { message?[index] = byte }
-        message?[text.count] = 0
+        tell(error, in: message, capacity)
         return 1
     }
 }
@@ -122,4 +158,11 @@ public func checkpointed(_ inputs: [Tensor], _ body: @escaping ([Tensor]) throws
         return try again.map { try $0.requiresGrad ? $0.gradient() : nil }
     }
     return output
+}
+
+/// Runs `body`, and where `isOn` keeps only `x` for the backward pass.
+public func checkpointed(
+    if isOn: Bool, _ x: Tensor, _ body: @escaping (Tensor) throws -> Tensor
+) throws -> Tensor {
+    try isOn ? checkpointed([x]) { try body($0[0]) } : body(x)
 }

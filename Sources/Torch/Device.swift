@@ -38,6 +38,15 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether products of bfloat16 matrices run in hardware: on processors with AVX-512 BF16 or AMX, on CUDA from sm_80.
+    public var isFastAtBFloat16: Bool {
+        switch self {
+        case .cpu: Processor.isFastAtBFloat16
+        case .cuda(let index):
+            (try? Engine.shared()).map { $0.table.pointee.cuda_capability(Int32(clamping: index)) >= 80 } ?? false
+        }
+    }
+
     var raw: CTorchDevice {
         switch self {
         case .cpu: CTorchDevice(type: 0, index: -1)

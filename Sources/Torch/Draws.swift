@@ -27,6 +27,8 @@ public struct Draws: Sendable {
         case adapter
         /// Fresh noise of a sampler, by step.
         case sampling
+        /// Which way trained weights are rounded; their tensor counts as a sample.
+        case rounding
     }
 
     /// A sample.
@@ -112,6 +114,29 @@ public struct Draws: Sendable {
     public func dropping(_ rate: Double, of x: Tensor, _ purpose: Purpose, position: Int) throws -> Tensor {
         try Operators.philoxDropout(
             .tensor(x), .double(rate), .ints(seeds), .int(stream(purpose, position)), .int(update), .ints(places))
+    }
+
+    /// Writes float32 numbers into a bfloat16 tensor of their shape, each rounded up or down by chance so that the mean of
+    /// many draws is the number itself. In place and outside the graph.
+    /// - Precondition: the draws are of one sample, which stands for the tensor.
+    public func round(_ values: Tensor, into rounded: Tensor) throws {
+        precondition(rows.count == 1, "a tensor is rounded by the draws of one sample")
+        try withoutGradients {
+            _ = try Operators.roundByChance.call([
+                .tensor(rounded), .tensor(values), .int(seeds[0]), .int(stream(.rounding, 0)), .int(update),
+                .int(places[0]),
+            ])
+        }
+    }
+
+    /// softmax(q·kᵀ / √width)·v, where `rate` of the softmax is dropped as ``dropping(_:of:_:position:)`` would drop it; q, k, v
+    /// [samples, heads, tokens, width].
+    public func attention(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, dropping rate: Double, _ purpose: Purpose, position: Int
+    ) throws -> Tensor {
+        try Operators.attentionDropout(
+            .tensor(query), .tensor(key), .tensor(value), .double(rate), .ints(seeds), .int(stream(purpose, position)),
+            .int(update), .ints(places))
     }
 
     private var seeds: [Int] { rows.map { Int(truncatingIfNeeded: $0.seed) } }

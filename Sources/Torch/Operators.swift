@@ -119,6 +119,7 @@ public enum Operators {
 
     // Kernels of the engine's own
     static let attention = Operator("cascade::attention")
+    static let attentionDropout = Operator("cascade::attention_dropout")
     static let depthwise = Operator("cascade::depthwise")
     static let geluResponseNorm = Operator("cascade::gelu_response_norm")
     static let normOfAll = Operator("cascade::norm_of")
@@ -132,4 +133,5 @@ public enum Operators {
     static let philoxUniform = Operator("cascade::philox_uniform")
     static let philoxNormal = Operator("cascade::philox_normal")
     static let philoxDropout = Operator("cascade::philox_dropout")
+    static let roundByChance = Operator("cascade::round_by_chance_")
 }

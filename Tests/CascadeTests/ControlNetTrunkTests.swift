@@ -30,8 +30,11 @@ import Torch
     }
 
     /// The sum over blocks of the mean squared error, whose gradients the goldens hold; leaves them on the parameters.
-    private func backward(_ golden: TowerGolden) throws -> (loss: Double, store: ParameterStore) {
+    private func backward(
+        _ golden: TowerGolden, isCheckpointing: Bool
+    ) throws -> (loss: Double, store: ParameterStore) {
         let (trunk, store) = try trunk(golden)
+        trunk.isCheckpointing = isCheckpointing
         try store.setTrainable(true)
         let losses = try trunk(golden.input("image")).sorted { $0.key < $1.key }.map { block, output in
             try output.meanSquaredError(to: golden.input("target.\(block)"))
@@ -41,9 +44,10 @@ import Torch
         return (try loss.item(), store)
     }
 
-    @Test func gradientsOfTheSimpleTrunkAreAutograds() throws {
+    @Test(arguments: [false, true])
+    func gradientsOfTheSimpleTrunkAreAutograds(isCheckpointing: Bool) throws {
         let golden = try TowerGolden("gradients_controlnet_simple")
-        let (loss, store) = try backward(golden)
+        let (loss, store) = try backward(golden, isCheckpointing: isCheckpointing)
         #expect(try abs(loss - golden.output("loss").item()) < 1e-5)
         let names = golden.golden.part("out.grad").keys
         #expect(names.sorted() == store.parameters.map(\.name).sorted())
@@ -53,9 +57,10 @@ import Torch
         }
     }
 
-    @Test func gradientsOfTheEffNetTrunkAreAutograds() throws {
+    @Test(arguments: [false, true])
+    func gradientsOfTheEffNetTrunkAreAutograds(isCheckpointing: Bool) throws {
         let golden = try TowerGolden("gradients_controlnet_effnet")
-        let (loss, store) = try backward(golden)
+        let (loss, store) = try backward(golden, isCheckpointing: isCheckpointing)
         let expected = try golden.output("loss").item()
         #expect(abs(loss - expected) < 1e-4 * expected)
         let names = golden.golden.part("out.norm").keys

@@ -12,7 +12,7 @@ CHUNK = 4 * LANES
 PURPOSES = {
     name: number + 1
     for number, name in enumerate(
-        "noise offset pyramid level caption image effnet effnetScale network adapter sampling".split())
+        "noise offset pyramid level caption image effnet effnetScale network adapter sampling rounding".split())
 }  # fmt: skip
 
 
@@ -62,11 +62,23 @@ def normal(seed: int, stream: int, update: int, place: int, count: int) -> torch
 
 def kept(rate: float, *source: int) -> torch.Tensor:
     """[count], bool: whether the half word of each element reaches the rate, two of a word, the low half first."""
+    return halves(*source) >= round(rate * 65536)
+
+
+def halves(*source: int) -> torch.Tensor:
+    """[count], int64: 16 bits for each element, two of a word, the low ones first."""
     *place, count = source
     whole = -(-count // (2 * CHUNK)) * CHUNK
     w = words(*place, whole).reshape(-1, 1, LANES)
-    halves = torch.cat([w & 0xFFFF, w >> 16], dim=1).reshape(-1)[:count]
-    return halves >= round(rate * 65536)
+    return torch.cat([w & 0xFFFF, w >> 16], dim=1).reshape(-1)[:count]
+
+
+def rounded(x: torch.Tensor, *source: int) -> torch.Tensor:
+    """Float32 to bfloat16, up with the share of the way from the lower neighbour: 16 bits are added below the last."""
+    bits = x.contiguous().view(torch.int32).flatten().long() & LOW
+    bits = (bits + halves(*source, x.numel())) & 0xFFFF0000
+    bits = torch.where(bits >= 2**31, bits - 2**32, bits)
+    return bits.int().view(torch.float32).reshape(x.shape).bfloat16()
 
 
 def purpose_seed(seed: int, *words: int) -> int:

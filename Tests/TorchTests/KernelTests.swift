@@ -82,6 +82,25 @@ import Torch
             "\(h.testDescription), \(dtype)")
     }
 
+    @Test(arguments: heads, [DType.float32, .bfloat16])
+    func `attention drops what dropout of the softmax would drop`(heads h: Heads, dtype: DType) throws {
+        let generator = try Generator(seed: 6)
+        func drawn(_ tokens: Int) throws -> Tensor {
+            try generator.normal([h.batch, tokens, h.heads, h.width]).transposed(1, 2)
+        }
+        let draws = Draws(seed: 9, update: 5, places: 2..<2 + h.batch)
+        let ones = try Tensor.full([h.batch, h.heads, h.queries, h.keys], 1)
+        let kept = try draws.dropping(0.3, of: ones, .network, position: 4)
+        try expectAsExact(
+            { try draws.attention($0[0], $0[1], $0[2], dropping: 0.3, .network, position: 4) },
+            as: {
+                let scores = try $0[0].matmul($0[1].transposed(2, 3)) * (1 / Double(h.width).squareRoot())
+                return try (scores.softmax(-1) * kept.to(dtype: scores.dtype)).matmul($0[2])
+            },
+            [drawn(h.queries), drawn(h.keys), drawn(h.keys)], incoming: drawn(h.queries), in: dtype,
+            "\(h.testDescription), \(dtype)")
+    }
+
     @Test func `attention weighs scores that only float32 holds apart`() throws {
         // Scores of a thousand and more: exponentials overflow unless the largest is taken off first.
         let q = try Tensor([Float(60), 0, 0, 60], shape: [1, 1, 2, 2])

@@ -49,6 +49,34 @@ extension TrainingRuns {
             #expect(try run.text(run.scratch["output/run/report.html"]).contains("<td>1970-01-02T00:00:00Z</td>"))
         }
 
+        @Test func `a gradient that is not finite takes a run with fused steps back to its checkpoint`() throws {
+            let keys = ["fused_backward": "true", "updates": "9", "save_every": "2"]
+            let (run, expected) = (try Lesson(keys), try Lesson(keys))
+            run.spoilt = [6]
+            let outcome = try run.loop(run.task) { try run.loader($0) }
+            #expect(outcome.isComplete && outcome.updates == 9)
+            // As if there had been no updates 5 and 6, but that their samples are passed and their draws spent.
+            var state = try expected.state()
+            let loader = try expected.loader(LoaderState())
+            defer { loader.stop() }
+            let update = Update(run: expected.loop.run, seed: expected.loop.seed, clock: .system)
+            for number in 1...9 {
+                let batch = try loader.next()
+                guard number != 5 && number != 6 else { continue }
+                state.progress.updates = number - 1
+                _ = try update(&state) { batch }
+            }
+            #expect(try run.values() == expected.values())
+            let info = try JSON.read("\(run.scratch["checkpoints/run"])/info.json")
+            #expect(info["bad_steps"]?.intValue == 2 && info["updates"]?.intValue == 9)
+            #expect(state.optimizer.updates == 7)
+            // Goes on where it is at the end, and a run that is spoilt again and again ends.
+            let hopeless = try Lesson(keys.merging(["max_bad_steps": "3", "updates": "90"]) { $1 })
+            hopeless.spoilt = Set(stride(from: 4, to: 90, by: 2))
+            let failure = try expectedFailure { _ = try hopeless.loop(hopeless.task) { try hopeless.loader($0) } }
+            #expect(failure.blame == .run && failure.advice?.contains("of update 2") == true, "\(failure)")
+        }
+
         @Test func `without a recorder the same is learned and nothing is written`() throws {
             let (recorded, silent) = (try Lesson(), try Lesson())
             let outcome = try recorded.loop(recorded.task) { try recorded.loader($0) }
@@ -56,7 +84,7 @@ extension TrainingRuns {
             var state = try silent.state()
             let loader = try silent.loader(state.progress.loader)
             defer { loader.stop() }
-            try silent.loop.train(&state, from: loader, nil)
+            try silent.loop.train(&state, from: loader, nil) { _ in }
             #expect(state.progress.updates == 3 && state.progress.saved == 3)
             #expect(try silent.values() == recorded.values())
             #expect(try FileManager.default.contentsOfDirectory(atPath: silent.scratch.path).isEmpty)
@@ -149,13 +177,17 @@ private final class Lesson {
     var isShared: [Bool] = []
     private let parts: RecipeParts
 
-    init(accumulation: Int = 1) throws {
+    /// Passes, from 1, whose loss is a number and whose gradient is none.
+    var spoilt: Set<Int> = []
+    private var passes = 0
+
+    init(accumulation: Int = 1, _ changes: [String: String] = [:]) throws {
         scratch = try Scratch()
-        let text = try TinyWorld.shared().configuration(
-            in: scratch, ["grad_accum_steps": String(accumulation), "ema_start_iters": "1", "ema_iters": "1"])
+        let keys = ["grad_accum_steps": String(accumulation), "ema_start_iters": "1", "ema_iters": "1"]
+        let text = try TinyWorld.shared().configuration(in: scratch, keys.merging(changes) { $1 })
         var fields = try Setting.parse(text, file: "run.yaml").fields()
         parts = try RecipeParts(
-            RunConfiguration(&fields), RunOptions(), Console(isTerminal: false) { _ in })
+            RunConfiguration(&fields, trainsWhole: true), RunOptions(), Console(isTerminal: false) { _ in })
         loop = parts.loop
         weights = try Tensor([0.5, -0.5, 1] as [Float])
         try weights.setRequiresGrad(true)
@@ -172,7 +204,10 @@ private final class Lesson {
                 let error = try (drawn * weights).mean([1]) - 1  // [B]
                 let losses = try error * error * factor
                 let logSNR = try drawn.mean([1])
-                let weighted = try isShared.isEmpty || isShared.removeFirst() ? losses.mean() : losses.mean().detached()
+                var weighted = try isShared.isEmpty || isShared.removeFirst() ? losses.mean() : losses.mean().detached()
+                passes += 1
+                // The root of zero has no slope.
+                if spoilt.contains(passes) { weighted = try weighted + (weights * 0).sqrt().sum() }
                 return TrainingLoss(weighted: weighted, perSample: try losses.detached(), logSNR: logSNR)
             },
             write: { [weights] path, _ in try SafetensorsWriter.writeHashed([("weights", weights)], to: path) },

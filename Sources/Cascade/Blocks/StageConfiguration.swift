@@ -59,6 +59,15 @@ extension StageConfiguration {
         }
     }
 
+    /// How often a pass runs what a parameter belongs to, such as `down_blocks.1.4.mapper.weight`.
+    public func runs(of key: String) -> Int {
+        let parts = key.split(separator: ".")
+        guard parts.count > 2, let row = ["down_blocks", "up_blocks"].firstIndex(of: String(parts[0])),
+            let step = Int(parts[1]), blockRepeat[row].indices.contains(step)
+        else { return 1 }
+        return blockRepeat[row][step]
+    }
+
     /// How often the sides halve from the outermost level to the innermost.
     private var halvings: Int { switchLevel.map { $0.prefix(levels - 1).filter(\.self).count } ?? levels - 1 }
 

@@ -2,10 +2,12 @@ import Layers
 import Torch
 
 /// What makes features of a condition, before the projections of a ControlNet.
-protocol ControlNetBackbone {
+protocol ControlNetBackbone: AnyObject {
     /// Channels of the features.
     var outputs: Int { get }
     var batchNorms: [BatchNorm] { get }
+    /// Keeps only the input of each part for the backward pass and computes the rest again.
+    var isCheckpointing: Bool { get set }
     /// [B, c_in, H, W] to [B, outputs, h, w].
     func callAsFunction(_ image: Tensor) throws -> Tensor
 }
@@ -18,6 +20,7 @@ extension EfficientNet: ControlNetBackbone {
 final class SimpleBackbone: ControlNetBackbone {
     let outputs: Int
     let batchNorms: [BatchNorm] = []
+    var isCheckpointing = false
     /// Key `0`, [4c, c, 3, 3].
     private let widen: Convolution
     /// Key `2`, [c, 4c, 3, 3].
@@ -30,7 +33,9 @@ final class SimpleBackbone: ControlNetBackbone {
     }
 
     func callAsFunction(_ image: Tensor) throws -> Tensor {
-        try narrow(widen(image.to(dtype: widen.weight.dtype)).leakyReLU(0.2))
+        try checkpointed(if: isCheckpointing, image.to(dtype: widen.weight.dtype)) { [widen, narrow] in
+            try narrow(widen($0).leakyReLU(0.2))
+        }
     }
 }
 
@@ -38,6 +43,7 @@ final class SimpleBackbone: ControlNetBackbone {
 final class LargeBackbone: ControlNetBackbone {
     let outputs = 1280
     let batchNorms: [BatchNorm] = []
+    var isCheckpointing = false
     /// Key `0`, [16384, c, 1, 1].
     private let widen: Convolution
     /// Key `2`, [1024, 16384, 1, 1].
@@ -56,8 +62,10 @@ final class LargeBackbone: ControlNetBackbone {
     }
 
     func callAsFunction(_ image: Tensor) throws -> Tensor {
-        let x = try narrow(widen(image.to(dtype: widen.weight.dtype)).leakyReLU(0.2))  // [B, 1024, h, w]
-        return try last(blocks.reduce(x) { try $1($0) })
+        let x = try checkpointed(if: isCheckpointing, image.to(dtype: widen.weight.dtype)) { [widen, narrow] in
+            try narrow(widen($0).leakyReLU(0.2))
+        }  // [B, 1024, h, w]
+        return try last(blocks.reduce(x) { x, block in try checkpointed(if: isCheckpointing, x) { try block($0) } })
     }
 }
 

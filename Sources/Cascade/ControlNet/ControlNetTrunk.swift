@@ -50,6 +50,11 @@ public final class ControlNetTrunk {
     public let configuration: Configuration
     /// Multiplies what the blocks get; 1 as it was trained.
     public var strength = 1.0
+    /// Keeps only the input of each block for the backward pass and computes the rest again.
+    public var isCheckpointing: Bool {
+        get { backbone.isCheckpointing }
+        set { backbone.isCheckpointing = newValue }
+    }
     /// Keys `backbone.*`.
     private let backbone: any ControlNetBackbone
     /// Keys `projections.{i}.0.weight` [c, c, 1, 1] and `projections.{i}.2.weight` [c_proj, c, 1, 1], no biases.

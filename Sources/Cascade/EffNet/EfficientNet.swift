@@ -46,6 +46,8 @@ public final class EfficientNet {
     }
 
     public let configuration: Configuration
+    /// Keeps only each block's input for the backward pass and computes the rest again.
+    public var isCheckpointing = false
     /// Key `0`: 3x3, [widths[0], in, 3, 3].
     private let stem: ConvolutionNorm
     /// Keys `STAGE.BLOCK`, stages from 1.
@@ -90,6 +92,6 @@ public final class EfficientNet {
     /// [B, in, H, W] to features [B, head, h, w], h = H / stride rounded up where the stem is padded.
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
         let x = try stem(images.to(dtype: dtype))  // [B, widths[0], H / strides[0], W / strides[0]]
-        return try head(blocks.reduce(x) { try $1($0) })
+        return try head(blocks.reduce(x) { x, block in try checkpointed(if: isCheckpointing, x) { try block($0) } })
     }
 }

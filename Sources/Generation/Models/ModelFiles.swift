@@ -56,6 +56,8 @@ public struct ModelFiles: Sendable {
     public var baseDType: BaseDType?
     /// What stages compute in; nil leaves it to what their weights are kept in and to the processor.
     public var computeDType: DType?
+    /// What the weights of a stage that is trained whole are kept in.
+    public var weightsDType = DType.float32
     public var device = Device.cpu
     /// Whether stages and the text tower keep only each block's input for the backward pass.
     public var isCheckpointing = false

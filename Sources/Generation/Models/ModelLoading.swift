@@ -41,8 +41,9 @@ public struct ModelLoading {
         return part.matrices(in: asked)
     }
 
-    /// What a stage computes in: what is asked for, else float32 where the processor has no fast bfloat16 products, whatever it is kept in.
-    private func computeDType(_ dtype: DType) -> DType {
+    /// What a stage whose weights are kept in `dtype` computes in: what is asked for, else that, but float32 where the
+    /// processor has no fast bfloat16 products.
+    public func computeDType(_ dtype: DType) -> DType {
         files.computeDType ?? (files.device == .cpu && !Processor.isFastAtBFloat16 ? .float32 : dtype)
     }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "cloning.h"
+#include "number_types.h"
 #include "tensor_chunks.h"
 
 namespace engine {
@@ -30,17 +31,25 @@ CLONED void adamw_chunk(
     }
 }
 
-CLONED double squares_of_chunk(const float *__restrict x, int64_t count) {
+template <typename Number>
+INLINE double squares_of(const Number *__restrict x, int64_t count) {
     // Lanes of their own let the sum be vectorised in a fixed order.
     double lanes[16] = {};
     int64_t i = 0;
     for (; i + 16 <= count; i += 16)
-        for (int lane = 0; lane < 16; ++lane) lanes[lane] += static_cast<double>(x[i + lane]) * x[i + lane];
+        for (int lane = 0; lane < 16; ++lane) {
+            double value = widen(x[i + lane]);
+            lanes[lane] += value * value;
+        }
     double sum = 0;
-    for (; i < count; ++i) sum += static_cast<double>(x[i]) * x[i];
+    for (; i < count; ++i) sum += static_cast<double>(widen(x[i])) * widen(x[i]);
     for (double lane : lanes) sum += lane;
     return sum;
 }
+
+CLONED double squares_of_chunk(const float *x, int64_t count) { return squares_of(x, count); }
+
+CLONED double squares_of_chunk(const uint16_t *x, int64_t count) { return squares_of(x, count); }
 
 bool is_native(at::TensorList tensors) {
     return std::all_of(tensors.begin(), tensors.end(), [](const at::Tensor &x) {
@@ -102,14 +111,17 @@ void adamw_(
 at::Tensor norm_of(at::TensorList tensors) {
     if (tensors.empty()) return at::zeros({}, at::kDouble);
     auto list = contiguous(tensors);
-    if (!is_native(list)) {
+    if (!std::all_of(list.begin(), list.end(), has_native_numbers)) {
         auto norms = at::stack(at::_foreach_norm(list, 2, at::kFloat));
         return at::linalg_vector_norm(norms, 2).to(at::kCPU, at::kDouble);
     }
     auto chunks = chunks_of(list);
     std::vector<double> sums(chunks.size());
     over_chunks(chunks, [&](int64_t i, const Chunk &c) {
-        sums[i] = squares_of_chunk(list[c.tensor].const_data_ptr<float>() + c.begin, c.end - c.begin);
+        with_number_type(list[c.tensor], [&](auto *type) {
+            auto *from = static_cast<decltype(type)>(list[c.tensor].data_ptr());
+            sums[i] = squares_of_chunk(from + c.begin, c.end - c.begin);
+        });
     });
     double sum = 0;
     for (double part : sums) sum += part;

@@ -1,10 +1,12 @@
 // Attention on the processor as one operator, forward and backward: softmax(q k^T / sqrt(d)) v for q [B, heads, T, d] and
 // k, v [B, heads, S, d], whatever their strides. Scores of a block of queries alone are held at a time.
 //
-// Forward keeps the logarithm of each row's sum of exponentials; backward computes the scores again from it, transposed, so
-// that each product finds its factors as they lie. Source: FlashAttention-2 (Dao 2023).
+// Forward keeps each row's largest score and sum of exponentials; backward computes the weights again from them, transposed,
+// so that each product finds its factors as they lie. Source: FlashAttention-2 (Dao 2023). Dropout of the weights is drawn for a block
+// at a time, in both passes, as `philox_dropout` would draw it for all of [B, heads, T, S].
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -15,6 +17,7 @@
 #include "block_products.h"
 #include "elementary.h"
 #include "number_types.h"
+#include "philox_dropout.h"
 
 namespace engine {
 namespace {
@@ -100,18 +103,17 @@ INLINE float total(const float *sums) {
     return sum;
 }
 
-/// exp((scores - their maximum) * scale) of a row and zeros up to `columns`; returns the sum, and through `logarithm` that of
-/// the sum without the shift.
+/// exp((scores - their maximum) * scale) of a row and zeros up to `columns`, with the maximum and the sum.
 template <typename To>
-INLINE float weights_of(
-    const float *scores, int64_t count, int64_t columns, float scale, To *weights, float &logarithm) {
+INLINE void weights_of(
+    const float *scores, int64_t count, int64_t columns, float scale, To *weights, float &maximum, float &sum) {
     int64_t whole = count / lanes * lanes;
     float top[lanes];
     for (int64_t e = 0; e < lanes; ++e) top[e] = -INFINITY;
     for (int64_t j = 0; j < whole; j += lanes)
         for (int64_t e = 0; e < lanes; ++e) top[e] = scores[j + e] > top[e] ? scores[j + e] : top[e];
     for (int64_t j = whole; j < count; ++j) top[0] = scores[j] > top[0] ? scores[j] : top[0];
-    float maximum = top[0];
+    maximum = top[0];
     for (int64_t e = 1; e < lanes; ++e) maximum = top[e] > maximum ? top[e] : maximum;
 
     float sums[lanes] = {};
@@ -127,23 +129,34 @@ INLINE float weights_of(
         store(weights + j, weight);
     }
     for (int64_t j = count; j < columns; ++j) weights[j] = 0;
-    float sum = total(sums);
-    logarithm = maximum * scale + std::log(sum);
-    return sum;
+    sum = total(sums);
+}
+
+INLINE float weight_of(float score, float scale, float maximum, float sum) {
+    // Transposed, a score may come out a rounding above the largest.
+    float shifted = (score - maximum) * scale;
+    return exponential(shifted > 0 ? 0.0f : shifted) / sum;
 }
 
 /// A row of transposed scores and of the gradients of the weights: the weights, the gradients of the scores, and these once
-/// more where they lie in a right factor.
+/// more where they lie in a right factor. `factors` are what dropout multiplies each weight with, or null.
 template <typename To>
 INLINE void gradients_of(
-    const float *scores, const float *incoming, int64_t count, int64_t columns, float scale, const float *logarithms,
-    const float *deltas, To *weights, To *gradients, To *packed) {
+    const float *scores, const float *incoming, int64_t count, int64_t columns, float scale, const float *maxima,
+    const float *sums, const float *deltas, const float *factors, To *weights, To *gradients, To *packed) {
     constexpr int64_t p = packed_rows<To>;
-    for (int64_t j = 0; j < count; ++j) {
-        float shifted = scores[j] * scale - logarithms[j];
-        float weight = exponential(shifted > 0 ? 0.0f : shifted);
-        store(weights + j, weight);
-        store(gradients + j, weight * (incoming[j] - deltas[j]) * scale);
+    if (factors == nullptr) {
+        for (int64_t j = 0; j < count; ++j) {
+            float weight = weight_of(scores[j], scale, maxima[j], sums[j]);
+            store(weights + j, weight);
+            store(gradients + j, weight * (incoming[j] - deltas[j]) * scale);
+        }
+    } else {
+        for (int64_t j = 0; j < count; ++j) {
+            float weight = weight_of(scores[j], scale, maxima[j], sums[j]);
+            store(weights + j, weight * factors[j]);
+            store(gradients + j, weight * (incoming[j] * factors[j] - deltas[j]) * scale);
+        }
     }
     for (int64_t j = count; j < columns; ++j) weights[j] = gradients[j] = 0;
     for (int64_t j = 0; j < columns; ++j) packed[j * p] = gradients[j];
@@ -152,23 +165,25 @@ INLINE void gradients_of(
 // Of `rows` rows; scores and incoming are [rows][columns], where `columns` is the padded count.
 #define KERNELS(To)                                                                                                   \
     CLONED void weigh(                                                                                                \
-        const float *scores, int64_t rows, int64_t count, float scale, To *weights, float *sums, float *logarithms) { \
+        const float *scores, int64_t rows, int64_t count, float scale, To *weights, float *maxima, float *sums) {     \
         int64_t columns = padded<To>(count);                                                                          \
         for (int64_t i = 0; i < rows; ++i)                                                                            \
-            sums[i] = weights_of(                                                                                     \
-                scores + i * columns, count, columns, scale, weights + i * columns, logarithms[i]);                   \
+            weights_of(                                                                                               \
+                scores + i * columns, count, columns, scale, weights + i * columns, maxima[i], sums[i]);              \
     }                                                                                                                 \
     /* `packed` is the right factor [padded rows, columns]. */                                                        \
     CLONED void weigh_back(                                                                                           \
         const float *scores, const float *incoming, int64_t rows, int64_t count, float scale,                         \
-        const float *logarithms, const float *deltas, To *weights, To *gradients, To *packed) {                       \
+        const float *maxima, const float *sums, const float *deltas, const float *factors, To *weights,               \
+        To *gradients, To *packed) {                                                                                  \
         constexpr int64_t p = packed_rows<To>;                                                                        \
         int64_t columns = padded<To>(count), whole = rows / p * p;                                                    \
         std::memset(packed + whole * columns, 0, sizeof(To) * (padded<To>(rows) - whole) * columns);                  \
         for (int64_t i = 0; i < rows; ++i)                                                                            \
             gradients_of(                                                                                             \
-                scores + i * columns, incoming + i * columns, count, columns, scale, logarithms, deltas,              \
-                weights + i * columns, gradients + i * columns, packed + i / p * p * columns + i % p);                \
+                scores + i * columns, incoming + i * columns, count, columns, scale, maxima, sums, deltas,            \
+                factors == nullptr ? nullptr : factors + i * count, weights + i * columns, gradients + i * columns,   \
+                packed + i / p * p * columns + i % p);                                                                \
     }
 KERNELS(float)
 KERNELS(uint16_t)
@@ -206,11 +221,66 @@ OUTPUTS(float)
 OUTPUTS(uint16_t)
 #undef OUTPUTS
 
+/// Writes to `factors` [rows][keys] what dropout multiplies the weights of some queries with, of which the first weight is the
+/// sample's `first`-th.
+CLONED void factors_of(
+    const PhiloxSource &source, int64_t first, int64_t count, uint32_t threshold, float factor, float *factors) {
+    for (int64_t i = 0; i < count;) {
+        int64_t chunk = (first + i) / dropout_chunk, skipped = (first + i) % dropout_chunk;
+        PhiloxWords words;
+        philox(source, static_cast<uint32_t>(chunk), words);
+        uint32_t kept[dropout_chunk];
+        kept_of(words, threshold, kept);
+        float made[dropout_chunk];
+        for (int64_t e = 0; e < dropout_chunk; ++e) made[e] = kept[e] != 0 ? factor : 0.0f;
+        int64_t some = std::min(count - i, dropout_chunk - skipped);
+        std::memcpy(factors + i, made + skipped, sizeof(float) * some);
+        i += some;
+    }
+}
+
+/// [rows][count] to [count][rows].
+CLONED void turn(const float *from, int64_t rows, int64_t count, float *to) {
+    for (int64_t first = 0; first < count; first += 16)
+        for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = first; j < std::min(count, first + 16); ++j) to[j * rows + i] = from[i * count + j];
+}
+
+#define DROPPED(To)                                                                                                   \
+    /* Multiplies weights [rows][padded count] with factors [rows][count]. */                                         \
+    CLONED void drop(const float *factors, int64_t rows, int64_t count, To *weights) {                                \
+        int64_t columns = padded<To>(count);                                                                          \
+        for (int64_t i = 0; i < rows; ++i)                                                                            \
+            for (int64_t j = 0; j < count; ++j) {                                                                     \
+                To *weight = weights + i * columns + j;                                                               \
+                store(weight, widen(*weight) * factors[i * count + j]);                                               \
+            }                                                                                                         \
+    }
+DROPPED(float)
+DROPPED(uint16_t)
+#undef DROPPED
+
 struct Shape {
     int64_t batch, heads, queries, keys, width;
     Shape(const at::Tensor &q, const at::Tensor &k)
         : batch(q.size(0)), heads(q.size(1)), queries(q.size(2)), keys(k.size(2)), width(q.size(3)) {}
     float scale() const { return 1.0f / std::sqrt(static_cast<float>(width)); }
+};
+
+/// Dropout of the weights, or none.
+struct Dropping {
+    double rate;
+    PhiloxSamples samples;
+
+    bool drops() const { return rate > 0; }
+
+    /// What multiplies the weights of `rows` queries from `first` on, [rows][keys], of a head of a sample.
+    void factors(const Shape &shape, int64_t task, int64_t first, int64_t rows, float *to) const {
+        int64_t sample = task / shape.heads, head = task % shape.heads;
+        factors_of(
+            samples.at(sample), (head * shape.queries + first) * shape.keys, rows * shape.keys, dropout_threshold(rate),
+            static_cast<float>(1 / (1 - rate)), to);
+    }
 };
 
 template <typename Number>
@@ -224,16 +294,26 @@ at::Tensor empty_heads(const at::Tensor &like, int64_t count) {
     return at::empty({like.size(0), count, like.size(1), like.size(3)}, like.options()).transpose(1, 2);
 }
 
+/// Of every row of scores, [B, heads, T]: the largest, and the sum of the exponentials of the differences to it.
+struct Sums {
+    float *maxima, *sums;
+
+    /// Of [2, B, heads, T].
+    explicit Sums(const at::Tensor &kept)
+        : maxima(kept.data_ptr<float>()), sums(kept.data_ptr<float>() + kept.numel() / 2) {}
+};
+
 template <typename Number, typename Factor>
 void attend(
-    const Shape &shape, const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &y,
-    float *logarithms) {
+    const Shape &shape, const Dropping &dropping, const at::Tensor &q, const at::Tensor &k, const at::Tensor &v,
+    const at::Tensor &y, const Sums &kept) {
     int64_t d = shape.width, keys = shape.keys, columns = padded<Factor>(keys);
     int64_t block = std::min(query_block, shape.queries);
     at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
         std::vector<Factor> packed_keys(d * columns), packed_values(columns * d), queries(block * d);
         std::vector<Factor> weights(block * columns);
-        std::vector<float> scores(block * columns), sums(block), attended(block * d);
+        std::vector<float> scores(block * columns), attended(block * d);
+        std::vector<float> factors(dropping.drops() ? block * keys : 0);
         for (int64_t task = from; task < to; ++task) {
             int64_t sample = task / shape.heads, head = task % shape.heads;
             pack_transposed(head_of<Number>(k, sample, head), keys, d, packed_keys.data());
@@ -243,11 +323,14 @@ void attend(
                 int64_t rows = std::min(block, shape.queries - first);
                 copy_rows(x.from(first), rows, d, queries.data());
                 multiply(false, rows, columns, d, queries.data(), d, packed_keys.data(), scores.data());
-                weigh(
-                    scores.data(), rows, keys, shape.scale(), weights.data(), sums.data(),
-                    logarithms + task * shape.queries + first);
+                float *maxima = kept.maxima + task * shape.queries + first, *sums = kept.sums + task * shape.queries + first;
+                weigh(scores.data(), rows, keys, shape.scale(), weights.data(), maxima, sums);
+                if (dropping.drops()) {
+                    dropping.factors(shape, task, first, rows, factors.data());
+                    drop(factors.data(), rows, keys, weights.data());
+                }
                 multiply(false, rows, d, columns, weights.data(), columns, packed_values.data(), attended.data());
-                write_divided(attended.data(), rows, d, sums.data(), written.from(first));
+                write_divided(attended.data(), rows, d, sums, written.from(first));
             }
         }
         finish_products<Factor>();
@@ -256,8 +339,9 @@ void attend(
 
 template <typename Number, typename Factor>
 void attend_back(
-    const Shape &shape, const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &y,
-    const at::Tensor &dy, const float *logarithms, const at::Tensor &dq, const at::Tensor &dk, const at::Tensor &dv) {
+    const Shape &shape, const Dropping &dropping, const at::Tensor &q, const at::Tensor &k, const at::Tensor &v,
+    const at::Tensor &y, const at::Tensor &dy, const Sums &kept, const at::Tensor &dq, const at::Tensor &dk,
+    const at::Tensor &dv) {
     int64_t d = shape.width, keys = shape.keys, padded_keys = padded<Factor>(keys);
     int64_t block = std::min(query_block, shape.queries), padded_block = padded<Factor>(block);
     at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
@@ -268,6 +352,7 @@ void attend_back(
         std::vector<Factor> packed(padded_keys * padded_block);
         std::vector<float> scores(keys * padded_block), products(keys * padded_block), deltas(block);
         std::vector<float> query_sums(d * padded_block), key_sums(keys * d), value_sums(keys * d);
+        std::vector<float> factors(dropping.drops() ? block * keys : 0), factors_across(factors.size());
         for (int64_t task = from; task < to; ++task) {
             int64_t sample = task / shape.heads, head = task % shape.heads;
             auto k_rows = head_of<Number>(k, sample, head);
@@ -286,9 +371,14 @@ void attend_back(
 
                 multiply(false, keys, columns, d, key_rows.data(), d, queries_across.data(), scores.data());
                 multiply(false, keys, columns, d, value_rows.data(), d, incoming_across.data(), products.data());
+                if (dropping.drops()) {
+                    dropping.factors(shape, task, first, rows, factors.data());
+                    turn(factors.data(), rows, keys, factors_across.data());
+                }
                 weigh_back(
-                    scores.data(), products.data(), keys, rows, shape.scale(), logarithms + task * shape.queries + first,
-                    deltas.data(), weights.data(), gradients.data(), packed.data());
+                    scores.data(), products.data(), keys, rows, shape.scale(), kept.maxima + task * shape.queries + first,
+                    kept.sums + task * shape.queries + first, deltas.data(), dropping.drops() ? factors_across.data() : nullptr, weights.data(), gradients.data(),
+                    packed.data());
                 bool adds = first > 0;
                 multiply(adds, keys, d, columns, weights.data(), columns, incoming.data(), value_sums.data());
                 multiply(adds, keys, d, columns, gradients.data(), columns, queries.data(), key_sums.data());
@@ -320,15 +410,17 @@ at::Tensor rows_of(const at::Tensor &x) { return x.stride(3) == 1 ? x : x.contig
 struct Attention : torch::autograd::Function<Attention> {
     static at::Tensor forward(
         torch::autograd::AutogradContext *context, const at::Tensor &query, const at::Tensor &key,
-        const at::Tensor &value) {
+        const at::Tensor &value, const Dropping &dropping) {
         at::Tensor q = rows_of(query), k = rows_of(key), v = rows_of(value);
         Shape shape(q, k);
         at::Tensor y = empty_heads(q, shape.queries);
-        at::Tensor logarithms = at::empty({shape.batch, shape.heads, shape.queries}, q.options().dtype(at::kFloat));
+        at::Tensor kept = at::empty({2, shape.batch, shape.heads, shape.queries}, q.options().dtype(at::kFloat));
         with_types(q, [&](auto number, auto factor) {
-            attend<decltype(number), decltype(factor)>(shape, q, k, v, y, logarithms.data_ptr<float>());
+            attend<decltype(number), decltype(factor)>(shape, dropping, q, k, v, y, Sums(kept));
         });
-        context->save_for_backward({q, k, v, y, logarithms});
+        context->save_for_backward({q, k, v, y, kept});
+        context->saved_data["rate"] = dropping.rate;
+        dropping.samples.keep(context->saved_data);
         return y;
     }
 
@@ -337,13 +429,14 @@ struct Attention : torch::autograd::Function<Attention> {
         auto saved = context->get_saved_variables();
         const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2];
         Shape shape(q, k);
+        Dropping dropping{context->saved_data["rate"].toDouble(), PhiloxSamples::kept(context->saved_data)};
         at::Tensor dy = rows_of(gradients[0].to(q.scalar_type()));
         at::Tensor dq = empty_heads(q, shape.queries), dk = empty_heads(k, shape.keys), dv = empty_heads(v, shape.keys);
         with_types(q, [&](auto number, auto factor) {
             attend_back<decltype(number), decltype(factor)>(
-                shape, q, k, v, saved[3], dy, saved[4].data_ptr<float>(), dq, dk, dv);
+                shape, dropping, q, k, v, saved[3], dy, Sums(saved[4]), dq, dk, dv);
         });
-        return {dq, dk, dv};
+        return {dq, dk, dv, {}};
     }
 };
 
@@ -356,15 +449,34 @@ bool takes(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
 
 #endif
 
-at::Tensor attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
+void check(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
     TORCH_CHECK(
         q.dim() == 4 && k.dim() == 4 && k.sizes() == v.sizes() && q.size(0) == k.size(0) && q.size(1) == k.size(1)
             && q.size(3) == k.size(3),
         "attention: q has ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
+}
+
+at::Tensor attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
+    check(q, k, v);
 #ifdef HAS_BLOCK_PRODUCTS
-    if (takes(q, k, v)) return Attention::apply(q, k, v);
+    if (takes(q, k, v)) return Attention::apply(q, k, v, Dropping{0, {{}, 0, 0, {}}});
 #endif
     return at::scaled_dot_product_attention(q, k, v);
+}
+
+/// With dropout of the weights, whose zeros belong to the samples as those of `philox_dropout` do.
+at::Tensor attention_dropout(
+    const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, double rate, at::IntArrayRef seeds, int64_t stream,
+    int64_t update, at::IntArrayRef places) {
+    check(q, k, v);
+    TORCH_CHECK(
+        q.size(0) == static_cast<int64_t>(places.size()) && rate >= 0 && rate < 1, "attention: q has ", q.sizes(),
+        ", there are ", places.size(), " places, the rate is ", rate);
+#ifdef HAS_BLOCK_PRODUCTS
+    if (takes(q, k, v)) return Attention::apply(q, k, v, Dropping{rate, {seeds, stream, update, places}});
+#endif
+    at::Tensor scores = at::matmul(q, k.transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(q.size(3))));
+    return at::matmul(philox_dropout(at::softmax(scores, -1), rate, seeds, stream, update, places), v);
 }
 
 }  // namespace
@@ -372,4 +484,8 @@ at::Tensor attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor 
 
 TORCH_LIBRARY_FRAGMENT(cascade, library) {
     library.def("attention(Tensor q, Tensor k, Tensor v) -> Tensor", engine::attention);
+    library.def(
+        "attention_dropout(Tensor q, Tensor k, Tensor v, float rate, int[] seeds, int stream, int update, int[] places) -> "
+        "Tensor",
+        engine::attention_dropout);
 }

@@ -1,7 +1,9 @@
-// Gradients: leaves, backward passes, and nodes whose backward pass the caller supplies.
+// Gradients: leaves, backward passes, nodes whose backward pass the caller supplies, and what is done with a gradient as
+// soon as it is there.
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -41,6 +43,24 @@ struct HostNode : torch::autograd::Node {
     std::string name() const override { return "HostNode"; }
 };
 
+/// Runs a function of the caller's once a leaf's gradient has been added to.
+struct HostHook : torch::autograd::PostAccumulateGradHook {
+    CTorchGradientHook body;
+    CTorchReleaseContext release_context;
+    void *context;
+
+    HostHook(CTorchGradientHook body, CTorchReleaseContext release_context, void *context)
+        : body(body), release_context(release_context), context(context) {}
+
+    ~HostHook() override { release_context(context); }
+
+    void operator()(const torch::autograd::Variable &) override {
+        char message[1024] = "";
+        int status = body(context, message, sizeof message);
+        TORCH_CHECK(status == 0, message);
+    }
+};
+
 std::vector<at::Tensor> borrow_all(CTorchTensor *const *handles, int32_t count) {
     std::vector<at::Tensor> tensors;
     tensors.reserve(count);
@@ -60,6 +80,17 @@ int gradient(const CTorchTensor *tensor, CTorchTensor **out) {
 
 int set_gradient(CTorchTensor *tensor, CTorchTensor *gradient) {
     return guarded([&] { borrow(tensor).mutable_grad() = borrow(gradient); });
+}
+
+int set_gradient_hook(
+    CTorchTensor *leaf, CTorchGradientHook hook, CTorchReleaseContext release_context, void *context) {
+    return guarded([&] {
+        std::unique_ptr<HostHook> made;
+        if (hook != nullptr) made = std::make_unique<HostHook>(hook, release_context, context);
+        at::Tensor tensor = borrow(leaf);
+        TORCH_CHECK(tensor.is_leaf() && tensor.requires_grad(), "a gradient hook is for a leaf that wants a gradient");
+        torch::autograd::impl::set_post_acc_grad_hooks(tensor, std::move(made));
+    });
 }
 
 int backward(CTorchTensor *const *roots, CTorchTensor *const *gradients, int32_t count) {

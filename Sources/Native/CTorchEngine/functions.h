@@ -26,6 +26,8 @@ int64_t live_tensors();
 int set_requires_grad(CTorchTensor *tensor, bool value);
 int gradient(const CTorchTensor *tensor, CTorchTensor **out);
 int set_gradient(CTorchTensor *tensor, CTorchTensor *gradient);
+int set_gradient_hook(
+    CTorchTensor *leaf, CTorchGradientHook hook, CTorchReleaseContext release_context, void *context);
 int backward(CTorchTensor *const *roots, CTorchTensor *const *gradients, int32_t count);
 bool grad_enabled();
 void set_grad_enabled(bool value);
@@ -45,6 +47,7 @@ int set_threads(int32_t count);
 int set_own_threads(int32_t count);
 int32_t cuda_devices();
 int32_t fast_bfloat16();
+int32_t cuda_capability(int32_t index);
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
 int reset_peak_memory(CTorchDevice device);

@@ -113,6 +113,21 @@ int32_t fast_bfloat16() {
 #endif
 }
 
+int32_t cuda_capability(int32_t index) {
+    // Asked of the driver, which is there wherever a device is: libtorch tells it to those alone who link its CUDA half.
+    void *driver = cuda_devices() > index && index >= 0 ? dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) : nullptr;
+    if (driver == nullptr) return 0;
+    auto init = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+    auto attribute = reinterpret_cast<int (*)(int *, int, int)>(dlsym(driver, "cuDeviceGetAttribute"));
+    // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
+    constexpr int major_attribute = 75, minor_attribute = 76;
+    int major = 0, minor = 0;
+    if (init == nullptr || attribute == nullptr || init(0) != 0 || attribute(&major, major_attribute, index) != 0
+        || attribute(&minor, minor_attribute, index) != 0)
+        return 0;
+    return 10 * major + minor;
+}
+
 int synchronize(CTorchDevice device) {
     return guarded([&] {
         if (device.type == 1) at::detail::getCUDAHooks().deviceSynchronize(static_cast<c10::DeviceIndex>(device.index));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "number_types.h"
+#include "philox_dropout.h"
 
 namespace engine {
 namespace {
@@ -99,29 +100,6 @@ CLONED void normals_to(const PhiloxSource &source, int64_t begin, int64_t end, i
     }
 }
 
-/// Chooses by 16 bits of chance for each element, two of a word, the low half first: of a chunk of 16 blocks the first
-/// 16 elements go by the low halves of the first words, the next 16 by their high halves, and so on.
-constexpr int64_t dropout_chunk = 2 * philox_chunk;
-
-/// All ones where an element of a chunk is kept.
-INLINE void kept_of(const PhiloxWords &words, uint32_t threshold, uint32_t *kept) {
-    auto mask = [threshold](uint32_t half) { return half < threshold ? 0 : 0xffffffffu; };
-    // Lane by lane, and not word by word, or it is not vectorised.
-    for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-        uint32_t w0 = words.word[0][lane], w1 = words.word[1][lane];
-        uint32_t w2 = words.word[2][lane], w3 = words.word[3][lane];
-        uint32_t *to = kept + lane;
-        to[0 * philox_lanes] = mask(w0 & 0xffff);
-        to[1 * philox_lanes] = mask(w0 >> 16);
-        to[2 * philox_lanes] = mask(w1 & 0xffff);
-        to[3 * philox_lanes] = mask(w1 >> 16);
-        to[4 * philox_lanes] = mask(w2 & 0xffff);
-        to[5 * philox_lanes] = mask(w2 >> 16);
-        to[6 * philox_lanes] = mask(w3 & 0xffff);
-        to[7 * philox_lanes] = mask(w3 >> 16);
-    }
-}
-
 template <typename Number>
 INLINE void scaled(const uint32_t *__restrict kept, float scale, const Number *__restrict in, Number *__restrict out) {
     for (int64_t i = 0; i < dropout_chunk; ++i) {
@@ -167,30 +145,9 @@ CLONED void dropped_to(
     dropped(source, begin, end, count, threshold, scale, from, to);
 }
 
-/// Where the draws of samples come from, a seed and a place for each.
-struct Source {
-    std::vector<int64_t> seeds, places;
-    int64_t stream, update;
-
-    Source(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places)
-        : seeds(seeds.vec()), places(places.vec()), stream(stream), update(update) {
-        TORCH_CHECK(seeds.size() == places.size(), "philox: ", seeds.size(), " seeds, ", places.size(), " places");
-        auto is_word = [](int64_t number) { return number >= 0 && number <= 0xffffffff; };
-        TORCH_CHECK(
-            is_word(stream) && is_word(update) && std::all_of(places.begin(), places.end(), is_word),
-            "philox: stream, update and places have 32 bits");
-    }
-
-    PhiloxSource at(int64_t row) const {
-        return {
-            static_cast<uint64_t>(seeds[row]), static_cast<uint32_t>(places[row]), static_cast<uint32_t>(update),
-            static_cast<uint32_t>(stream)};
-    }
-};
-
 /// Runs `body(row, begin, end)` over the chunks of all rows of `count` numbers.
 template <typename Body>
-void over_chunks(const Source &source, int64_t count, int64_t chunk, const Body &body) {
+void over_chunks(const PhiloxSamples &source, int64_t count, int64_t chunk, const Body &body) {
     int64_t chunks = (count + chunk - 1) / chunk;
     TORCH_CHECK(chunks * philox_lanes <= int64_t{1} << 32, "philox: ", count, " numbers for a sample are too many");
     at::parallel_for(0, static_cast<int64_t>(source.places.size()) * chunks, grain, [&](int64_t from, int64_t to) {
@@ -205,7 +162,7 @@ void over_chunks(const Source &source, int64_t count, int64_t chunk, const Body 
 
 /// [places, numbers] of a dtype whose elements have four bytes.
 template <typename Number, typename Fill>
-at::Tensor filled(const Source &source, int64_t count, at::ScalarType dtype, const Fill &fill) {
+at::Tensor filled(const PhiloxSamples &source, int64_t count, at::ScalarType dtype, const Fill &fill) {
     at::Tensor out = at::empty({static_cast<int64_t>(source.places.size()), count}, dtype);
     auto *to = static_cast<Number *>(out.data_ptr());
     over_chunks(source, count, philox_chunk, [&](int64_t row, int64_t begin, int64_t end) {
@@ -232,7 +189,7 @@ at::Tensor philox_normal(at::IntArrayRef seeds, int64_t stream, int64_t update, 
 /// The words of ``philox_words`` by operators of libtorch, int64 [places, count], for devices without a kernel.
 at::Tensor philox_composed(
     at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count, at::Device device) {
-    Source source(seeds, stream, update, places);
+    PhiloxSamples source(seeds, stream, update, places);
     constexpr int64_t low = 0xffffffff;
     auto options = at::TensorOptions().dtype(at::kLong).device(device);
     int64_t blocks = (count + philox_chunk - 1) / philox_chunk * philox_lanes;
@@ -261,11 +218,11 @@ at::Tensor philox_composed(
 }
 
 /// Zeros at random places of x [samples, ...], the rest divided by 1 - rate.
-at::Tensor drop(const at::Tensor &given, double rate, const Source &source) {
+at::Tensor drop(const at::Tensor &given, double rate, const PhiloxSamples &source) {
     // Elements are counted in logical order, whatever their order in memory.
     at::Tensor x = given.contiguous();
     int64_t count = x.size(0) > 0 ? x.numel() / x.size(0) : 0;
-    auto threshold = static_cast<uint32_t>(std::lround(rate * 65536));
+    uint32_t threshold = dropout_threshold(rate);
     auto scale = static_cast<float>(1 / (1 - rate));
     if (!has_native_numbers(x)) {
         int64_t whole = (count + dropout_chunk - 1) / dropout_chunk * philox_chunk;
@@ -291,24 +248,21 @@ struct PhiloxDropout : torch::autograd::Function<PhiloxDropout> {
     static at::Tensor forward(
         torch::autograd::AutogradContext *context, const at::Tensor &x, double rate, at::IntArrayRef seeds,
         int64_t stream, int64_t update, at::IntArrayRef places) {
+        PhiloxSamples source(seeds, stream, update, places);
         context->saved_data["rate"] = rate;
-        context->saved_data["seeds"] = seeds.vec();
-        context->saved_data["stream"] = stream;
-        context->saved_data["update"] = update;
-        context->saved_data["places"] = places.vec();
-        return drop(x, rate, {seeds, stream, update, places});
+        source.keep(context->saved_data);
+        return drop(x, rate, source);
     }
 
     static torch::autograd::variable_list backward(
         torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
         auto &saved = context->saved_data;
-        at::Tensor gradient = drop(
-            gradients[0], saved["rate"].toDouble(),
-            {saved["seeds"].toIntVector(), saved["stream"].toInt(), saved["update"].toInt(),
-                saved["places"].toIntVector()});
+        at::Tensor gradient = drop(gradients[0], saved["rate"].toDouble(), PhiloxSamples::kept(saved));
         return {gradient, {}, {}, {}, {}, {}};
     }
 };
+
+}  // namespace
 
 at::Tensor philox_dropout(
     const at::Tensor &x, double rate, at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places) {
@@ -318,7 +272,6 @@ at::Tensor philox_dropout(
     return PhiloxDropout::apply(x, rate, seeds, stream, update, places);
 }
 
-}  // namespace
 }  // namespace engine
 
 TORCH_LIBRARY_FRAGMENT(cascade, library) {

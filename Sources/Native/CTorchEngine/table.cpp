@@ -32,6 +32,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.set_requires_grad = engine::set_requires_grad;
         t.gradient = engine::gradient;
         t.set_gradient = engine::set_gradient;
+        t.set_gradient_hook = engine::set_gradient_hook;
         t.backward = engine::backward;
         t.grad_enabled = engine::grad_enabled;
         t.set_grad_enabled = engine::set_grad_enabled;
@@ -45,6 +46,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.set_own_threads = engine::set_own_threads;
         t.cuda_devices = engine::cuda_devices;
         t.fast_bfloat16 = engine::fast_bfloat16;
+        t.cuda_capability = engine::cuda_capability;
         t.kernels = engine::kernels;
         t.synchronize = engine::synchronize;
         t.peak_memory = engine::peak_memory;

@@ -5,4 +5,5 @@ enum RandomStream {
     static let validation: UInt64 = 3
     static let preview: UInt64 = 4
     static let filter: UInt64 = 5
+    static let rounding: UInt64 = 6
 }

@@ -38,8 +38,10 @@ struct TrainLoop {
         let loader = try load(state.progress.loader)
         defer { loader.stop() }
         options.interruption.begin()
+        // There is always a checkpoint to go back to.
+        if state.fused != nil, state.progress.updates == 0, last > 0 { try save(&state, recorder) }
         do {
-            try train(&state, from: loader, recorder)
+            try train(&state, from: loader, recorder) { try goBack(&$0, in: folder) }
         } catch  where loader.failure != nil {
             try recorder.report("Ended with an error", recorder.outcome(state.progress, loader))
             throw error
@@ -69,9 +71,14 @@ struct TrainLoop {
     }
 
     /// Makes updates until the last, an interruption, or too many bad ones in a row.
-    /// - Parameter recorder: nil where another process writes.
+    /// - Parameters:
+    ///   - recorder: nil where another process writes.
+    ///   - goBack: takes up the last checkpoint after an update that has spoilt the weights.
     /// - Throws: a failure of the data too, once all updates before it are saved.
-    func train(_ state: inout TrainingState, from loader: BatchLoader, _ recorder: RunRecorder?) throws {
+    func train(
+        _ state: inout TrainingState, from loader: BatchLoader, _ recorder: RunRecorder?,
+        goBack: (inout TrainingState) throws -> Void
+    ) throws {
         let update = Update(run: run, seed: seed, clock: options.clock)
         let isInterrupted = options.interruption.isRequested
         var bar = ProgressBar(
@@ -90,6 +97,7 @@ struct TrainLoop {
                 break  // No more of it is to come.
             }
             if !made.isGood { console.warn(made.complaint) }
+            if made.isSpoilt { try goBack(&state) }
             let isLast = made.number == last
             let isDue = made.number % run.saveEvery == 0 || isLast
             let isMeasured = made.number % run.validationEvery == 0 || isLast
@@ -135,6 +143,18 @@ struct TrainLoop {
         }
         try recorder?.save(state)
         state.progress.saved = state.progress.updates
+        state.progress.bad.returns = 0
+    }
+
+    /// Takes up the last checkpoint after an update that has spoilt the weights, and passes the samples since then.
+    private func goBack(_ state: inout TrainingState, in folder: RunFolder) throws {
+        let later = state.progress
+        guard let checkpoint = try folder.last(warn: console.warn) else {
+            throw Failure.run("there is no checkpoint to go back to", at: Failure.Place(folder.path))
+        }
+        try state.restore(checkpoint, in: folder, log: console.log)
+        state.progress.count(lost: later)
+        console.warn("the weights are those of update \(checkpoint.updates) again; the samples since then are passed")
     }
 
     private func preview(_ state: TrainingState) throws -> PreviewGrid? {
@@ -151,11 +171,13 @@ struct TrainLoop {
     }
 
     /// Whether too many updates in a row had no finite loss.
-    private func isLost(_ progress: TrainingProgress) -> Bool { progress.bad.inARow >= run.maxBadSteps }
+    private func isLost(_ progress: TrainingProgress) -> Bool {
+        max(progress.bad.inARow, progress.bad.returns) >= run.maxBadSteps
+    }
 
     /// Why a run ended whose losses or weights are no numbers any more.
     private func lost(_ progress: TrainingProgress, _ folder: RunFolder) -> Failure {
-        let row = progress.bad.inARow
+        let row = max(progress.bad.inARow, progress.bad.returns)
         let standing = progress.saved > 0 ? "the checkpoint is of update \(progress.saved)" : "no checkpoint was saved"
         return .run(
             row >= run.maxBadSteps
@@ -168,7 +190,7 @@ struct TrainLoop {
 extension Update.Result {
     /// What is said of an update that is not good.
     fileprivate var complaint: String {
-        "update \(number) changes nothing: loss \(loss), gradient norm \(gradientNorm.magnitude), samples "
-            + samples.joined(separator: ", ")
+        "update \(number) \(isSpoilt ? "came to a gradient that is not finite" : "changes nothing"): loss \(loss), "
+            + "gradient norm \(gradientNorm.magnitude), samples " + samples.joined(separator: ", ")
     }
 }

@@ -8,6 +8,8 @@ struct TrainingProgress {
         var total = 0
         /// Of those, the ones after the last good update.
         var inARow = 0
+        /// How often the run went back to its checkpoint since that was saved; not saved.
+        var returns = 0
     }
 
     /// Done so far, bad ones too.
@@ -18,6 +20,8 @@ struct TrainingProgress {
     var loss: Double?
     var loader = LoaderState()
     var bad = Bad()
+    /// Of the last good update's gradients, where they are clipped by it.
+    var gradientNorm: Double?
     /// What the validation loss at the end is compared with.
     var validationBefore: ValidationSet.Measurement?
     /// After which update that was measured: 0, unless the run has gone on with another configuration.
@@ -39,6 +43,17 @@ struct TrainingProgress {
         }
     }
 
+    /// Takes in that an update spoilt the weights, which are as this progress, the last checkpoint's, has them again: the
+    /// updates since then are lost, and count as bad; their samples are passed.
+    mutating func count(lost later: TrainingProgress) {
+        bad.total += later.updates + 1 - updates
+        bad.returns = later.bad.returns + 1
+        bad.inARow = later.bad.inARow + 1
+        updates = later.updates + 1
+        loader = later.loader
+        (validationBefore, validationSince) = (later.validationBefore, later.validationSince)
+    }
+
     /// Steps that the optimizer has taken.
     var steps: Int { updates - bad.total }
 
@@ -52,6 +67,7 @@ struct TrainingProgress {
             info["bad_steps_in_a_row"] = .integer(bad.inARow)
         }
         if validationSince > 0 { info["held_out_since"] = .integer(validationSince) }
+        info["gradient_norm"] = gradientNorm.map(JSON.number)
         info["held_out_before"] = validationBefore.map { .array($0.losses.map(JSON.number)) }
         if !learned.isEmpty {
             info[Self.runningLossesKey] = .array(learned.map { .array($0.map { .number(Double($0)) }) })
@@ -69,6 +85,7 @@ struct TrainingProgress {
         self.loader = loader
         bad.total = min(max(0, info["bad_steps"]?.intValue ?? 0), updates)
         bad.inARow = min(max(0, info["bad_steps_in_a_row"]?.intValue ?? 0), bad.total)
+        gradientNorm = info["gradient_norm"]?.doubleValue
         let losses = info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue) ?? []
         validationBefore = losses.isEmpty ? nil : ValidationSet.Measurement(losses: losses)
         validationSince = min(max(0, info["held_out_since"]?.intValue ?? 0), updates)

@@ -42,7 +42,11 @@ extension TrainingState {
         let (task, updates) = (task, progress.updates)
         var parts = [RunFolder.Part(kind: .weights) { try task.write($0, updates) }]
         if let average {
-            parts.append(.init(kind: .average) { path in try average.withAverage { try task.write(path, updates) } })
+            parts.append(
+                .init(kind: .average) { path in
+                    if let write = task.writeAverage { return try write(path, updates, average.means) }
+                    return try average.withAverage { try task.write(path, updates) }
+                })
         }
         return parts
     }

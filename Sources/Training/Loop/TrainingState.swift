@@ -4,6 +4,8 @@ import Optimization
 struct TrainingState {
     let task: TrainingTask
     let optimizer: any Optimizer
+    /// Takes each step within the backward pass; nil where steps follow it.
+    let fused: FusedSteps?
     /// nil where the run keeps none.
     let average: AveragedWeights?
     var progress = TrainingProgress()
@@ -12,6 +14,7 @@ struct TrainingState {
     init(_ task: TrainingTask, _ run: RunConfiguration) throws {
         self.task = task
         optimizer = try run.optimizer.make(task.groups)
+        fused = try run.isFused ? FusedSteps(optimizer, arrivals: task.arrivals) : nil
         average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
     }
 

@@ -22,6 +22,10 @@ struct TrainingTask {
     var loss: (PictureBatch, Draws) throws -> TrainingLoss
     /// Writes what is trained, and gives the file's SHA-256.
     var write: (_ path: String, _ updates: Int) throws -> String
+    /// Writes the running mean in float32 where what is trained can't hold it; nil where it can.
+    var writeAverage: ((_ path: String, _ updates: Int, _ means: [(name: String, tensor: Tensor)]) throws -> String)?
+    /// How often one backward pass adds to the gradient of a tensor, by its name.
+    var arrivals: (_ name: String) -> Int = { _ in 1 }
     /// What a resumed run takes up of the file that was written.
     var restored: [(name: String, tensor: Tensor)]
     /// What is measured and shown beside the training.

@@ -18,6 +18,9 @@ struct Update {
         let gradientNorm: Double
         /// The learning rate.
         let rate: Double
+        /// Whether it took some steps before it came to a gradient that is not finite: only the last checkpoint has weights
+        /// from before it.
+        let isSpoilt: Bool
         /// `SHARD/KEY` of every sample.
         let samples: [String]
         /// What the update took.
@@ -36,7 +39,8 @@ struct Update {
     /// Makes the next update.
     ///
     /// One that fails on the way, such as by waiting for data in vain, leaves everything as it was. So does a bad one,
-    /// but that it counts and its samples are passed.
+    /// but that it counts and its samples are passed. With steps within the backward pass a bad gradient, or a failure in
+    /// that pass, leaves some tensors stepped; the bad one is then not counted yet.
     /// - Parameter next: the next batch of the data.
     func callAsFunction(_ state: inout TrainingState, next: () throws -> PictureBatch) throws -> Result {
         let began = clock.seconds()
@@ -44,43 +48,121 @@ struct Update {
         let learned = task.learners.map(\.running)
         func forgetLosses() { for (learner, running) in zip(task.learners, learned) { learner.running = running } }
         let batch: PictureBatch
-        let loss: Double
+        // Of the step to come.
+        let rate = try optimizer.effectiveRate(run.schedule(number))
+        let made: (loss: Double, norm: Double)
         do {
             batch = try next()
-            loss = try accumulate(task, number, batch)
-            // What no part held has a gradient of zero, as it would in a graph over the whole batch.
-            for (_, tensor) in task.groups.flatMap(\.parameters) where try tensor.gradient() == nil {
-                try tensor.setGradient(.zeros(tensor.shape, dtype: tensor.dtype, device: tensor.device))
+            if let fused = state.fused {
+                made = try pass(batch, number, state, steppedBy: fused)
+            } else {
+                made = try pass(batch, number, task, optimizer)
             }
         } catch {
             forgetLosses()
             try optimizer.clearGradients()
             throw error
         }
-        // From here on loss and gradients are those of all samples of the update.
-        let (norm, scale) = try GradientClipping(limit: run.gradientClip)(task.groups)
-        let isGood = loss.isFinite && norm.isFinite
-        let rate = try optimizer.effectiveRate(run.schedule(number))
+        let isGood = made.loss.isFinite && made.norm.isFinite
         if isGood {
-            try optimizer.step(learningRate: run.schedule(number), gradientScale: scale)
             try state.average?.follow(update: number)
+            if state.fused != nil { state.progress.gradientNorm = made.norm }
         } else {
             forgetLosses()
         }
         try optimizer.clearGradients()
-        state.progress.count(loss: loss, isGood: isGood)
+        // The batch is passed either way.
         state.progress.loader = batch.stateAfter
+        // Steps within the backward pass are not begun where the loss is no number.
+        let isSpoilt = state.fused != nil && made.loss.isFinite && !made.norm.isFinite
+        if !isSpoilt { state.progress.count(loss: made.loss, isGood: isGood) }
         return Result(
-            number: number, loss: loss, gradientNorm: norm, rate: rate, samples: batch.places,
-            seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited)
+            number: number, loss: made.loss, gradientNorm: made.norm, rate: rate, isSpoilt: isSpoilt,
+            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited)
+    }
+
+    /// Gradients of all samples first, then a step of all tensors by them, unless the update is bad.
+    private func pass(
+        _ batch: PictureBatch, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer
+    ) throws -> (loss: Double, norm: Double) {
+        let parameters = task.groups.parameters
+        // Parts of a gradient are added up in float32: bfloat16 would lose what is far smaller than their sum.
+        let isRounded = parameters.contains { $0.tensor.dtype != .float32 }
+        let isSummed = isRounded && run.accumulation > 1
+        // By place.
+        var sums: [Int: Tensor] = [:]
+        let loss = try accumulate(task, number, batch) {
+            for (index, (_, tensor)) in parameters.enumerated() where isSummed {
+                guard let gradient = try tensor.gradient() else { continue }
+                if let sum = sums[index] {
+                    try sum.accumulate(gradient)
+                } else {
+                    sums[index] = try gradient.to(dtype: .float32)
+                }
+                try tensor.setGradient(nil)
+            }
+        }
+        // What no part held has a gradient of zero, as it would in a graph over the whole batch.
+        for (index, (_, tensor)) in parameters.enumerated() {
+            func zeros(_ dtype: DType) throws -> Tensor {
+                try .zeros(tensor.shape, dtype: dtype, device: tensor.device)
+            }
+            if isSummed {
+                if sums[index] == nil { sums[index] = try zeros(.float32) }
+            } else if try tensor.gradient() == nil {
+                try tensor.setGradient(zeros(tensor.dtype))
+            }
+        }
+        // From here on loss and gradients are those of all samples of the update.
+        let clipping = GradientClipping(limit: run.gradientClip)
+        let norm =
+            try isSummed
+            ? Tensor.norm(of: parameters.indices.compactMap { sums[$0] }) : task.groups.gradientNorm()
+        guard loss.isFinite, norm.isFinite else { return (loss, norm) }
+        if isRounded {
+            try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), parameters.count)) { index in
+                try isSummed ? sums.removeValue(forKey: index) : parameters[index].tensor.gradient()
+            }
+        } else {
+            try optimizer.step(learningRate: run.schedule(number), gradientScale: clipping.scale(of: norm))
+        }
+        return (loss, norm)
+    }
+
+    /// Steps each tensor within the backward pass, by gradients that are clipped as long as the last good update's were.
+    ///
+    /// Where it fails on the way, or a gradient is not finite, some tensors have been stepped.
+    private func pass(
+        _ batch: PictureBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps
+    ) throws -> (loss: Double, norm: Double) {
+        let draws = Draws(
+            seed: seed, stream: RandomStream.update, update: number, places: 0..<batch.samples.count)
+        let made = try state.task.loss(batch, draws)
+        let loss = try learn(state.task, [made])
+        guard loss.isFinite else { return (loss, .nan) }
+        let clipping = GradientClipping(limit: run.gradientClip)
+        let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
+        let norm = try fused(step(number, scale: scale, state.task.groups.parameters.count)) {
+            if made.weighted.requiresGrad { try made.weighted.backward() }
+        }
+        return (loss, norm)
+    }
+
+    private func step(_ number: Int, scale: Double, _ tensors: Int) -> TensorStep {
+        TensorStep(
+            learningRate: run.schedule(number), gradientScale: scale,
+            rounding: Draws(seed: seed, stream: RandomStream.rounding, update: number, places: 0..<tensors))
     }
 
     /// Adds up the gradients of a batch, micro batch by micro batch.
+    /// - Parameter addUp: takes the gradients of each.
     /// - Returns: the mean loss of its samples.
-    private func accumulate(_ task: TrainingTask, _ number: Int, _ batch: PictureBatch) throws -> Double {
+    private func accumulate(
+        _ task: TrainingTask, _ number: Int, _ batch: PictureBatch, addUp: () throws -> Void
+    ) throws -> Double {
         let count = batch.samples.count
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
-        var (losses, levels): ([Tensor], [Tensor]) = ([], [])
+        var losses: [TrainingLoss] = []
         for part in 0..<run.accumulation {
             let range = count * part / run.accumulation..<count * (part + 1) / run.accumulation
             let loss = try task.loss(batch.part(range), draws[range])
@@ -88,12 +170,18 @@ struct Update {
             if loss.weighted.requiresGrad {
                 try (loss.weighted * (Double(range.count) / Double(count))).backward()
             }
-            losses.append(loss.perSample)
-            levels.append(loss.logSNR)
+            try addUp()
+            losses.append(try loss.withoutGraph())
         }
-        let perSample = try Tensor.concatenated(losses, dimension: 0)
-        let logSNR = try Tensor.concatenated(levels, dimension: 0)
+        return try learn(task, losses)
+    }
+
+    /// Tells the losses to what learns of them.
+    /// - Returns: their mean over all samples.
+    private func learn(_ task: TrainingTask, _ losses: [TrainingLoss]) throws -> Double {
+        let perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
+        let logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
         for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }
-        return try perSample.values(as: Double.self).reduce(0, +) / Double(count)
+        return try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count)
     }
 }

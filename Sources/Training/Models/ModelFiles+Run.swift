@@ -22,7 +22,8 @@ extension ModelFiles {
         isImageAntialiased = run.isCLIPAntialiased
         dtype = run.dtype
         baseDType = run.baseDType
-        computeDType = run.computeDType
+        computeDType = run.compute?.dtype(on: device)
+        weightsDType = run.weightsDType
         self.device = device
         isCheckpointing = run.isCheckpointing
     }

@@ -4,13 +4,14 @@ import Layers
 import Torch
 
 extension ModelLoading {
-    /// A Stage C to train whole, in float32: from a checkpoint, or drawn where the configuration names none.
+    /// A Stage C to train whole, in float32 or bfloat16: from a checkpoint, or drawn where the configuration names none.
     func trainable(_ generator: Generator) throws -> StageC {
         let architecture = try files.stageCArchitecture()
         let source = try start(.stageC, files.stageC?.weights, generator)
-        let stageC = try StageC(architecture, ParameterStore(from: source, device: files.device))
+        let stageC = try StageC(
+            architecture, ParameterStore(from: source, dtype: files.weightsDType, device: files.device))
         stageC.isCheckpointing = files.isCheckpointing
-        if let dtype = files.computeDType { stageC.computeDType = dtype }
+        stageC.computeDType = computeDType(files.weightsDType)
         try stageC.store.setTrainable(true)
         return stageC
     }
@@ -18,7 +19,7 @@ extension ModelLoading {
     /// A Stage B to train whole, likewise.
     func trainableStageB(_ generator: Generator) throws -> (stageB: StageB, store: ParameterStore) {
         let source = try start(.stageB, files.stageB?.weights, generator)
-        let store = ParameterStore(from: source, device: files.device)
+        let store = ParameterStore(from: source, dtype: files.weightsDType, device: files.device)
         let stageB = try StageB(files.stageBArchitecture(), store.root)
         try store.finish()
         stageB.isCheckpointing = files.isCheckpointing

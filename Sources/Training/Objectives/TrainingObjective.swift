@@ -93,4 +93,9 @@ struct TrainingLoss {
     let perSample: Tensor
     /// [B].
     let logSNR: Tensor
+
+    /// The numbers alone: as long as the graph stands, so does what it keeps.
+    func withoutGraph() throws -> TrainingLoss {
+        TrainingLoss(weighted: try weighted.detached(), perSample: perSample, logSNR: logSNR)
+    }
 }

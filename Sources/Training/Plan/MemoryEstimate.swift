@@ -4,8 +4,7 @@ import Optimization
 /// What a run will take of memory, in bytes, by part.
 ///
 /// Weights: parameters times the bytes of their dtype; those that stay in a mapped file are told apart, for the system
-/// can drop and read them again. What is trained: four bytes each for weight, gradient and running mean, and what the
-/// optimizer says of its state.
+/// can drop and read them again. What is trained: ``addTrained(_:_:)``.
 ///
 /// Activations are counted per position of a feature map, in units of the level's width (source: what each operator
 /// keeps for its backward pass). Frozen, a residual block keeps its input, the normalised convolution's input and the
@@ -44,12 +43,21 @@ struct MemoryEstimate {
     }
 
     /// Weights, gradients, the optimizer's state and the running mean of what is trained.
-    mutating func addTrained(_ shapes: [[Int]], _ optimizer: OptimizerChoice, isAveraged: Bool) {
-        let parameters = shapes.reduce(0) { $0 + $1.reduce(1, *) }
-        add("trained weights", 4 * parameters)
-        add("gradients", 4 * parameters)
-        add("optimizer", shapes.reduce(0) { $0 + optimizer.stateBytes($1) })
-        if isAveraged { add("averaged weights", 4 * parameters) }
+    ///
+    /// Steps within the backward pass have the gradients of one block at a time, for which the largest four tensors stand;
+    /// parts of bfloat16 gradients are added up in float32; and a bfloat16 tensor is stepped as float32, with its gradient.
+    mutating func addTrained(_ shapes: [[Int]], _ run: RunConfiguration) {
+        let counts = shapes.map { $0.reduce(1, *) }
+        let (parameters, size) = (counts.reduce(0, +), run.weightsDType.size)
+        let largest = counts.sorted(by: >).prefix(4)
+        add("trained weights", size * parameters)
+        add("gradients", size * (run.isFused ? largest.reduce(0, +) : parameters))
+        if size < 4 {
+            if run.accumulation > 1 { add("summed gradients", 4 * parameters) }
+            add("step in float32", 8 * (largest.first ?? 0))
+        }
+        add("optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1) })
+        if run.average != nil { add("averaged weights", 4 * parameters) }
     }
 
     /// How a batch goes through a stage.
@@ -114,9 +122,10 @@ struct MemoryEstimate {
         return pass.isCheckpointing ? layer + 4 * pass.batch * 77 * text.width * text.layers : layer * text.layers
     }
 
-    /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained.
-    static func efficientNet(batch: Int, side: Int, isTrained: Bool) -> Int {
-        4 * batch * side * side * (isTrained ? 780 : 40)
+    /// Bytes that EfficientNetV2-S holds at once, or keeps where it is trained; with checkpointing, by counting: the inputs
+    /// of its blocks 52 numbers a pixel, the first convolution 18, the widest block with its backward pass 60.
+    static func efficientNet(batch: Int, side: Int, isTrained: Bool, isCheckpointing: Bool = false) -> Int {
+        4 * batch * side * side * (isTrained ? isCheckpointing ? 130 : 780 : 40)
     }
 
     /// Bytes that Stage A's encoder holds at once: at half the sides and half the width, a block's input, its normalised

@@ -114,7 +114,7 @@ extension TrainingPlan {
         return lines
     }
 
-    private static func megabytes(_ bytes: Int) -> String {
+    static func megabytes(_ bytes: Int) -> String {
         bytes < 10_000_000_000
             ? "\((bytes + 500_000) / 1_000_000) MB" : "\((bytes + 50_000_000) / 100_000_000 * 100) MB"
     }

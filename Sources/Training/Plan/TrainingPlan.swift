@@ -13,7 +13,6 @@ public struct TrainingPlan {
     struct Group {
         let name: String
         let shapes: [[Int]]
-        let dtype = DType.float32
 
         var parameters: Int { shapes.reduce(0) { $0 + $1.reduce(1, *) } }
     }
@@ -82,7 +81,7 @@ public struct TrainingPlan {
 
     /// What is trained and what a pass keeps, once the groups are known.
     mutating func addMemory(_ pass: MemoryEstimate.Pass, trainsText: Bool = false) {
-        memory.addTrained(groups.flatMap(\.shapes), run.optimizer, isAveraged: run.average != nil)
+        memory.addTrained(groups.flatMap(\.shapes), run)
         let activations =
             switch models.network {
             case .stageC(let stageC): MemoryEstimate.activations(stageC.configuration, pass)

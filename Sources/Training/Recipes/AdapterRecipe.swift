@@ -7,7 +7,7 @@ import Weights
 
 /// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text tower:
 /// `cascade-adapt lora`.
-public struct AdapterRecipe: Recipe {
+public struct AdapterRecipe: Recipe, SettledRecipe {
     public static let name = "lora"
     public static let abstract = "Train LoRA layers and learned tokens on Stage C."
 
@@ -28,7 +28,7 @@ public struct AdapterRecipe: Recipe {
 
     private let setting: Setting
     private let plugIns: PlugIns
-    private let run: RunConfiguration
+    var run: RunConfiguration
     private let diffusion: TrainingDiffusion
     /// The adapters to start from.
     private let startPath: String?
@@ -38,7 +38,7 @@ public struct AdapterRecipe: Recipe {
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         (setting, self.plugIns) = (fields.setting, plugIns)
         try TrainedStage.checkTakesAdapters(setting)
-        run = try RunConfiguration(&fields)
+        run = try RunConfiguration(&fields, trainsWhole: false)
         try run.data.refuseMasks("nothing that trains a LoRA takes masks")
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         startPath = try ModelLoading.path(Self.startKey, to: "the adapters", &fields)
@@ -46,7 +46,9 @@ public struct AdapterRecipe: Recipe {
         rates = try AdapterRates(&fields, run, plugIns)
     }
 
-    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+    public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
+
+    func networks(_ options: RunOptions) throws -> TrainingPlan {
         guard !plans.isEmpty || startPath != nil else { throw noAdapter }
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
         let stageC = try plan.stageC
@@ -67,11 +69,13 @@ public struct AdapterRecipe: Recipe {
         var pass = try plan.pass()
         pass.adapted = parts.flatMap(\.modules)
         plan.addMemory(pass, trainsText: adaptsText || parts.contains { $0.modules.isEmpty })
-        try plan.addData(options)
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
+        guard run.checkpointing != .auto else {
+            return try settled(options, console.log).train(options, console)
+        }
         // Load.
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()

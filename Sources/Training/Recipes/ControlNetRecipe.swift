@@ -9,7 +9,7 @@ import Telemetry
 import Torch
 
 /// Trains a ControlNet on a frozen Stage C: `cascade-adapt controlnet`.
-public struct ControlNetRecipe: Recipe {
+public struct ControlNetRecipe: Recipe, SettledRecipe {
     public static let name = "controlnet"
     public static let abstract = "Train a ControlNet on Stage C."
 
@@ -17,7 +17,7 @@ public struct ControlNetRecipe: Recipe {
         setting["controlnet_blocks"] != nil || setting["controlnet_filter"] != nil
     }
 
-    private let run: RunConfiguration
+    var run: RunConfiguration
     private let own: ControlNetConfiguration
     private let diffusion: TrainingDiffusion
     private let filter: any ControlFilter
@@ -26,7 +26,7 @@ public struct ControlNetRecipe: Recipe {
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         self.plugIns = plugIns
         try TrainedStage.checkTakesAdapters(fields.setting)
-        run = try RunConfiguration(&fields)
+        run = try RunConfiguration(&fields, trainsWhole: false)
         own = try ControlNetConfiguration(&fields).fitting(run.data.stride, plugIns)
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: true)
         // A key that nobody knows is told of before what the filter finds amiss among its own.
@@ -35,7 +35,9 @@ public struct ControlNetRecipe: Recipe {
         if !type(of: filter).takesMasks { try run.data.refuseMasks("\(own.filter) takes no masks") }
     }
 
-    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+    public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
+
+    func networks(_ options: RunOptions) throws -> TrainingPlan {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: false)
         let stageC = try plan.stageC
         try stageC.configuration.check(controlNetBlocks: own.blocks, at: own.places.blocks)
@@ -62,13 +64,18 @@ public struct ControlNetRecipe: Recipe {
             // What size of condition a filter makes is told by making one.
             let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
             let side = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
-            plan.memory.add("trunk", MemoryEstimate.efficientNet(batch: pass.batch, side: side, isTrained: true))
+            plan.memory.add(
+                "trunk",
+                MemoryEstimate.efficientNet(
+                    batch: pass.batch, side: side, isTrained: true, isCheckpointing: pass.isCheckpointing))
         }
-        try plan.addData(options)
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
+        guard run.checkpointing != .auto else {
+            return try settled(options, console.log).train(options, console)
+        }
         try filter.prepare()
         let remark = run.data.reading.masks.map { "the masks are those of \($0.name)" } ?? filter.remark
         if let remark { console.log("\(own.filter): \(remark)") }
@@ -86,6 +93,7 @@ public struct ControlNetRecipe: Recipe {
         let trunk = try ControlNetTrunk(configuration, store.root)
         try store.finish()
         try store.setTrainable(true)
+        trunk.isCheckpointing = run.isCheckpointing
         parts.describe(
             "ControlNet (\(own.filter), \(own.bottleneckMode.rawValue)) on blocks \(own.blocks) of \(base.name)",
             trainable: store.parameters.reduce(0) { $0 + $1.tensor.count })

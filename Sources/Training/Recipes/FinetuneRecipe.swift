@@ -1,4 +1,5 @@
 import AdapterKit
+import Cascade
 import Generation
 import Layers
 import Loading
@@ -10,18 +11,18 @@ import Weights
 
 /// Trains a stage whole, from a checkpoint or from nothing: `cascade-adapt finetune`. Stage B where `model_version` is one
 /// of its sizes, else Stage C.
-public struct FinetuneRecipe: Recipe {
+public struct FinetuneRecipe: Recipe, SettledRecipe {
     public static let name = "finetune"
     public static let abstract = "Train all of Stage C or Stage B, or draw and train a new one."
 
     /// It has no key of its own.
     public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool { true }
 
-    private let run: RunConfiguration
+    var run: RunConfiguration
     private let diffusion: TrainingDiffusion
 
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
-        run = try RunConfiguration(&fields)
+        run = try RunConfiguration(&fields, trainsWhole: true)
         try run.data.refuseMasks("nothing that trains a stage takes masks")
         if run.comparesPreviews {
             throw (fields.setting["preview_compare"] ?? fields.setting).refusal(
@@ -36,7 +37,9 @@ public struct FinetuneRecipe: Recipe {
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: false)
     }
 
-    public func plan(_ options: RunOptions) throws -> TrainingPlan {
+    public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
+
+    func networks(_ options: RunOptions) throws -> TrainingPlan {
         var plan = try TrainingPlan(Self.name, run, options, trainsWhole: true)
         switch plan.models.network {
         case .stageC(let stageC):
@@ -44,11 +47,13 @@ public struct FinetuneRecipe: Recipe {
         case .stageB(_, let shapes): plan.groups = [.init(name: "Stage B whole", shapes: shapes)]
         }
         try plan.addMemory(plan.pass())
-        try plan.addData(options)
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
+        guard run.checkpointing != .auto else {
+            return try settled(options, console.log).train(options, console)
+        }
         if let remark = diffusion.remark { console.log(remark) }
         let parts = try RecipeParts(run, options, console)
         return run.stage == .b ? try trainStageB(parts) : try trainStageC(parts)
@@ -63,7 +68,8 @@ public struct FinetuneRecipe: Recipe {
             stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
         let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
-        return try parts.train(task(stageC.store, evaluation) { try objective.loss(of: $0, $1) }, objective)
+        return try parts.train(
+            task(stageC.store, stageC.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective)
     }
 
     private func trainStageB(_ parts: RecipeParts) throws -> RunOutcome? {
@@ -74,28 +80,37 @@ public struct FinetuneRecipe: Recipe {
         let effnet = try parts.loading.effnet()
         let text = try parts.loading.textEncoder()
         let objective = StageBObjective(
-            stageB: stageB, dtype: run.computeDType ?? .float32, effnet: effnet,
+            stageB: stageB, dtype: parts.loading.computeDType(parts.loading.files.weightsDType), effnet: effnet,
             encodings: try parts.encodings { try stageA.encode($0) },
             text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))
         let evaluation = try Evaluation(parts, objective, showing: .stageB(stageA))
-        return try parts.train(task(store, evaluation) { try objective.loss(of: $0, $1) }, objective)
+        return try parts.train(
+            task(store, stageB.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective)
     }
 
     private func task(
-        _ store: ParameterStore, _ evaluation: Evaluation,
+        _ store: ParameterStore, _ stage: some StageConfiguration, _ evaluation: Evaluation,
         loss: @escaping (PictureBatch, Draws) throws -> TrainingLoss
     ) -> TrainingTask {
-        TrainingTask(
+        func write(_ tensors: [(name: String, tensor: Tensor)], _ path: String, _ updates: Int) throws -> String {
+            var metadata = ["format": "pt", "trained_steps": String(updates)]
+            metadata[ModelFiles.targetKey] = diffusion.process.target.rawValue
+            return try SafetensorsWriter.writeHashed(tensors, metadata: metadata, to: path)
+        }
+        let isCheckpointing = run.isCheckpointing
+        return TrainingTask(
             name: "generator",
             groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
             isWhole: true,
             loss: loss,
-            write: { path, updates in
-                var metadata = ["format": "pt", "trained_steps": String(updates)]
-                metadata[ModelFiles.targetKey] = diffusion.process.target.rawValue
-                return try SafetensorsWriter.writeHashed(store.tensors, metadata: metadata, to: path)
+            write: { try write(store.tensors, $0, $1) },
+            writeAverage: { path, updates, means in
+                let means = Dictionary(means.map { ($0.name, $0.tensor) }) { first, _ in first }
+                return try write(store.tensors.map { ($0.name, means[$0.name] ?? $0.tensor) }, path, updates)
             },
+            // A block that is computed again has its gradients each time it was run.
+            arrivals: { isCheckpointing ? stage.runs(of: $0) : 1 },
             restored: store.tensors,
             evaluation: evaluation,
             learners: diffusion.process.learners)

@@ -43,8 +43,13 @@ public struct RunConfiguration: Sendable {
     public let dtype: DType
     /// What the matrices of the frozen stage and of the text tower are kept in; nil for `dtype`, as the rest of them.
     public let baseDType: BaseDType?
-    /// What the network computes in; nil leaves it to `dtype` where it is frozen, and is float32 where it is trained.
-    let computeDType: DType?
+    /// What the network computes in; nil leaves it to what its weights are kept in, where the device is fast at that.
+    let compute: ComputePrecision?
+
+    /// What the weights of a stage that is trained whole are kept in.
+    let weightsDType: DType
+    /// Whether each tensor is stepped within the backward pass.
+    let isFused: Bool
 
     /// The project on W&B for which the run is logged; nil for none.
     public let wandbProject: String?
@@ -58,7 +63,9 @@ public struct RunConfiguration: Sendable {
     public let gradientClip: Double
     /// How a running mean of what is trained is kept; nil keeps none.
     public let average: AveragedWeights.Configuration?
-    public let isCheckpointing: Bool
+    private(set) var checkpointing: Checkpointing
+    /// Whether blocks are computed again for their gradients; not yet known where it goes by the free memory.
+    public private(set) var isCheckpointing: Bool
     public let chances: ConditionChances
     /// Share of zeros in the network, one for all levels or one for each; nil leaves it to the recipe.
     public let dropout: [Double]?
@@ -108,6 +115,12 @@ public struct RunConfiguration: Sendable {
     /// What each key comes to, as checkpoints keep it; what may be secret is left out.
     var effective: JSON? { values?.json(written.json).withoutSecrets }
 
+    /// Settles `gradient_checkpointing: auto`.
+    mutating func settleCheckpointing(_ value: Bool) {
+        checkpointing = value ? .on : .off
+        isCheckpointing = value
+    }
+
     /// The largest micro batch's share of a batch.
     public var microBatchSize: Int { batchSize / accumulation }
 
@@ -125,7 +138,8 @@ public struct RunConfiguration: Sendable {
         return options
     }
 
-    init(_ fields: inout Fields) throws {
+    /// - Parameter trainsWhole: whether a stage itself is trained, and not an adapter.
+    init(_ fields: inout Fields, trainsWhole: Bool) throws {
         let setting = fields.setting
         func place(_ key: String) -> Failure.Place { setting[key]?.place ?? setting.place }
         experimentID = try fields.required(
@@ -160,7 +174,7 @@ public struct RunConfiguration: Sendable {
         isCLIPAntialiased = clipImageModel == nil ? false : try fields.value("clip_antialias", default: false)
         baseDType = try fields.optional("base_dtype")
         dtype = try fields.value("dtype", default: baseDType == nil ? Precision.float32 : .bfloat16).dtype
-        computeDType = try fields.optional("compute_dtype", as: Precision.self)?.dtype
+        compute = try fields.optional("compute_dtype")
 
         let wandbName = Requirement<String>(
             "that W&B takes: of 1 to 128 characters, none of / \\ # ? % :", WandbProject.takes)
@@ -176,7 +190,11 @@ public struct RunConfiguration: Sendable {
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         average = try .read(&fields)
-        isCheckpointing = try fields.value("gradient_checkpointing", default: false)
+        let whole = try WholeTraining(
+            &fields, trainsWhole: trainsWhole, optimizer: optimizer, accumulation: accumulation)
+        (weightsDType, isFused) = (whole.weightsDType, whole.isFused)
+        checkpointing = try fields.value("gradient_checkpointing", written: false)
+        isCheckpointing = checkpointing == .on
         chances = try ConditionChances(&fields, stage)
         dropout = try fields.optional(
             "dropout", as: OneOrMore<Double>.self,
@@ -205,11 +223,4 @@ public struct RunConfiguration: Sendable {
         // The reference's code sets it; no file of its does.
         fields.ignore("training")
     }
-}
-
-/// `dtype` of a configuration.
-enum Precision: String, CaseIterable, SettingReadable {
-    case float32, bfloat16
-
-    var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
 }

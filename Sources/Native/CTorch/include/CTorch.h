@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 3
+#define CTORCH_ABI 4
 #define CTORCH_MAX_RESULTS 64
 
 typedef struct CTorchTensor CTorchTensor;
@@ -84,6 +84,10 @@ typedef int (*CTorchBackward)(
 /// Frees a context handed to the engine.
 typedef void (*CTorchReleaseContext)(void *context);
 
+/// What is done as soon as a backward pass has added to the gradient of a leaf; on failure writes a message and returns
+/// another value than 0.
+typedef int (*CTorchGradientHook)(void *context, char *message, size_t message_capacity);
+
 typedef struct CTorchTable {
     int32_t abi;
     /// The version of the libtorch the engine was compiled with, "2.13.0"; and of the one it runs on.
@@ -116,6 +120,10 @@ typedef struct CTorchTable {
     int (*set_requires_grad)(CTorchTensor *tensor, bool value);
     int (*gradient)(const CTorchTensor *tensor, CTorchTensor **out);  // null where there is none
     int (*set_gradient)(CTorchTensor *tensor, CTorchTensor *gradient);  // null clears it
+    /// Runs `hook` whenever a backward pass has added to the leaf's gradient, in that pass and on its thread; null takes
+    /// the hook away. The context is released with the hook, also when setting it fails.
+    int (*set_gradient_hook)(
+        CTorchTensor *leaf, CTorchGradientHook hook, CTorchReleaseContext release_context, void *context);
     int (*backward)(CTorchTensor *const *roots, CTorchTensor *const *gradients, int32_t count);
     bool (*grad_enabled)(void);
     void (*set_grad_enabled)(bool value);
@@ -140,6 +148,8 @@ typedef struct CTorchTable {
     int32_t (*cuda_devices)(void);
     /// Whether the processor multiplies bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
+    /// The compute capability of a CUDA device, 80 for sm_80; 0 where it can't be told.
+    int32_t (*cuda_capability)(int32_t index);
     /// Which clones of the engine's kernels run: the level of features that they need, "x86-64-v4" or so.
     const char *(*kernels)(void);
     int (*synchronize)(CTorchDevice device);

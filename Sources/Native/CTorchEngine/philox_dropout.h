@@ -1,0 +1,86 @@
+// What dropout draws: which elements of a sample stay, and the sources of a batch's samples.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+#include <c10/util/flat_hash_map.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "philox.h"
+
+namespace engine {
+
+/// Chooses by 16 bits of chance for each element, two of a word, the low half first: of a chunk of 16 blocks the first
+/// 16 elements go by the low halves of the first words, the next 16 by their high halves, and so on.
+constexpr int64_t dropout_chunk = 2 * philox_chunk;
+
+/// All ones where an element of a chunk is kept.
+INLINE void kept_of(const PhiloxWords &words, uint32_t threshold, uint32_t *kept) {
+    auto mask = [threshold](uint32_t half) { return half < threshold ? 0 : 0xffffffffu; };
+    // Lane by lane, and not word by word, or it is not vectorised.
+    for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+        uint32_t w0 = words.word[0][lane], w1 = words.word[1][lane];
+        uint32_t w2 = words.word[2][lane], w3 = words.word[3][lane];
+        uint32_t *to = kept + lane;
+        to[0 * philox_lanes] = mask(w0 & 0xffff);
+        to[1 * philox_lanes] = mask(w0 >> 16);
+        to[2 * philox_lanes] = mask(w1 & 0xffff);
+        to[3 * philox_lanes] = mask(w1 >> 16);
+        to[4 * philox_lanes] = mask(w2 & 0xffff);
+        to[5 * philox_lanes] = mask(w2 >> 16);
+        to[6 * philox_lanes] = mask(w3 & 0xffff);
+        to[7 * philox_lanes] = mask(w3 >> 16);
+    }
+}
+
+/// The half words below which an element becomes zero.
+inline uint32_t dropout_threshold(double rate) { return static_cast<uint32_t>(std::lround(rate * 65536)); }
+
+/// Where the draws of samples come from, a seed and a place for each.
+struct PhiloxSamples {
+    /// What a node of autograd keeps beside its tensors.
+    using Record = ska::flat_hash_map<std::string, at::IValue>;
+
+    std::vector<int64_t> seeds, places;
+    int64_t stream, update;
+
+    PhiloxSamples(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places)
+        : seeds(seeds.vec()), places(places.vec()), stream(stream), update(update) {
+        TORCH_CHECK(seeds.size() == places.size(), "philox: ", seeds.size(), " seeds, ", places.size(), " places");
+        auto is_word = [](int64_t number) { return number >= 0 && number <= 0xffffffff; };
+        TORCH_CHECK(
+            is_word(stream) && is_word(update) && std::all_of(places.begin(), places.end(), is_word),
+            "philox: stream, update and places have 32 bits");
+    }
+
+    /// Those that ``keep`` wrote down.
+    static PhiloxSamples kept(const Record &record) {
+        return {
+            record.at("seeds").toIntVector(), record.at("stream").toInt(), record.at("update").toInt(),
+            record.at("places").toIntVector()};
+    }
+
+    /// Writes them down for a backward pass.
+    void keep(Record &record) const {
+        record["seeds"] = seeds;
+        record["stream"] = stream;
+        record["update"] = update;
+        record["places"] = places;
+    }
+
+    PhiloxSource at(int64_t row) const {
+        return {
+            static_cast<uint64_t>(seeds[row]), static_cast<uint32_t>(places[row]), static_cast<uint32_t>(update),
+            static_cast<uint32_t>(stream)};
+    }
+};
+
+/// Zeros at random places of x [samples, ...], the rest divided by 1 - rate.
+at::Tensor philox_dropout(
+    const at::Tensor &x, double rate, at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places);
+
+}  // namespace engine
