@@ -3,7 +3,6 @@ import Failures
 import Generation
 import Loading
 import Shards
-import Torch
 
 /// What a run would do, told without loading weights: injection points, trainable parameters, memory, data.
 ///
