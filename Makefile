@@ -72,6 +72,8 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/parity_filters.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/quantised.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/quantised_lora.py --command .build/release/cascade-adapt
 	@$(if $(wildcard .demo/runs/fernando/lora.safetensors),.venv/bin/python Tests/Peers/miniature.py \
 	    --command .build/release/cascade-adapt --lora .demo/runs/fernando/lora.safetensors,\
 	    echo "make demo first to hold its LoRA against diffusers and peft")

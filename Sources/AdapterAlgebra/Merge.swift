@@ -35,6 +35,12 @@ public struct Merge {
     /// Finds where everything goes.
     /// - Throws: a failure of the input that names what does not fit the base.
     public init(_ parts: [Part], into base: Checkpoint) throws {
+        if let dtype = base.quantisation {
+            throw Failure.input(
+                "the base's weights are quantised", at: .init(base.file.path),
+                expected: "the weights that they were made from", got: dtype.rawValue,
+                advice: "merge into the original file; `models quantise` makes a quantised one of the result")
+        }
         self.base = base
         self.parts = parts
         let targets = MergeTargets(base)

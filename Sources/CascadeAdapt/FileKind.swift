@@ -42,7 +42,8 @@ struct FileKind {
         let size = checkpoint.parts.lazy.compactMap { checkpoint.size(of: $0) }.first
         return FileKind(
             checkpoint.parts.count == 1 ? first.rawValue : "checkpoint",
-            "\(checkpoint.holdings), in the layout of \(checkpoint.layout.people)", size: size,
+            "\(checkpoint.holdings), in the layout of \(checkpoint.layout.people)"
+                + (checkpoint.quantisation.map { ", matrices in \($0.rawValue)" } ?? ""), size: size,
             licence: size.map(ModelSize.isPublished) ?? false ? published : nil)
     }
 }

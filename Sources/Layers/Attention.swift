@@ -10,7 +10,7 @@ public final class Attention {
     public static let fused = "in_proj"
 
     /// Fused projection of query, key and value, [3c, c].
-    public let inWeight: Tensor
+    public let inWeight: Matrix
     /// Its bias, [3c].
     public let inBias: Tensor
     public let output: Linear
@@ -23,12 +23,12 @@ public final class Attention {
     public init(width: Int, heads: Int, _ scope: Scope) throws {
         self.width = width
         self.heads = heads
-        inWeight = try scope.parameter("in_proj_weight", [3 * width, width], .xavierUniform())
+        inWeight = try scope.matrix("in_proj_weight", [3 * width, width], .xavierUniform())
         inBias = try scope.parameter("in_proj_bias", [3 * width], .zeros)
         let (weight, bias) = (inWeight, inBias)
         func third(_ index: Int) throws -> Projection {
             let rows = index * width..<(index + 1) * width
-            let projection = Projection(weight: try weight.sliced(0, rows), bias: try bias.sliced(0, rows))
+            let projection = Projection(weight: try weight.rows(rows), bias: try bias.sliced(0, rows))
             scope.register(projection, as: Self.thirds[index])
             return projection
         }
@@ -67,7 +67,7 @@ public final class Attention {
     private func project(_ x: Tensor, _ projection: Projection, _ third: Int) throws -> Tensor {
         let rows = third * width..<(third + 1) * width
         // Sliced from the stored leaf, so that a trained weight gets its gradient.
-        let y = try x.mixedLinear(inWeight.sliced(0, rows), bias: inBias.sliced(0, rows))
+        let y = try x.mixedLinear(inWeight.rows(rows), bias: inBias.sliced(0, rows))
         return try projection.adapted(y, of: x, part: 1)
     }
 

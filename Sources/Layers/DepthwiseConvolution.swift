@@ -14,7 +14,7 @@ public final class DepthwiseConvolution {
         configuration.initial = initial
         convolution = try Convolution(configuration, scope)
         projection = Projection(
-            weight: try convolution.weight.reshaped([width, kernel * kernel]), bias: convolution.bias,
+            weight: .plain(try convolution.weight.reshaped([width, kernel * kernel])), bias: convolution.bias,
             kernelSide: kernel)
         scope.register(projection)
     }

@@ -6,9 +6,18 @@ import Weights
 public protocol ParameterSource {
     /// The value of `key`, of exactly `shape`, in any dtype and on any device.
     func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor
+    /// The matrix of `key`, a weight of exactly `shape`, where it is stored in fewer bits; nil where it is not.
+    func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix?
+    /// Says that no view of a value that was given is kept.
+    func release(_ key: String)
     /// Called when the network stands.
     /// - Throws: what did not fit, all of it in one failure.
     func finish() throws
+}
+
+extension ParameterSource {
+    public func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? { nil }
+    public func release(_ key: String) {}
 }
 
 /// Draws every parameter as its layer says.
@@ -43,9 +52,12 @@ public final class StoredParameters: ParameterSource {
     private let ignored: (String) -> Bool
     /// What a key is called in the file.
     private let stored: (String) -> String
+    private let letGo: (String) -> Void
     private var used: Set<String> = []
     private var missing: [String] = []
     private var misshapen: [String] = []
+    /// Keys whose values a file has quantised, where they are.
+    private let codes: [String: BaseDType]
 
     /// - Parameters:
     ///   - file: the file; its tensors are mapped, not read.
@@ -58,19 +70,23 @@ public final class StoredParameters: ParameterSource {
             name: file.path,
             available: file.entries.map(\.name).filter { $0.hasPrefix(prefix) }
                 .map { String($0.dropFirst(prefix.count)) },
-            ignoring: ignoring, storedName: { file.storedName(of: prefix + $0) },
+            ignoring: ignoring, quantised: QuantisedMatrix.keys(in: file, prefix: prefix),
+            storedName: { file.storedName(of: prefix + $0) }, release: { file.release(prefix + $0) },
             lookUp: { try file.tensor(prefix + $0) })
     }
 
     public init(
         name: String, available: [String], ignoring: @escaping (String) -> Bool = { _ in false },
-        storedName: @escaping (String) -> String = { $0 }, lookUp: @escaping (String) throws -> Tensor?
+        quantised: [String: BaseDType] = [:], storedName: @escaping (String) -> String = { $0 },
+        release: @escaping (String) -> Void = { _ in }, lookUp: @escaping (String) throws -> Tensor?
     ) {
         self.name = name
         self.available = available
         self.lookUp = lookUp
         ignored = ignoring
+        codes = quantised
         stored = storedName
+        letGo = release
     }
 
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
@@ -81,12 +97,29 @@ public final class StoredParameters: ParameterSource {
             missing.append(stored(key))
             return try placeholder()
         }
+        guard codes[key] == nil else {
+            misshapen.append("\(stored(key)) quantised where numbers belong")
+            return try placeholder()
+        }
         guard tensor.shape == shape else {
             misshapen.append("\(stored(key)) \(tensor.shape) where \(shape) belongs")
             return try placeholder()
         }
         return tensor
     }
+
+    public func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? {
+        guard let dtype = codes[key] else { return nil }
+        used.formUnion(([""] + QuantisedMatrix.endings).map { key + $0 })
+        do throws(QuantisedMatrix.Misfit) {
+            return try QuantisedMatrix(stored: shape, as: dtype) { try lookUp(key + $0) }
+        } catch {
+            misshapen.append("\(stored(key)) \(error.text)")
+            return try .placeholder(shape, as: dtype)
+        }
+    }
+
+    public func release(_ key: String) { letGo(key) }
 
     public func finish() throws {
         let unexpected = available.filter { !used.contains($0) && !ignored($0) }.map(stored)

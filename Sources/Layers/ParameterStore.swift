@@ -14,17 +14,25 @@ public final class ParameterStore {
     }
 
     public private(set) var entries: [Entry] = []
+    /// The matrices that are kept in fewer bits, by key; they are no entries, for nothing trains or saves them.
+    public private(set) var quantised: [(key: String, matrix: QuantisedMatrix)] = []
     /// The layers to which an adapter can add something, by path.
     public private(set) var projections: [(path: String, projection: Projection)] = []
     public let dtype: DType
     public let device: Device
+    private let matrices: MatrixStorage?
     private let source: any ParameterSource
     private var positions: [String: Int] = [:]
 
-    /// - Parameter dtype: what every parameter is converted to; buffers stay float32.
-    public init(from source: any ParameterSource, dtype: DType = .float32, device: Device = .cpu) {
+    /// - Parameters:
+    ///   - dtype: what every parameter is converted to; buffers stay float32.
+    ///   - matrices: which of them are kept otherwise; nil for none but those that the source has quantised.
+    public init(
+        from source: any ParameterSource, dtype: DType = .float32, matrices: MatrixStorage? = nil, device: Device = .cpu
+    ) {
         self.source = source
         self.dtype = dtype
+        self.matrices = matrices
         self.device = device
     }
 
@@ -45,20 +53,59 @@ public final class ParameterStore {
     /// Every tensor of a checkpoint, by key.
     public var tensors: [(name: String, tensor: Tensor)] { entries.map { ($0.key, $0.tensor) } }
 
+    /// Numbers of the network, and the bytes that they take.
+    public var size: (count: Int, bytes: Int) {
+        let plain = entries.reduce((0, 0)) { ($0.0 + $1.tensor.count, $0.1 + $1.tensor.byteCount) }
+        return quantised.reduce(plain) {
+            ($0.0 + $1.matrix.outputs * $1.matrix.inputs, $0.1 + $1.matrix.byteCount)
+        }
+    }
+
     /// Makes all parameters leaves that want gradients, or none.
     public func setTrainable(_ value: Bool) throws {
         for entry in entries where !entry.isBuffer { try entry.tensor.setRequiresGrad(value) }
     }
 
-    fileprivate func make(_ key: String, _ shape: [Int], _ initial: Initializer, isBuffer: Bool) throws -> Tensor {
+    fileprivate func makeMatrix(_ key: String, _ shape: [Int], _ initial: Initializer) throws -> Matrix {
+        let stored = BaseDType.takes(shape) ? try source.quantised(key, shape: shape) : nil
+        let matrix: QuantisedMatrix
+        if let stored {
+            matrix = try stored.to(device: device)
+        } else {
+            guard let matrices, matrices.covers(key, shape) else {
+                return .plain(try make(key, shape, initial, isBuffer: false))
+            }
+            guard matrices.dtype.isQuantised else {
+                return .plain(try make(key, shape, initial, isBuffer: false, dtype: .bfloat16))
+            }
+            let value = try source.value(key, shape: shape, initial: initial)
+            matrix =
+                try value.isOneElementSpread
+                ? .placeholder(shape, as: matrices.dtype)
+                : QuantisedMatrix(value, as: matrices.dtype, name: key).to(device: device)
+            source.release(key)
+        }
+        quantised.append((key, matrix))
+        return .quantised(matrix)
+    }
+
+    fileprivate func make(
+        _ key: String, _ shape: [Int], _ initial: Initializer, isBuffer: Bool, dtype: DType? = nil
+    ) throws -> Tensor {
         let value = try source.value(key, shape: shape, initial: initial)
-        let dtype = isBuffer ? DType.float32 : dtype
+        let dtype = isBuffer ? DType.float32 : dtype ?? self.dtype
+        // Beside matrices that are quantised the rest is small, and pages of the file around it are not.
+        let isCopied = matrices?.dtype.isQuantised ?? false
         let tensor = try withoutGradients {
-            guard value.isOneElementSpread else { return try value.to(device: device).to(dtype: dtype) }
+            guard value.isOneElementSpread else {
+                let kept = try value.to(device: device).to(dtype: dtype)
+                return isCopied && kept === value ? try kept.cloned() : kept
+            }
             // A placeholder is converted before it is spread, or it would take the memory of what it stands for.
             let element = try (0..<value.rank).reduce(value) { try $0.sliced($1, 0..<1) }
             return try element.to(device: device).to(dtype: dtype).expanded(value.shape)
         }
+        if isCopied { source.release(key) }
         positions[key] = entries.count
         entries.append(Entry(key: key, tensor: tensor, isBuffer: isBuffer))
         return tensor
@@ -92,6 +139,11 @@ public struct Scope {
     /// A parameter of this part.
     public func parameter(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {
         try store.make(self(name).path, shape, initial, isBuffer: false)
+    }
+
+    /// A matrix of this part, [out, in] or a 1x1 convolution's [out, in, 1, 1], which the store may keep in fewer bits.
+    public func matrix(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Matrix {
+        try store.makeMatrix(self(name).path, shape, initial)
     }
 
     /// A tensor that is saved with the network and not trained, float32.

@@ -3,8 +3,8 @@ import Torch
 /// A product with a weight matrix that adapters may change: a linear layer, a 1x1 convolution, or one third of a fused
 /// attention projection. Depthwise kernels count as a matrix with one row for each channel.
 public final class Projection {
-    /// The frozen weight, [out, in]; a view of the stored parameter.
-    public let weight: Tensor
+    /// The frozen weight; a view of the stored parameter.
+    public let weight: Matrix
     /// The frozen bias, [out]; a view of the stored parameter.
     public let bias: Tensor?
     /// The side of depthwise kernels, whose square is `inputs`; nil of any other product.
@@ -12,14 +12,14 @@ public final class Projection {
     /// What changes the output, in this order; empty where nothing is attached.
     public private(set) var adapters: [any ProjectionAdapter] = []
 
-    public init(weight: Tensor, bias: Tensor? = nil, kernelSide: Int? = nil) {
+    public init(weight: Matrix, bias: Tensor? = nil, kernelSide: Int? = nil) {
         self.weight = weight
         self.bias = bias
         self.kernelSide = kernelSide
     }
 
-    public var inputs: Int { weight.size(1) }
-    public var outputs: Int { weight.size(0) }
+    public var inputs: Int { weight.inputs }
+    public var outputs: Int { weight.outputs }
 
     /// Attaches an adapter; one that is attached already stays where it is.
     public func attach(_ adapter: any ProjectionAdapter) {

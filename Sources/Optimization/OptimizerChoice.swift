@@ -1,5 +1,6 @@
 import Failures
 import Settings
+import Torch
 
 /// Which optimizer a run steps its parameters with, and that optimizer's own values.
 public enum OptimizerChoice: Sendable {

@@ -7,9 +7,12 @@ import Glibc
 public final class MappedFile {
     public let path: String
     public let bytes: UnsafeRawBufferPointer
+    /// Whether the pages are a file's, which come again when they are asked for.
+    private let isOfFile: Bool
 
     public init(_ path: String) throws {
         self.path = path
+        isOfFile = true
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure.input("cannot be opened (\(String(cString: strerror(errno))))", at: Failure.Place(path))
@@ -33,6 +36,7 @@ public final class MappedFile {
     /// Bytes that were read already, laid out as a mapping would have them; `path` is for messages.
     init(copying content: [UInt8], path: String) throws {
         self.path = path
+        isOfFile = false
         guard !content.isEmpty else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
@@ -44,6 +48,15 @@ public final class MappedFile {
         let copy = UnsafeMutableRawBufferPointer(start: start, count: content.count)
         copy.copyBytes(from: content)
         bytes = UnsafeRawBufferPointer(copy)
+    }
+
+    /// Takes the pages that lie whole within a range out of memory; nobody may have written to them. They come again when
+    /// they are asked for.
+    func release(_ range: Range<Int>) {
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let (from, to) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+        guard isOfFile, page > 0, from < to, let start = bytes.baseAddress else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start + from), to - from, MADV_DONTNEED)
     }
 
     deinit {

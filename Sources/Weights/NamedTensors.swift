@@ -17,10 +17,13 @@ public protocol NamedTensors: AnyObject {
     /// What a name is, or would be, called where the tensors are stored, for messages; the name itself unless this is
     /// a view under other names.
     func storedName(of name: String) -> String
+    /// Says that nobody keeps a view of a tensor, so that the memory of what was read of it can go.
+    func release(_ name: String)
 }
 
 extension NamedTensors {
     public func storedName(of name: String) -> String { name }
+    public func release(_ name: String) {}
 
     /// The tensor of a name.
     /// - Throws: a failure of the input where there is none.

@@ -32,6 +32,7 @@ public final class ScaledTensors: NamedTensors {
     public var metadata: [String: String] { file.metadata }
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
     public func storedName(of name: String) -> String { file.storedName(of: name) }
+    public func release(_ name: String) { file.release(name) }
 
     public func tensor(_ name: String) throws -> Tensor? {
         guard let entry = self[name], let stored = try file.tensor(name) else { return nil }

@@ -77,4 +77,8 @@ public final class ShardedTensors: NamedTensors {
         guard let position = positions[name] else { return nil }
         return try shards[homes[position]]?.tensor(name)
     }
+
+    public func release(_ name: String) {
+        if let position = positions[name] { shards[homes[position]]?.release(name) }
+    }
 }

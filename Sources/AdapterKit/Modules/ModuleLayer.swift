@@ -1,3 +1,4 @@
+import Failures
 import Layers
 import Torch
 
@@ -30,7 +31,7 @@ final class ModuleLayer<Method: ModuleMethod>: ProjectionAdapter {
     private var values: ModuleValues {
         ModuleValues(
             shape: shape, matrices: matrices, scale: rank.map { alpha / Double($0) * strength } ?? strength,
-            weight: projection.weight, bias: projection.bias)
+            matrix: projection.weight, bias: projection.bias)
     }
 
     func callAsFunction(_ pass: ProjectionPass) throws -> Tensor {
@@ -40,9 +41,15 @@ final class ModuleLayer<Method: ModuleMethod>: ProjectionAdapter {
     }
 
     /// Writes the changed weight over the frozen one, rounded to its dtype.
+    /// - Throws: a failure of the input where the base is quantised.
     func fuse() throws {
+        guard let weight = projection.weight.plain else {
+            throw Failure.input(
+                "`\(path)` is quantised, and no adapter becomes part of it", expected: "the original weights",
+                advice: "merge into the original file, or leave the adapter beside the base")
+        }
         try withoutGradients {
-            let weight = projection.weight
+            let weight = try weight.reshaped([projection.outputs, projection.inputs])
             try weight.assign(Method.merged(weight.to(dtype: .float32), rows: 0..<weight.size(0), values))
         }
     }

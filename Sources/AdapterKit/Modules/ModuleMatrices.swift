@@ -64,7 +64,7 @@ public struct ModuleMatrices {
     func values(strength: Double = 1) throws -> ModuleValues {
         ModuleValues(
             shape: shape, matrices: try tensors.map { try $0().to(dtype: .float32) }, scale: scale * strength,
-            weight: nil, bias: nil)
+            matrix: nil, bias: nil)
     }
 
     /// A stored tensor as the matrix it is.

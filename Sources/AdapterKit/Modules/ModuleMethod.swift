@@ -128,8 +128,11 @@ public struct ModuleValues {
     public let matrices: [Tensor]
     /// `strength · alpha / rank`, or the strength alone of a method without a rank.
     public let scale: Double
-    /// The frozen weight, [out, in], in any dtype; nil where the matrices come from a file without the network.
-    public let weight: Tensor?
+    /// As the network keeps it.
+    let matrix: Matrix?
+    /// The frozen weight, [out, in], in float32; nil where the matrices come from a file without the network. Of a
+    /// quantised base it is what the codes stand for, expanded at each call.
+    public var weight: Tensor? { get throws { try matrix?.expanded(to: .float32) } }
     /// The frozen bias, [out]; nil where there is none.
     public let bias: Tensor?
 }

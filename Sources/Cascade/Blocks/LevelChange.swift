@@ -64,9 +64,9 @@ final class StridedChange: LevelChange {
             let squares = try x.sliced(1, 0..<height / 2 * 2).sliced(2, 0..<width / 2 * 2)
                 .reshaped([batch, height / 2, 2, width / 2, 2, inputs]).permuted([0, 1, 3, 5, 2, 4])
                 .reshaped([batch, height / 2, width / 2, inputs * 4])
-            return try squares.mixedLinear(weight.reshaped([outputs, inputs * 4]), bias: bias)
+            return try squares.mixedLinear(.plain(weight.reshaped([outputs, inputs * 4])), bias: bias)
         case .up:
-            let squares = try x.mixedLinear(weight.reshaped([inputs, outputs * 4]).transposed(0, 1), bias: nil)
+            let squares = try x.mixedLinear(.plain(weight.reshaped([inputs, outputs * 4]).transposed(0, 1)), bias: nil)
                 .reshaped([batch, height, width, outputs, 2, 2]).permuted([0, 1, 4, 2, 5, 3])
                 .reshaped([batch, height * 2, width * 2, outputs])
             return try squares + bias.to(dtype: x.dtype)

@@ -47,15 +47,18 @@ extension TextEncoder {
     /// - Parameters:
     ///   - vocabulary: the folder of the tokenizer; nil for the tower's.
     ///   - dtype: what the tower's weights are kept in.
+    ///   - base: what the matrices of its layers are kept in; nil for the same.
     /// - Throws: a failure of the input that names the file that is missing or does not fit.
     public static func load(
-        folder: String, vocabulary: String? = nil, dtype: DType = .float32, device: Device = .cpu
+        folder: String, vocabulary: String? = nil, dtype: DType = .float32, base: BaseDType? = nil,
+        device: Device = .cpu
     ) throws -> TextEncoder {
         let configuration = try CLIPTextConfiguration(
             JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
-        let weights = try Checkpoint(folder).tensors(of: .clipText)
+        let weights = try Checkpoint(folder).tensors(of: .clipText, mayBeQuantised: true)
         let store = ParameterStore(
-            from: StoredParameters(weights, ignoring: CLIPTextTower.ignores), dtype: dtype, device: device)
+            from: StoredParameters(weights, ignoring: CLIPTextTower.ignores), dtype: dtype,
+            matrices: ModelPart.clipText.matrices(in: base), device: device)
         let tower = try CLIPTextTower(configuration, store.root)
         try store.finish()
         return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: vocabulary ?? folder))

@@ -1,4 +1,5 @@
 import Failures
+import Layers
 import Weights
 
 /// Weights of Stable Cascade in any layout: which parts they hold and where each tensor belongs.
@@ -37,8 +38,16 @@ public final class Checkpoint {
     ///
     /// A file of which nothing is known is taken to be the part in official names: whoever loads it then learns key by
     /// key what does not fit.
+    /// - Parameter mayBeQuantised: whether the reader takes matrices in fewer bits, as a frozen network does.
     /// - Throws: a failure of the input that says what the file holds where that is something else.
-    public func tensors(of part: ModelPart) throws -> any NamedTensors {
+    public func tensors(of part: ModelPart, mayBeQuantised: Bool = false) throws -> any NamedTensors {
+        if !mayBeQuantised, let quantisation {
+            throw Failure.input(
+                "the weights are quantised", at: Failure.Place(file.path),
+                expected: "the weights that they were made from", got: quantisation.rawValue,
+                advice:
+                    "only a frozen base can be in fewer bits: what trains or changes weights wants the original file")
+        }
         if parts.isEmpty {
             if let key = file.entries.first(where: { Self.isOfAdapter($0.name) })?.name {
                 throw Failure.input(
@@ -55,6 +64,9 @@ public final class Checkpoint {
         }
         return try PartTensors(self, root)
     }
+
+    /// What the matrices of the file are quantised to; nil where they are not.
+    public var quantisation: BaseDType? { QuantisedMatrix.keys(in: file).values.first }
 
     /// Whether a key is one that only files of adapters have.
     private static func isOfAdapter(_ key: String) -> Bool {

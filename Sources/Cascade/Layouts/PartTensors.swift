@@ -52,6 +52,10 @@ final class PartTensors: NamedTensors {
         return pieces.count == 1 ? pieces[0] : try .concatenated(pieces, dimension: 0)
     }
 
+    func release(_ name: String) {
+        for source in sources[name] ?? [] { checkpoint.file.release(source.entry.name) }
+    }
+
     /// The pieces of one official tensor from its first row on.
     /// - Throws: a failure of the input where two tensors say the same, or the pieces do not fit together.
     private static func ordered(_ sources: [Source], _ at: Failure.Place) throws -> [Source] {

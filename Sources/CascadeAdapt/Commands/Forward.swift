@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cascade
 import Failures
+import Layers
 import Settings
 import Torch
 import Weights
@@ -39,6 +40,14 @@ struct Forward: Action {
     @Option(help: "What weights are kept in, and computed in where the machine is fast at it: float32 or bfloat16.")
     var dtype: ComputeType = .float32
 
+    @Option(
+        help: """
+            What the matrices of Stage C, Stage B or the text tower are kept in, as a frozen base's: bfloat16, int8 or \
+            nf4; as all weights if left out.
+            """
+    )
+    var baseDtype: BaseDType?
+
     @OptionGroup var overwriting: OverwriteOption
 
     @Flag(
@@ -59,12 +68,18 @@ struct Forward: Action {
         let request = ForwardRequest(
             inputs: ForwardInputs(try SafetensorsFile(inputs), device: device),
             arch: try arch.map { try Setting.read($0) },
-            weights: try module.modelPart.flatMap { part in try weights.map { try Checkpoint($0).tensors(of: part) } },
-            adapters: adapters, dtype: dtype.dtype, device: device, wantsGradients: gradients,
+            weights: try module.modelPart.flatMap { part in try weights.map { try read($0, part) } },
+            adapters: adapters, dtype: dtype.dtype, baseDType: baseDtype, device: device, wantsGradients: gradients,
             seed: machine.seed ?? 0, output: machine.output, plugIns: context.plugIns)
         let results = try withGradients(enabled: gradients) { try part.run(request) }
         try SafetensorsWriter.write(results.map { ($0.name, try $0.tensor.detached().written()) }, to: outputs)
         machine.output.note("\(module.rawValue): \(results.count) tensors in \(outputs)")
+    }
+
+    /// The weights, which may be quantised where they are of a base that nothing trains.
+    private func read(_ path: String, _ part: ModelPart) throws -> any NamedTensors {
+        let isFrozen = part.hasBaseMatrices && (!gradients || !adapters.isEmpty)
+        return try Checkpoint(path).tensors(of: part, mayBeQuantised: isFrozen)
     }
 
     private func refuseWhatDoesNotApply() throws {
@@ -77,6 +92,14 @@ struct Forward: Action {
         }
         if gradients { try refuse("--gradients", unless: [.stageC, .controlNet]) }
         if !adapters.isEmpty { try refuse("--adapter", unless: [.stageC, .clipText, .sample]) }
+        if let baseDtype {
+            try refuse("--base-dtype", unless: ForwardPart.allCases.filter { $0.modelPart?.hasBaseMatrices ?? false })
+            if gradients && adapters.isEmpty {
+                throw Failure.input(
+                    "--base-dtype is of a frozen base, and --gradients asks for those of its weights",
+                    expected: "--adapter, whose gradients there are beside it", got: baseDtype.rawValue)
+            }
+        }
         if weights != nil { try refuse("--weights", unless: ForwardPart.allCases.filter { $0.modelPart != nil }) }
     }
 }

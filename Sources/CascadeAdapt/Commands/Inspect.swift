@@ -3,6 +3,7 @@ import ArgumentParser
 import Cascade
 import Failures
 import JSON
+import Layers
 import Weights
 
 /// `inspect FILE…`: what files of weights are and hold.
@@ -62,7 +63,14 @@ struct FileReport {
             ? [] : checkpoint.parts.compactMap { part in checkpoint.evidence(of: part).map { (part, $0) } }
     }
 
-    private var parameters: Int { file.entries.reduce(0) { $0 + $1.count } }
+    /// Numbers, of which a byte of a quantised matrix may hold two and its scales none.
+    private var parameters: Int {
+        let codes = QuantisedMatrix.keys(in: file)
+        return file.entries.reduce(0) { sum, entry in
+            if !codes.isEmpty && QuantisedMatrix.isPiece(entry.name) { return sum }
+            return sum + entry.count * (codes[entry.name] == .nf4 ? 2 : 1)
+        }
+    }
     private var bytes: Int { file.entries.reduce(0) { $0 + $1.byteCount } }
 
     /// Tensors by dtype, the most first.
@@ -95,6 +103,7 @@ struct FileReport {
                     "told_by": .string(evidence),
                 ]
             })
+        if let dtype = checkpoint.quantisation { object["base_dtype"] = .string(dtype.rawValue) }
         object["tensors"] = .integer(file.entries.count)
         object["parameters"] = .integer(parameters)
         object["bytes"] = .integer(bytes)

@@ -130,6 +130,7 @@ struct Reconstruct: Action {
             }
             files = files.replaced(by: file.models)
             if let dtype = file.dtype { (files.dtype, files.keepsStoredDType) = (dtype, false) }
+            files.baseDType = file.baseDType
             way.steps = file.defaults.steps?.last ?? way.steps
             way.guidance = file.defaults.guidance?.last ?? way.guidance
             way.shift = file.defaults.shift?.last ?? way.shift
@@ -139,6 +140,7 @@ struct Reconstruct: Action {
         }
         if let models = weights.models, !isMiniature { files = files.replaced(by: try ModelFiles(folder: models)) }
         if let dtype = weights.dtype { (files.dtype, files.keepsStoredDType) = (dtype.dtype, false) }
+        if let baseDType = weights.baseDtype { files.baseDType = baseDType }
         files.device = try machine.prepared()
         if let steps {
             guard (1...1000).contains(steps) else {

@@ -13,7 +13,7 @@ struct ForwardCLIPText: ForwardModule {
             .init(name: "tokens", shape: ["B", "T"], isWhole: true),
             .init(name: "attention_mask", shape: ["B", "T"]),
         ])
-        let (tower, _) = try request.network(ignoring: CLIPTextTower.ignores) {
+        let (tower, _) = try request.network(.clipText, ignoring: CLIPTextTower.ignores) {
             try CLIPTextTower(configuration, $0)
         }
         _ = try request.attachAdapters(to: AdaptedNetworks(tower), of: "clip-text")

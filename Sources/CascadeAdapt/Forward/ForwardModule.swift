@@ -1,5 +1,7 @@
 import AdapterKit
+import Cascade
 import Failures
+import Generation
 import Layers
 import Settings
 import Torch
@@ -20,6 +22,8 @@ struct ForwardRequest {
     let adapters: [AdapterReference]
     /// Of the network's parameters.
     let dtype: DType
+    /// Of its matrices, where they are kept otherwise.
+    let baseDType: BaseDType?
     let device: Device
     let wantsGradients: Bool
     /// Of what is drawn.
@@ -30,6 +34,13 @@ struct ForwardRequest {
     /// What Stage B and C compute in: the parameters' dtype, or float32 where the processor is slow at bfloat16, as in
     /// training.
     var computeDType: DType { device == .cpu && !Processor.isFastAtBFloat16 ? .float32 : dtype }
+
+    /// How the matrices of a part are kept.
+    func matrices(_ part: ModelPart) throws -> MatrixStorage? {
+        var files = ModelFiles()
+        files.baseDType = baseDType
+        return try ModelLoading(files).matrices(part, of: weights)
+    }
 
     /// The weights, which this part can't do without.
     func requiredWeights() throws -> any NamedTensors {
@@ -58,13 +69,17 @@ struct ForwardRequest {
     }
 
     /// A network with the weights of the request.
-    /// - Parameter dtype: of its parameters; the request's where none is given.
+    /// - Parameters:
+    ///   - part: which it is, where its matrices may be kept otherwise than the rest.
+    ///   - dtype: of its parameters; the request's where none is given.
     /// - Throws: a failure of the input that lists the weights that are missing, unexpected or mis-shaped.
     func network<Network>(
-        ignoring: @escaping (String) -> Bool = { _ in false }, dtype: DType? = nil, _ make: (Scope) throws -> Network
+        _ part: ModelPart? = nil, ignoring: @escaping (String) -> Bool = { _ in false }, dtype: DType? = nil,
+        _ make: (Scope) throws -> Network
     ) throws -> (network: Network, store: ParameterStore) {
         let source = StoredParameters(try requiredWeights(), ignoring: ignoring)
-        let store = ParameterStore(from: source, dtype: dtype ?? self.dtype, device: device)
+        let store = ParameterStore(
+            from: source, dtype: dtype ?? self.dtype, matrices: try part.flatMap(matrices), device: device)
         let network = try make(store.root)
         try store.finish()
         return (network, store)

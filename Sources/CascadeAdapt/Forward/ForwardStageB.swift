@@ -12,7 +12,7 @@ struct ForwardStageB: ForwardModule {
                 .init(name: "clip", shape: ["B", 1, .exactly(c.clipWidth)]),
                 .init(name: "pixels", shape: ["B", .exactly(c.pixelChannels), .any, .any], isOptional: true),
             ] + c.timeConditions.map { .init(name: $0, shape: ["B"], isOptional: true) })
-        let (stageB, _) = try request.network { try StageB(c, $0) }
+        let (stageB, _) = try request.network(.stageB) { try StageB(c, $0) }
         func input(_ name: String) throws -> Tensor { try inputs.required(name).to(dtype: request.computeDType) }
         var conditions = StageB.Conditions(effnet: try input("effnet"), clip: try input("clip"))
         conditions.pixels = try inputs["pixels"]?.to(dtype: request.computeDType)

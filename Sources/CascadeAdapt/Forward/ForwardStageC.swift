@@ -27,7 +27,8 @@ struct ForwardStageC: ForwardModule {
         _ configuration: StageCConfiguration, _ request: ForwardRequest
     ) throws -> (stageC: StageC, adapters: [any Adapter]) {
         let store = ParameterStore(
-            from: StoredParameters(try request.requiredWeights()), dtype: request.dtype, device: request.device)
+            from: StoredParameters(try request.requiredWeights()), dtype: request.dtype,
+            matrices: try request.matrices(.stageC), device: request.device)
         let stageC = try StageC(configuration, store)
         let adapters = try request.attachAdapters(
             to: AdaptedNetworks(stageC), of: "stage-c", AdapterReading(architecture: configuration))

@@ -28,6 +28,7 @@ extension ImagePlan {
         object["controlnets"] = .array(controlNets.map(\.json))
         object["models"] = models.json
         object["dtype"] = dtype.map { .string("\($0)") }
+        object["base_dtype"] = baseDType.map { .string($0.rawValue) }
         if !sweeps.isEmpty { object["sweep"] = .array(sweeps.map { .string($0.text) }) }
         return .object(object)
     }
@@ -72,6 +73,7 @@ extension ImagePlan {
         controlNets = try fields.value("controlnets", default: [Setting]()).map(ControlUse.init)
         models = try ModelFiles(fields.required("models", as: Setting.self))
         dtype = try fields.optional("dtype", as: ComputeType.self)?.dtype
+        baseDType = try fields.optional("base_dtype")
         sweeps = try fields.value("sweep", default: [String]()).map { try Sweep($0) }
         try fields.finish()
     }

@@ -34,6 +34,7 @@ extension ImagePlan {
         let missing = try applyFiles(options, configuration, plugIns)
         if let folder = options.weights.models { models = models.replaced(by: try ModelFiles(folder: folder)) }
         if let dtype = options.weights.dtype { self.dtype = dtype.dtype }
+        if let baseDType = options.weights.baseDtype { self.baseDType = baseDType }
         try applySampling(options)
         try applyStart(options)
         try applyAdapters(options)
@@ -113,6 +114,7 @@ extension ImagePlan {
     private mutating func apply(_ file: InferenceFile) {
         models = models.replaced(by: file.models)
         if let dtype = file.dtype { self.dtype = dtype }
+        if let baseDType = file.baseDType { self.baseDType = baseDType }
         if file.stage == .stageC { (adapters, controlNets) = (file.adapters, file.controlNets) }
         let defaults = file.defaults
         if let negative = defaults.negative { self.negative = negative }

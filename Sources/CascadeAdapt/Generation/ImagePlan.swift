@@ -1,5 +1,6 @@
 import Generation
 import Images
+import Layers
 import Settings
 import Torch
 import Training
@@ -25,6 +26,8 @@ struct ImagePlan {
     var models = ModelFiles()
     /// Nil keeps weights as their files have them.
     var dtype: DType?
+    /// What the matrices are kept in; nil leaves it to the rest.
+    var baseDType: BaseDType?
     var sweeps: [Sweep] = []
     /// Whether a file said the size.
     var isSized = false
@@ -51,6 +54,7 @@ struct ImagePlan {
         models.device = device
         if let dtype { models.dtype = dtype }
         models.keepsStoredDType = dtype == nil
+        models.baseDType = baseDType
         var configuration = GenerationPipeline.Configuration(models: models)
         (configuration.adapters, configuration.controlNets) = (adapters, controlNets)
         configuration.decoder = decoder

@@ -1,6 +1,7 @@
 import AdapterKit
 import Cascade
 import Failures
+import Layers
 import Settings
 import Torch
 
@@ -12,6 +13,8 @@ public struct InferenceFile {
     public let models: ModelFiles
     /// Nil leaves it to the weights.
     public let dtype: DType?
+    /// What the matrices of stages and of the text tower are kept in; nil leaves it to the rest.
+    public let baseDType: BaseDType?
     public let adapters: [AdapterUse]
     /// Their images may be empty: then they are given elsewhere.
     public let controlNets: [ControlUse]
@@ -50,6 +53,7 @@ public struct InferenceFile {
         let version: String = try fields.required("model_version")
         stage = try ModelPart(modelVersion: version)
         dtype = try fields.optional("dtype", as: StoredType.self)?.dtype
+        baseDType = try fields.optional("base_dtype")
         var models = ModelFiles()
         let architecture = ModelFiles.Source(
             key: "model_version", name: version, place: setting["model_version"]?.place ?? setting.place)

@@ -18,7 +18,9 @@ extension ModelFiles {
     /// Text conditions of captions.
     public func textCache(in folder: String, warn: @escaping @Sendable (String) -> Void) throws -> EncodingCache {
         let files = try text.map(Self.towerFiles) ?? []
-        return try EncodingCache("\(folder)/texts", salt: salt("texts", files), warn: warn)
+        // Without the matrices' form, as before there was any.
+        let form = baseDType.map { " with matrices in \($0.rawValue)" } ?? ""
+        return try EncodingCache("\(folder)/texts", salt: salt("texts", files) + form, warn: warn)
     }
 
     /// The files that decide what a tower makes, its vocabulary aside.

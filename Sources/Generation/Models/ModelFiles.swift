@@ -1,4 +1,5 @@
 import Failures
+import Layers
 import Torch
 
 /// Where the networks come from and how they are kept: what a configuration or a folder of models says, as a value.
@@ -50,6 +51,9 @@ public struct ModelFiles: Sendable {
     public var dtype = DType.float32
     /// Whether they are kept as their files have them instead: then nothing is converted, and nothing copied.
     public var keepsStoredDType = false
+    /// What the matrices of frozen stages and of the text tower are kept in; nil keeps them as the rest, or as quantised
+    /// files have them.
+    public var baseDType: BaseDType?
     /// What stages compute in; nil leaves it to what their weights are kept in and to the processor.
     public var computeDType: DType?
     /// What the weights of a stage that is trained whole are kept in.

@@ -20,8 +20,25 @@ public struct ModelLoading {
     /// What the weights of a file are kept in.
     func dtype(of weights: any NamedTensors) -> DType {
         guard files.keepsStoredDType else { return files.dtype }
-        let stored = weights.entries.lazy.map(\.dtype).first(where: \.isFloatingPoint) ?? .float32
+        let stored =
+            weights.entries.lazy.filter { !QuantisedMatrix.isPiece($0.name) }.map(\.dtype)
+            .first(where: \.isFloatingPoint) ?? .float32
         return [.float32, .float64].contains(stored) ? .float32 : .bfloat16
+    }
+
+    /// How the matrices of a frozen network are kept; nil where they stay as they are stored.
+    /// - Throws: a failure of the input where the file has them quantised otherwise than is asked for.
+    /// - Parameter weights: nil where the file is not here.
+    public func matrices(_ part: ModelPart, of weights: (any NamedTensors)?) throws -> MatrixStorage? {
+        let stored = weights.flatMap { QuantisedMatrix.keys(in: $0).values.first }
+        guard let asked = files.baseDType, asked != stored else { return nil }
+        if let stored {
+            throw Failure.input(
+                "the weights of \(part.description) are quantised otherwise", at: weights.map { .init($0.path) },
+                expected: "\(asked.rawValue), as `base_dtype` says", got: stored.rawValue,
+                advice: "leave `base_dtype` out, or name the weights that they were made from")
+        }
+        return part.matrices(in: asked)
     }
 
     /// What a stage whose weights are kept in `dtype` computes in: what is asked for, else that, but float32 where the
@@ -34,15 +51,19 @@ public struct ModelLoading {
     public func base() throws -> (stageC: StageC, identity: BaseModel) {
         let stage = try ModelFiles.named(files.stageC, ModelPart.stageC.description)
         let stageC = try stageC()
-        let digest = try SHA256.hex(ofFiles: Tensors.files(at: stage.weights?.name ?? ""))
+        let file = stage.weights?.name ?? ""
+        // Of a quantised file the weights that it was made from, which an adapter also belongs to.
+        let origin = try Tensors.open(file).metadata[QuantisedFile.originKey]
+        let digest = try origin ?? SHA256.hex(ofFiles: Tensors.files(at: file))
         return (stageC, BaseModel(name: stage.architecture.name, sha256: digest))
     }
 
     /// The trained Stage C, frozen.
     public func stageC() throws -> StageC {
-        let file = try weights(.stageC, files.stageC?.weights)
+        let file = try weights(.stageC, files.stageC?.weights, mayBeQuantised: true)
         let dtype = dtype(of: file)
-        let store = ParameterStore(from: StoredParameters(file), dtype: dtype, device: files.device)
+        let store = ParameterStore(
+            from: StoredParameters(file), dtype: dtype, matrices: try matrices(.stageC, of: file), device: files.device)
         let stageC = try StageC(files.stageCArchitecture(), store)
         stageC.isCheckpointing = files.isCheckpointing
         stageC.computeDType = computeDType(dtype)
@@ -51,9 +72,10 @@ public struct ModelLoading {
 
     /// The trained Stage B, frozen.
     public func stageB() throws -> StageBDenoiser {
-        let file = try weights(.stageB, files.stageB?.weights)
+        let file = try weights(.stageB, files.stageB?.weights, mayBeQuantised: true)
         let dtype = dtype(of: file)
-        let store = ParameterStore(from: StoredParameters(file), dtype: dtype, device: files.device)
+        let store = ParameterStore(
+            from: StoredParameters(file), dtype: dtype, matrices: try matrices(.stageB, of: file), device: files.device)
         let stageB = try StageB(files.stageBArchitecture(), store.root)
         try store.finish()
         return StageBDenoiser(stageB, dtype: computeDType(dtype))
@@ -77,9 +99,11 @@ public struct ModelLoading {
     public func textEncoder() throws -> TextEncoder {
         let source = try ModelFiles.named(files.text, ModelPart.clipText.description)
         let folder = try source.folder()
-        let dtype = try dtype(of: Checkpoint(folder).tensors(of: .clipText))
+        let weights = try Checkpoint(folder).tensors(of: .clipText, mayBeQuantised: true)
+        let isAsked = try matrices(.clipText, of: weights) != nil
         let encoder = try TextEncoder.load(
-            folder: folder, vocabulary: Vocabulary.folder(of: folder), dtype: dtype, device: files.device)
+            folder: folder, vocabulary: Vocabulary.folder(of: folder), dtype: dtype(of: weights),
+            base: isAsked ? files.baseDType : nil, device: files.device)
         encoder.tower.isCheckpointing = files.isCheckpointing
         return encoder
     }
@@ -104,10 +128,13 @@ public struct ModelLoading {
     // MARK: Files
 
     /// The tensors of a part in the file or folder that is named for it, in whatever layout.
-    public func weights(_ part: ModelPart, _ source: ModelFiles.Source?) throws -> any NamedTensors {
+    /// - Parameter mayBeQuantised: whether the reader takes matrices in fewer bits.
+    public func weights(
+        _ part: ModelPart, _ source: ModelFiles.Source?, mayBeQuantised: Bool = false
+    ) throws -> any NamedTensors {
         let source = try ModelFiles.named(source, part.description)
         try Self.require(source.name, part.description, at: source.place)
-        return try Checkpoint(source.name).tensors(of: part)
+        return try Checkpoint(source.name).tensors(of: part, mayBeQuantised: mayBeQuantised)
     }
 
     /// The path of weights under a key that may be left out.

@@ -1,4 +1,5 @@
 import Cascade
+import Layers
 import Weights
 
 extension GenerationPipeline {
@@ -17,7 +18,8 @@ extension GenerationPipeline {
         let latents = requests.map { $0.size.latents(of: stageC) }.map { $0.height * $0.width }.max()
         var peaks: [(bytes: Int, stage: String)] = []
         let text = try files.text?.folder()
-        peaks.append((try text.map { try loading.bytes(Checkpoint($0).tensors(of: .clipText)) } ?? 0, "the text tower"))
+        let tower = try text.map { try Checkpoint($0).tensors(of: .clipText, mayBeQuantised: true) }
+        peaks.append((tower.map { loading.bytes($0, .clipText) } ?? 0, "the text tower"))
         let adapters = try configuration.adapters.reduce(0) { sum, use in
             try Tensors.open(use.file).entries.reduce(sum) { $0 + 4 * $1.count }
         }
@@ -50,11 +52,23 @@ extension GenerationPipeline {
 }
 
 extension ModelLoading {
-    func bytes(_ part: ModelPart, _ source: ModelFiles.Source?) throws -> Int { try bytes(weights(part, source)) }
+    func bytes(_ part: ModelPart, _ source: ModelFiles.Source?) throws -> Int {
+        try bytes(weights(part, source, mayBeQuantised: true), part)
+    }
 
     /// What weights take once they are loaded.
-    func bytes(_ weights: any NamedTensors) -> Int {
+    /// - Parameter part: whose matrices may be kept otherwise; nil for a network that stays as it is.
+    func bytes(_ weights: any NamedTensors, _ part: ModelPart? = nil) -> Int {
         let dtype = dtype(of: weights)
-        return weights.entries.reduce(0) { $0 + $1.byteCount + ($1.dtype == dtype ? 0 : $1.count * dtype.size) }
+        let quantised = QuantisedMatrix.keys(in: weights)
+        let matrices = quantised.isEmpty ? part?.matrices(in: files.baseDType) : nil
+        return weights.entries.reduce(0) { sum, entry in
+            if let matrices, matrices.dtype.isQuantised, matrices.covers(entry.name, entry.shape) {
+                return sum + QuantisedMatrix.byteCount(of: entry.shape, as: matrices.dtype)
+            }
+            let isCode = quantised[entry.name] != nil || QuantisedMatrix.isPiece(entry.name)
+            let isKept = isCode || entry.dtype == dtype
+            return sum + entry.byteCount + (isKept ? 0 : entry.count * dtype.size)
+        }
     }
 }

@@ -21,6 +21,7 @@ extension ModelFiles {
         image = run.clipImageModel.map { Source(key: "clip_image_model_name", name: $0, place: places.image) }
         isImageAntialiased = run.isCLIPAntialiased
         dtype = run.dtype
+        baseDType = run.baseDType
         computeDType = run.compute?.dtype(on: device)
         weightsDType = run.weightsDType
         self.device = device

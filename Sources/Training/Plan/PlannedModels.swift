@@ -51,29 +51,41 @@ struct PlannedModels {
     init(_ run: RunConfiguration, files: ModelFiles, trainsWhole: Bool) throws {
         var missing: [Missing] = []
         func file(
-            _ part: ModelPart, _ path: String, _ key: String, _ place: Failure.Place
+            _ part: ModelPart, _ path: String, _ key: String, _ place: Failure.Place, mayBeQuantised: Bool = false
         ) throws -> (any NamedTensors)? {
             guard Self.holdsWeights(path) else {
                 missing.append(Missing(key: key, path: path, place: place))
                 return nil
             }
-            return try Checkpoint(path).tensors(of: part)
+            return try Checkpoint(path).tensors(of: part, mayBeQuantised: mayBeQuantised)
         }
         let dtype = run.dtype
         var frozen: [Frozen] = []
-        func add(_ name: String, _ store: ParameterStore, _ file: (any NamedTensors)?, _ dtype: DType) {
-            let parameters = store.entries.reduce(0) { $0 + $1.tensor.count }
-            let isMapped = files.device == .cpu && file?.entries.allSatisfy { $0.dtype == dtype } == true
+        func add(
+            _ name: String, _ store: ParameterStore, _ file: (any NamedTensors)?, _ matrices: MatrixStorage? = nil
+        ) {
+            let codes = file.map { QuantisedMatrix.keys(in: $0) } ?? [:]
+            let isStored = file?.entries.allSatisfy { entry in
+                let dtype = matrices?.covers(entry.name, entry.shape) == true ? .bfloat16 : store.dtype
+                return entry.dtype == dtype || codes[entry.name] != nil || QuantisedMatrix.isPiece(entry.name)
+            }
             frozen.append(
-                Frozen(name: name, parameters: parameters, bytes: parameters * dtype.size, isMapped: isMapped))
+                Frozen(
+                    name: name, parameters: store.size.count, bytes: store.size.bytes,
+                    isMapped: files.device == .cpu && matrices?.dtype.isQuantised != true && isStored == true))
         }
+        let loading = ModelLoading(files)
 
         if !trainsWhole && run.generatorPath == nil { throw run.baseIsUnnamed }
         reduction = try run.stage == .b ? StageAConfiguration().reduction : files.encoderArchitecture().stride
         let baseFile = try run.generatorPath.flatMap {
-            try file(run.stage == .b ? .stageB : .stageC, $0, "generator_checkpoint_path", run.places.generator)
+            try file(
+                run.stage == .b ? .stageB : .stageC, $0, "generator_checkpoint_path", run.places.generator,
+                mayBeQuantised: !trainsWhole)
         }
-        let base = ParameterStore(from: ShapesOnly(baseFile))
+        let baseMatrices = try trainsWhole ? nil : loading.matrices(.stageC, of: baseFile)
+        let base = ParameterStore(
+            from: ShapesOnly(baseFile), dtype: trainsWhole ? .float32 : dtype, matrices: baseMatrices)
         if trainsWhole && run.stage == .b {
             let architecture = try files.stageBArchitecture()
             _ = try StageB(architecture, base.root)
@@ -82,13 +94,13 @@ struct PlannedModels {
         } else {
             network = .stageC(try StageC(files.stageCArchitecture(), base))
         }
-        if !trainsWhole { add("base", base, baseFile, dtype) }
+        if !trainsWhole { add("base", base, baseFile, baseMatrices) }
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))
         _ = try EffNetEncoder(files.encoderArchitecture(), effnet.root)
         try effnet.finish()
-        add("effnet", effnet, effnetFile, .float32)
+        add("effnet", effnet, effnetFile)
 
         let decoderFile = try file(
             run.stage == .b ? .stageA : .previewer, run.decoderPath, run.stage.decoderKey, run.places.decoder)
@@ -96,7 +108,7 @@ struct PlannedModels {
             let store = ParameterStore(from: ShapesOnly(decoderFile, ignoring: BatchStatistics.isCounter))
             _ = try StageA(decoderFile.map(StageAConfiguration.init(of:)) ?? StageAConfiguration(), store.root)
             try store.finish()
-            add("stage A", store, decoderFile, .float32)
+            add("stage A", store, decoderFile)
         } else if let decoderFile {
             let parameters = decoderFile.entries.reduce(0) { $0 + $1.count }
             frozen.append(
@@ -106,7 +118,7 @@ struct PlannedModels {
         } else {
             let store = ParameterStore(from: ShapesOnly(nil))
             _ = try Previewer(files.stageCArchitecture().previewer, store.root)
-            add("previewer", store, nil, .float32)
+            add("previewer", store, nil)
         }
 
         func folder(_ name: String, _ key: String, _ place: Failure.Place) -> String? {
@@ -119,12 +131,14 @@ struct PlannedModels {
             try textFolder.map { try CLIPTextConfiguration(JSON.read("\($0)/config.json"), file: "\($0)/config.json") }
             ?? .bigG
         let textFile = try textFolder.flatMap {
-            try file(.clipText, $0, "clip_text_model_name", run.places.text)
+            try file(.clipText, $0, "clip_text_model_name", run.places.text, mayBeQuantised: true)
         }
-        let store = ParameterStore(from: ShapesOnly(textFile, ignoring: CLIPTextTower.ignores))
+        let textMatrices = try loading.matrices(.clipText, of: textFile)
+        let store = ParameterStore(
+            from: ShapesOnly(textFile, ignoring: CLIPTextTower.ignores), dtype: dtype, matrices: textMatrices)
         let tower = try CLIPTextTower(textConfiguration, store.root)
         try store.finish()
-        add("text", store, textFile, dtype)
+        add("text", store, textFile, textMatrices)
         text = try textFolder.map {
             TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: Vocabulary.folder(of: $0)))
         }
@@ -138,10 +152,10 @@ struct PlannedModels {
                 } ?? .largePatch14
             if folder != nil { try files.check(configuration) }
             let file = try folder.flatMap { try file(.clipVision, $0, key, run.places.image) }
-            let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores))
+            let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores), dtype: dtype)
             _ = try CLIPVisionTower(configuration, store.root)
             try store.finish()
-            add("pictures", store, file, dtype)
+            add("pictures", store, file)
         }
         self.frozen = frozen
         self.missing = missing
@@ -164,8 +178,11 @@ final class ShapesOnly: ParameterSource {
 
     init(_ file: (any NamedTensors)?, ignoring: @escaping (String) -> Bool = { _ in false }) {
         stored = file.map { file in
-            StoredParameters(name: file.path, available: file.entries.map(\.name), ignoring: ignoring) { name in
-                try file[name].map { try Self.shaped($0.shape) }
+            StoredParameters(
+                name: file.path, available: file.entries.map(\.name), ignoring: ignoring,
+                quantised: QuantisedMatrix.keys(in: file)
+            ) { name in
+                try file[name].map { try Self.shaped($0.shape, $0.dtype) }
             }
         }
     }
@@ -174,10 +191,16 @@ final class ShapesOnly: ParameterSource {
         try stored?.value(key, shape: shape, initial: initial) ?? Self.shaped(shape)
     }
 
+    func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? {
+        try stored?.quantised(key, shape: shape)
+    }
+
     func finish() throws { try stored?.finish() }
 
     /// One number, seen in a whole shape.
-    private static func shaped(_ shape: [Int]) throws -> Tensor { try .zeros(shape.map { _ in 1 }).expanded(shape) }
+    private static func shaped(_ shape: [Int], _ dtype: DType = .float32) throws -> Tensor {
+        try .zeros(shape.map { _ in 1 }, dtype: dtype).expanded(shape)
+    }
 }
 
 extension CLIPTextConfiguration {

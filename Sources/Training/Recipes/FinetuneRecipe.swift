@@ -29,6 +29,11 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
                 expected: "an adapter whose absence can be shown",
                 advice: "A stage that is trained whole has nothing to be left out.")
         }
+        if run.baseDType != nil {
+            throw (fields.setting["base_dtype"] ?? fields.setting).refusal(
+                expected: "an adapter on a frozen base",
+                advice: "A stage that is trained whole has no base to keep in fewer bits.")
+        }
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: false)
     }
 

@@ -1,5 +1,6 @@
 import Failures
 import JSON
+import Layers
 import Loading
 import Optimization
 import Settings
@@ -40,6 +41,8 @@ public struct RunConfiguration: Sendable {
     public let isCLIPAntialiased: Bool
     /// What the frozen base is kept in.
     public let dtype: DType
+    /// What the matrices of the frozen stage and of the text tower are kept in; nil for `dtype`, as the rest of them.
+    public let baseDType: BaseDType?
     /// What the network computes in; nil leaves it to what its weights are kept in, where the device is fast at that.
     let compute: ComputePrecision?
 
@@ -169,7 +172,8 @@ public struct RunConfiguration: Sendable {
             stage == .c ? try fields.nullable("clip_image_model_name", default: "openai/clip-vit-large-patch14") : nil
         if stage == .c, clipImageModel == nil { fields.ignore("clip_antialias") }
         isCLIPAntialiased = clipImageModel == nil ? false : try fields.value("clip_antialias", default: false)
-        dtype = try fields.value("dtype", default: Precision.float32).dtype
+        baseDType = try fields.optional("base_dtype")
+        dtype = try fields.value("dtype", default: baseDType == nil ? Precision.float32 : .bfloat16).dtype
         compute = try fields.optional("compute_dtype")
 
         let wandbName = Requirement<String>(

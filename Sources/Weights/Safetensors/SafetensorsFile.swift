@@ -118,6 +118,10 @@ public final class SafetensorsFile: NamedTensors {
         }
         return try Tensor(borrowing: bytes, shape: entry.shape, dtype: entry.dtype, owner: file)
     }
+
+    public func release(_ name: String) {
+        if let position = positions[name] { file.release(ranges[position]) }
+    }
 }
 
 extension DType {

@@ -51,4 +51,8 @@ public final class TorchFile: NamedTensors {
         }
         return try Tensor(borrowing: bytes, shape: entry.shape, dtype: entry.dtype, owner: file)
     }
+
+    public func release(_ name: String) {
+        if let position = positions[name] { file.release(places[position].range) }
+    }
 }

@@ -1,0 +1,295 @@
+// Matrices in eight or four bits a number, and their expansion for a product.
+//
+// int8: each row is its largest magnitude over 127, times whole numbers. nf4: each 64 numbers are their largest magnitude
+// times one of 16 levels, two codes to a byte, the first in the upper bits; the magnitudes are themselves kept in eight
+// bits: less their mean, in groups of 256 with a scale. Sources: Dettmers et al. 2022, "LLM.int8()", and 2023, "QLoRA";
+// codes and scales are those of bitsandbytes 0.50 (`int8_vectorwise_quant`, `quantize_4bit` with compressed statistics).
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <tuple>
+#include <vector>
+
+#include "cloning.h"
+#include "number_types.h"
+
+// A product and a sum rounded together would make the numbers depend on the processor.
+#pragma STDC FP_CONTRACT OFF
+
+namespace engine {
+namespace {
+
+/// Numbers that share a magnitude, and magnitudes that share a scale.
+constexpr int64_t block = 64, group = 256;
+/// Blocks that a task takes.
+constexpr int64_t blocks_per_task = 64;
+
+/// The quantiles of the normal distribution that four bits stand for.
+constexpr float levels[16] = {
+    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
+    -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
+    0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
+};
+
+/// The middles between levels: a number above one belongs to the level above it.
+struct Bounds {
+    float values[15];
+    Bounds() {
+        for (int i = 0; i < 15; ++i) values[i] = (levels[i] + levels[i + 1]) / 2;
+    }
+};
+
+/// The two levels of every byte.
+struct Pairs {
+    float values[256][2];
+    Pairs() {
+        for (int byte = 0; byte < 256; ++byte) {
+            values[byte][0] = levels[byte >> 4];
+            values[byte][1] = levels[byte & 15];
+        }
+    }
+};
+
+/// The largest magnitude; infinite or no number where one is.
+template <typename T>
+INLINE float largest_of(const T *x, int64_t count) {
+    uint32_t largest = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        float value = widen(x[i]);
+        uint32_t bits;
+        std::memcpy(&bits, &value, 4);
+        bits &= 0x7fffffff;
+        largest = bits > largest ? bits : largest;
+    }
+    float result;
+    std::memcpy(&result, &largest, 4);
+    return result;
+}
+
+template <typename T>
+INLINE void quantise_row(const T *x, int64_t count, int8_t *codes, float *scale) {
+    float largest = largest_of(x, count);
+    // The reciprocal first, as torch divides a number by a tensor.
+    float factor = largest > 0 ? 1.0f / largest * 127.0f : 0;
+    *scale = largest / 127.0f;
+    for (int64_t i = 0; i < count; ++i) {
+        codes[i] = static_cast<int8_t>(static_cast<int32_t>(std::nearbyint(widen(x[i]) * factor)));
+    }
+}
+
+template <typename T>
+INLINE void quantise_blocks(const T *x, int64_t blocks, const float *bounds, uint8_t *codes, float *magnitudes) {
+    for (int64_t b = 0; b < blocks; ++b) {
+        float largest = largest_of(x + b * block, block);
+        float factor = largest > 0 ? 1.0f / largest : 0;
+        magnitudes[b] = largest;
+        int32_t code[block];
+        for (int64_t i = 0; i < block; ++i) {
+            float value = widen(x[b * block + i]) * factor;
+            int32_t above = 0;
+            for (int64_t k = 0; k < 15; ++k) above += value > bounds[k];
+            code[i] = above;
+        }
+        for (int64_t i = 0; i < block / 2; ++i)
+            codes[b * block / 2 + i] = static_cast<uint8_t>(code[2 * i] << 4 | code[2 * i + 1]);
+    }
+}
+
+template <typename T>
+INLINE void expand_row(const int8_t *codes, float scale, int64_t count, T *y) {
+    for (int64_t i = 0; i < count; ++i) store(y + i, static_cast<float>(codes[i]) * scale);
+}
+
+template <typename T>
+INLINE void expand_blocks(
+    const uint8_t *codes, const float *magnitudes, int64_t blocks, const float (*pairs)[2], T *y) {
+    for (int64_t b = 0; b < blocks; ++b) {
+        float values[block];
+        for (int64_t i = 0; i < block / 2; ++i) std::memcpy(values + 2 * i, pairs[codes[b * block / 2 + i]], 8);
+        float magnitude = magnitudes[b];
+        for (int64_t i = 0; i < block; ++i) store(y + b * block + i, values[i] * magnitude);
+    }
+}
+
+#define KERNELS(T)                                                                                                    \
+    CLONED void row_to_codes(const T *x, int64_t n, int8_t *c, float *s) { quantise_row(x, n, c, s); }                \
+    CLONED void blocks_to_codes(const T *x, int64_t n, const float *b, uint8_t *c, float *m) {                        \
+        quantise_blocks(x, n, b, c, m);                                                                               \
+    }                                                                                                                 \
+    CLONED void codes_to_row(const int8_t *c, float s, int64_t n, T *y) { expand_row(c, s, n, y); }                   \
+    CLONED void codes_to_blocks(const uint8_t *c, const float *m, int64_t n, const float (*p)[2], T *y) {             \
+        expand_blocks(c, m, n, p, y);                                                                                 \
+    }
+KERNELS(float)
+KERNELS(uint16_t)
+#undef KERNELS
+
+/// A matrix whose numbers the kernels read, on the CPU and in one piece.
+at::Tensor native(const at::Tensor &x) {
+    at::Tensor plain = x.contiguous();
+    return has_native_numbers(plain) ? plain : plain.to(at::kCPU, at::kFloat);
+}
+
+/// x [rows, columns] to codes of its shape, int8, and scales [rows].
+std::tuple<at::Tensor, at::Tensor> quantise_rows(const at::Tensor &input) {
+    TORCH_CHECK(input.dim() == 2 && input.numel() > 0, "quantise_rows: a matrix is needed, not ", input.sizes());
+    at::Tensor x = native(input);
+    int64_t rows = x.size(0), columns = x.size(1);
+    at::Tensor codes = at::empty({rows, columns}, at::kChar), scales = at::empty({rows}, at::kFloat);
+    with_number_type(x, [&](auto *type) {
+        auto *from = static_cast<decltype(type)>(x.data_ptr());
+        at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row)
+                row_to_codes(
+                    from + row * columns, columns, codes.data_ptr<int8_t>() + row * columns,
+                    scales.data_ptr<float>() + row);
+        });
+    });
+    return {codes, scales};
+}
+
+/// x [rows, columns], columns a multiple of 64, to codes [rows, columns / 2] and magnitudes [rows * columns / 64].
+std::tuple<at::Tensor, at::Tensor> quantise_nf4(const at::Tensor &input) {
+    TORCH_CHECK(
+        input.dim() == 2 && input.numel() > 0 && input.size(1) % block == 0,
+        "quantise_nf4: a matrix with a multiple of 64 columns is needed, not ", input.sizes());
+    static const Bounds bounds;
+    at::Tensor x = native(input);
+    int64_t count = x.numel() / block;
+    at::Tensor codes = at::empty({x.size(0), x.size(1) / 2}, at::kByte), magnitudes = at::empty({count}, at::kFloat);
+    with_number_type(x, [&](auto *type) {
+        auto *from = static_cast<decltype(type)>(x.data_ptr());
+        at::parallel_for(0, count, blocks_per_task, [&](int64_t begin, int64_t end) {
+            blocks_to_codes(
+                from + begin * block, end - begin, bounds.values, codes.data_ptr<uint8_t>() + begin * block / 2,
+                magnitudes.data_ptr<float>() + begin);
+        });
+    });
+    return {codes, magnitudes};
+}
+
+/// Magnitudes [n] to codes of 256 ascending values, scales of their groups, and the mean, [1].
+std::tuple<at::Tensor, at::Tensor, at::Tensor> quantise_magnitudes(const at::Tensor &input, const at::Tensor &values) {
+    TORCH_CHECK(input.dim() == 1 && input.numel() > 0 && values.numel() == 256, "quantise_magnitudes: ", input.sizes());
+    at::Tensor x = input.to(at::kFloat).contiguous();
+    const float *from = x.const_data_ptr<float>(), *map = values.const_data_ptr<float>();
+    int64_t count = x.numel(), groups = (count + group - 1) / group;
+    // In one order, and in double precision: the mean does not hang on the number of threads.
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += from[i];
+    float mean = static_cast<float>(sum / static_cast<double>(count));
+    float bounds[255];
+    for (int64_t i = 0; i < 255; ++i) bounds[i] = (map[i] + map[i + 1]) / 2;
+    at::Tensor codes = at::empty({count}, at::kByte), scales = at::empty({groups}, at::kFloat);
+    uint8_t *to = codes.data_ptr<uint8_t>();
+    at::parallel_for(0, groups, 16, [&](int64_t begin, int64_t end) {
+        for (int64_t g = begin; g < end; ++g) {
+            int64_t first = g * group, size = std::min(group, count - first);
+            float centred[group];
+            for (int64_t i = 0; i < size; ++i) centred[i] = from[first + i] - mean;
+            float largest = largest_of(centred, size);
+            float factor = largest > 0 ? 1.0f / largest : 0;
+            scales.data_ptr<float>()[g] = largest;
+            for (int64_t i = 0; i < size; ++i)
+                to[first + i] = static_cast<uint8_t>(
+                    std::lower_bound(bounds, bounds + 255, centred[i] * factor) - bounds);
+        }
+    });
+    return {codes, scales, at::full({1}, mean, at::kFloat)};
+}
+
+/// Whether kernels write a matrix; elsewhere libtorch's operators do the same.
+bool is_native(const at::Tensor &codes, at::ScalarType dtype, bool fused) {
+    return fused && codes.is_cpu() && codes.is_contiguous() && (dtype == at::kFloat || dtype == at::kBFloat16);
+}
+
+/// Codes [rows, columns] and scales [rows] to the matrix.
+at::Tensor expand_rows(const at::Tensor &codes, const at::Tensor &scales, at::ScalarType dtype, bool fused) {
+    TORCH_CHECK(
+        codes.dim() == 2 && codes.scalar_type() == at::kChar && scales.scalar_type() == at::kFloat
+            && scales.numel() == codes.size(0),
+        "expand_rows: codes have ", codes.sizes(), ", scales ", scales.sizes());
+    if (!is_native(codes, dtype, fused)) return (codes.to(at::kFloat) * scales.unsqueeze(1)).to(dtype);
+    int64_t rows = codes.size(0), columns = codes.size(1);
+    at::Tensor from = scales.contiguous(), y = at::empty({rows, columns}, codes.options().dtype(dtype));
+    with_number_type(y, [&](auto *type) {
+        auto *to = static_cast<decltype(type)>(y.data_ptr());
+        at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row)
+                codes_to_row(
+                    codes.const_data_ptr<int8_t>() + row * columns, from.const_data_ptr<float>()[row], columns,
+                    to + row * columns);
+        });
+    });
+    return y;
+}
+
+/// Rows of a matrix in nf4: codes [all rows, columns / 2], the magnitudes as `quantise_magnitudes` gives them.
+at::Tensor expand_nf4(
+    const at::Tensor &codes, const at::Tensor &magnitude_codes, const at::Tensor &scales, const at::Tensor &mean,
+    const at::Tensor &values, int64_t first, int64_t rows, at::ScalarType dtype, bool fused) {
+    TORCH_CHECK(
+        codes.dim() == 2 && codes.scalar_type() == at::kByte && codes.size(1) % (block / 2) == 0 && first >= 0
+            && rows >= 0 && first + rows <= codes.size(0) && magnitude_codes.scalar_type() == at::kByte
+            && magnitude_codes.numel() == codes.numel() / (block / 2) && scales.scalar_type() == at::kFloat
+            && scales.numel() == (magnitude_codes.numel() + group - 1) / group && mean.numel() == 1
+            && mean.scalar_type() == at::kFloat && values.numel() == 256,
+        "expand_nf4: codes have ", codes.sizes(), ", magnitudes ", magnitude_codes.sizes(), ", scales ",
+        scales.sizes(), ", rows ", first, " to ", first + rows);
+    int64_t columns = 2 * codes.size(1), row_blocks = columns / block, first_block = first * row_blocks;
+    int64_t count = rows * row_blocks;
+    if (!is_native(codes, dtype, fused) || !magnitude_codes.is_contiguous()) {
+        at::Tensor table = at::empty({16}, at::kFloat);
+        std::memcpy(table.data_ptr<float>(), levels, sizeof(levels));
+        at::Tensor index = at::arange(first_block, first_block + count, scales.options().dtype(at::kLong)).div(group, "floor");
+        at::Tensor magnitudes =
+            values.to(codes.device()).index_select(0, magnitude_codes.narrow(0, first_block, count).to(at::kInt))
+                * scales.index_select(0, index)
+            + mean;
+        at::Tensor bytes = codes.narrow(0, first, rows).to(at::kInt);
+        at::Tensor both = at::stack({bytes.div(16, "floor"), bytes.remainder(16)}, 2).flatten();
+        at::Tensor found = table.to(codes.device()).index_select(0, both).view({count, block});
+        return (found * magnitudes.unsqueeze(1)).to(dtype).view({rows, columns});
+    }
+    static const Pairs pairs;
+    const float *map = values.const_data_ptr<float>(), *group_scales = scales.const_data_ptr<float>();
+    const uint8_t *sizes = magnitude_codes.const_data_ptr<uint8_t>() + first_block;
+    const uint8_t *from = codes.const_data_ptr<uint8_t>() + first_block * block / 2;
+    float offset = *mean.const_data_ptr<float>();
+    at::Tensor y = at::empty({rows, columns}, codes.options().dtype(dtype));
+    with_number_type(y, [&](auto *type) {
+        auto *to = static_cast<decltype(type)>(y.data_ptr());
+        at::parallel_for(0, (count + blocks_per_task - 1) / blocks_per_task, 4, [&](int64_t begin, int64_t end) {
+            for (int64_t task = begin; task < end; ++task) {
+                int64_t at = task * blocks_per_task, size = std::min(blocks_per_task, count - at);
+                float magnitudes[blocks_per_task];
+                for (int64_t i = 0; i < size; ++i)
+                    magnitudes[i] = map[sizes[at + i]] * group_scales[(first_block + at + i) / group] + offset;
+                codes_to_blocks(from + at * block / 2, magnitudes, size, pairs.values, to + at * block);
+            }
+        });
+    });
+    return y;
+}
+
+}  // namespace
+}  // namespace engine
+
+TORCH_LIBRARY_FRAGMENT(cascade, library) {
+    library.def("quantise_rows(Tensor x) -> (Tensor codes, Tensor scales)", engine::quantise_rows);
+    library.def("quantise_nf4(Tensor x) -> (Tensor codes, Tensor magnitudes)", engine::quantise_nf4);
+    library.def(
+        "quantise_magnitudes(Tensor magnitudes, Tensor values) -> (Tensor codes, Tensor scales, Tensor mean)",
+        engine::quantise_magnitudes);
+    library.def(
+        "expand_rows(Tensor codes, Tensor scales, ScalarType dtype, bool fused=True) -> Tensor", engine::expand_rows);
+    library.def(
+        "expand_nf4(Tensor codes, Tensor magnitude_codes, Tensor scales, Tensor mean, Tensor values, int first, "
+        "int rows, ScalarType dtype, bool fused=True) -> Tensor",
+        engine::expand_nf4);
+}
