@@ -55,11 +55,11 @@ for image in .demo/judging/*.png; do
     name=$(basename "$image" .png)
     caption=$(cat ".demo/judging/$name.txt")
     number=$((number + 1))
-    [ $number = 1 ] && printf '$ %s\n' "cascade-adapt generate --prompt '$caption' --controlnet .demo/canny.safetensors:2.0 \\" \
+    [ $number = 1 ] && printf '$ %s\n' "cascade-adapt generate --prompt '$caption' --controlnet .demo/canny.safetensors:3.0 --cfg 1.5 \\" \
         "      --image $image -o .demo/control/with-$name.png"
     "$program" filter apply CannyFilter "$image" --params '{resize: null}' -o ".demo/control/edges-$name.png" --quiet --overwrite
-    draw --prompt "$caption" --seed $number -o ".demo/control/without-$name.png"
-    draw --prompt "$caption" --seed $number --controlnet .demo/canny.safetensors:2.0 --image "$image" -o ".demo/control/with-$name.png"
+    draw --prompt "$caption" --seed $number --cfg 1.5 -o ".demo/control/without-$name.png"
+    draw --prompt "$caption" --seed $number --controlnet .demo/canny.safetensors:3.0 --cfg 1.5 --image "$image" -o ".demo/control/with-$name.png"
 done
 run $python examples/miniature/show.py grid .demo/control.png "original=.demo/judging" "its edges=.demo/control/edges-*" \
     "without=.demo/control/without-*" "with=.demo/control/with-*"
