@@ -19,7 +19,7 @@ GUIDANCES = (1.5, 3.0)
 STRENGTHS = (1.5, 2.0, 3.0)
 # The first of the training images, which are all that it sees.
 IMAGES = 10000
-# Half as many again as the demo has time for.
+# Twice as many as the demo has time for.
 UPDATES = 1500
 # One subject in so many chooses the strength.
 TUNED = 2
