@@ -40,6 +40,17 @@ public final class BatchNorm {
             epsilon: epsilon)
     }
 
+    /// Whether a call neither takes statistics nor moves them: then it is one multiplication and one addition a channel.
+    public var isFixed: Bool { !isMeasuring && !isTraining }
+
+    /// What a fixed norm multiplies each channel by and adds to it, [C] each, float32. Gradients reach scale and shift.
+    public func factors() throws -> (scale: Tensor, shift: Tensor) {
+        var scale = try (variance + epsilon).reciprocalSqrt()
+        if let weight { scale = try scale * weight.to(dtype: .float32) }
+        let shift = try mean * scale * -1
+        return (scale, try bias.map { try $0.to(dtype: .float32) + shift } ?? shift)
+    }
+
     private func normalisedByItself(_ x: Tensor) throws -> Tensor {
         guard x.count > mean.count else {
             throw Failure.run(

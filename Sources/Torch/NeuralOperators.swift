@@ -17,10 +17,11 @@ extension Tensor {
             .ints([dilation, dilation]), .bool(transposed), .ints([0, 0]), .int(groups))
     }
 
-    /// A convolution of each channel of [B, C, H, W] with its kernel, whose sides stay; weight [C, 1, kernel, kernel] with an
-    /// odd kernel, bias [C].
-    public func depthwise(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
-        try Operators.depthwise(.tensor(self), .tensor(weight), .optional(bias))
+    /// A convolution of each channel of [B, C, H, W] with its kernel, padded by half of it; weight [C, 1, kernel, kernel] with
+    /// an odd kernel, bias [C].
+    /// - Returns: [B, C, H / stride, W / stride], rounded up.
+    public func depthwise(_ weight: Tensor, bias: Tensor? = nil, stride: Int = 1) throws -> Tensor {
+        try Operators.depthwise(.tensor(self), .tensor(weight), .optional(bias), .int(stride))
     }
 
     /// softmax(q·kᵀ / √width)·v with q, k, v [B, heads, tokens, width]; `mask` adds to the scores.

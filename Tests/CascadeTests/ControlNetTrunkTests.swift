@@ -31,23 +31,31 @@ import Torch
 
     /// The sum over blocks of the mean squared error, whose gradients the goldens hold; leaves them on the parameters.
     private func backward(
-        _ golden: TowerGolden, isCheckpointing: Bool
-    ) throws -> (loss: Double, store: ParameterStore) {
+        _ golden: TowerGolden, isCheckpointing: Bool, in dtype: DType = .float32
+    ) throws -> (loss: Double, outputs: [Int: Tensor], store: ParameterStore) {
         let (trunk, store) = try trunk(golden)
         trunk.isCheckpointing = isCheckpointing
+        trunk.computeDType = dtype
         try store.setTrainable(true)
-        let losses = try trunk(golden.input("image")).sorted { $0.key < $1.key }.map { block, output in
-            try output.meanSquaredError(to: golden.input("target.\(block)"))
+        let outputs = try trunk(golden.input("image"))
+        let losses = try outputs.sorted { $0.key < $1.key }.map { block, output in
+            try output.to(dtype: .float32).meanSquaredError(to: golden.input("target.\(block)"))
         }
         let loss = try Tensor.stacked(losses).sum()
         try loss.backward()
-        return (try loss.item(), store)
+        return (try loss.item(), outputs, store)
+    }
+
+    /// The places of the elements that a golden keeps of a gradient.
+    private func sampled(_ gradient: Tensor, as sample: Tensor) throws -> Tensor {
+        let places = (0..<sample.count).map { $0 * gradient.count / sample.count }
+        return try gradient.reshaped([gradient.count]).gathered(0, Tensor(places))
     }
 
     @Test(arguments: [false, true])
     func gradientsOfTheSimpleTrunkAreAutograds(isCheckpointing: Bool) throws {
         let golden = try TowerGolden("gradients_controlnet_simple")
-        let (loss, store) = try backward(golden, isCheckpointing: isCheckpointing)
+        let (loss, _, store) = try backward(golden, isCheckpointing: isCheckpointing)
         #expect(try abs(loss - golden.output("loss").item()) < 1e-5)
         let names = golden.golden.part("out.grad").keys
         #expect(names.sorted() == store.parameters.map(\.name).sorted())
@@ -60,7 +68,7 @@ import Torch
     @Test(arguments: [false, true])
     func gradientsOfTheEffNetTrunkAreAutograds(isCheckpointing: Bool) throws {
         let golden = try TowerGolden("gradients_controlnet_effnet")
-        let (loss, store) = try backward(golden, isCheckpointing: isCheckpointing)
+        let (loss, _, store) = try backward(golden, isCheckpointing: isCheckpointing)
         let expected = try golden.output("loss").item()
         #expect(abs(loss - expected) < 1e-4 * expected)
         let names = golden.golden.part("out.norm").keys
@@ -70,8 +78,7 @@ import Torch
             let norm = try golden.output("norm.\(name)").item()
             #expect(try abs(gradient.norm().item() - norm) < 1e-3 * norm, "\(name)")
             let sample = try golden.output("sample.\(name)")
-            let places = (0..<sample.count).map { $0 * gradient.count / sample.count }
-            let ours = try gradient.reshaped([gradient.count]).gathered(0, Tensor(places))
+            let ours = try sampled(gradient, as: sample)
             // Sixteen elements may all be small, so their error is held against the whole gradient's share too.
             let share = norm * (Double(sample.count) / Double(gradient.count)).squareRoot()
             let bar = try 1e-3 * max(share, sample.norm().item())
@@ -82,6 +89,23 @@ import Torch
             let drawn = try golden.parameters().value(entry.key, shape: entry.tensor.shape, initial: .zeros)
             #expect(try (entry.tensor - drawn).abs().sum().item() == 0, "\(entry.key)")
         }
+    }
+
+    @Test(arguments: [false, true])
+    func `in bfloat16 the EffNet trunk errs no more than under autocast`(isCheckpointing: Bool) throws {
+        let golden = try TowerGolden("gradients_controlnet_effnet")
+        let (_, outputs, store) = try backward(golden, isCheckpointing: isCheckpointing, in: .bfloat16)
+        for (block, output) in outputs {
+            #expect(output.dtype == .bfloat16)
+            let error = try relativeError(output.to(dtype: .float32), golden.output("cnet.\(block)"))
+            #expect(try error < golden.output("autocast.cnet.\(block)").item(), "block \(block)")
+        }
+        let errors = try golden.golden.part("out.norm").keys.map { name in
+            let sample = try golden.output("sample.\(name)")
+            return try relativeError(sampled(gradient(of: store[name], name), as: sample), sample)
+        }
+        #expect(
+            try errors.reduce(0, +) / Double(errors.count) < golden.output("autocast.samples").item())
     }
 
     @Test func aNewTrunkAddsNothing() throws {

@@ -111,21 +111,37 @@ def write_controlnet_effnet() -> None:
     """Of the EffNet trunk and its projections, too large to store: each gradient's norm and 16 of its elements.
 
     Element j of the sample is number j * count / 16, rounded down, of the flattened gradient, so nothing is sampled
-    twice; a gradient of fewer than 16 elements is stored whole."""
+    twice; a gradient of fewer than 16 elements is stored whole. `autocast.*` are the errors of the same under bfloat16's
+    autocast, relative, of each answer and in the mean of all sampled gradients."""
     generator = torch.Generator().manual_seed(730)
     arch = {"c_in": 1, "c_proj": 32, "proj_blocks": [0, 4], "bottleneck_mode": "effnet"}
     network = controlnet.ControlNet(**arch)
     image = edges(generator, 2, 1, 64, 66)
     drawn.fill(network)
     scales = drawn.measure_scales(network, image)
+    state_of_draws = generator.get_state()
     inputs, outputs = controlnet_answers(network, image, generator)
+    generator.set_state(state_of_draws)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, rounded = controlnet_answers(network, image, generator)
+    errors = []
     for key in [key for key in outputs if key.startswith("grad.")]:
         gradient = outputs.pop(key).flatten()
         outputs[key.replace("grad.", "norm.", 1)] = gradient.double().norm().float().reshape(1)
         count = min(SAMPLES, gradient.numel())
-        outputs[key.replace("grad.", "sample.", 1)] = gradient[torch.arange(count) * gradient.numel() // count]
+        places = torch.arange(count) * gradient.numel() // count
+        outputs[key.replace("grad.", "sample.", 1)] = gradient[places]
+        errors.append(error(rounded[key].flatten()[places], gradient[places]))
+    for key in [key for key in outputs if key.startswith("cnet.")]:
+        outputs[f"autocast.{key}"] = error(rounded[key], outputs[key]).reshape(1)
+    outputs["autocast.samples"] = torch.stack(errors).mean().reshape(1)
     parts = {"in": inputs, "out": outputs, "scale": scales}
     golden.write("gradients_controlnet_effnet", "controlnet", arch, ["torchvision"], parts)
+
+
+def error(found: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+    """Relative, of all elements together."""
+    return (found.float() - exact).norm() / exact.norm()
 
 
 def controlnet_answers(network: controlnet.ControlNet, image: torch.Tensor, generator: torch.Generator):

@@ -125,7 +125,10 @@ import Torch
 
     struct Image: CustomTestStringConvertible {
         var (batch, channels, height, width, kernel) = (1, 1, 1, 1, 1)
-        var testDescription: String { "\(batch) x \(channels) x \(height) x \(width), kernels of \(kernel)" }
+        var stride = 1
+        var testDescription: String {
+            "\(batch) x \(channels) x \(height) x \(width), kernels of \(kernel), stride \(stride)"
+        }
     }
 
     private static let images = [
@@ -133,21 +136,28 @@ import Torch
         Image(batch: 2, channels: 7, height: 5, width: 9, kernel: 3),
         Image(batch: 1, channels: 33, height: 1, width: 2, kernel: 7),
         Image(batch: 2, channels: 65, height: 12, width: 3, kernel: 1),
+        Image(batch: 2, channels: 48, height: 12, width: 12, kernel: 3, stride: 2),
+        Image(batch: 1, channels: 5, height: 7, width: 4, kernel: 5, stride: 3),
+        Image(batch: 1, channels: 34, height: 1, width: 1, kernel: 3, stride: 2),
     ]
 
     @Test(arguments: images, [DType.float32, .bfloat16])
     func `depthwise convolutions are as exact as libtorch's`(image i: Image, dtype: DType) throws {
         let generator = try Generator(seed: 4)
-        func drawn() throws -> Tensor {
-            try generator.normal([i.batch, i.height, i.width, i.channels]).permuted([0, 3, 1, 2])
+        func drawn(stride: Int = 1) throws -> Tensor {
+            let (height, width) = ((i.height - 1) / stride + 1, (i.width - 1) / stride + 1)
+            return try generator.normal([i.batch, height, width, i.channels]).permuted([0, 3, 1, 2])
         }
         let inputs = try [
             drawn(), generator.normal([i.channels, 1, i.kernel, i.kernel]), generator.normal([i.channels]),
         ]
         try expectAsExact(
-            { try $0[0].depthwise($0[1], bias: $0[2]) },
-            as: { try $0[0].convolved($0[1], bias: $0[2], padding: i.kernel / 2, groups: i.channels) },
-            inputs, incoming: drawn(), in: dtype, "\(i.testDescription), \(dtype)")
+            { try $0[0].depthwise($0[1], bias: $0[2], stride: i.stride) },
+            as: {
+                try $0[0].convolved(
+                    $0[1], bias: $0[2], stride: i.stride, padding: i.kernel / 2, groups: i.channels)
+            },
+            inputs, incoming: drawn(stride: i.stride), in: dtype, "\(i.testDescription), \(dtype)")
     }
 
     @Test func `a frozen kernel gets no gradient`() throws {

@@ -8,6 +8,8 @@ protocol ControlNetBackbone: AnyObject {
     var batchNorms: [BatchNorm] { get }
     /// Keeps only the input of each part for the backward pass and computes the rest again.
     var isCheckpointing: Bool { get set }
+    /// What products and activations are computed in, the dtype of the parameters unless something else is set.
+    var computeDType: DType { get set }
     /// [B, c_in, H, W] to [B, outputs, h, w].
     func callAsFunction(_ image: Tensor) throws -> Tensor
 }
@@ -21,6 +23,7 @@ final class SimpleBackbone: ControlNetBackbone {
     let outputs: Int
     let batchNorms: [BatchNorm] = []
     var isCheckpointing = false
+    var computeDType: DType
     /// Key `0`, [4c, c, 3, 3].
     private let widen: Convolution
     /// Key `2`, [c, 4c, 3, 3].
@@ -30,10 +33,11 @@ final class SimpleBackbone: ControlNetBackbone {
         outputs = inputs
         widen = try Convolution(.threeByThree(inputs, 4 * inputs), scope(0))
         narrow = try Convolution(.threeByThree(4 * inputs, inputs), scope(2))
+        computeDType = widen.weight.dtype
     }
 
     func callAsFunction(_ image: Tensor) throws -> Tensor {
-        try checkpointed(if: isCheckpointing, image.to(dtype: widen.weight.dtype)) { [widen, narrow] in
+        try checkpointed(if: isCheckpointing, image.to(dtype: computeDType)) { [widen, narrow] in
             try narrow(widen($0).leakyReLU(0.2))
         }
     }
@@ -44,6 +48,7 @@ final class LargeBackbone: ControlNetBackbone {
     let outputs = 1280
     let batchNorms: [BatchNorm] = []
     var isCheckpointing = false
+    var computeDType: DType
     /// Key `0`, [16384, c, 1, 1].
     private let widen: Convolution
     /// Key `2`, [1024, 16384, 1, 1].
@@ -59,10 +64,11 @@ final class LargeBackbone: ControlNetBackbone {
         narrow = try Convolution(.init(wide, width, kernel: 1), scope(2))
         blocks = try (3...10).map { try ResidualConvolutions(width, scope($0)("blocks")) }
         last = try Convolution(.init(width, outputs, kernel: 1), scope(11))
+        computeDType = widen.weight.dtype
     }
 
     func callAsFunction(_ image: Tensor) throws -> Tensor {
-        let x = try checkpointed(if: isCheckpointing, image.to(dtype: widen.weight.dtype)) { [widen, narrow] in
+        let x = try checkpointed(if: isCheckpointing, image.to(dtype: computeDType)) { [widen, narrow] in
             try narrow(widen($0).leakyReLU(0.2))
         }  // [B, 1024, h, w]
         return try last(blocks.reduce(x) { x, block in try checkpointed(if: isCheckpointing, x) { try block($0) } })

@@ -55,6 +55,11 @@ public final class ControlNetTrunk {
         get { backbone.isCheckpointing }
         set { backbone.isCheckpointing = newValue }
     }
+    /// What products and activations are computed in, the dtype of the parameters unless something else is set.
+    public var computeDType: DType {
+        get { backbone.computeDType }
+        set { backbone.computeDType = newValue }
+    }
     /// Keys `backbone.*`.
     private let backbone: any ControlNetBackbone
     /// Keys `projections.{i}.0.weight` [c, c, 1, 1] and `projections.{i}.2.weight` [c_proj, c, 1, 1], no biases.
@@ -86,7 +91,7 @@ public final class ControlNetTrunk {
         self.backbone = backbone
     }
 
-    /// What each block gets, by block index, in the dtype of the parameters.
+    /// What each block gets, by block index, in ``computeDType``.
     /// - Parameter image: the condition as its filter made it, [B, c_in, H, W] in 0...1 and not normalised.
     /// - Returns: [B, c_proj, h, w] each; the block resizes it to its own input.
     public func callAsFunction(_ image: Tensor) throws -> [Int: Tensor] {

@@ -21,7 +21,7 @@ final class ConvolutionNorm {
 
     /// [B, in, H, W] to [B, out, H', W'].
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let y = try norm(convolution(x))
+        let y = try norm.isFixed ? convolution(x, norm) : norm(convolution(x))
         return activates ? try y.silu() : y
     }
 }

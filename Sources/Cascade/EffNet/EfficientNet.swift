@@ -48,6 +48,8 @@ public final class EfficientNet {
     public let configuration: Configuration
     /// Keeps only each block's input for the backward pass and computes the rest again.
     public var isCheckpointing = false
+    /// What products and activations are computed in, the dtype of the parameters unless something else is set.
+    public var computeDType: DType
     /// Key `0`: 3x3, [widths[0], in, 3, 3].
     private let stem: ConvolutionNorm
     /// Keys `STAGE.BLOCK`, stages from 1.
@@ -81,17 +83,18 @@ public final class EfficientNet {
         }
         self.blocks = blocks
         head = try ConvolutionNorm(.init(channels, c.head, kernel: 1), activates: true, scope(c.depths.count + 1))
+        computeDType = stem.convolution.weight.dtype
     }
 
     /// All batch norms in the order they run.
     public var batchNorms: [BatchNorm] { [stem.norm] + blocks.flatMap(\.norms) + [head.norm] }
 
-    /// What the images are converted to: the dtype of the parameters.
-    var dtype: DType { stem.convolution.weight.dtype }
-
     /// [B, in, H, W] to features [B, head, h, w], h = H / stride rounded up where the stem is padded.
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
-        let x = try stem(images.to(dtype: dtype))  // [B, widths[0], H / strides[0], W / strides[0]]
+        // Convolutions are fastest over channels that lie side by side. What follows keeps this order; the stem does not
+        // where the images have one channel.
+        let rows = try images.to(dtype: computeDType).channelsLast().contiguous()
+        let x = try stem(rows.channelsFirst()).channelsLast().contiguous().channelsFirst()
         return try head(blocks.reduce(x) { x, block in try checkpointed(if: isCheckpointing, x) { try block($0) } })
     }
 }

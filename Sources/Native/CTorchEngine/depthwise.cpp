@@ -1,5 +1,5 @@
-// A convolution of each channel with a kernel of its own, whose sides stay, over channels-last activations: libtorch's
-// forward pass, and a backward pass of ours. libtorch's own takes twenty times as long as its forward pass in bfloat16.
+// A convolution of each channel with a kernel of its own over channels-last activations: libtorch's forward pass, and a
+// backward pass of ours. libtorch's own takes twenty times as long as its forward pass in bfloat16.
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -83,17 +83,27 @@ at::Tensor gradient_of_kernels(const at::Tensor &x, const at::Tensor &dy, const 
     return gradient;
 }
 
-at::Tensor convolved(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-    return at::conv2d(x, weight, bias, 1, weight.size(2) / 2, 1, weight.size(0));
+at::Tensor convolved(
+    const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias, int64_t stride = 1) {
+    return at::conv2d(x, weight, bias, stride, weight.size(2) / 2, 1, weight.size(0));
+}
+
+/// The gradient of a convolution with a stride as that of the same with stride 1, most of whose places are not used:
+/// dy [B, C, h, w] at every `stride`th place of zeros as large as x.
+at::Tensor spread(const at::Tensor &dy, const at::Tensor &x, int64_t stride) {
+    at::Tensor whole = at::empty(x.sizes(), x.options(), at::MemoryFormat::ChannelsLast).zero_();
+    whole.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride).copy_(dy);
+    return whole;
 }
 
 struct Depthwise : torch::autograd::Function<Depthwise> {
     static at::Tensor forward(
         torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &weight,
-        const std::optional<at::Tensor> &bias) {
+        const std::optional<at::Tensor> &bias, int64_t stride) {
         context->save_for_backward({x, weight});
         context->saved_data["has_bias"] = bias.has_value();
-        return convolved(x, weight, bias);
+        context->saved_data["stride"] = stride;
+        return convolved(x, weight, bias, stride);
     }
 
     static torch::autograd::variable_list backward(
@@ -101,6 +111,8 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
         auto saved = context->get_saved_variables();
         const at::Tensor &x = saved[0], &weight = saved[1];
         at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+        int64_t stride = context->saved_data["stride"].toInt();
+        if (stride > 1) dy = spread(dy, x, stride);
         at::Tensor dx, d_weight, d_bias;
         // What a place gave to its neighbours comes back from them: the same kernels, turned by half a circle.
         if (context->needs_input_grad(0)) dx = convolved(dy, weight.flip({2, 3}), {});
@@ -108,23 +120,24 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
             d_weight = gradient_of_kernels(x, dy, Sides(x, weight)).to(weight.scalar_type());
         if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
             d_bias = dy.sum(std::vector<int64_t>{0, 2, 3}, false, at::kFloat).to(x.scalar_type());
-        return {dx, d_weight, d_bias};
+        return {dx, d_weight, d_bias, {}};
     }
 };
 
-at::Tensor depthwise(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+at::Tensor depthwise(
+    const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias, int64_t stride) {
     TORCH_CHECK(
         x.dim() == 4 && weight.dim() == 4 && weight.size(0) == x.size(1) && weight.size(1) == 1
-            && weight.size(2) == weight.size(3) && weight.size(2) % 2 == 1,
-        "depthwise: x has ", x.sizes(), ", the kernels ", weight.sizes());
+            && weight.size(2) == weight.size(3) && weight.size(2) % 2 == 1 && stride > 0,
+        "depthwise: x has ", x.sizes(), ", the kernels ", weight.sizes(), ", stride ", stride);
     bool isOurs = has_native_numbers(x) && weight.is_cpu() && weight.scalar_type() == x.scalar_type()
         && x.is_contiguous(at::MemoryFormat::ChannelsLast) && x.numel() > 0;
-    return isOurs ? Depthwise::apply(x, weight, bias) : convolved(x, weight, bias);
+    return isOurs ? Depthwise::apply(x, weight, bias, stride) : convolved(x, weight, bias, stride);
 }
 
 }  // namespace
 }  // namespace engine
 
 TORCH_LIBRARY_FRAGMENT(cascade, library) {
-    library.def("depthwise(Tensor x, Tensor weight, Tensor? bias) -> Tensor", engine::depthwise);
+    library.def("depthwise(Tensor x, Tensor weight, Tensor? bias, int stride) -> Tensor", engine::depthwise);
 }

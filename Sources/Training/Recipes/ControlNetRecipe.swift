@@ -94,6 +94,7 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
         try store.finish()
         try store.setTrainable(true)
         trunk.isCheckpointing = run.isCheckpointing
+        trunk.computeDType = stageC.computeDType
         parts.describe(
             "ControlNet (\(own.filter), \(own.bottleneckMode.rawValue)) on blocks \(own.blocks) of \(base.name)",
             trainable: store.parameters.reduce(0) { $0 + $1.tensor.count })

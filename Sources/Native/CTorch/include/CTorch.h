@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 4
+#define CTORCH_ABI 5
 #define CTORCH_MAX_RESULTS 64
 
 typedef struct CTorchTensor CTorchTensor;
