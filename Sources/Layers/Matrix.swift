@@ -55,6 +55,25 @@ public enum Matrix {
     fileprivate func isTaken(as dtype: DType) -> Bool {
         plain.map { $0.dtype == dtype || $0.requiresGrad } ?? false
     }
+
+    /// `x · Wᵀ + bias`.
+    fileprivate func multiplied(_ x: Tensor, bias: Tensor?) throws -> Tensor {
+        let bias = try bias?.to(dtype: x.dtype)
+        switch self {
+        case .plain: return try x.linear(expanded(to: x.dtype), bias: bias)
+        case .quantised(let matrix): return try withoutGradients { try matrix.multiplied(x, bias: bias) }
+        }
+    }
+
+    /// `x · W`, outside the graph.
+    fileprivate func multipliedTransposed(_ x: Tensor) throws -> Tensor {
+        try withoutGradients {
+            switch self {
+            case .plain: try x.matmul(expanded(to: x.dtype))
+            case .quantised(let matrix): try matrix.multiplied(x, isTransposed: true)
+            }
+        }
+    }
 }
 
 extension Tensor {
@@ -62,13 +81,11 @@ extension Tensor {
     ///
     /// A frozen weight that must be converted or expanded is so again for the backward pass instead of being kept.
     public func mixedLinear(_ weight: Matrix, bias: Tensor?) throws -> Tensor {
-        let dtype = dtype
-        if try weight.isTaken(as: dtype) || !requiresGrad || !gradientsEnabled() {
-            return try linear(weight.expanded(to: dtype), bias: bias?.to(dtype: dtype))
-        }
-        let output = try withoutGradients { try linear(weight.expanded(to: dtype), bias: bias?.to(dtype: dtype)) }
+        let isRecorded = try requiresGrad && gradientsEnabled()
+        if weight.isTaken(as: dtype) || !isRecorded { return try weight.multiplied(self, bias: bias) }
+        let output = try withoutGradients { try weight.multiplied(self, bias: bias) }
         try recordNode(inputs: [self], outputs: [output]) { gradients in
-            try withoutGradients { [try gradients[0]?.matmul(weight.expanded(to: dtype))] }
+            [try gradients[0].map(weight.multipliedTransposed)]
         }
         return output
     }

@@ -66,6 +66,14 @@ public final class ParameterStore {
         for entry in entries where !entry.isBuffer { try entry.tensor.setRequiresGrad(value) }
     }
 
+    /// Takes what lies in mapped files out of memory; it comes again when it is asked for. Nobody may have written to it.
+    public func releaseFiles() {
+        for entry in entries { source.release(entry.key) }
+        for (key, _) in quantised {
+            for ending in [""] + QuantisedMatrix.endings { source.release(key + ending) }
+        }
+    }
+
     fileprivate func makeMatrix(_ key: String, _ shape: [Int], _ initial: Initializer) throws -> Matrix {
         let stored = BaseDType.takes(shape) ? try source.quantised(key, shape: shape) : nil
         let matrix: QuantisedMatrix
@@ -73,10 +81,10 @@ public final class ParameterStore {
             matrix = try stored.to(device: device)
         } else {
             guard let matrices, matrices.covers(key, shape) else {
-                return .plain(try make(key, shape, initial, isBuffer: false))
+                return .plain(try make(key, shape, initial))
             }
             guard matrices.dtype.isQuantised else {
-                return .plain(try make(key, shape, initial, isBuffer: false, dtype: .bfloat16))
+                return .plain(try make(key, shape, initial, dtype: .bfloat16))
             }
             let value = try source.value(key, shape: shape, initial: initial)
             matrix =
@@ -90,22 +98,24 @@ public final class ParameterStore {
     }
 
     fileprivate func make(
-        _ key: String, _ shape: [Int], _ initial: Initializer, isBuffer: Bool, dtype: DType? = nil
+        _ key: String, _ shape: [Int], _ initial: Initializer, isBuffer: Bool = false, isTable: Bool = false,
+        dtype: DType? = nil
     ) throws -> Tensor {
         let value = try source.value(key, shape: shape, initial: initial)
         let dtype = isBuffer ? DType.float32 : dtype ?? self.dtype
-        // Beside matrices that are quantised the rest is small, and pages of the file around it are not.
-        let isCopied = matrices?.dtype.isQuantised ?? false
+        // Beside matrices that are quantised the rest is small, and pages of the file around it are not. Of a table's pages
+        // only those with rows that are looked up are ever read.
+        let isQuantising = matrices?.dtype.isQuantised ?? false
         let tensor = try withoutGradients {
             guard value.isOneElementSpread else {
                 let kept = try value.to(device: device).to(dtype: dtype)
-                return isCopied && kept === value ? try kept.cloned() : kept
+                return isQuantising && !isTable && kept === value ? try kept.cloned() : kept
             }
             // A placeholder is converted before it is spread, or it would take the memory of what it stands for.
             let element = try (0..<value.rank).reduce(value) { try $0.sliced($1, 0..<1) }
             return try element.to(device: device).to(dtype: dtype).expanded(value.shape)
         }
-        if isCopied { source.release(key) }
+        if isQuantising && tensor !== value { source.release(key) }
         positions[key] = entries.count
         entries.append(Entry(key: key, tensor: tensor, isBuffer: isBuffer))
         return tensor
@@ -138,7 +148,12 @@ public struct Scope {
 
     /// A parameter of this part.
     public func parameter(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {
-        try store.make(self(name).path, shape, initial, isBuffer: false)
+        try store.make(self(name).path, shape, initial)
+    }
+
+    /// A parameter of which only some rows are looked up, [rows, width]: it stays in a mapped file.
+    public func table(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {
+        try store.make(self(name).path, shape, initial, isTable: true)
     }
 
     /// A matrix of this part, [out, in] or a 1x1 convolution's [out, in, 1, 1], which the store may keep in fewer bits.

@@ -2,7 +2,7 @@ import Failures
 import Torch
 import Weights
 
-/// A frozen matrix in eight or four bits a number, of which rows are expanded when a product wants them.
+/// A frozen matrix in eight or four bits a number, of which products expand a part at a time.
 public struct QuantisedMatrix {
     private enum Numbers {
         case int8(Int8Rows)
@@ -102,6 +102,20 @@ public struct QuantisedMatrix {
         switch numbers {
         case .int8(let rows): try rows.expanded(kept, to: dtype, isFused: isFused)
         case .nf4(let blocks): try blocks.expanded(kept, to: dtype, isFused: isFused)
+        }
+    }
+
+    /// `x · Wᵀ + bias` [..., out] of x [..., in], or `x · W` [..., in] of x [..., out] where it is transposed, outside the graph.
+    /// A few megabytes of W are expanded at a time.
+    /// - Parameter isFused: false expands all of W, by libtorch's operators.
+    public func multiplied(
+        _ x: Tensor, bias: Tensor? = nil, isTransposed: Bool = false, isFused: Bool = true
+    ) throws -> Tensor {
+        switch numbers {
+        case .int8(let rows):
+            try rows.multiplied(x, by: kept, bias: bias, isTransposed: isTransposed, isFused: isFused)
+        case .nf4(let blocks):
+            try blocks.multiplied(x, by: kept, bias: bias, isTransposed: isTransposed, isFused: isFused)
         }
     }
 }

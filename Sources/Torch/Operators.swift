@@ -131,6 +131,8 @@ public enum Operators {
     static let quantiseMagnitudes = Operator("cascade::quantise_magnitudes")
     static let expandRows = Operator("cascade::expand_rows")
     static let expandNF4 = Operator("cascade::expand_nf4")
+    static let multiplyRows = Operator("cascade::multiply_rows")
+    static let multiplyNF4 = Operator("cascade::multiply_nf4")
     static let philoxUniform = Operator("cascade::philox_uniform")
     static let philoxNormal = Operator("cascade::philox_normal")
     static let philoxDropout = Operator("cascade::philox_dropout")

@@ -24,6 +24,16 @@ public struct Int8Rows {
         try Operators.expandRows(
             .tensor(codes.sliced(0, rows)), .tensor(scales.sliced(0, rows)), .dtype(dtype), .bool(isFused))
     }
+
+    /// `x · Wᵀ + bias` [..., rows] with some rows W, or `x · W` [..., columns] where it is transposed: a part of W is expanded
+    /// at a time, into the same memory. Outside the graph.
+    public func multiplied(
+        _ x: Tensor, by rows: Range<Int>, bias: Tensor? = nil, isTransposed: Bool = false, isFused: Bool = true
+    ) throws -> Tensor {
+        try Operators.multiplyRows(
+            .tensor(x), .tensor(codes.sliced(0, rows)), .tensor(scales.sliced(0, rows)), .optional(bias),
+            .bool(isTransposed), .bool(isFused))
+    }
 }
 
 /// A matrix in four bits a number: each 64 numbers of a row are a magnitude times 16 levels, the quantiles of the normal
@@ -70,5 +80,15 @@ public struct NF4Blocks {
         try Operators.expandNF4(
             .tensor(codes), .tensor(magnitudes), .tensor(scales), .tensor(mean), .tensor(values),
             .int(rows.lowerBound), .int(rows.count), .dtype(dtype), .bool(isFused))
+    }
+
+    /// `x · Wᵀ + bias` [..., rows] with some rows W, or `x · W` [..., columns] where it is transposed: a part of W is expanded
+    /// at a time, into the same memory. Outside the graph.
+    public func multiplied(
+        _ x: Tensor, by rows: Range<Int>, bias: Tensor? = nil, isTransposed: Bool = false, isFused: Bool = true
+    ) throws -> Tensor {
+        try Operators.multiplyNF4(
+            .tensor(x), .tensor(codes), .tensor(magnitudes), .tensor(scales), .tensor(mean), .tensor(values),
+            .int(rows.lowerBound), .int(rows.count), .optional(bias), .bool(isTransposed), .bool(isFused))
     }
 }

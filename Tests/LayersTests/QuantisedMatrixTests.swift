@@ -68,6 +68,27 @@ private func relativeError(_ ours: Tensor, _ theirs: Tensor) throws -> Double {
         #expect(Double(8 * matrix.byteCount) / Double(weight.count) < bits)
     }
 
+    @Test(arguments: forms, [DType.float32, .bfloat16])
+    func `a product takes a large matrix in parts, and makes what the whole makes`(
+        form: BaseDType, dtype: DType
+    ) throws {
+        // Neither its rows nor its columns are a whole number of parts.
+        let matrix = try QuantisedMatrix(normal([1200, 2048]), as: form, name: "w").rows(50..<1200)
+        let whole = try matrix.expanded(to: dtype)
+        let bias = try normal([1150], seed: 7).to(dtype: dtype)
+        let x = try normal([2, 3, 2048], seed: 6).to(dtype: dtype)
+        let y = try normal([2, 3, 1150], seed: 8).to(dtype: dtype)
+        let bar = dtype == .float32 ? 1e-6 : 2e-3
+        for isFused in [true, false] {
+            let product = try matrix.multiplied(x, bias: bias, isFused: isFused)
+            #expect(product.shape == [2, 3, 1150] && product.dtype == dtype)
+            #expect(try relativeError(product, x.linear(whole, bias: bias)) < bar)
+            let transposed = try matrix.multiplied(y, isTransposed: true, isFused: isFused)
+            #expect(transposed.shape == [2, 3, 2048] && transposed.dtype == dtype)
+            #expect(try relativeError(transposed, y.matmul(whole)) < bar)
+        }
+    }
+
     @Test(arguments: forms) func `a product's gradient is that of the expanded matrix, which nothing keeps`(
         form: BaseDType
     ) throws {

@@ -8,8 +8,9 @@ final class Level {
         let isInjectionPoint: Bool
     }
 
-    /// Keys `{down,up}_blocks.STEP.POSITION`.
-    let members: [Member]
+    /// Keys `{down,up}_blocks.STEP.POSITION`, positions counted through. A group is a residual block with what follows it up to the
+    /// next: the blocks of one layer.
+    let groups: [[Member]]
     /// 1x1 convolutions between repetitions, keys `{down,up}_repeat_mappers.STEP.REPETITION`.
     let repeatMappers: [Linear]
     /// Which level it is, the outermost 0.
@@ -31,7 +32,7 @@ final class Level {
             selfAttention: c.selfAttention[index], depth: c.blocks[0].reduce(0, +))
         let letters = Array(c.levelConfiguration[index])
         let scope = root("\(way.name)_blocks")(step)
-        members = try (0..<c.blocks[way.rawValue][step] * letters.count).map { position in
+        let members = try (0..<c.blocks[way.rawValue][step] * letters.count).map { position in
             let letter = letters[position % letters.count]
             // The first residual block on the way up takes in what the way down left at its level.
             let takesSkip = way == .up && step > 0 && position == 0
@@ -45,6 +46,10 @@ final class Level {
                 default: try FeedForwardBlock(shape, scope(position))
                 }
             return Member(block: block, isInjectionPoint: letter == "C")
+        }
+        groups = members.reduce(into: []) { groups, member in
+            if groups.isEmpty || member.isInjectionPoint { groups.append([]) }
+            groups[groups.count - 1].append(member)
         }
         repeatMappers = try (0..<c.blockRepeat[way.rawValue][step] - 1).map { repetition in
             try Linear(

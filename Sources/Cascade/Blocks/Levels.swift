@@ -3,7 +3,7 @@ import Torch
 
 /// All blocks of Stage B or Stage C: the way down through the levels, and the way up again.
 final class Levels {
-    /// Keeps only each block's input for the backward pass and computes the rest again.
+    /// Keeps only the input of each residual block with those behind it, and computes the rest again for the backward pass.
     var isCheckpointing = false
 
     /// Changes under `down_downscalers.STEP` and `up_upscalers.STEP`.
@@ -61,32 +61,42 @@ final class Levels {
         _ dropout: inout DropoutPass?
     ) throws -> Tensor {
         var x = input
-        var context = context
         for repetition in 0...level.repeatMappers.count {
-            for (position, member) in level.members.enumerated() {
+            for (position, group) in level.groups.enumerated() {
                 var aside: Tensor?
-                if position == 0, let skip, member.isInjectionPoint {
+                if position == 0, let skip, group[0].isInjectionPoint {
                     if x.size(1) != skip.size(1) || x.size(2) != skip.size(2) {
                         x = try x.resizedChannelsLast(height: skip.size(1), width: skip.size(2))
                     }
                     aside = skip
                 }
-                if member.isInjectionPoint { x = try injections.applied(to: x) }
-                context.dropout = dropout?.next(level: level.index)
-                x = try apply(member.block, x, aside, context)
+                if group[0].isInjectionPoint { x = try injections.applied(to: x) }
+                let members = group.map { ($0.block, dropout?.next(level: level.index)) }
+                x = try apply(members, x, aside, context)
             }
             if repetition < level.repeatMappers.count { x = try level.repeatMappers[repetition](x) }
         }
         return x
     }
 
-    private func apply(_ block: any Block, _ x: Tensor, _ skip: Tensor?, _ context: BlockContext) throws -> Tensor {
-        guard isCheckpointing else { return try block(x, skip: skip, context) }
+    /// - Parameter skip: what the first of the blocks takes in beside its input.
+    private func apply(
+        _ blocks: [(block: any Block, dropout: Dropout?)], _ x: Tensor, _ skip: Tensor?, _ context: BlockContext
+    ) throws -> Tensor {
+        func run(_ x: Tensor, _ skip: Tensor?, _ context: BlockContext) throws -> Tensor {
+            var (x, skip, context) = (x, skip, context)
+            for (block, dropout) in blocks {
+                context.dropout = dropout
+                x = try block(x, skip: skip, context)
+                skip = nil
+            }
+            return x
+        }
+        guard isCheckpointing else { return try run(x, skip, context) }
         let inputs = [x, context.activatedCondition] + (skip.map { [$0] } ?? [])
         return try checkpointed(inputs) { inputs in
-            let context = BlockContext(
-                times: context.times, activatedCondition: inputs[1], dropout: context.dropout)
-            return try block(inputs[0], skip: inputs.count > 2 ? inputs[2] : nil, context)
+            let context = BlockContext(times: context.times, activatedCondition: inputs[1])
+            return try run(inputs[0], inputs.count > 2 ? inputs[2] : nil, context)
         }
     }
 }

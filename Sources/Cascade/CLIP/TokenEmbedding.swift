@@ -20,7 +20,7 @@ public final class TokenTable: TokenEmbedding {
     public let weight: Tensor
 
     init(_ configuration: CLIPTextConfiguration, _ scope: Scope) throws {
-        weight = try scope.parameter(
+        weight = try scope.table(
             "weight", [configuration.vocabulary, configuration.width], .normal(deviation: 0.02))
     }
 

@@ -26,7 +26,7 @@ public final class StageB {
     }
 
     public let configuration: StageBConfiguration
-    /// Keeps only each block's input for the backward pass and computes the rest again.
+    /// Keeps only the input of each residual block with those behind it, and computes the rest again for the backward pass.
     public var isCheckpointing: Bool {
         get { levels.isCheckpointing }
         set { levels.isCheckpointing = newValue }

@@ -1,4 +1,3 @@
-import Cascade
 import Images
 import Torch
 
@@ -7,9 +6,7 @@ public struct LatentDecoder {
     /// Latents [B, c, h, w] to images [B, 3, H, W] of any size, about 0...1.
     private let decode: (Tensor) throws -> Tensor
 
-    public init(_ stageA: StageA) { decode = { try stageA.decode($0) } }
-
-    public init(_ previewer: Previewer) { decode = { try previewer($0) } }
+    public init(_ decode: @escaping (Tensor) throws -> Tensor) { self.decode = decode }
 
     /// The images of latents [B, c, h, w], in a size.
     public func images(_ latents: Tensor, height: Int, width: Int) throws -> [Picture] {

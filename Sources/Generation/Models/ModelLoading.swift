@@ -110,8 +110,10 @@ public struct ModelLoading {
 
     /// CLIP's image tower in a folder of transformers' layout; nil where none is named.
     /// - Throws: a failure of the input where it does not suit Stage C, too.
-    public func imageEncoder() throws -> PictureEncoder? {
-        guard let source = files.image else { return nil }
+    public func imageEncoder() throws -> PictureEncoder? { try files.image.map(imageEncoder(at:)) }
+
+    /// Likewise, of a tower that is named.
+    public func imageEncoder(at source: ModelFiles.Source) throws -> PictureEncoder {
         let folder = try source.folder()
         let configuration = try CLIPVisionConfiguration(
             JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")

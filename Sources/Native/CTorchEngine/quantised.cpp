@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -208,73 +209,187 @@ bool is_native(const at::Tensor &codes, at::ScalarType dtype, bool fused) {
     return fused && codes.is_cpu() && codes.is_contiguous() && (dtype == at::kFloat || dtype == at::kBFloat16);
 }
 
-/// Codes [rows, columns] and scales [rows] to the matrix.
-at::Tensor expand_rows(const at::Tensor &codes, const at::Tensor &scales, at::ScalarType dtype, bool fused) {
-    TORCH_CHECK(
-        codes.dim() == 2 && codes.scalar_type() == at::kChar && scales.scalar_type() == at::kFloat
-            && scales.numel() == codes.size(0),
-        "expand_rows: codes have ", codes.sizes(), ", scales ", scales.sizes());
-    if (!is_native(codes, dtype, fused)) return (codes.to(at::kFloat) * scales.unsqueeze(1)).to(dtype);
-    int64_t rows = codes.size(0), columns = codes.size(1);
-    at::Tensor from = scales.contiguous(), y = at::empty({rows, columns}, codes.options().dtype(dtype));
+/// A matrix in eight bits as the kernels read it.
+struct Rows8 {
+    int64_t rows, columns;
+    const int8_t *codes;
+    const float *scales;
+
+    /// Some numbers of a row.
+    template <typename T>
+    void expand(int64_t row, int64_t left, int64_t count, T *to) const {
+        codes_to_row(codes + row * columns + left, scales[row], count, to);
+    }
+};
+
+/// Rows of a matrix in four bits, likewise.
+struct Blocks4 {
+    int64_t rows, columns;
+    const uint8_t *codes, *magnitudes;
+    const float *values, *scales;
+    float mean;
+    /// The block of the whole matrix that the first row begins with.
+    int64_t first_block;
+
+    /// Some numbers of a row, whole blocks.
+    template <typename T>
+    void expand(int64_t row, int64_t left, int64_t count, T *to) const {
+        static const Pairs pairs;
+        int64_t begin = first_block + (row * columns + left) / block, end = begin + count / block;
+        for (int64_t at = begin; at < end; at += blocks_per_task) {
+            int64_t size = std::min(blocks_per_task, end - at);
+            float sizes[blocks_per_task];
+            for (int64_t i = 0; i < size; ++i)
+                sizes[i] = values[magnitudes[at + i]] * scales[(at + i) / group] + mean;
+            codes_to_blocks(codes + at * block / 2, sizes, size, pairs.values, to + (at - begin) * block);
+        }
+    }
+};
+
+/// Rows and columns of a matrix to `y` [rows, columns].
+template <typename Matrix>
+void expand_part(const Matrix &matrix, int64_t first, int64_t left, const at::Tensor &y) {
+    int64_t count = y.size(1), grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, count));
     with_number_type(y, [&](auto *type) {
         auto *to = static_cast<decltype(type)>(y.data_ptr());
-        at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
-            for (int64_t row = begin; row < end; ++row)
-                codes_to_row(
-                    codes.const_data_ptr<int8_t>() + row * columns, from.const_data_ptr<float>()[row], columns,
-                    to + row * columns);
+        at::parallel_for(0, y.size(0), grain, [&](int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row) matrix.expand(first + row, left, count, to + row * count);
         });
     });
+}
+
+/// Numbers that are expanded at a time for a product: 4 MB of bfloat16, so that they are still in a cache when they are
+/// multiplied, and the memory is used again.
+constexpr int64_t numbers_at_a_time = 1 << 21;
+
+/// x [..., columns] W^T + bias, or x [..., rows] W where `transposed`, of which parts of the outputs are computed one after
+/// the other: nothing is summed in another order than by a product with all of W.
+template <typename Matrix>
+at::Tensor multiply(const at::Tensor &x, const Matrix &matrix, const std::optional<at::Tensor> &bias, bool transposed) {
+    int64_t inputs = transposed ? matrix.rows : matrix.columns, outputs = transposed ? matrix.columns : matrix.rows;
+    std::vector<int64_t> sizes = x.sizes().vec();
+    sizes.back() = outputs;
+    at::Tensor flat = x.reshape({-1, inputs});
+    int64_t step = std::min(outputs, std::max(block, numbers_at_a_time / inputs / block * block));
+    at::Tensor buffer = at::empty({step * inputs}, x.options());
+    auto part = [&](int64_t from, int64_t count) {
+        at::Tensor numbers = buffer.narrow(0, 0, inputs * count);
+        if (transposed) {
+            at::Tensor weight = numbers.view({inputs, count});
+            expand_part(matrix, 0, from, weight);
+            return at::mm(flat, weight);
+        }
+        at::Tensor weight = numbers.view({count, inputs});
+        expand_part(matrix, from, 0, weight);
+        return at::linear(flat, weight, bias ? std::optional(bias->narrow(0, from, count)) : std::nullopt);
+    };
+    if (step == outputs) return part(0, outputs).view(sizes);
+    at::Tensor y = at::empty({flat.size(0), outputs}, x.options());
+    for (int64_t from = 0; from < outputs; from += step) {
+        int64_t count = std::min(step, outputs - from);
+        y.narrow(1, from, count).copy_(part(from, count));
+    }
+    return y.view(sizes);
+}
+
+/// The same with a matrix whose numbers libtorch's operators have expanded.
+at::Tensor multiply_whole(
+    const at::Tensor &x, const at::Tensor &matrix, const std::optional<at::Tensor> &bias, bool transposed) {
+    return transposed ? at::matmul(x, matrix) : at::linear(x, matrix, bias);
+}
+
+void check_factor(const at::Tensor &x, int64_t inputs) {
+    TORCH_CHECK(x.dim() > 0 && x.size(-1) == inputs, "a product of ", x.sizes(), " with a matrix of ", inputs, " inputs");
+}
+
+void check_rows(const at::Tensor &codes, const at::Tensor &scales) {
+    TORCH_CHECK(
+        codes.dim() == 2 && codes.scalar_type() == at::kChar && scales.scalar_type() == at::kFloat
+            && scales.numel() == codes.size(0) && scales.is_contiguous(),
+        "a matrix in eight bits: codes have ", codes.sizes(), ", scales ", scales.sizes());
+}
+
+Rows8 rows8(const at::Tensor &codes, const at::Tensor &scales) {
+    return {codes.size(0), codes.size(1), codes.const_data_ptr<int8_t>(), scales.const_data_ptr<float>()};
+}
+
+/// Codes [rows, columns] and scales [rows] to the matrix.
+at::Tensor expand_rows(const at::Tensor &codes, const at::Tensor &scales, at::ScalarType dtype, bool fused) {
+    check_rows(codes, scales);
+    if (!is_native(codes, dtype, fused)) return (codes.to(at::kFloat) * scales.unsqueeze(1)).to(dtype);
+    at::Tensor y = at::empty(codes.sizes(), codes.options().dtype(dtype));
+    expand_part(rows8(codes, scales), 0, 0, y);
     return y;
 }
 
-/// Rows of a matrix in nf4: codes [all rows, columns / 2], the magnitudes as `quantise_magnitudes` gives them.
-at::Tensor expand_nf4(
+at::Tensor multiply_rows(
+    const at::Tensor &x, const at::Tensor &codes, const at::Tensor &scales, const std::optional<at::Tensor> &bias,
+    bool transposed, bool fused) {
+    check_rows(codes, scales);
+    check_factor(x, codes.size(transposed ? 0 : 1));
+    if (is_native(codes, x.scalar_type(), fused)) return multiply(x, rows8(codes, scales), bias, transposed);
+    return multiply_whole(x, expand_rows(codes, scales, x.scalar_type(), fused), bias, transposed);
+}
+
+void check_blocks(
     const at::Tensor &codes, const at::Tensor &magnitude_codes, const at::Tensor &scales, const at::Tensor &mean,
-    const at::Tensor &values, int64_t first, int64_t rows, at::ScalarType dtype, bool fused) {
+    const at::Tensor &values, int64_t first, int64_t rows) {
     TORCH_CHECK(
         codes.dim() == 2 && codes.scalar_type() == at::kByte && codes.size(1) % (block / 2) == 0 && first >= 0
             && rows >= 0 && first + rows <= codes.size(0) && magnitude_codes.scalar_type() == at::kByte
             && magnitude_codes.numel() == codes.numel() / (block / 2) && scales.scalar_type() == at::kFloat
             && scales.numel() == (magnitude_codes.numel() + group - 1) / group && mean.numel() == 1
             && mean.scalar_type() == at::kFloat && values.numel() == 256,
-        "expand_nf4: codes have ", codes.sizes(), ", magnitudes ", magnitude_codes.sizes(), ", scales ",
+        "a matrix in four bits: codes have ", codes.sizes(), ", magnitudes ", magnitude_codes.sizes(), ", scales ",
         scales.sizes(), ", rows ", first, " to ", first + rows);
-    int64_t columns = 2 * codes.size(1), row_blocks = columns / block, first_block = first * row_blocks;
-    int64_t count = rows * row_blocks;
-    if (!is_native(codes, dtype, fused) || !magnitude_codes.is_contiguous()) {
-        at::Tensor table = at::empty({16}, at::kFloat);
-        std::memcpy(table.data_ptr<float>(), levels, sizeof(levels));
-        at::Tensor index = at::arange(first_block, first_block + count, scales.options().dtype(at::kLong)).div(group, "floor");
-        at::Tensor magnitudes =
-            values.to(codes.device()).index_select(0, magnitude_codes.narrow(0, first_block, count).to(at::kInt))
-                * scales.index_select(0, index)
-            + mean;
-        at::Tensor bytes = codes.narrow(0, first, rows).to(at::kInt);
-        at::Tensor both = at::stack({bytes.div(16, "floor"), bytes.remainder(16)}, 2).flatten();
-        at::Tensor found = table.to(codes.device()).index_select(0, both).view({count, block});
-        return (found * magnitudes.unsqueeze(1)).to(dtype).view({rows, columns});
+}
+
+Blocks4 blocks4(
+    const at::Tensor &codes, const at::Tensor &magnitude_codes, const at::Tensor &scales, const at::Tensor &mean,
+    const at::Tensor &values, int64_t first, int64_t rows) {
+    int64_t columns = 2 * codes.size(1);
+    return {
+        rows, columns, codes.const_data_ptr<uint8_t>(), magnitude_codes.const_data_ptr<uint8_t>(),
+        values.const_data_ptr<float>(), scales.const_data_ptr<float>(), *mean.const_data_ptr<float>(),
+        first * columns / block};
+}
+
+/// Rows of a matrix in nf4: codes [all rows, columns / 2], the magnitudes as `quantise_magnitudes` gives them.
+at::Tensor expand_nf4(
+    const at::Tensor &codes, const at::Tensor &magnitude_codes, const at::Tensor &scales, const at::Tensor &mean,
+    const at::Tensor &values, int64_t first, int64_t rows, at::ScalarType dtype, bool fused) {
+    check_blocks(codes, magnitude_codes, scales, mean, values, first, rows);
+    int64_t columns = 2 * codes.size(1);
+    if (is_native(codes, dtype, fused) && magnitude_codes.is_contiguous()) {
+        at::Tensor y = at::empty({rows, columns}, codes.options().dtype(dtype));
+        expand_part(blocks4(codes, magnitude_codes, scales, mean, values, first, rows), 0, 0, y);
+        return y;
     }
-    static const Pairs pairs;
-    const float *map = values.const_data_ptr<float>(), *group_scales = scales.const_data_ptr<float>();
-    const uint8_t *sizes = magnitude_codes.const_data_ptr<uint8_t>() + first_block;
-    const uint8_t *from = codes.const_data_ptr<uint8_t>() + first_block * block / 2;
-    float offset = *mean.const_data_ptr<float>();
-    at::Tensor y = at::empty({rows, columns}, codes.options().dtype(dtype));
-    with_number_type(y, [&](auto *type) {
-        auto *to = static_cast<decltype(type)>(y.data_ptr());
-        at::parallel_for(0, (count + blocks_per_task - 1) / blocks_per_task, 4, [&](int64_t begin, int64_t end) {
-            for (int64_t task = begin; task < end; ++task) {
-                int64_t at = task * blocks_per_task, size = std::min(blocks_per_task, count - at);
-                float magnitudes[blocks_per_task];
-                for (int64_t i = 0; i < size; ++i)
-                    magnitudes[i] = map[sizes[at + i]] * group_scales[(first_block + at + i) / group] + offset;
-                codes_to_blocks(from + at * block / 2, magnitudes, size, pairs.values, to + at * block);
-            }
-        });
-    });
-    return y;
+    int64_t first_block = first * columns / block, count = rows * columns / block;
+    at::Tensor table = at::empty({16}, at::kFloat);
+    std::memcpy(table.data_ptr<float>(), levels, sizeof(levels));
+    at::Tensor index = at::arange(first_block, first_block + count, scales.options().dtype(at::kLong)).div(group, "floor");
+    at::Tensor magnitudes =
+        values.to(codes.device()).index_select(0, magnitude_codes.narrow(0, first_block, count).to(at::kInt))
+            * scales.index_select(0, index)
+        + mean;
+    at::Tensor bytes = codes.narrow(0, first, rows).to(at::kInt);
+    at::Tensor both = at::stack({bytes.div(16, "floor"), bytes.remainder(16)}, 2).flatten();
+    at::Tensor found = table.to(codes.device()).index_select(0, both).view({count, block});
+    return (found * magnitudes.unsqueeze(1)).to(dtype).view({rows, columns});
+}
+
+at::Tensor multiply_nf4(
+    const at::Tensor &x, const at::Tensor &codes, const at::Tensor &magnitude_codes, const at::Tensor &scales,
+    const at::Tensor &mean, const at::Tensor &values, int64_t first, int64_t rows, const std::optional<at::Tensor> &bias,
+    bool transposed, bool fused) {
+    check_blocks(codes, magnitude_codes, scales, mean, values, first, rows);
+    check_factor(x, transposed ? rows : 2 * codes.size(1));
+    if (is_native(codes, x.scalar_type(), fused) && magnitude_codes.is_contiguous())
+        return multiply(x, blocks4(codes, magnitude_codes, scales, mean, values, first, rows), bias, transposed);
+    return multiply_whole(
+        x, expand_nf4(codes, magnitude_codes, scales, mean, values, first, rows, x.scalar_type(), fused), bias,
+        transposed);
 }
 
 }  // namespace
@@ -292,4 +407,11 @@ TORCH_LIBRARY_FRAGMENT(cascade, library) {
         "expand_nf4(Tensor codes, Tensor magnitude_codes, Tensor scales, Tensor mean, Tensor values, int first, "
         "int rows, ScalarType dtype, bool fused=True) -> Tensor",
         engine::expand_nf4);
+    library.def(
+        "multiply_rows(Tensor x, Tensor codes, Tensor scales, Tensor? bias, bool transposed, bool fused=True) -> Tensor",
+        engine::multiply_rows);
+    library.def(
+        "multiply_nf4(Tensor x, Tensor codes, Tensor magnitude_codes, Tensor scales, Tensor mean, Tensor values, "
+        "int first, int rows, Tensor? bias, bool transposed, bool fused=True) -> Tensor",
+        engine::multiply_nf4);
 }

@@ -29,7 +29,7 @@ final class ImageEncodings {
     /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the run's device.
     private let encode: (Tensor) throws -> Tensor
     /// Embeds the images themselves; nil leaves their embeddings zeros.
-    let tower: PictureEncoder?
+    let tower: NetworkOnDemand<PictureEncoder>?
     let device: Device
     /// Of `cache_dir`.
     let cache: EncodingCache?
@@ -40,7 +40,7 @@ final class ImageEncodings {
     ///   - memory: how many bytes of encodings to keep for later epochs.
     ///   - encode: latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the device.
     init(
-        tower: PictureEncoder?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
+        tower: NetworkOnDemand<PictureEncoder>?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
         encode: @escaping (Tensor) throws -> Tensor
     ) {
         self.encode = encode
@@ -115,9 +115,9 @@ final class ImageEncodings {
         return keep(made, name)
     }
 
-    private func embed(_ pixels: Tensor?, _ name: String, _ tower: PictureEncoder) throws -> Tensor {
+    private func embed(_ pixels: Tensor?, _ name: String, _ tower: NetworkOnDemand<PictureEncoder>) throws -> Tensor {
         guard let pixels else { throw Failure.run("a picture is neither decoded nor embedded", at: .init(name)) }
-        return try withoutGradients { try tower(pixels.to(device: device)).to(dtype: .float32) }
+        return try withoutGradients { try tower()(pixels.to(device: device)).to(dtype: .float32) }
     }
 
     private func keep(_ encoding: ImageEncoding, _ name: String) -> ImageEncoding {

@@ -103,14 +103,14 @@ struct Showing {
     var condition: ((Tensor) throws -> Tensor)?
 
     /// Of Stage C, as the reference's trainers preview it.
-    static func stageC(_ previewer: Previewer) -> Showing {
-        .init(decoder: LatentDecoder(previewer), guidance: 5, steps: TrainedStage.c.previewSteps)
+    static func stageC(_ previewer: NetworkOnDemand<Previewer>) -> Showing {
+        .init(decoder: LatentDecoder { try previewer()($0) }, guidance: 5, steps: TrainedStage.c.previewSteps)
     }
 
     /// Of Stage B, as the reference's trainer previews it. Of the EffNet latents, which have mean 0 and variance 1, the
     /// first three channels are shown as colours.
-    static func stageB(_ stageA: StageA) -> Showing {
-        .init(decoder: LatentDecoder(stageA), guidance: 1.5, steps: TrainedStage.b.previewSteps) {
+    static func stageB(_ stageA: NetworkOnDemand<StageA>) -> Showing {
+        .init(decoder: LatentDecoder { try stageA().decode($0) }, guidance: 1.5, steps: TrainedStage.b.previewSteps) {
             try $0.sliced(1, 0..<3) * (1 / 6) + 0.5
         }
     }

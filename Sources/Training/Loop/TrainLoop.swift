@@ -133,7 +133,8 @@ struct TrainLoop {
                 }
                 if let recorder { try recorder.report("Under way", recorder.outcome(state.progress, loader)) }
             }
-            if isDue || isMeasured { cascade_memory_release() }
+            let hasReleased = state.task.endUpdate()
+            if isDue || isMeasured || hasReleased { cascade_memory_release() }
         }
         if attempted != state.progress.updates, !isLost(state.progress) { try save(&state, recorder) }
         bar.finish()

@@ -24,6 +24,8 @@ struct TrainingTask {
     var write: (_ path: String, _ updates: Int) throws -> String
     /// Writes the running mean in float32 where what is trained can't hold it; nil where it can.
     var writeAverage: ((_ path: String, _ updates: Int, _ means: [(name: String, tensor: Tensor)]) throws -> String)?
+    /// Lets go what no update has asked for in a while; whether there was anything.
+    var endUpdate: () -> Bool = { false }
     /// How often one backward pass adds to the gradient of a tensor, by its name.
     var arrivals: (_ name: String) -> Int = { _ in 1 }
     /// What a resumed run takes up of the file that was written.

@@ -10,8 +10,8 @@ import Optimization
 /// keeps for its backward pass). Frozen, a residual block keeps its input, the normalised convolution's input and the
 /// four-fold expansion, 6; attention keeps its input, queries, keys, values, their joined copies and the result, 8; a
 /// feed-forward block 5; a timestep block nothing. A trained weight makes each product keep its input too: 12, 10, 10
-/// and 1. With checkpointing each block keeps its input alone, and one block at a time is computed in full. The
-/// picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S takes about
+/// and 1. With checkpointing a residual block and those behind it up to the next keep one input together, and one such group
+/// at a time is computed in full. The picture encoders keep nothing, and hold about 40 numbers a pixel at once; trained, EfficientNetV2-S takes about
 /// 780 numbers a pixel: 560 that it keeps (three tensors for each convolution with batch norm and SiLU, two without)
 /// and what its backward pass holds beside them.
 ///
@@ -96,14 +96,17 @@ struct MemoryEstimate {
                 let looks = isDropping ? 3 * 4 * c.heads[level] * positions * (own + text) : 0
                 let runs = c.blocks[row][step] * c.blockRepeat[row][step]
                 for _ in 0..<runs {
-                    for letter in c.levelConfiguration[level] {
-                        if letter == "C" { index += 1 }
+                    var group = 0
+                    for (position, letter) in c.levelConfiguration[level].enumerated() {
+                        if letter == "C" { (index, group) = (index + 1, 0) }
                         guard index > pass.firstBlock else { continue }
                         let condition = letter == "A" ? 2 * text * pass.batch : 0
                         let whole =
                             4 * width * ((units[letter] ?? 0) * positions + condition) + (letter == "A" ? looks : 0)
-                        kept += pass.isCheckpointing ? 4 * width * positions : whole
-                        largest = max(largest, whole)
+                        group += whole
+                        let isFirst = position == 0 || letter == "C"
+                        kept += pass.isCheckpointing ? isFirst ? 4 * width * positions : 0 : whole
+                        largest = max(largest, pass.isCheckpointing ? group : whole)
                     }
                 }
                 // What a LoRA's first product keeps of its input.

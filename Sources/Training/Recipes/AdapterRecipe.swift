@@ -3,6 +3,7 @@ import Failures
 import Generation
 import Settings
 import Telemetry
+import Torch
 import Weights
 
 /// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text tower:
@@ -80,28 +81,22 @@ public struct AdapterRecipe: Recipe, SettledRecipe {
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()
         let encoders = try parts.loading.encoders()
-        let model = AdaptedModel(stageC: stageC, text: encoders.text, base: base)
-        let generator = try parts.generator(RandomStream.initialisation)
-        let adapters: [any Adapter]
-        if let startPath {
-            let all = try plugIns.continuations(of: startFile(startPath, model), by: plans, model)
-            for remark in all.compactMap(\.remark) { console.log("\(startPath): \(remark)") }
-            adapters = try all.map { try $0.continuation.make(generator) }
-        } else {
-            adapters = try plans.map { try $0.make(model, generator) }
-        }
-        guard !adapters.isEmpty else { throw noAdapter }
-        for adapter in adapters { try adapter.attach() }
+        let (adapters, summary) = try adapters(
+            on: AdaptedModel(stageC: stageC, text: encoders.text(), base: base),
+            parts.generator(RandomStream.initialisation), console)
         parts.describe(
-            try plans.map { try $0.summary(model) }.joined(separator: ", ") + " of \(base.name)",
+            "\(summary) of \(base.name)",
             trainable: adapters.flatMap(\.parameters).reduce(0) { $0 + $1.tensor.count })
         if options.isDryRun { return nil }
 
-        if run.data.cacheFolder != nil, !encoders.text.isAsLoaded {
+        let isTextTrained = try !encoders.text().isAsLoaded
+        if run.data.cacheFolder != nil, isTextTrained {
             console.log("cache_dir keeps no captions in this run: what is trained changes how they are encoded")
         }
 
         // Say what is trained and how.
+        // A tower that nothing changes is held by those alone who ask for captions.
+        let model = AdaptedModel(stageC: stageC, text: isTextTrained ? try encoders.text() : nil, base: base)
         var objective = try parts.objective(model, encoders, diffusion)
         objective.adapters = adapters
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer), adapters: adapters)
@@ -122,7 +117,24 @@ public struct AdapterRecipe: Recipe, SettledRecipe {
             restored: adapters.flatMap(\.parameters),
             evaluation: evaluation,
             learners: diffusion.process.learners)
-        return try parts.train(task, objective)
+        return try parts.train(task, objective, resting: parts.resting(encoders))
+    }
+
+    /// The adapters that are trained, attached, and what they are in a line.
+    private func adapters(
+        on model: AdaptedModel, _ generator: Generator, _ console: Console
+    ) throws -> (adapters: [any Adapter], summary: String) {
+        let adapters: [any Adapter]
+        if let startPath {
+            let all = try plugIns.continuations(of: startFile(startPath, model), by: plans, model)
+            for remark in all.compactMap(\.remark) { console.log("\(startPath): \(remark)") }
+            adapters = try all.map { try $0.continuation.make(generator) }
+        } else {
+            adapters = try plans.map { try $0.make(model, generator) }
+        }
+        guard !adapters.isEmpty else { throw noAdapter }
+        for adapter in adapters { try adapter.attach() }
+        return (adapters, try plans.map { try $0.summary(model) }.joined(separator: ", "))
     }
 
     /// What the configuration says of a file to start from that does not say it itself.

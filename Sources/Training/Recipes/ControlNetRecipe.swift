@@ -100,7 +100,7 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
             trainable: store.parameters.reduce(0) { $0 + $1.tensor.count })
         if options.isDryRun { return nil }
         let encoders = try parts.loading.encoders()
-        let model = AdaptedModel(stageC: stageC, text: encoders.text, base: base)
+        let model = AdaptedModel(stageC: stageC, text: nil, base: base)
         let adapter = ControlNetAdapter(
             trunk: trunk, store: store, model: model, filter: (own.filter, own.filterParameters.json))
         try adapter.attach()
@@ -134,7 +134,8 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
             restored: store.tensors,
             evaluation: evaluation,
             learners: diffusion.process.learners)
-        return try parts.train(task, objective, filter: (filter, own.filterParameters.json))
+        return try parts.train(
+            task, objective, resting: parts.resting(encoders), filter: (filter, own.filterParameters.json))
     }
 
     private func trunk(of stageC: StageC) -> ControlNetTrunk.Configuration {

@@ -65,28 +65,30 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
         if parts.options.isDryRun { return nil }
         let encoders = try parts.loading.encoders()
         let model = AdaptedModel(
-            stageC: stageC, text: encoders.text, base: BaseModel(name: run.modelVersion, sha256: ""))
+            stageC: stageC, text: nil, base: BaseModel(name: run.modelVersion, sha256: ""))
         let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
         return try parts.train(
-            task(stageC.store, stageC.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective)
+            task(stageC.store, stageC.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective,
+            resting: parts.resting(encoders))
     }
 
     private func trainStageB(_ parts: RecipeParts) throws -> RunOutcome? {
         let (stageB, store) = try parts.loading.trainableStageB(parts.generator(RandomStream.initialisation))
         parts.describe("Stage B whole", trainable: store.parameters.reduce(0) { $0 + $1.tensor.count })
         if parts.options.isDryRun { return nil }
-        let stageA = try parts.loading.stageA()
+        let stageA = NetworkOnDemand(try parts.loading.stageA(), reload: parts.loading.stageA)
         let effnet = try parts.loading.effnet()
-        let text = try parts.loading.textEncoder()
+        let text = NetworkOnDemand(try parts.loading.textEncoder(), reload: parts.loading.textEncoder)
         let objective = StageBObjective(
             stageB: stageB, dtype: parts.loading.computeDType(parts.loading.files.weightsDType), effnet: effnet,
-            encodings: try parts.encodings { try stageA.encode($0) },
+            encodings: try parts.encodings { try stageA().encode($0) },
             text: try parts.texts(text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))
         let evaluation = try Evaluation(parts, objective, showing: .stageB(stageA))
         return try parts.train(
-            task(store, stageB.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective)
+            task(store, stageB.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective,
+            resting: parts.resting(latents: stageA, others: [text]))
     }
 
     private func task(

@@ -1,6 +1,7 @@
 import AdapterKit
 import Cascade
 import Failures
+import Files
 import Generation
 import JSON
 import Loading
@@ -79,7 +80,9 @@ struct RecipeParts {
     ) throws -> StageCObjective {
         StageCObjective(
             model: model,
-            encodings: try encodings(tower: encoders.images) { try encoders.effnet.latents(of: $0) },
+            encodings: try encodings(tower: encoders.images) { [effnet = encoders.effnet] in
+                try effnet().latents(of: $0)
+            },
             text: try texts(encoders.text), diffusion: diffusion.process, lossFunction: diffusion.lossFunction,
             chances: run.chances, dropout: try DropoutRates(run, model.stageC.configuration, isFrozen: isFrozen))
     }
@@ -87,7 +90,7 @@ struct RecipeParts {
     /// What a stage is trained on of pictures. The networks' files are read once more where `cache_dir` is set: they
     /// are part of what its entries are known by.
     func encodings(
-        tower: PictureEncoder? = nil, encode: @escaping (Tensor) throws -> Tensor
+        tower: NetworkOnDemand<PictureEncoder>? = nil, encode: @escaping (Tensor) throws -> Tensor
     ) throws -> ImageEncodings {
         ImageEncodings(
             tower: tower, device: options.device, memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
@@ -99,18 +102,32 @@ struct RecipeParts {
     /// What makes the latents that the stage is trained on.
     private var latentEncoder: ModelFiles.Source? { run.stage == .b ? loading.files.stageA : loading.files.effnet }
 
-    func texts(_ encoder: TextEncoder) throws -> TextConditions {
-        TextConditions(
-            encoder: encoder,
-            cache: try run.data.cacheFolder.map { folder in
-                try loading.files.textCache(in: folder) { [console] in console.warn($0) }
-            })
+    /// The text conditions of captions. The tower stays for good where an adapter changes it, or nothing is cached.
+    func texts(_ encoder: NetworkOnDemand<TextEncoder>) throws -> TextConditions {
+        guard let folder = run.data.cacheFolder else { return TextConditions(encoder: try encoder()) }
+        let cache = try loading.files.textCache(in: folder) { [console] in console.warn($0) }
+        guard try encoder().isAsLoaded else { return TextConditions(encoder: try encoder(), cache: cache) }
+        return try TextConditions(encoder, cache: cache)
+    }
+
+    /// The networks around Stage C that are let go while caches stand in for them, or nobody looks.
+    func resting(_ encoders: Encoders) -> [any RestingNetwork] {
+        [encoders.previewer]
+            + resting(latents: encoders.effnet, others: [encoders.text] + (encoders.images.map { [$0] } ?? []))
+    }
+
+    /// Of what makes latents, and of networks whose results `cache_dir` alone keeps, those that caches stand in for.
+    func resting(latents: any RestingNetwork, others: [any RestingNetwork]) -> [any RestingNetwork] {
+        let isCached = run.data.cacheFolder != nil
+        return (isCached || run.isCachingInMemory ? [latents] : []) + (isCached ? others : [])
     }
 
     /// Trains.
-    /// - Parameter filter: makes the conditions of the pictures in the loader's threads, with these parameters.
+    /// - Parameters:
+    ///   - resting: networks that are let go while nobody asks for them.
+    ///   - filter: makes the conditions of the pictures in the loader's threads, with these parameters.
     func train(
-        _ task: TrainingTask, _ objective: some TrainingObjective,
+        _ task: TrainingTask, _ objective: some TrainingObjective, resting: [any RestingNetwork],
         filter: (filter: any ControlFilter, parameters: JSON)? = nil
     ) throws -> RunOutcome {
         let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
@@ -120,6 +137,13 @@ struct RecipeParts {
         var task = task
         task.inputs = try RunInputs(loading.files, besides: task.isWhole ? "generator_checkpoint_path" : nil, shards)
         task.inputs.validation = task.evaluation.content
+        task.endUpdate = {
+            // All of them: each counts its turns.
+            resting.map { $0.endTurn() }.contains(true)
+        }
+        // Where caches of an earlier run hold something, they may hold all.
+        let hasEntries = try run.data.cacheFolder.map { try !Folder.names("\($0)/pictures").isEmpty } ?? false
+        if hasEntries { for network in resting { network.release() } }
         var outcome = try loop(task) { state in
             var preparation = preparation
             let needsImages = objective.needsImages
@@ -129,7 +153,7 @@ struct RecipeParts {
             preparation.conditions = filter.map { FilterWork($0.filter, warn: warn).conditions(cache: conditions) }
             // A run that goes on keeps the order of samples it began with.
             var loading = run.loaderOptions(seed: state.seed ?? loop.seed)
-            let tokenizer = objective.text.encoder.tokenizer
+            let tokenizer = objective.text.tokenizer
             loading.captions.isLong = { tokenizer.count($0) > CLIPTokenizer.length }
             loading.captions.texts = run.data.newTokens
             loading.willStop = { [reading] in reading.end() }
