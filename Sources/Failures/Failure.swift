@@ -28,6 +28,9 @@ public struct Failure: Error, Equatable, Sendable {
     /// Whether it may pass by itself, as a network that is down does: it tells nothing of what was asked for.
     public var mayPass = false
 
+    /// Whether it is that there was no memory to be had.
+    public var lacksMemory = false
+
     /// The same as one that may pass by itself.
     public var passing: Failure {
         var failure = self

@@ -63,16 +63,17 @@ private let runGradientHook: CTorchGradientHook = { context, message, capacity i
         try Unmanaged<HookBody>.fromOpaque(context).takeUnretainedValue().run()
         return 0
     } catch {
-        tell(error, in: message, capacity)
-        return 1
+        return tell(error, in: message, capacity)
     }
 }
 
 /// Writes what went wrong where the engine looks for it.
-private func tell(_ error: any Error, in message: UnsafeMutablePointer<CChar>?, _ capacity: Int) {
+/// - Returns: the status that says so.
+private func tell(_ error: any Error, in message: UnsafeMutablePointer<CChar>?, _ capacity: Int) -> Int32 {
     let text = Array("\(error)".utf8CString.prefix(max(0, capacity - 1)))
     for (index, byte) in text.enumerated() { message?[index] = byte }
     message?[text.count] = 0
+    return (error as? Failure)?.lacksMemory == true ? CTORCH_NO_MEMORY : 1
 }
 
 /// Runs `body` without recording a graph; a graph already made is not touched.
@@ -131,8 +132,7 @@ private let runNodeBackward: CTorchBackward = {
         }
         return 0
     } catch {
-        tell(error, in: message, capacity)
-        return 1
+        return tell(error, in: message, capacity)
     }
 }
 

@@ -89,6 +89,11 @@ public struct Engine: @unchecked Sendable {
         try check(table.pointee.set_own_threads(Int32(clamping: count)))
     }
 
+    /// For tests: of the allocations on the CPU that the calling thread asks for from now on, lets one fail as it would where
+    /// memory ends.
+    /// - Parameter number: counted from 1; nil lets none fail.
+    public func failAllocation(_ number: Int?) throws { try check(table.pointee.fail_allocation(Int64(number ?? 0))) }
+
     /// CUDA devices in reach.
     public var cudaDevices: Int { Int(table.pointee.cuda_devices()) }
 
@@ -115,7 +120,9 @@ public struct Engine: @unchecked Sendable {
         guard status != 0 else { return }
         let message = text(table.pointee.last_error())
         let firstLine = message.split(separator: "\n").first.map(String.init) ?? "unknown error"
-        throw Failure.run("\(operation()): \(firstLine)")
+        var failure = Failure.run("\(operation()): \(firstLine)")
+        failure.lacksMemory = status == CTORCH_NO_MEMORY
+        throw failure
     }
 }
 

@@ -36,7 +36,7 @@ struct HostNode : torch::autograd::Node {
             result.push_back(borrow(handle));
             release(handle);
         }
-        TORCH_CHECK(status == 0, message);
+        check_caller(status, message);
         return result;
     }
 
@@ -57,7 +57,7 @@ struct HostHook : torch::autograd::PostAccumulateGradHook {
     void operator()(const torch::autograd::Variable &) override {
         char message[1024] = "";
         int status = body(context, message, sizeof message);
-        TORCH_CHECK(status == 0, message);
+        check_caller(status, message);
     }
 };
 

@@ -1,5 +1,5 @@
-// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, clones.cpp,
-// process_group.cpp.
+// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, block_allocator.cpp,
+// clones.cpp, process_group.cpp.
 #pragma once
 
 #include "CTorch.h"
@@ -52,6 +52,10 @@ int32_t cuda_capability(int32_t index);
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
 int reset_peak_memory(CTorchDevice device);
+
+// block_allocator.cpp
+void use_block_allocator();
+int fail_allocation(int64_t number);
 
 // clones.cpp
 const char *kernels();

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <exception>
+#include <new>
 #include <string>
 
 #include "CTorch.h"
@@ -27,6 +28,18 @@ inline at::Tensor borrow(const CTorchTensor *handle) {
     return at::Tensor(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::unsafe_reclaim_from_nonowning(impl));
 }
 
+/// Whether an error says that there was no memory: libtorch has a type for that on devices, and words on the CPU.
+inline bool is_lack_of_memory(const c10::Error &error) {
+    return dynamic_cast<const c10::OutOfMemoryError *>(&error) != nullptr
+        || error.msg().find("DefaultCPUAllocator: ") != std::string::npos;
+}
+
+/// Throws what a caller's function came to, by its status.
+inline void check_caller(int status, const char *message) {
+    TORCH_CHECK_WITH(OutOfMemoryError, status != CTORCH_NO_MEMORY, message);
+    TORCH_CHECK(status == 0, message);
+}
+
 /// The one exception boundary: runs `body`, keeps what it throws as the thread's message.
 template <typename Body>
 int guarded(Body &&body) noexcept {
@@ -36,6 +49,10 @@ int guarded(Body &&body) noexcept {
         return 0;
     } catch (const c10::Error &error) {
         error_message = error.what_without_backtrace();
+        if (is_lack_of_memory(error)) return CTORCH_NO_MEMORY;
+    } catch (const std::bad_alloc &error) {
+        error_message = error.what();
+        return CTORCH_NO_MEMORY;
     } catch (const std::exception &error) {
         error_message = error.what();
     } catch (...) {

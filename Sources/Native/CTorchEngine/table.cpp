@@ -13,6 +13,7 @@ const CTorchTable *ctorch_engine_table(void) {
     (void)cuda;
     // Precision is what the caller asked for: no ten-bit mantissas behind the name of float32.
     at::globalContext().setAllowTF32CuDNN(false);
+    engine::use_block_allocator();
     static const CTorchTable table = [] {
         CTorchTable t{};
         t.abi = CTORCH_ABI;
@@ -45,6 +46,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.set_threads = engine::set_threads;
         t.set_own_threads = engine::set_own_threads;
         t.cuda_devices = engine::cuda_devices;
+        t.fail_allocation = engine::fail_allocation;
         t.fast_bfloat16 = engine::fast_bfloat16;
         t.cuda_capability = engine::cuda_capability;
         t.kernels = engine::kernels;

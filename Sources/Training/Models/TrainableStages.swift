@@ -35,15 +35,22 @@ extension ModelLoading {
     }
 }
 
-/// Copies what another source gives, so that training never writes into a view of a file.
-private struct CopiedParameters: ParameterSource {
-    let source: any ParameterSource
+/// Copies what another source gives, so that training never writes into a view of a file, and lets go of the source once
+/// the network stands: the file's pages would be resident beside the copies.
+private final class CopiedParameters: ParameterSource {
+    private var source: (any ParameterSource)?
 
     init(_ source: any ParameterSource) { self.source = source }
 
     func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
-        try source.value(key, shape: shape, initial: initial).cloned()
+        guard let source else { preconditionFailure("a network that stands asks for `\(key)`") }
+        let copy = try source.value(key, shape: shape, initial: initial).cloned()
+        source.release(key)
+        return copy
     }
 
-    func finish() throws { try source.finish() }
+    func finish() throws {
+        try source?.finish()
+        source = nil
+    }
 }

@@ -16,8 +16,10 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 6
+#define CTORCH_ABI 7
 #define CTORCH_MAX_RESULTS 64
+/// The status of a function, or of a caller's own, that failed because there was no memory to be had.
+#define CTORCH_NO_MEMORY 2
 
 typedef struct CTorchTensor CTorchTensor;
 typedef struct CTorchGenerator CTorchGenerator;
@@ -147,6 +149,9 @@ typedef struct CTorchTable {
     /// For the calling thread alone.
     int (*set_own_threads)(int32_t count);
     int32_t (*cuda_devices)(void);
+    /// For tests: of the allocations on the CPU that the calling thread asks for from now on, lets this one fail as it would
+    /// where memory ends, counted from 1; 0 lets none.
+    int (*fail_allocation)(int64_t number);
     /// Whether the processor multiplies bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
     /// The compute capability of a CUDA device, 80 for sm_80; 0 where it can't be told.

@@ -1,0 +1,150 @@
+// Memory of tensors on the CPU.
+//
+// A pass through a network takes and frees blocks of megabytes in ever other orders, and malloc's heap, from which it would
+// take them, is soon full of holes that no block fits: twice what is alive was seen resident. So a large block is a mapping
+// of its own, whose pages go back when it is freed; some freed ones wait to be used again, for a new mapping's pages have to
+// be made.
+#include <c10/core/Allocator.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "functions.h"
+#include "handles.h"
+
+namespace engine {
+namespace {
+
+/// Smaller blocks are malloc's.
+constexpr size_t least = 256 << 10;
+/// Bytes of freed blocks that wait.
+constexpr size_t most_waiting = 64 << 20;
+
+/// Of the thread's allocations to come the one that fails, counted from 1; 0 for none.
+thread_local int64_t failing = 0;
+
+class Blocks {
+public:
+    /// A block of at least so many bytes; null where there is no memory.
+    void *take(size_t bytes) {
+        std::lock_guard<std::mutex> lock(mutex);
+        auto best = waiting.end();
+        // One that is much larger would be wasted on it.
+        for (auto block = waiting.begin(); block != waiting.end(); ++block)
+            if (block->size >= bytes && block->size <= bytes + bytes / 8 && (best == waiting.end() || block->size < best->size))
+                best = block;
+        if (best != waiting.end()) {
+            Block block = *best;
+            waiting.erase(best);
+            waiting_bytes -= block.size;
+            taken[block.start] = block.size;
+            return block.start;
+        }
+        size_t size = (bytes + page - 1) / page * page;
+        void *start = map(size);
+        if (start == nullptr) {
+            drop(0);
+            start = map(size);
+        }
+        if (start != nullptr) taken[start] = size;
+        return start;
+    }
+
+    /// Whether it is one of these.
+    bool give_back(void *start) {
+        // Mappings begin with a page.
+        if (reinterpret_cast<uintptr_t>(start) % page != 0) return false;
+        std::lock_guard<std::mutex> lock(mutex);
+        auto found = taken.find(start);
+        if (found == taken.end()) return false;
+        Block block{start, found->second};
+        taken.erase(found);
+        waiting.push_back(block);
+        waiting_bytes += block.size;
+        drop(most_waiting);
+        return true;
+    }
+
+private:
+    struct Block {
+        void *start;
+        size_t size;
+    };
+
+    static void *map(size_t size) {
+        void *start = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return start == MAP_FAILED ? nullptr : start;
+    }
+
+    /// Hands those back that wait for longest, until no more wait than that.
+    void drop(size_t bytes) {
+        size_t count = 0;
+        for (; count < waiting.size() && waiting_bytes > bytes; ++count) {
+            munmap(waiting[count].start, waiting[count].size);
+            waiting_bytes -= waiting[count].size;
+        }
+        waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    std::mutex mutex;
+    std::unordered_map<void *, size_t> taken;
+    /// In the order in which they were freed.
+    std::vector<Block> waiting;
+    size_t waiting_bytes = 0;
+};
+
+/// Lives as long as the process, for tensors may.
+Blocks &blocks() {
+    static auto *const made = new Blocks;
+    return *made;
+}
+
+/// What gives out the small ones.
+c10::Allocator *small_allocator() {
+    static c10::Allocator *const inner = c10::GetAllocator(c10::DeviceType::CPU);
+    return inner;
+}
+
+void free_block(void *start) {
+    if (!blocks().give_back(start)) small_allocator()->raw_deallocate(start);
+}
+
+/// libtorch's allocator, but for large blocks.
+struct BlockAllocator final : c10::Allocator {
+    c10::DataPtr allocate(size_t bytes) override {
+        void *start = nullptr;
+        if (failing == 0 || --failing != 0) {
+            start = bytes < least ? small_allocator()->raw_allocate(bytes) : blocks().take(bytes);
+            if (bytes == 0) return {start, start, free_block, c10::Device(c10::DeviceType::CPU)};
+        }
+        TORCH_CHECK_WITH(OutOfMemoryError, start != nullptr, "there is no memory for a tensor of ", bytes, " bytes");
+        return {start, start, free_block, c10::Device(c10::DeviceType::CPU)};
+    }
+
+    c10::DeleterFnPtr raw_deleter() const override { return free_block; }
+
+    void copy_data(void *to, const void *from, size_t count) const override { default_copy_data(to, from, count); }
+};
+
+}  // namespace
+
+void use_block_allocator() {
+    small_allocator();
+    static BlockAllocator *const allocator = [] {
+        auto *made = new BlockAllocator;
+        c10::SetAllocator(c10::DeviceType::CPU, made);
+        return made;
+    }();
+    (void)allocator;
+}
+
+int fail_allocation(int64_t number) {
+    failing = number;
+    return 0;
+}
+
+}  // namespace engine
