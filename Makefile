@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 slurm outages logs kills parts engine clean clean-demo
+    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 slurm outages logs kills plan-memory parts engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -96,6 +96,9 @@ logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own rea
 
 parts: build .venv/ready ## batches cut into 1, 2, 4 and 8 parts: the same losses
 	.venv/bin/python Tests/Peers/parts.py --command .build/release/cascade-adapt
+
+plan-memory: build .venv/ready ## what `plan` says of memory, beside what runs take
+	.venv/bin/python Tests/Peers/plan_memory.py --command .build/release/cascade-adapt
 
 kills: build .venv/ready ## runs killed at random moments, starved of disk and watched for memory
 	.venv/bin/python Tests/Peers/kills.py --command .build/release/cascade-adapt

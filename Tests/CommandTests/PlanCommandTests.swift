@@ -57,6 +57,26 @@ import Weights
         #expect(dry.status == 0 && dry.errors.contains("464 of 464 samples in 40 shards"), "\(dry)")
     }
 
+    @Test(arguments: ["lora", "controlnet", "finetune"])
+    func `memory is told by part, and by when it is taken`(recipe: String) throws {
+        let scratch = try Scratch()
+        let keys = ["lora": TinyWorld.lora, "controlnet": TinyWorld.controlNet][recipe] ?? [:]
+        let path = try configuration(scratch, keys)
+        let memory = try #require(plan(path)["memory"])
+        func bytes(_ key: String) throws -> Int { try #require(memory[key]?.intValue) }
+        let parts = try #require(memory["parts"]?.arrayValue)
+        func sum(_ phases: String...) -> Int {
+            parts.filter { phases.contains($0["from"]?.stringValue ?? "") }
+                .reduce(0) { $0 + ($1["bytes"]?.intValue ?? 0) }
+        }
+        #expect(try bytes("loaded_bytes") == sum("loaded") && bytes("optimizer_bytes") == sum("loaded", "optimizer"))
+        #expect(try bytes("bytes") == sum("loaded", "optimizer", "update"))
+        let text = try expectSuccess(["plan", path])
+        for line in ["  loaded: ", "  with the optimizer: ", "  at the peak of an update: ", "    activations: "] {
+            #expect(text.contains("\n" + line), "\(text)")
+        }
+    }
+
     @Test func `what is decoded at once counts as memory`() throws {
         let scratch = try Scratch()
         try FileManager.default.createDirectory(atPath: scratch["in"], withIntermediateDirectories: false)

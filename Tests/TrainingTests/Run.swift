@@ -63,15 +63,27 @@ struct Run {
     func callAsFunction(
         _ changes: [String: String] = [:], filters: [any ControlFilter.Type] = [], options: RunOptions = .init()
     ) throws -> RunOutcome? {
-        let text = try TinyWorld.shared().configuration(in: scratch, recipe.keys().merging(changes) { $1 })
-        let setting = try Setting.parse(text, file: "run.yaml")
-        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.kind, LearnedTokens.kind])
         let said = said
         var options = options
         // Two threads would wait for each other longer than these networks take.
         options.threads = 1
         let console = Console(isTerminal: false) { said.add($0) }
-        return try recipe.type.init(setting, plugIns.adding(filters: filters)).train(options, console)
+        return try configured(changes, filters).train(options, console)
+    }
+
+    /// What it would do.
+    func plan(_ changes: [String: String] = [:], options: RunOptions = .init()) throws -> TrainingPlan {
+        try configured(changes).plan(options)
+    }
+
+    /// Its recipe, read.
+    func configured(
+        _ changes: [String: String], _ filters: [any ControlFilter.Type] = []
+    ) throws -> any Training.Recipe {
+        let text = try TinyWorld.shared().configuration(in: scratch, recipe.keys().merging(changes) { $1 })
+        let setting = try Setting.parse(text, file: "run.yaml")
+        let plugIns = PlugIns(filters: [CannyFilter.self], adapters: [LoRA.kind, LearnedTokens.kind])
+        return try recipe.type.init(setting, plugIns.adding(filters: filters))
     }
 
     /// The failure that a run with these changes ends with, without having begun.

@@ -114,6 +114,11 @@ struct TrainLoop {
                 break  // No more of it is to come.
             }
             if !made.isGood { console.warn(made.complaint) }
+            if let parts = made.newParts {
+                console.warn(
+                    "memory ran out at update \(made.number), which was taken again in \(parts) parts, as all from here on; "
+                        + "the losses stay the same")
+            }
             if made.isSpoilt { try goBack(&state) }
             let isLast = made.number == last
             let isDue = made.number % run.saveEvery == 0 || isLast

@@ -22,6 +22,9 @@ struct TrainingProgress {
     var bad = Bad()
     /// Of the last good update's gradients, where they are clipped by it.
     var gradientNorm: Double?
+    /// In how many parts batches are taken, where the run found out by itself: from the free memory, or because memory did
+    /// not hold fewer.
+    var parts: Int?
     /// What the validation loss at the end is compared with.
     var validationBefore: ValidationSet.Measurement?
     /// After which update that was measured: 0, unless the run has gone on with another configuration.
@@ -68,6 +71,7 @@ struct TrainingProgress {
         }
         if validationSince > 0 { info["held_out_since"] = .integer(validationSince) }
         info["gradient_norm"] = gradientNorm.map(JSON.number)
+        info["parts"] = parts.map(JSON.integer)
         info["held_out_before"] = validationBefore.map { .array($0.losses.map(JSON.number)) }
         if !learned.isEmpty {
             info[Self.runningLossesKey] = .array(learned.map { .array($0.map { .number(Double($0)) }) })
@@ -86,6 +90,7 @@ struct TrainingProgress {
         bad.total = min(max(0, info["bad_steps"]?.intValue ?? 0), updates)
         bad.inARow = min(max(0, info["bad_steps_in_a_row"]?.intValue ?? 0), bad.total)
         gradientNorm = info["gradient_norm"]?.doubleValue
+        parts = info["parts"]?.intValue.flatMap { $0 > 0 ? $0 : nil }
         let losses = info["held_out_before"]?.arrayValue?.compactMap(\.doubleValue) ?? []
         validationBefore = losses.isEmpty ? nil : ValidationSet.Measurement(losses: losses)
         validationSince = min(max(0, info["held_out_since"]?.intValue ?? 0), updates)

@@ -10,12 +10,20 @@ struct TrainingState {
     /// nil where the run keeps none.
     let average: AveragedWeights?
     var progress = TrainingProgress()
+    /// What the configuration says of the parts that batches are taken in.
+    private let accumulation: Int
+
+    /// In how many parts batches are taken. A run that goes on keeps those that it found out, so that it computes what it
+    /// would have without a stop.
+    var parts: Int { max(accumulation, fused == nil ? progress.parts ?? 1 : 1) }
 
     /// The state before the first update.
     init(_ task: TrainingTask, _ run: RunConfiguration) throws {
         self.task = task
         optimizer = try run.optimizer.make(task.groups)
         fused = try run.isFused ? FusedSteps(optimizer, arrivals: task.arrivals) : nil
+        accumulation = run.accumulation
+        if run.partsAreFound { progress.parts = run.accumulation }
         average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
     }
 

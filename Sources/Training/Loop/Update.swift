@@ -1,3 +1,5 @@
+import CMemory
+import Failures
 import Loading
 import Optimization
 import Torch
@@ -27,6 +29,8 @@ struct Update {
         let seconds: Double
         /// How much of `seconds` it waited for its samples.
         let secondsWaited: Double
+        /// In how many parts the batch was taken, where memory did not hold the parts of the update before; else nil.
+        var newParts: Int?
 
         /// Whether it changed anything: its loss and its gradients' norm were finite.
         var isGood: Bool { loss.isFinite && gradientNorm.isFinite }
@@ -43,11 +47,13 @@ struct Update {
     /// One that fails on the way, such as by waiting for data in vain, leaves everything as it was. So does a bad one,
     /// but that it counts and its samples are passed. With steps within the backward pass a bad gradient, or a failure in
     /// that pass, leaves some tensors stepped; the bad one is then not counted yet.
+    ///
+    /// Where memory does not hold a part of the batch, it is taken again in parts of half the size, and so are later ones.
     /// - Parameter next: the next batch of the data.
     func callAsFunction(_ state: inout TrainingState, next: () throws -> PictureBatch) throws -> Result {
         let began = clock.seconds()
         let (task, optimizer, number) = (state.task, state.optimizer, state.progress.updates + 1)
-        let learned = task.learners.map(\.running)
+        let (learned, parts) = (task.learners.map(\.running), state.parts)
         func forgetLosses() { for (learner, running) in zip(task.learners, learned) { learner.running = running } }
         let batch: PictureBatch
         // Of the step to come.
@@ -56,9 +62,22 @@ struct Update {
         do {
             batch = try next()
             if let fused = state.fused {
-                made = try pass(batch, number, state, steppedBy: fused)
+                do {
+                    made = try pass(batch, number, state, steppedBy: fused)
+                } catch var failure as Failure where failure.lacksMemory {
+                    failure.advice = "`fused_backward` takes a batch in one part: make batch_size smaller"
+                    throw failure
+                }
             } else {
-                made = try pass(batch, number, task, optimizer)
+                let samples = batch.samples.count
+                let own = shared?.share(of: samples).count ?? samples
+                let gradients = try fitting(&state, own) { parts in
+                    try self.gradients(of: batch, number, task, parts: parts)
+                } before: {
+                    forgetLosses()
+                    try optimizer.clearGradients()
+                }
+                made = try stepped(by: gradients, of: samples, number, task, optimizer)
             }
         } catch {
             forgetLosses()
@@ -80,55 +99,105 @@ struct Update {
         if !isSpoilt { state.progress.count(loss: made.loss, isGood: isGood) }
         return Result(
             number: number, loss: made.loss, gradientNorm: made.norm, rate: rate, isSpoilt: isSpoilt,
-            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited)
+            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited,
+            newParts: state.parts == parts ? nil : state.parts)
     }
 
-    /// Gradients of all samples first, then a step of all tensors by them, unless the update is bad.
-    private func pass(
-        _ batch: PictureBatch, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer
-    ) throws -> (loss: Double, norm: Double) {
+    /// What `body` makes of a batch in parts; where there is no memory for that, of twice as many, and so on.
+    /// - Parameter before: makes everything as it was, for another try.
+    /// - Throws: what `body` does, also where a part is one sample and still too large.
+    private func fitting<Made>(
+        _ state: inout TrainingState, _ samples: Int, _ body: (_ parts: Int) throws -> Made, before: () throws -> Void
+    ) throws -> Made {
+        while true {
+            let parts = min(state.parts, samples)
+            do {
+                return try body(parts)
+            } catch var failure as Failure where failure.lacksMemory {
+                guard parts < samples else {
+                    failure.advice = "a single sample does not fit; `cascade-adapt plan CFG` says what would"
+                    throw failure
+                }
+                try before()
+                state.progress.parts = min(2 * parts, samples)
+                cascade_memory_release()
+            }
+        }
+    }
+
+    /// What this process' samples of an update come to.
+    private final class Gradients {
+        var losses: [TrainingLoss] = []
+        /// By place, in float32, where they are not those that the tensors hold. Each is dropped once it is used.
+        var sums: [Int: Tensor]?
+    }
+
+    /// Adds up the gradients of this process' samples, part by part. It waits for no other process, and may be made again.
+    private func gradients(
+        of batch: PictureBatch, _ number: Int, _ task: TrainingTask, parts: Int
+    ) throws -> Gradients {
         let parameters = task.groups.parameters
+        let gradients = Gradients()
         // Parts of a gradient are added up in float32: bfloat16 would lose what is far smaller than their sum.
-        let isRounded = parameters.contains { $0.tensor.dtype != .float32 }
-        let isSummed = isRounded && (run.accumulation > 1 || shared != nil)
-        // By place.
-        var sums: [Int: Tensor] = [:]
-        let loss = try accumulate(task, number, batch) {
-            for (index, (_, tensor)) in parameters.enumerated() where isSummed {
+        if parts > 1 || shared != nil, parameters.contains(where: { $0.tensor.dtype != .float32 }) {
+            gradients.sums = [:]
+        }
+        let count = batch.samples.count
+        let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
+        let share = shared?.share(of: count) ?? 0..<count
+        for part in 0..<parts {
+            let first = share.lowerBound + share.count * part / parts
+            let range = first..<share.lowerBound + share.count * (part + 1) / parts
+            guard !range.isEmpty else { continue }
+            let loss = try task.loss(batch.part(range), draws[range])
+            // A part without any of what is trained, such as captions without a token to learn, adds nothing.
+            if loss.weighted.requiresGrad {
+                try (loss.weighted * (Double(range.count) / Double(count))).backward()
+            }
+            for (index, (_, tensor)) in parameters.enumerated() where gradients.sums != nil {
                 guard let gradient = try tensor.gradient() else { continue }
-                if let sum = sums[index] {
+                if let sum = gradients.sums?[index] {
                     try sum.accumulate(gradient)
                 } else {
-                    sums[index] = try gradient.to(dtype: .float32)
+                    gradients.sums?[index] = try gradient.to(dtype: .float32)
                 }
                 try tensor.setGradient(nil)
             }
+            gradients.losses.append(try loss.withoutGraph())
         }
+        return gradients
+    }
+
+    /// A step of all tensors by the gradients of all samples, unless the update is bad.
+    private func stepped(
+        by gradients: Gradients, of samples: Int, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer
+    ) throws -> (loss: Double, norm: Double) {
+        let parameters = task.groups.parameters
+        let loss = try learn(task, gradients.losses, of: samples)
         // What no part held has a gradient of zero, as it would in a graph over the whole batch.
         for (index, (_, tensor)) in parameters.enumerated() {
             func zeros(_ dtype: DType) throws -> Tensor {
                 try .zeros(tensor.shape, dtype: dtype, device: tensor.device)
             }
-            if isSummed {
-                if sums[index] == nil { sums[index] = try zeros(.float32) }
+            if let sums = gradients.sums {
+                if sums[index] == nil { gradients.sums?[index] = try zeros(.float32) }
             } else if try tensor.gradient() == nil {
                 try tensor.setGradient(zeros(tensor.dtype))
             }
         }
-        if let shared {
-            try shared.sum(
-                isSummed
-                    ? parameters.indices.compactMap { sums[$0] } : parameters.compactMap { try $0.tensor.gradient() })
+        func all() throws -> [Tensor] {
+            if let sums = gradients.sums { return parameters.indices.compactMap { sums[$0] } }
+            return try parameters.compactMap { try $0.tensor.gradient() }
         }
+        try shared?.sum(all())
         // From here on loss and gradients are those of all samples of the update.
         let clipping = GradientClipping(limit: run.gradientClip)
-        let norm =
-            try isSummed
-            ? Tensor.norm(of: parameters.indices.compactMap { sums[$0] }) : task.groups.gradientNorm()
+        let norm = try gradients.sums == nil ? task.groups.gradientNorm() : Tensor.norm(of: all())
         guard loss.isFinite, norm.isFinite else { return (loss, norm) }
-        if isRounded {
+        if parameters.contains(where: { $0.tensor.dtype != .float32 }) {
             try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), parameters.count)) { index in
-                try isSummed ? sums.removeValue(forKey: index) : parameters[index].tensor.gradient()
+                try gradients.sums == nil
+                    ? parameters[index].tensor.gradient() : gradients.sums?.removeValue(forKey: index)
             }
         } else {
             try optimizer.step(learningRate: run.schedule(number), gradientScale: clipping.scale(of: norm))
@@ -159,31 +228,6 @@ struct Update {
         TensorStep(
             learningRate: run.schedule(number), gradientScale: scale,
             rounding: Draws(seed: seed, stream: RandomStream.rounding, update: number, places: 0..<tensors))
-    }
-
-    /// Adds up the gradients of a batch, micro batch by micro batch.
-    /// - Parameter addUp: takes the gradients of each.
-    /// - Returns: the mean loss of its samples.
-    private func accumulate(
-        _ task: TrainingTask, _ number: Int, _ batch: PictureBatch, addUp: () throws -> Void
-    ) throws -> Double {
-        let count = batch.samples.count
-        let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
-        var losses: [TrainingLoss] = []
-        let share = shared?.share(of: count) ?? 0..<count
-        for part in 0..<run.accumulation {
-            let first = share.lowerBound + share.count * part / run.accumulation
-            let range = first..<share.lowerBound + share.count * (part + 1) / run.accumulation
-            guard !range.isEmpty else { continue }
-            let loss = try task.loss(batch.part(range), draws[range])
-            // A part without any of what is trained, such as captions without a token to learn, adds nothing.
-            if loss.weighted.requiresGrad {
-                try (loss.weighted * (Double(range.count) / Double(count))).backward()
-            }
-            try addUp()
-            losses.append(try loss.withoutGraph())
-        }
-        return try learn(task, losses, of: count)
     }
 
     /// Tells the losses to what learns of them.

@@ -40,9 +40,12 @@ struct PlannedModels {
     }
 
     let network: Network
+    let loading: ModelLoading
     let frozen: [Frozen]
     let text: TextEncoder?
     let textConfiguration: CLIPTextConfiguration
+    /// Of Stage B's latents.
+    private(set) var stageA = StageAConfiguration()
     private(set) var missing: [Missing] = []
     /// Pixels of an image's side for each of the latents': Stage C works on its encoder's, Stage B on Stage A's.
     let reduction: Int
@@ -74,7 +77,7 @@ struct PlannedModels {
                     name: name, parameters: store.size.count, bytes: store.size.bytes,
                     isMapped: files.device == .cpu && matrices?.dtype.isQuantised != true && isStored == true))
         }
-        let loading = ModelLoading(files)
+        loading = ModelLoading(files)
 
         if !trainsWhole && run.generatorPath == nil { throw run.baseIsUnnamed }
         reduction = try run.stage == .b ? StageAConfiguration().reduction : files.encoderArchitecture().stride
@@ -106,9 +109,12 @@ struct PlannedModels {
             run.stage == .b ? .stageA : .previewer, run.decoderPath, run.stage.decoderKey, run.places.decoder)
         if run.stage == .b {
             let store = ParameterStore(from: ShapesOnly(decoderFile, ignoring: BatchStatistics.isCounter))
-            _ = try StageA(decoderFile.map(StageAConfiguration.init(of:)) ?? StageAConfiguration(), store.root)
+            stageA = try decoderFile.map(StageAConfiguration.init(of:)) ?? StageAConfiguration()
+            _ = try StageA(stageA, store.root)
             try store.finish()
             add("stage A", store, decoderFile)
+        } else if run.previewSteps == 0 {
+            // Nothing of it is ever read.
         } else if let decoderFile {
             let parameters = decoderFile.entries.reduce(0) { $0 + $1.count }
             frozen.append(

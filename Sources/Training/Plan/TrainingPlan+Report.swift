@@ -26,11 +26,13 @@ extension TrainingPlan {
             "memory": [
                 "bytes": .integer(memory.bytes),
                 "mapped_bytes": .integer(memory.mapped),
+                "loaded_bytes": .integer(memory.bytes(of: .loaded)),
+                "optimizer_bytes": .integer(memory.bytes(of: .loaded) + memory.bytes(of: .optimizer)),
                 "parts": .array(
                     memory.parts.map {
                         [
                             "name": .string($0.name), "bytes": .integer($0.bytes),
-                            "mapped": .bool($0.isMapped),
+                            "mapped": .bool($0.isMapped), "from": .string($0.phase.rawValue),
                         ]
                     }),
             ],
@@ -94,11 +96,7 @@ extension TrainingPlan {
             lines.append("\(selected.count) of \(points.count) injection points\(note):")
             lines += shown.map { "  \($0.isSelected ? "*" : " ") \($0.name)" }
         }
-        let own = memory.bytes - memory.mapped
-        lines.append(
-            "about \(Self.megabytes(own)) of memory"
-                + (memory.mapped > 0 ? ", and \(Self.megabytes(memory.mapped)) of mapped files" : ""))
-        lines += memory.parts.map { "  \($0.name): \(Self.megabytes($0.bytes))\($0.isMapped ? ", mapped" : "")" }
+        lines += memoryLines
         lines.append(
             "\(updates) updates of \(run.batchSize) samples"
                 + (run.accumulation > 1 ? " in \(run.accumulation) steps each" : "")
@@ -110,6 +108,25 @@ extension TrainingPlan {
         lines += unknown.map { "not known: \($0)" }
         lines += missing.map { item in
             "missing: \(item.key) \(item.path)" + (item.command.map { "; get it with: \($0)" } ?? "")
+        }
+        return lines
+    }
+
+    /// What is taken from when on, and what for.
+    private var memoryLines: [String] {
+        let memory = memory
+        let (loaded, optimizer) = (memory.bytes(of: .loaded), memory.bytes(of: .optimizer))
+        var lines = [
+            "about \(Self.megabytes(memory.bytes)) of memory, of them \(Self.megabytes(memory.mapped)) mapped files"
+        ]
+        for (phase, what, bytes) in [
+            (MemoryEstimate.Phase.loaded, "loaded", loaded), (.optimizer, "with the optimizer", loaded + optimizer),
+            (.update, "at the peak of an update", memory.bytes),
+        ] {
+            lines.append("  \(what): \(Self.megabytes(bytes))")
+            lines += memory.parts.filter { $0.phase == phase }.map {
+                "    \($0.name): \(Self.megabytes($0.bytes))\($0.isMapped ? ", mapped" : "")"
+            }
         }
         return lines
     }

@@ -1,7 +1,6 @@
 import Cascade
 import Failures
 import Generation
-import Loading
 import Shards
 
 /// What a run would do, told without loading weights: injection points, trainable parameters, memory, data.
@@ -30,13 +29,13 @@ public struct TrainingPlan {
     let updates: Int
     /// The networks: what is trained or adapted, and what is only used.
     let models: PlannedModels
-    private let trainsWhole: Bool
+    let trainsWhole: Bool
     var groups: [Group] = []
     var points: [Point] = []
-    var memory = MemoryEstimate()
+    var pass = Pass()
     private(set) var data = PlannedData()
     private(set) var missing: [PlannedModels.Missing] = []
-    /// What is said of a file that training starts from.
+    /// What is said of a file that training starts from, of what goes by the machine, and whether the run fits.
     var remarks: [String] = []
     /// What could not be told, and why.
     var unknown: [String] = []
@@ -52,7 +51,12 @@ public struct TrainingPlan {
         updates = min(run.updates, options.steps ?? run.updates)
         models = try PlannedModels(run, files: ModelFiles(run, device: options.device), trainsWhole: trainsWhole)
         missing += models.missing
-        for frozen in models.frozen { memory.add(frozen.name, frozen.bytes, isMapped: frozen.isMapped) }
+        // A configuration's own are held against the network.
+        _ =
+            switch models.network {
+            case .stageC(let stageC): try DropoutRates(run, stageC.configuration, isFrozen: !trainsWhole)
+            case .stageB(let architecture, _): try DropoutRates(run, architecture, isFrozen: !trainsWhole)
+            }
     }
 
     /// The base of adapters.
@@ -63,52 +67,11 @@ public struct TrainingPlan {
         }
     }
 
-    // MARK: Memory
-
-    /// A pass through the network and back, as all recipes make it.
-    func pass() throws -> MemoryEstimate.Pass {
-        var pass = MemoryEstimate.Pass(
-            batch: run.microBatchSize, imageSize: run.data.imageSize, reduction: models.reduction,
-            isCheckpointing: run.isCheckpointing, trainsWhole: trainsWhole)
-        pass.dropout =
-            switch models.network {
-            case .stageC(let stageC): try DropoutRates(run, stageC.configuration, isFrozen: !trainsWhole).rates
-            case .stageB(let architecture, _): try DropoutRates(run, architecture, isFrozen: !trainsWhole).rates
-            }
-        return pass
-    }
-
-    /// What is trained and what a pass keeps, once the groups are known.
-    mutating func addMemory(_ pass: MemoryEstimate.Pass, trainsText: Bool = false) {
-        memory.addTrained(groups.flatMap(\.shapes), run)
-        let activations =
-            switch models.network {
-            case .stageC(let stageC): MemoryEstimate.activations(stageC.configuration, pass)
-            case .stageB(let architecture, _): MemoryEstimate.activations(architecture, pass)
-            }
-        memory.add("activations", activations)
-        memory.add(
-            "text activations",
-            MemoryEstimate.textActivations(models.textConfiguration, pass, isTrained: trainsText))
-        // Latents are made picture by picture, Stage B's conditions of a batch at once.
-        memory.add(
-            "picture encoding",
-            max(
-                MemoryEstimate.efficientNet(
-                    batch: run.stage == .b ? pass.batch : 1, side: run.data.imageSize, isTrained: false),
-                run.stage == .b ? MemoryEstimate.stageA(batch: 1, side: run.data.imageSize) : 0))
-        memory.add("program", MemoryEstimate.program)
-    }
-
     // MARK: The data
 
-    /// Counts the samples, and adds what they take.
+    /// Counts the samples.
     mutating func addData(_ options: RunOptions) throws {
-        try countData(run.data.access(options.shardAccess), options)
-        addDataMemory()
-    }
-
-    private mutating func countData(_ access: ShardAccess, _ options: RunOptions) throws {
+        let access = run.data.access(options.shardAccess)
         var found: [Shard] = []
         for specification in run.data.webdatasetPath {
             do {
@@ -123,22 +86,6 @@ public struct TrainingPlan {
             }
         }
         data = PlannedData(found, run.data, readsAll: options.readsAllData, progress: options.dataProgress)
-    }
-
-    /// Samples that wait to be drawn, that wait in buckets, and that are on their way to a batch; the pictures of a batch,
-    /// those that are kept from epoch to epoch, and what is decoded at once.
-    private mutating func addDataMemory() {
-        guard data.kept > 0 else { return }
-        let options = run.loaderOptions(seed: run.seed)
-        let sample = data.read.bytes / max(1, data.read.kept)
-        let picture = run.data.imageSize * run.data.imageSize * 3
-        let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
-        let onTheirWay = min(options.samplesAhead * (sample + picture), options.bytesAhead)
-        let inBuckets = run.data.buckets.buckets.count * run.batchSize * sample
-        let batch = run.batchSize * picture
-        let kept = run.isCachingInMemory ? min(data.kept * picture, RunConfiguration.cacheBytes) : 0
-        memory.add("data", waiting + onTheirWay + inBuckets + batch + kept)
-        memory.add("decoding", options.decodingBytes(largest: data.read.largestDecoding))
     }
 
     /// How often every sample is seen; nil without samples.

@@ -67,16 +67,16 @@ public struct AdapterRecipe: Recipe, SettledRecipe {
             guard case .module(let path) = place else { return nil }
             return .init(index: nil, name: path, isSelected: selected.contains(place))
         }
-        var pass = try plan.pass()
-        pass.adapted = parts.flatMap(\.modules)
-        plan.addMemory(pass, trainsText: adaptsText || parts.contains { $0.modules.isEmpty })
+        plan.pass.adapted = parts.flatMap(\.modules)
+        plan.pass.trainsText = adaptsText || parts.contains { $0.modules.isEmpty }
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
-        guard run.checkpointing != .auto else {
-            return try settled(options, console.log).train(options, console)
-        }
+        try settledTraining(options, console)
+    }
+
+    func trainSettled(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         // Load.
         let parts = try RecipeParts(run, options, console)
         let (stageC, base) = try parts.base()

@@ -57,25 +57,20 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
             guard case .residualBlock(let index) = point else { return nil }
             return .init(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
         }
-        var pass = try plan.pass()
-        pass.firstBlock = own.blocks.min() ?? 0
-        plan.addMemory(pass)
+        plan.pass.firstBlock = own.blocks.min() ?? 0
         if own.bottleneckMode == .effnet {
             // What size of condition a filter makes is told by making one.
             let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
-            let side = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
-            plan.memory.add(
-                "trunk",
-                MemoryEstimate.efficientNet(
-                    batch: pass.batch, side: side, isTrained: true, isCheckpointing: pass.isCheckpointing))
+            plan.pass.trunkSide = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
         }
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
-        guard run.checkpointing != .auto else {
-            return try settled(options, console.log).train(options, console)
-        }
+        try settledTraining(options, console)
+    }
+
+    func trainSettled(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         try filter.prepare()
         let remark = run.data.reading.masks.map { "the masks are those of \($0.name)" } ?? filter.remark
         if let remark { console.log("\(own.filter): \(remark)") }

@@ -29,7 +29,7 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
                 expected: "an adapter whose absence can be shown",
                 advice: "A stage that is trained whole has nothing to be left out.")
         }
-        if run.baseDType != nil {
+        if run.namesBaseDType {
             throw (fields.setting["base_dtype"] ?? fields.setting).refusal(
                 expected: "an adapter on a frozen base",
                 advice: "A stage that is trained whole has no base to keep in fewer bits.")
@@ -46,14 +46,14 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
             plan.groups = [.init(name: "Stage C whole", shapes: stageC.store.parameters.map(\.tensor.shape))]
         case .stageB(_, let shapes): plan.groups = [.init(name: "Stage B whole", shapes: shapes)]
         }
-        try plan.addMemory(plan.pass())
         return plan
     }
 
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
-        guard run.checkpointing != .auto else {
-            return try settled(options, console.log).train(options, console)
-        }
+        try settledTraining(options, console)
+    }
+
+    func trainSettled(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         if let remark = diffusion.remark { console.log(remark) }
         let parts = try RecipeParts(run, options, console)
         return run.stage == .b ? try trainStageB(parts) : try trainStageC(parts)

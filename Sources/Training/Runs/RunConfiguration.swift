@@ -17,8 +17,11 @@ public struct RunConfiguration: Sendable {
     public let modelVersion: String
     public let stage: TrainedStage
 
-    public let batchSize: Int
-    public let accumulation: Int
+    public private(set) var batchSize: Int
+    /// In how many parts a batch is taken; of one that goes by the free memory 1, until that is settled.
+    public private(set) var accumulation: Int
+    /// Whether that goes by the free memory.
+    let partsAreFound: Bool
     public let updates: Int
     public let saveEvery: Int
     public let backupEvery: Int
@@ -40,16 +43,22 @@ public struct RunConfiguration: Sendable {
     /// Whether pictures are averaged over what is left out where they are made smaller for it.
     public let isCLIPAntialiased: Bool
     /// What the frozen base is kept in.
-    public let dtype: DType
+    public private(set) var dtype: DType
     /// What the matrices of the frozen stage and of the text tower are kept in; nil for `dtype`, as the rest of them.
-    public let baseDType: BaseDType?
+    public private(set) var baseDType: BaseDType?
+    /// Whether that goes by the free memory.
+    let baseIsFound: Bool
+    /// Whether the configuration says anything of it.
+    let namesBaseDType: Bool
     /// What the network computes in; nil leaves it to what its weights are kept in, where the device is fast at that.
     let compute: ComputePrecision?
 
+    /// Whether a stage itself is trained, and not an adapter.
+    let trainsWhole: Bool
     /// What the weights of a stage that is trained whole are kept in.
-    let weightsDType: DType
+    private(set) var weightsDType: DType
     /// Whether each tensor is stepped within the backward pass.
-    let isFused: Bool
+    private(set) var isFused: Bool
 
     /// The project on W&B for which the run is logged; nil for none.
     public let wandbProject: String?
@@ -58,7 +67,7 @@ public struct RunConfiguration: Sendable {
 
     // Ours
     public let seed: UInt64
-    public let optimizer: OptimizerChoice
+    private(set) public var optimizer: OptimizerChoice
     public let weightDecay: Double
     public let gradientClip: Double
     /// How a running mean of what is trained is kept; nil keeps none.
@@ -101,6 +110,7 @@ public struct RunConfiguration: Sendable {
         let dropout: Failure.Place
         let text: Failure.Place
         let image: Failure.Place
+        let batch: Failure.Place
         let model: Failure.Place
         let data: Failure.Place
     }
@@ -115,14 +125,48 @@ public struct RunConfiguration: Sendable {
     /// What each key comes to, as checkpoints keep it; what may be secret is left out.
     var effective: JSON? { values?.json(written.json).withoutSecrets }
 
-    /// Settles `gradient_checkpointing: auto`.
-    mutating func settleCheckpointing(_ value: Bool) {
-        checkpointing = value ? .on : .off
-        isCheckpointing = value
+    /// Settles what goes by the free memory, or asks what something else would take.
+    mutating func settle(_ settings: MemorySettings) {
+        checkpointing = settings.isCheckpointing ? .on : .off
+        isCheckpointing = settings.isCheckpointing
+        accumulation = settings.parts
+        baseDType = settings.base
+        if baseIsFound { values?.settle("base_dtype", settings.base.map { .string($0.rawValue) } ?? .null) }
     }
 
-    /// The largest micro batch's share of a batch.
-    public var microBatchSize: Int { batchSize / accumulation }
+    /// The same with other ways to save memory, to ask what it would take.
+    func with(_ settings: MemorySettings) -> RunConfiguration {
+        var run = self
+        (run.isCheckpointing, run.accumulation, run.baseDType) = (
+            settings.isCheckpointing, settings.parts, settings.base
+        )
+        return run
+    }
+
+    /// The same, changed as an advice says.
+    func with(_ saving: MemorySaving) -> RunConfiguration {
+        var run = self
+        switch saving {
+        case .parts(let parts): run.accumulation = parts
+        case .checkpointing: run.isCheckpointing = true
+        case .halfBase: run.dtype = .bfloat16
+        case .base(let dtype):
+            (run.baseDType, run.dtype) = (dtype, .bfloat16)
+        case .optimizer(let choice): run.optimizer = choice
+        case .halfWeights: run.weightsDType = .bfloat16
+        case .fusedSteps(let batch): (run.isFused, run.accumulation, run.batchSize) = (true, 1, batch)
+        }
+        return run
+    }
+
+    /// How many processes share the batch, where that is known.
+    var processes = 1
+
+    /// The largest micro batch.
+    public var microBatchSize: Int {
+        let own = (batchSize + processes - 1) / processes
+        return (own + accumulation - 1) / accumulation
+    }
 
     /// What pictures, latents and conditions may each take of the memory where they are kept in it.
     static let cacheBytes = 256 << 20
@@ -152,7 +196,8 @@ public struct RunConfiguration: Sendable {
 
         let fullRate: Double = try fields.required("lr", .positive)
         batchSize = try fields.required("batch_size", .within(1...65536))
-        accumulation = try fields.value("grad_accum_steps", default: 1, .atLeast(1))
+        let parts: Accumulation = try fields.value("grad_accum_steps", written: 1)
+        (accumulation, partsAreFound) = (parts.count ?? 1, parts == .auto)
         updates = try fields.required("updates", .atLeast(1))
         saveEvery = try fields.required("save_every", .atLeast(1))
         backupEvery = try fields.required("backup_every", .atLeast(1))
@@ -172,8 +217,9 @@ public struct RunConfiguration: Sendable {
             stage == .c ? try fields.nullable("clip_image_model_name", default: "openai/clip-vit-large-patch14") : nil
         if stage == .c, clipImageModel == nil { fields.ignore("clip_antialias") }
         isCLIPAntialiased = clipImageModel == nil ? false : try fields.value("clip_antialias", default: false)
-        baseDType = try fields.optional("base_dtype")
-        dtype = try fields.value("dtype", default: baseDType == nil ? Precision.float32 : .bfloat16).dtype
+        let base: BaseChoice? = try fields.optional("base_dtype")
+        (baseDType, baseIsFound, namesBaseDType) = (base?.dtype, base == .auto, base != nil)
+        dtype = try fields.value("dtype", default: base == nil ? Precision.float32 : .bfloat16).dtype
         compute = try fields.optional("compute_dtype")
 
         let wandbName = Requirement<String>(
@@ -190,6 +236,7 @@ public struct RunConfiguration: Sendable {
         weightDecay = try fields.value("weight_decay", default: 0.01, .atLeast(0))
         gradientClip = try fields.value("gradient_clip", default: 1, .above(0))
         average = try .read(&fields)
+        self.trainsWhole = trainsWhole
         let whole = try WholeTraining(
             &fields, trainsWhole: trainsWhole, optimizer: optimizer, accumulation: accumulation)
         (weightsDType, isFused) = (whole.weightsDType, whole.isFused)
@@ -213,7 +260,8 @@ public struct RunConfiguration: Sendable {
         places = Places(
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             decoder: place(stage.decoderKey), dropout: place("dropout"), text: place("clip_text_model_name"),
-            image: place("clip_image_model_name"), model: place("model_version"), data: place("webdataset_path"))
+            image: place("clip_image_model_name"), batch: place("batch_size"), model: place("model_version"),
+            data: place("webdataset_path"))
 
         guard batchSize % accumulation == 0 else {
             throw Failure.input(

@@ -20,6 +20,8 @@ public struct RunOptions {
     /// How shards that are no local files are reached.
     public var shardAccess = ShardAccess()
     public var clock = RunClock.system
+    /// Bytes of memory that a run can have on a device; nil where that can't be told.
+    public var freeMemory: @Sendable (Device) -> Int? = { FreeMemory.bytes(on: $0) }
     /// What ends the run early.
     public var interruption = RunInterruption.none
 

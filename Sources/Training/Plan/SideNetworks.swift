@@ -1,0 +1,31 @@
+import Cascade
+
+/// What passes through the networks around a stage hold, in bytes.
+enum SideNetworks {
+    /// The text tower's pass: per layer and token 14 widths, of which four belong to the inner ones, and the attention's
+    /// rows. Where gradients go through it each layer keeps that, or its input where it is computed again.
+    static func text(
+        _ text: CLIPTextConfiguration, batch: Int, numberSize: Int, isTrained: Bool, isCheckpointing: Bool
+    ) -> Int {
+        let tokens = numberSize * batch * text.positions
+        let layer = tokens * (14 * text.width + text.positions * text.heads)
+        guard isTrained else { return layer }
+        return isCheckpointing ? layer + tokens * text.width * text.layers : layer * text.layers
+    }
+
+    /// EfficientNetV2-S holds at once about 28 numbers a pixel of the image; measured on the encoder's pass.
+    static func efficientNet(batch: Int, side: Int) -> Int { 28 * 4 * batch * side * side }
+
+    /// EfficientNetV2-S that is trained keeps 375 numbers a pixel, two tensors for each convolution with SiLU, one without,
+    /// and its backward pass holds about 40 beside them. With checkpointing the inputs of its blocks are 52, the first
+    /// convolution 12, the widest block with its backward pass 45.
+    static func trainedEfficientNet(batch: Int, side: Int, numberSize: Int, isCheckpointing: Bool) -> Int {
+        (isCheckpointing ? 109 : 415) * numberSize * batch * side * side
+    }
+
+    /// Stage A's encoder holds at half the sides and half the width a block's input, its normalised convolution's and the
+    /// four-fold expansion.
+    static func stageA(_ c: StageAConfiguration, batch: Int, side: Int) -> Int {
+        4 * batch * (side / 2) * (side / 2) * 6 * c.hidden / 2
+    }
+}
