@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 outages logs kills parts engine clean clean-demo
+    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 slurm outages logs kills parts engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -80,6 +80,10 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 
 configs: build .venv/ready ## three updates of every training configuration, on small random networks
 	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt
+
+slurm: build .venv/ready ## a job in a real Slurm of one node, on what make demo draws (as root; Debian's slurm-wlm, munge)
+	@command -v slurmctld munged >/dev/null || { echo "install slurm-wlm and munge first" >&2; exit 1; }
+	.venv/bin/python Tests/Peers/slurm.py --command .build/release/cascade-adapt
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt

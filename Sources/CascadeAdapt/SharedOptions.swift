@@ -19,9 +19,11 @@ struct MachineOptions: ParsableArguments {
     var output: Output { Output(isQuiet: quiet) }
 
     /// Sets the machine up.
+    /// - Parameter localRank: which of several processes on this machine this is: `cuda` is then a GPU for each.
     /// - Returns: the device, which is there.
-    func prepared() throws -> Device {
-        let device = try Device(parsing: device)
+    func prepared(localRank: Int? = nil) throws -> Device {
+        let named = device == "cuda" ? localRank.map { "cuda:\($0)" } : nil
+        let device = try Device(parsing: named ?? device)
         try device.checkPresent()
         if let threads {
             guard (1...4096).contains(threads) else {

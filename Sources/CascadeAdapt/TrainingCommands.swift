@@ -16,6 +16,8 @@ struct TrainingOptions: ParsableArguments {
 
     @OptionGroup var data: PlannedDataOption
 
+    @OptionGroup var processes: ProcessOptions
+
     @OptionGroup var machine: MachineOptions
 
     private func runOptions() throws -> RunOptions {
@@ -23,33 +25,43 @@ struct TrainingOptions: ParsableArguments {
             throw Failure.input("--steps is out of range", expected: "at least 1", got: "\(steps)")
         }
         var options = RunOptions()
-        options.device = try machine.prepared()
+        options.group = dryRun ? nil : try processes.group()
+        options.device = try machine.prepared(localRank: options.group?.place.localRank)
         options.seed = machine.seed
         options.shardAccess = machine.shardAccess
         options.steps = steps
         options.isDryRun = dryRun
-        data.apply(to: &options, Console.standardError(isQuiet: machine.quiet))
+        data.apply(to: &options, console(options))
         options.interruption = .signals
         return options
+    }
+
+    /// Of several processes the first speaks for all.
+    private func console(_ options: RunOptions, isQuiet: Bool = false) -> Console {
+        guard options.group?.rank ?? 0 == 0 else { return Console(isTerminal: false, isQuiet: true) { _ in } }
+        return .standardError(isQuiet: machine.quiet || isQuiet)
     }
 
     /// Trains by a recipe and says how it ended. A dry run has loaded and checked what the recipe needs first, and then
     /// prints the plan.
     func run(_ type: any Recipe.Type, _ plugIns: PlugIns) throws {
         Interruption.endAtOnce()
-        let console = Console.standardError(isQuiet: machine.quiet)
-        let (setting, options) = (try file.setting(), try runOptions())
-        // The plan says all that the recipe would say of itself.
-        let recipeConsole = Console.standardError(isQuiet: machine.quiet || options.isDryRun)
-        let (recipe, ended): (any Recipe, RunOutcome?)
+        let setting = try file.setting()
+        let (recipe, options, ended): (any Recipe, RunOptions, RunOutcome?)
         do {
             recipe = try type.init(setting, plugIns)
-            ended = try recipe.train(options, recipeConsole)
+            if !dryRun { try processes.start() }
+            options = try runOptions()
+            // The plan says all that the recipe would say of itself.
+            ended = try recipe.train(options, console(options, isQuiet: dryRun))
+        } catch is SaidByFirstProcess {
+            throw ExitCode(2)
         } catch var failure as Failure where failure.place?.file == setting.place.file {
             let other = Recipes.recipe(for: setting, plugIns).name
             if other != type.name { failure.advice = "this configuration is one for `cascade-adapt \(other)`" }
             throw failure
         }
+        let console = console(options)
         guard let outcome = ended else {
             let plan = try recipe.plan(options)
             try plan.requireComplete()
@@ -63,6 +75,7 @@ struct TrainingOptions: ParsableArguments {
                     : "stopped at update \(outcome.updates) and saved; the same command goes on from there")
             throw ExitCode(130)
         }
+        guard options.group?.rank ?? 0 == 0 else { return }
         let results = Output(isQuiet: machine.quiet)
         if let report = outcome.validation { try results.result(report.summary) }
         try results.result(outcome.checkpoint)

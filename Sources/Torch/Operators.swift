@@ -93,6 +93,7 @@ public enum Operators {
     static let clone = Operator("aten::clone")
     static let detach = Operator("aten::detach")
     static let toDType = Operator("aten::to.dtype")
+    static let viewDType = Operator("aten::view.dtype")
     static let copyTo = Operator("aten::_to_copy")
     static let maskedFill = Operator("aten::masked_fill.Scalar")
 

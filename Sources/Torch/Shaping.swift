@@ -80,6 +80,19 @@ extension Tensor {
         try dtype == self.dtype ? self : Operators.toDType(.tensor(self), .dtype(dtype))
     }
 
+    /// A number that tells whether two tensors of the same shape have the same bits, in whatever order they are added up:
+    /// the sum of all elements' bits, read as whole numbers.
+    public func sumOfBits() throws -> Double {
+        let whole: DType =
+            switch dtype.size {
+            case 1: .int8
+            case 2: .int16
+            case 4: .int32
+            default: .int64
+            }
+        return try Operators.viewDType(.tensor(detached().contiguous()), .dtype(whole)).sum().item()
+    }
+
     public func to(device: Device) throws -> Tensor {
         try device == self.device ? self : Operators.copyTo(.tensor(self), .none, .none, .device(device))
     }

@@ -93,8 +93,7 @@ public final class EfficientNet {
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
         // Convolutions are fastest over channels that lie side by side. What follows keeps this order; the stem does not
         // where the images have one channel.
-        let rows = try images.to(dtype: computeDType).channelsLast().contiguous()
-        let x = try stem(rows.channelsFirst()).channelsLast().contiguous().channelsFirst()
+        let x = try stem(images.to(dtype: computeDType).laidOutByPixels()).laidOutByPixels()
         return try head(blocks.reduce(x) { x, block in try checkpointed(if: isCheckpointing, x) { try block($0) } })
     }
 }

@@ -11,6 +11,8 @@ int ctorch_open(const char *path, const CTorchTable **out, char *message, size_t
     // libtorch's OpenMP reads this when it is loaded. Its threads spin for milliseconds by default, which stalls every
     // operator where another process or the data thread has a core; a short spin costs nothing on a quiet machine.
     if (getenv("OMP_WAIT_POLICY") == NULL) setenv("GOMP_SPINCOUNT", "1000", 0);
+    // What goes wrong between processes comes back as an error: libtorch would log it, with its stack, before.
+    setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
     // DEEPBIND keeps libtorch's BLAS symbols and those of OpenBLAS from catching each other's calls.
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (handle == NULL) {

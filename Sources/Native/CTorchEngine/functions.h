@@ -1,4 +1,5 @@
-// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, clones.cpp.
+// The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, clones.cpp,
+// process_group.cpp.
 #pragma once
 
 #include "CTorch.h"
@@ -54,5 +55,12 @@ int reset_peak_memory(CTorchDevice device);
 
 // clones.cpp
 const char *kernels();
+
+// process_group.cpp
+int start_group(
+    int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
+    CTorchGroup **out);
+int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
+void end_group(CTorchGroup *group);
 
 }  // namespace engine

@@ -51,6 +51,9 @@ const CTorchTable *ctorch_engine_table(void) {
         t.synchronize = engine::synchronize;
         t.peak_memory = engine::peak_memory;
         t.reset_peak_memory = engine::reset_peak_memory;
+        t.start_group = engine::start_group;
+        t.sum_over = engine::sum_over;
+        t.end_group = engine::end_group;
         return t;
     }();
     return &table;

@@ -81,10 +81,6 @@ struct RunRecorder {
 
     /// How the run stands.
     func outcome(_ progress: TrainingProgress, _ loader: BatchLoader) -> RunOutcome {
-        var outcome = RunOutcome(
-            updates: progress.updates, checkpoint: checkpoints.weightsPath, output: output.path, isComplete: false)
-        outcome.loaded = loader.loaded
-        outcome.drops = loader.drops
-        return outcome
+        RunOutcome(progress, checkpoint: checkpoints.weightsPath, output: output.path, loader)
     }
 }

@@ -9,7 +9,7 @@ extension TrainLoop {
         if let began = state.progress.loader.seed, began != seed {
             console.warn("the samples keep the order of seed \(began), with which the run began")
         }
-        try folder.settle(checkpoint)
+        if shared?.isWriter ?? true { try folder.settle(checkpoint) }
         console.log("resumed at update \(checkpoint.updates)")
         for remark in remarks { console.warn(remark) }
         if let remark = run.values?.remark { console.log(remark) }

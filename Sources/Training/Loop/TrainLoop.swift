@@ -11,6 +11,8 @@ struct TrainLoop {
     let options: RunOptions
     let console: Console
     let seed: UInt64
+    /// What is agreed on with other processes; nil where there are none.
+    let shared: SharedUpdates?
     /// The last update of this start.
     private let last: Int
 
@@ -19,31 +21,44 @@ struct TrainLoop {
         self.options = options
         self.console = console
         seed = options.seed ?? run.seed
+        shared = options.group.map(SharedUpdates.init)
         last = min(run.updates, options.steps ?? run.updates)
     }
 
     /// Trains until the last update or an interruption.
     /// - Parameter load: makes the loader that goes on at a state.
     func callAsFunction(_ task: TrainingTask, load: (LoaderState) throws -> BatchLoader) throws -> RunOutcome {
-        let folder = try RunFolder(run, name: task.name)
+        let isWriter = shared?.isWriter ?? true
+        // The others read what the first has put in order.
+        if !isWriter { try shared?.meet() }
+        let folder = try RunFolder(run, name: task.name, isWritten: isWriter)
         let output = try OutputFolder(outputPath: run.outputPath, experimentID: run.experimentID)
         var state = try TrainingState(task, run)
         try resume(&state, from: folder)
+        if isWriter { try shared?.meet() }
+        try shared?.check(
+            "checkpoint", "\(state.progress.updates)",
+            advice: "checkpoint_path has to be a folder that all machines share")
+        try shared?.check(state.trained)
         if state.progress.validationBefore == nil, let measure = task.evaluation.measure {
             (state.progress.validationBefore, state.progress.validationSince) = (try measure(), state.progress.updates)
         }
-        let recorder = try RunRecorder(self, checkpoints: folder, output: output, state.progress)
+        let recorder =
+            try isWriter ? RunRecorder(self, checkpoints: folder, output: output, state.progress) : nil
         if state.progress.updates >= last { console.log("nothing is left to train of \(last) updates") }
 
         let loader = try load(state.progress.loader)
         defer { loader.stop() }
+        func standing() -> RunOutcome {
+            RunOutcome(state.progress, checkpoint: folder.weightsPath, output: output.path, loader)
+        }
         options.interruption.begin()
         // There is always a checkpoint to go back to.
         if state.fused != nil, state.progress.updates == 0, last > 0 { try save(&state, recorder) }
         do {
             try train(&state, from: loader, recorder) { try goBack(&$0, in: folder) }
         } catch  where loader.failure != nil {
-            try recorder.report("Ended with an error", recorder.outcome(state.progress, loader))
+            try recorder?.report("Ended with an error", standing())
             throw error
         }
         if loader.colourProfiles > 0 {
@@ -52,19 +67,19 @@ struct TrainLoop {
         for remark in run.data.remarks(loader.loaded.found, of: loader.loaded.samples) { console.warn(remark) }
         if !loader.drops.isEmpty { console.log("left out of the data: \(loader.drops)") }
 
-        var outcome = recorder.outcome(state.progress, loader)
+        var outcome = standing()
         if isLost(state.progress) || state.progress.saved != state.progress.updates {
-            try recorder.report("Ended with an error", outcome)
+            try recorder?.report("Ended with an error", outcome)
             throw lost(state.progress, folder)
         }
         outcome.isComplete = state.progress.updates >= last
-        if outcome.isComplete, let report = try judged(state) {
+        if let recorder, outcome.isComplete, let report = try judged(state) {
             try recorder.write(report)
             outcome.validation = report
         }
-        try recorder.report(
+        try recorder?.report(
             outcome.isComplete ? "Done" : "Stopped by a signal; the same command goes on", outcome)
-        if let upload = try recorder.finish(isComplete: outcome.isComplete) {
+        if let upload = try recorder?.finish(isComplete: outcome.isComplete) {
             console.log("to see the run on W&B: \(upload)")
         }
         return outcome
@@ -79,19 +94,21 @@ struct TrainLoop {
         _ state: inout TrainingState, from loader: BatchLoader, _ recorder: RunRecorder?,
         goBack: (inout TrainingState) throws -> Void
     ) throws {
-        let update = Update(run: run, seed: seed, clock: options.clock)
-        let isInterrupted = options.interruption.isRequested
+        let update = Update(run: run, seed: seed, clock: options.clock, shared: shared)
+        let isAsked = options.interruption.isRequested
+        // Several processes end after the same update.
+        func isInterrupted() throws -> Bool { try shared?.any(isAsked()) ?? isAsked() }
         var bar = ProgressBar(
             run.experimentID, total: last, done: state.progress.updates, console: console, now: options.clock.seconds)
         var attempted = state.progress.updates
         // Loading, measuring, previewing and saving take more than an update does, and the allocator would keep it all.
         cascade_memory_release()
 
-        while state.progress.updates < last, !isLost(state.progress), !isInterrupted() {
+        while state.progress.updates < last, !isLost(state.progress), try !isInterrupted() {
             let made: Update.Result
             do {
                 made = try update(&state) { try loader.next() }
-            } catch is CancellationError where isInterrupted() {
+            } catch is CancellationError where isAsked() {
                 break  // The data did not come in time to finish this update.
             } catch let failure as Failure where failure == loader.failure {
                 break  // No more of it is to come.
@@ -103,7 +120,7 @@ struct TrainLoop {
             let isMeasured = made.number % run.validationEvery == 0 || isLast
             let validation = isMeasured ? try state.task.evaluation.measure?() : nil
             if isLast { state.progress.validationAfter = validation }
-            let preview = isDue ? try preview(state) : nil
+            let preview = isDue && recorder != nil ? try preview(state) : nil
             try recorder?.record(made, state, validation: validation, preview: preview)
             bar.update(done: made.number, loss: state.progress.loss)
             if made.number % run.backupEvery == 0 { try recorder?.backUp(state) }
@@ -111,6 +128,7 @@ struct TrainLoop {
                 // Weights that have just given no finite loss may be the reason why: those before them stay the last.
                 if made.isGood || isLast && !isLost(state.progress) {
                     attempted = made.number
+                    try shared?.check(state.trained)
                     try save(&state, recorder)
                 }
                 if let recorder { try recorder.report("Under way", recorder.outcome(state.progress, loader)) }
@@ -120,7 +138,7 @@ struct TrainLoop {
         }
         if attempted != state.progress.updates, !isLost(state.progress) { try save(&state, recorder) }
         bar.finish()
-        if let failure = loader.failure, !isInterrupted() { throw endOfData(failure, state.progress) }
+        if let failure = loader.failure, !isAsked() { throw endOfData(failure, state.progress) }
     }
 
     /// Why a run ended that can read its data no more, and how it goes on.

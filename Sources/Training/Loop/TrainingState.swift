@@ -1,4 +1,5 @@
 import Optimization
+import Torch
 
 /// All that updates change: what is trained, the optimizer's state, the running mean and the progress.
 struct TrainingState {
@@ -17,6 +18,9 @@ struct TrainingState {
         fused = try run.isFused ? FusedSteps(optimizer, arrivals: task.arrivals) : nil
         average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
     }
+
+    /// What is trained.
+    var trained: [Tensor] { task.groups.parameters.map(\.tensor) }
 
     /// The name of a trained parameter with values that are not finite; nil where there is none.
     func notFinite() throws -> String? {

@@ -35,6 +35,8 @@ struct Update {
     let run: RunConfiguration
     let seed: UInt64
     let clock: RunClock
+    /// What the update is shared by; nil where this process makes it by itself.
+    var shared: SharedUpdates?
 
     /// Makes the next update.
     ///
@@ -88,7 +90,7 @@ struct Update {
         let parameters = task.groups.parameters
         // Parts of a gradient are added up in float32: bfloat16 would lose what is far smaller than their sum.
         let isRounded = parameters.contains { $0.tensor.dtype != .float32 }
-        let isSummed = isRounded && run.accumulation > 1
+        let isSummed = isRounded && (run.accumulation > 1 || shared != nil)
         // By place.
         var sums: [Int: Tensor] = [:]
         let loss = try accumulate(task, number, batch) {
@@ -112,6 +114,11 @@ struct Update {
             } else if try tensor.gradient() == nil {
                 try tensor.setGradient(zeros(tensor.dtype))
             }
+        }
+        if let shared {
+            try shared.sum(
+                isSummed
+                    ? parameters.indices.compactMap { sums[$0] } : parameters.compactMap { try $0.tensor.gradient() })
         }
         // From here on loss and gradients are those of all samples of the update.
         let clipping = GradientClipping(limit: run.gradientClip)
@@ -138,7 +145,7 @@ struct Update {
         let draws = Draws(
             seed: seed, stream: RandomStream.update, update: number, places: 0..<batch.samples.count)
         let made = try state.task.loss(batch, draws)
-        let loss = try learn(state.task, [made])
+        let loss = try learn(state.task, [made], of: batch.samples.count)
         guard loss.isFinite else { return (loss, .nan) }
         let clipping = GradientClipping(limit: run.gradientClip)
         let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
@@ -163,8 +170,11 @@ struct Update {
         let count = batch.samples.count
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
         var losses: [TrainingLoss] = []
+        let share = shared?.share(of: count) ?? 0..<count
         for part in 0..<run.accumulation {
-            let range = count * part / run.accumulation..<count * (part + 1) / run.accumulation
+            let first = share.lowerBound + share.count * part / run.accumulation
+            let range = first..<share.lowerBound + share.count * (part + 1) / run.accumulation
+            guard !range.isEmpty else { continue }
             let loss = try task.loss(batch.part(range), draws[range])
             // A part without any of what is trained, such as captions without a token to learn, adds nothing.
             if loss.weighted.requiresGrad {
@@ -173,14 +183,19 @@ struct Update {
             try addUp()
             losses.append(try loss.withoutGraph())
         }
-        return try learn(task, losses)
+        return try learn(task, losses, of: count)
     }
 
     /// Tells the losses to what learns of them.
+    /// - Parameter count: samples of the update, in all processes.
     /// - Returns: their mean over all samples.
-    private func learn(_ task: TrainingTask, _ losses: [TrainingLoss]) throws -> Double {
-        let perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
-        let logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
+    private func learn(_ task: TrainingTask, _ losses: [TrainingLoss], of count: Int) throws -> Double {
+        var perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
+        var logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
+        if let shared {
+            perSample = try shared.all(perSample, of: count)
+            logSNR = try shared.all(logSNR, of: count)
+        }
         for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }
         return try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count)
     }

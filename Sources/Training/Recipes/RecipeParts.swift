@@ -37,6 +37,7 @@ struct RecipeParts {
         self.options = options
         self.console = console
         try options.device.checkPresent()
+        try SharedUpdates.check(run, options)
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
         masks = MaskReading { [console] in console.warn($0) }
         patience = NetworkPatience(run.data.networkPatience, note: console.log)
@@ -156,7 +157,8 @@ struct RecipeParts {
             loading.captions.isLong = { tokenizer.count($0) > CLIPTokenizer.length }
             loading.captions.texts = run.data.newTokens
             loading.willStop = { [reading] in reading.end() }
-            loading.isCancelled = options.shardAccess.client.isCancelled
+            // Several processes wait for the same batch: none gives it up by itself.
+            if options.group == nil { loading.isCancelled = options.shardAccess.client.isCancelled }
             patience.begin()
             return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)
         }
@@ -194,7 +196,8 @@ struct RecipeParts {
             console.log(Self.noTower)
         }
         if run.isSharded {
-            console.log("use_fsdp: this run is one process on one device, which holds all in one piece")
+            let who = options.group == nil ? "this run is one process on one device, which" : "each process"
+            console.log("use_fsdp: \(who) holds all in one piece")
         }
     }
 }

@@ -16,7 +16,7 @@ final class RunFolder {
     let name: String
     /// How many checkpoints before the newest are kept.
     private let kept: Int
-    private let lock: FolderLock
+    private let lock: FolderLock?
 
     /// A file of a checkpoint, and what writes it to a path and gives its SHA-256.
     struct Part {
@@ -49,13 +49,14 @@ final class RunFolder {
     /// The most that `info.json` may have.
     private static let infoBytes = 64 << 20
 
-    /// Makes the folder, and keeps other processes from training in it for as long as this value lives.
-    init(_ run: RunConfiguration, name: String) throws {
+    /// Makes the folder, and keeps other runs from training in it for as long as this value lives.
+    /// - Parameter isWritten: false where another process of this run writes, and keeps it.
+    init(_ run: RunConfiguration, name: String, isWritten: Bool = true) throws {
         path = "\(run.checkpointPath)/\(run.experimentID)"
         self.name = name
         kept = run.keepLast
         try Folder.make(path)
-        lock = try FolderLock(path)
+        lock = try isWritten ? FolderLock(path) : nil
     }
 
     /// The file of what is trained.

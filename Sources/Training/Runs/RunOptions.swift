@@ -2,7 +2,7 @@ import Shards
 import Torch
 
 /// What the command line says of a run, beside its configuration.
-public struct RunOptions: Sendable {
+public struct RunOptions {
     public var device = Device.cpu
     /// Threads of one operator; nil leaves it to libtorch.
     public var threads: Int?
@@ -22,6 +22,9 @@ public struct RunOptions: Sendable {
     public var clock = RunClock.system
     /// What ends the run early.
     public var interruption = RunInterruption.none
+
+    /// The processes that train this run together; nil where this one does it by itself.
+    public var group: ProcessGroup?
 
     public init() {}
 }

@@ -22,10 +22,13 @@ public struct RunOutcome {
     /// without a filter.
     public var conditions: Int?
 
-    init(updates: Int, checkpoint: String, output: String, isComplete: Bool) {
-        self.updates = updates
+    /// How a run stands that goes on.
+    init(_ progress: TrainingProgress, checkpoint: String, output: String, _ loader: BatchLoader) {
+        updates = progress.updates
         self.checkpoint = checkpoint
         self.output = output
-        self.isComplete = isComplete
+        isComplete = false
+        loaded = loader.loaded
+        drops = loader.drops
     }
 }

@@ -16,12 +16,13 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 5
+#define CTORCH_ABI 6
 #define CTORCH_MAX_RESULTS 64
 
 typedef struct CTorchTensor CTorchTensor;
 typedef struct CTorchGenerator CTorchGenerator;
 typedef struct CTorchOperator CTorchOperator;
+typedef struct CTorchGroup CTorchGroup;
 
 /// What a `CTorchValue` holds.
 typedef enum CTorchTag {
@@ -156,6 +157,16 @@ typedef struct CTorchTable {
     /// Bytes allocated at the highest since `reset_peak_memory`, by the caching allocator of a CUDA device.
     int (*peak_memory)(CTorchDevice device, int64_t *out);
     int (*reset_peak_memory)(CTorchDevice device);
+
+    // Processes that work together
+    /// Joins a group as process `rank` of `size`, which meet at a store that listens on `host` and `port`: in this process
+    /// where `is_server`. Groups of other names may meet at the same store. Waits up to `seconds`, here and in each sum.
+    int (*start_group)(
+        int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
+        CTorchGroup **out);
+    /// Puts the sums over all processes in the place of tensors, which are of the same shapes everywhere.
+    int (*sum_over)(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
+    void (*end_group)(CTorchGroup *group);
 } CTorchTable;
 
 /// Opens the engine library at `path`. On failure returns another value than 0 and writes a message.

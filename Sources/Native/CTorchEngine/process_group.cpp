@@ -1,0 +1,152 @@
+// Several processes that train together: c10d's store and its group over Gloo.
+//
+// Gloo's headers are Debian's libgloo-dev; its code is libtorch's own. An engine that was built without them says so.
+#include "functions.h"
+#include "handles.h"
+
+#if __has_include(<gloo/context.h>)
+#define USE_C10D_GLOO
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#endif
+
+#include <ATen/Functions.h>
+#include <c10/util/Logging.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace engine {
+
+#ifdef USE_C10D_GLOO
+
+struct Group {
+    c10::intrusive_ptr<c10d::Store> store;
+    c10::intrusive_ptr<c10d::ProcessGroupGloo> processes;
+};
+
+namespace {
+
+/// Elements of one message: tensors are laid one behind another until it is full.
+constexpr int64_t bucket_elements = 8 << 20;
+
+Group &group_of(CTorchGroup *handle) { return *reinterpret_cast<Group *>(handle); }
+
+/// What the processes of this machine are reached by: `GLOO_SOCKET_IFNAME` as in PyTorch, the loopback where the first
+/// process is there too, else what this host's name resolves to.
+std::shared_ptr<gloo::transport::Device> device_towards(const std::string &host) {
+    if (const char *interface = std::getenv("GLOO_SOCKET_IFNAME"); interface != nullptr && *interface != 0)
+        return c10d::ProcessGroupGloo::createDeviceForInterface(interface);
+    if (host == "localhost" || host.rfind("127.", 0) == 0)
+        return c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1");
+    return c10d::ProcessGroupGloo::createDefaultDevice();
+}
+
+void sum(Group &group, at::Tensor &flat) {
+    std::vector<at::Tensor> message{flat};
+    group.processes->allreduce(message)->wait();
+}
+
+/// Adds up tensors of the same dtype over all processes, in messages of float32 where they have fewer bits.
+void sum_alike(Group &group, const std::vector<at::Tensor> &tensors) {
+    std::vector<at::Tensor> bucket;
+    int64_t elements = 0;
+    auto send = [&] {
+        if (bucket.empty()) return;
+        bool isNarrow = bucket[0].is_floating_point() && bucket[0].element_size() < 4;
+        std::vector<at::Tensor> rows;
+        for (const at::Tensor &tensor : bucket) {
+            at::Tensor row = tensor.reshape({-1}).cpu();
+            rows.push_back(isNarrow ? row.to(at::kFloat) : row);
+        }
+        at::Tensor flat = at::cat(rows);
+        sum(group, flat);
+        int64_t from = 0;
+        for (at::Tensor &tensor : bucket) {
+            tensor.copy_(flat.slice(0, from, from + tensor.numel()).view(tensor.sizes()));
+            from += tensor.numel();
+        }
+        bucket.clear();
+        elements = 0;
+    };
+    for (const at::Tensor &tensor : tensors) {
+        if (elements + tensor.numel() > bucket_elements) send();
+        bucket.push_back(tensor);
+        elements += tensor.numel();
+    }
+    send();
+}
+
+}  // namespace
+
+int start_group(
+    int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
+    CTorchGroup **out) {
+    return guarded([&] {
+        // By the variable that the program sets: what goes wrong here is told as an error.
+        c10::initLogging();
+        auto timeout = std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+        c10d::TCPStoreOptions reach;
+        reach.port = static_cast<uint16_t>(port);
+        reach.isServer = is_server;
+        reach.numWorkers = size;
+        // The group waits for each process by name: which is missing is then known.
+        reach.waitWorkers = false;
+        reach.timeout = timeout;
+        auto store = c10::make_intrusive<c10d::TCPStore>(host, reach);
+        auto own = c10::make_intrusive<c10d::PrefixStore>(name, store);
+        own->set("process " + std::to_string(rank), std::vector<uint8_t>{1});
+        for (int32_t other = 0; other < size; ++other) {
+            try {
+                own->wait({"process " + std::to_string(other)}, timeout);
+            } catch (const std::exception &) {
+                TORCH_CHECK(false, "process ", other, " of ", size, " did not come within ", seconds, " s");
+            }
+        }
+        auto options = c10::make_intrusive<c10d::ProcessGroupGloo::Options>(timeout);
+        options->devices.push_back(device_towards(host));
+        options->threads = 2;
+        auto processes = c10::make_intrusive<c10d::ProcessGroupGloo>(own, rank, size, options);
+        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes});
+    });
+}
+
+int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count) {
+    return guarded([&] {
+        at::NoGradGuard no_gradients;
+        std::vector<at::Tensor> alike;
+        for (int32_t i = 0; i < count; ++i) {
+            at::Tensor tensor = borrow(tensors[i]);
+            if (tensor.numel() == 0) continue;
+            if (!alike.empty() && alike[0].scalar_type() != tensor.scalar_type()) {
+                sum_alike(group_of(group), alike);
+                alike.clear();
+            }
+            alike.push_back(tensor);
+        }
+        sum_alike(group_of(group), alike);
+    });
+}
+
+void end_group(CTorchGroup *group) { delete &group_of(group); }
+
+#else
+
+namespace {
+int without_gloo() {
+    return guarded([] {
+        TORCH_CHECK(false, "this engine was built without Gloo's headers: install libgloo-dev and build it again");
+    });
+}
+}  // namespace
+
+int start_group(int32_t, int32_t, const char *, int32_t, const char *, bool, double, CTorchGroup **) { return without_gloo(); }
+int sum_over(CTorchGroup *, CTorchTensor *const *, int32_t) { return without_gloo(); }
+void end_group(CTorchGroup *) {}
+
+#endif
+
+}  // namespace engine

@@ -1,0 +1,88 @@
+import CTorch
+import Failures
+
+/// Processes that work on the same updates, on one machine or several: c10d over Gloo.
+///
+/// Each process has to ask for the same sums in the same order. A process that ends takes the others' next sum with it:
+/// they throw, at the latest when the group's patience is over.
+public final class ProcessGroup {
+    /// Where a process finds the others, and which one it is.
+    public struct Place: Equatable, Sendable {
+        /// Counted from 0.
+        public var rank: Int
+        /// How many processes there are.
+        public var size: Int
+        /// Counted from 0 on each machine.
+        public var localRank: Int
+        /// Of the first process.
+        public var host: String
+        public var port: Int
+        /// Whether something else, such as torchrun, listens at the port; else the first process does.
+        public var hasStore = false
+        /// Tells apart groups that meet at the same place one after another.
+        public var name = "cascade"
+
+        public init(rank: Int, size: Int, localRank: Int, host: String, port: Int) {
+            self.rank = rank
+            self.size = size
+            self.localRank = localRank
+            self.host = host
+            self.port = port
+        }
+    }
+
+    public let place: Place
+    private let handle: OpaquePointer
+    private let engine: Engine
+
+    public var rank: Int { place.rank }
+    public var size: Int { place.size }
+
+    /// Meets the other processes.
+    /// - Parameter patience: in seconds, for the meeting and for each sum.
+    /// - Throws: a failure of the run that names the process that did not come.
+    public init(_ place: Place, patience: Double) throws {
+        engine = try Engine.shared()
+        var handle: OpaquePointer?
+        try engine.check(
+            engine.table.pointee.start_group(
+                Int32(clamping: place.rank), Int32(clamping: place.size), place.host, Int32(clamping: place.port),
+                place.name, place.rank == 0 && !place.hasStore, patience, &handle),
+            "process \(place.rank) of \(place.size) can't meet the others at \(place.host):\(place.port)")
+        guard let handle else { throw Failure.run("the engine made no group of processes") }
+        (self.place, self.handle) = (place, handle)
+    }
+
+    deinit { engine.table.pointee.end_group(handle) }
+
+    /// Puts in the place of each tensor the sum of what the processes have there; bfloat16 is added up in float32.
+    public func sum(_ tensors: [Tensor]) throws {
+        let handles = tensors.map { Optional($0.handle) }
+        do {
+            try engine.check(
+                handles.withUnsafeBufferPointer {
+                    engine.table.pointee.sum_over(handle, $0.baseAddress, Int32($0.count))
+                })
+        } catch let failure as Failure {
+            // Such as "[FILE:LINE] Connection closed by peer [ADDRESS]. HINTS".
+            let reason = failure.what.split(separator: "] ", maxSplits: 1).last ?? ""
+            let sentence = reason.split(separator: ". ", maxSplits: 1).first ?? reason
+            throw Failure.run("process \(rank) of \(size) has lost the others", got: String(sentence))
+        }
+        withExtendedLifetime(tensors) {}
+    }
+
+    /// What every process says, by rank: numbers as many as this one's.
+    public func gathered(_ numbers: [Double]) throws -> [[Double]] {
+        guard !numbers.isEmpty else { return Array(repeating: [], count: size) }
+        var all = [Double](repeating: 0, count: size * numbers.count)
+        all.replaceSubrange(rank * numbers.count..<(rank + 1) * numbers.count, with: numbers)
+        let table = try Tensor(all)
+        try sum([table])
+        let sums = try table.values(as: Double.self)
+        return (0..<size).map { Array(sums[$0 * numbers.count..<($0 + 1) * numbers.count]) }
+    }
+
+    /// Waits until every process is here.
+    public func meet() throws { _ = try gathered([1]) }
+}

@@ -1,0 +1,97 @@
+import Failures
+import Files
+import Torch
+
+/// Why a process ends whose first one says the reason: an input is at fault.
+public struct SaidByFirstProcess: Error {}
+
+/// What the processes that train one run together have to agree on.
+///
+/// Every process reads the same data, and takes its share of each update's samples. Sums of gradients and losses then make
+/// all of them take the same step, so that what is trained stays the same everywhere; the first process alone writes.
+struct SharedUpdates {
+    private let group: ProcessGroup
+
+    init(_ group: ProcessGroup) { self.group = group }
+
+    /// Whether this process writes for all.
+    var isWriter: Bool { group.rank == 0 }
+
+    /// The places of an update's samples that this process takes.
+    func share(of count: Int) -> Range<Int> {
+        count * group.rank / group.size..<count * (group.rank + 1) / group.size
+    }
+
+    /// Adds up gradients, in their place.
+    func sum(_ gradients: [Tensor]) throws { try group.sum(gradients) }
+
+    /// The numbers of all samples of an update, from those of each process's share.
+    /// - Parameters:
+    ///   - own: of this process's share, [samples].
+    ///   - count: how many samples the update has.
+    func all(_ own: Tensor, of count: Int) throws -> Tensor {
+        let whole = try Tensor.zeros([count], dtype: own.dtype, device: own.device)
+        try whole.sliced(0, share(of: count)).assign(own)
+        try group.sum([whole])
+        return whole
+    }
+
+    /// Whether any process says so.
+    func any(_ said: Bool) throws -> Bool { try group.gathered([said ? 1 : 0]).contains { $0[0] > 0 } }
+
+    /// Holds a run against the other processes', before anything is loaded.
+    /// - Throws: a failure of the input where it can't be trained by several processes, or not by these.
+    static func check(_ run: RunConfiguration, _ options: RunOptions) throws {
+        guard let group = options.group else { return }
+        let shared = SharedUpdates(group)
+        try shared.check("version of the program", programVersion)
+        let text = (run.effective ?? run.written.json).text()
+        try shared.check("configuration or seed", "\(text) \(options.seed.map(String.init) ?? "")")
+        guard run.batchSize >= group.size else {
+            guard shared.isWriter else { throw SaidByFirstProcess() }
+            throw Failure.input(
+                "an update has fewer samples than there are processes",
+                expected: "batch_size of at least \(group.size)", got: "\(run.batchSize)")
+        }
+        guard !run.isFused else {
+            guard shared.isWriter else { throw SaidByFirstProcess() }
+            throw Failure.input(
+                "`fused_backward` and several processes exclude each other",
+                expected: "fused_backward: false, or one process",
+                advice: "a gradient is dropped before those of the other processes could be added")
+        }
+    }
+
+    /// Waits for the others.
+    func meet() throws { try group.meet() }
+
+    /// Holds something against the first process's.
+    /// - Parameters:
+    ///   - what: a noun, such as "configuration".
+    ///   - text: is to be the same everywhere.
+    /// - Throws: in the first process a failure that names those that have another one, in the others
+    ///   ``SaidByFirstProcess``.
+    func check(_ what: String, _ text: String, advice: String? = nil) throws {
+        // 48 bits of it are a number that no sum rounds.
+        let number = Int(SHA256.hex(of: Array(text.utf8)).prefix(12), radix: 16) ?? 0
+        let numbers = try group.gathered([Double(number)]).map { $0[0] }
+        let others = numbers.indices.filter { numbers[$0] != numbers[0] }
+        guard !others.isEmpty else { return }
+        guard isWriter else { throw SaidByFirstProcess() }
+        let named = others.map(String.init).joined(separator: ", ")
+        throw Failure.input(
+            "processes have another \(what) than process 0", expected: "the same in all \(group.size)",
+            got: "another in \(others.count == 1 ? "process" : "processes") \(named)", advice: advice)
+    }
+
+    /// Holds the weights of all processes against each other.
+    /// - Throws: a failure of the run where they differ: what was saved before is still right.
+    func check(_ tensors: [Tensor]) throws {
+        let sums = try tensors.map { try $0.sumOfBits() }
+        let all = try group.gathered(sums)
+        guard let other = all.indices.first(where: { all[$0] != all[0] }) else { return }
+        throw Failure.run(
+            "the weights of process \(other) are not those of process 0 any more",
+            advice: "the last checkpoint is right; the same command goes on from there")
+    }
+}

@@ -1,0 +1,167 @@
+import Foundation
+import JSON
+import TestSupport
+import Testing
+import Weights
+
+/// Runs of several processes, which have to come to what one process comes to.
+@Suite struct ProcessesTests {
+    /// What makes an update depend on all its samples, and on chance.
+    private static let keys = [
+        "batch_size": "6", "updates": "8", "save_every": "4", "dropout": "0.2", "loss_weight": "adaptive",
+        "ema_start_iters": "2", "ema_iters": "1",
+    ]
+
+    private func configuration(_ scratch: Scratch, _ name: String, _ changes: [String: String] = [:]) throws -> String {
+        let keys = TinyWorld.lora.merging(Self.keys) { $1 }.merging(["experiment_id": name]) { $1 }
+        return try scratch.write(
+            TinyWorld.shared().configuration(in: scratch, keys.merging(changes) { $1 }), to: "\(name).yaml")
+    }
+
+    private func losses(_ scratch: Scratch, _ name: String) throws -> [Double] {
+        let path = scratch["output/\(name)/metrics.jsonl"]
+        return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").compactMap {
+            try JSON.parse(String($0), file: path)["raw_loss"]?.doubleValue
+        }
+    }
+
+    private func weights(_ scratch: Scratch, _ name: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: scratch["checkpoints/\(name)/lora.safetensors"]))
+    }
+
+    @discardableResult
+    private func train(_ path: String, processes: Int, _ more: String...) throws -> Command.Outcome {
+        let outcome = try Command.run(["lora", path, "--processes", "\(processes)"] + more)
+        #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+        return outcome
+    }
+
+    @Test func `losses do not depend on how many processes there are, and the same number gives the same bytes`() throws
+    {
+        let scratch = try Scratch()
+        try train(configuration(scratch, "one"), processes: 1)
+        let two = try train(configuration(scratch, "two"), processes: 2)
+        #expect(two.output == scratch["checkpoints/two/lora.safetensors"] + "\n")
+        #expect(two.errorLines.allSatisfy { $0.hasPrefix("[0] ") }, "\(two)")
+        let again = try Scratch()
+        try train(configuration(again, "two"), processes: 2)
+        // Six samples for four processes: two have one, two have two.
+        try train(configuration(scratch, "four"), processes: 4)
+        let one = try losses(scratch, "one")
+        #expect(one.count == 8)
+        for name in ["two", "four"] {
+            for (ours, theirs) in zip(try losses(scratch, name), one) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+        #expect(try losses(scratch, "two") == losses(again, "two"))
+        #expect(try weights(scratch, "two") == weights(again, "two"))
+    }
+
+    @Test func `a run goes on with another number of processes`() throws {
+        let scratch = try Scratch()
+        try train(configuration(scratch, "whole"), processes: 1)
+        let path = try configuration(scratch, "parts")
+        try train(path, processes: 3, "--steps", "4")
+        let rest = try train(path, processes: 2)
+        #expect(rest.errors.contains("resumed at update 4"), "\(rest)")
+        for (ours, theirs) in zip(try losses(scratch, "parts"), try losses(scratch, "whole")) {
+            #expect(abs(ours - theirs) < 1e-5 * theirs)
+        }
+    }
+
+    @Test func `when a process is killed the others end, and say so`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, "killed", ["updates": "100000", "save_every": "2"])
+        let began = ContinuousClock.now
+        let outcome = try Command.run(["lora", path, "--processes", "3"]) { process in
+            let info = scratch["checkpoints/killed/info.json"]
+            for _ in 0..<6000 where !fileExists(info) && process.isRunning { usleep(10_000) }
+            guard let child = children(of: process.processIdentifier).last else { return }
+            kill(child, SIGKILL)
+        }
+        #expect(outcome.exited && outcome.status == 137, "\(outcome)")
+        #expect(outcome.errors.contains("ended by signal 9"), "\(outcome)")
+        #expect(outcome.errors.contains("of 3 has lost the others"), "\(outcome)")
+        #expect(ContinuousClock.now - began < .seconds(60))
+        try train(path, processes: 2, "--steps", "2")
+    }
+
+    private func fileExists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+    private func children(of process: Int32) -> [Int32] {
+        let path = "/proc/\(process)/task/\(process)/children"
+        // Children may belong to any thread of the process.
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
+        return ([path] + threads.map { "/proc/\(process)/task/\($0)/children" }).flatMap { path in
+            ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(separator: " ").compactMap { Int32($0) }
+        }
+    }
+
+    @Test func `variables that are missing or out of range are named`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, "alone")
+        func refused(_ variables: [String: String], _ said: String) throws {
+            let outcome = try Command.run(["lora", path], environment: variables)
+            #expect(outcome.status == 2 && outcome.errors.contains(said), "\(outcome)")
+        }
+        try refused(["RANK": "0"], "WORLD_SIZE is not set")
+        try refused(["RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": "1"], "MASTER_ADDR is not set")
+        try refused(["RANK": "2", "WORLD_SIZE": "2"], "RANK is out of range, expected 0 to 1, got 2")
+        try refused(["SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"], "SLURM_JOB_ID is not set")
+        try expectRefusal(["lora", path, "--processes", "0"], saying: "--processes is out of range")
+        try expectRefusal(["lora", path, "--processes", "2", "--set", "rank=x"], saying: "rank")
+        // The script of a Slurm job that calls no srun is one process.
+        let script = ["SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"]
+        let alone = try Command.run(["lora", path, "--steps", "1"], environment: script)
+        #expect(alone.status == 0, "\(alone)")
+    }
+
+    @Test func `a process that does not come is named`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, "waiting")
+        let outcome = try Command.run(
+            ["lora", path, "--process-timeout", "2"],
+            environment: [
+                "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(try freePort())",
+            ])
+        #expect(outcome.status == 1 && outcome.errors.contains("process 1 of 2 did not come"), "\(outcome)")
+        #expect(outcome.errorLines.count == 1, "\(outcome)")
+    }
+
+    @Test func `processes with another configuration, or more of them than samples, are refused`() throws {
+        let scratch = try Scratch()
+        let paths = try [configuration(scratch, "a"), configuration(scratch, "b", ["lr": "5e-4"])]
+        let port = "\(try freePort())"
+        func environment(_ rank: Int) -> [String: String] {
+            ["RANK": "\(rank)", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port]
+        }
+        var second: Command.Outcome?
+        let first = try Command.run(["lora", paths[0]], environment: environment(0)) { _ in
+            second = try? Command.run(["lora", paths[1]], environment: environment(1))
+        }
+        #expect(first.status == 2 && first.errorLines.count == 1, "\(first)")
+        #expect(
+            first.errors.contains("another configuration or seed") && first.errors.contains("process 1"), "\(first)")
+        #expect(second?.status == 2 && second?.errors == "", "\(String(describing: second))")
+        let few = try Command.run(["lora", paths[0], "--processes", "2", "--set", "batch_size=1"])
+        #expect(few.status == 2 && few.errors.contains("fewer samples than there are processes"), "\(few)")
+    }
+
+    private func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) | getsockname(descriptor, $0, &length)
+            }
+        }
+        try #require(status == 0)
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
