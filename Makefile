@@ -7,7 +7,8 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 processes slurm outages logs kills parts engine clean clean-demo
+    bench-generate bench-lora bench-merge bench-optimizers real-size parity configs s3 processes slurm outages logs kills parts \
+    engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -56,6 +57,9 @@ bench-optimizers: build .venv/ready ## steps of each optimizer beside PyTorch's,
 
 bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's (needs 22 GB of disk, in .bench)
 	.venv/bin/python Tests/Peers/bench_merge.py --command .build/release/cascade-adapt
+
+real-size: build .venv/ready ## how much memory training takes at 3.6B and 1B: docs/memory.md (12 GB of weights in .real, hours)
+	.venv/bin/python Tests/Peers/real_size.py --command .build/release/cascade-adapt
 
 filters: filter-models ## every filter's picture, as examples/filters.md shows them
 	.build/release/cascade-adapt filter sheet .photographs/astronaut.png .photographs/footballer.jpg \

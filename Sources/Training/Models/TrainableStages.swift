@@ -42,7 +42,9 @@ private struct CopiedParameters: ParameterSource {
     init(_ source: any ParameterSource) { self.source = source }
 
     func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
-        try source.value(key, shape: shape, initial: initial).cloned()
+        // The pages of a file would lie beside the copies until all are made.
+        defer { source.release(key) }
+        return try source.value(key, shape: shape, initial: initial).cloned()
     }
 
     func finish() throws { try source.finish() }
