@@ -7,7 +7,8 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers parity configs s3 slurm outages logs kills plan-memory parts engine clean clean-demo
+    bench-generate bench-lora bench-merge bench-optimizers real-size parity configs s3 processes slurm outages logs kills plan-memory parts \
+    engine clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -57,6 +58,9 @@ bench-optimizers: build .venv/ready ## steps of each optimizer beside PyTorch's,
 bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's (needs 22 GB of disk, in .bench)
 	.venv/bin/python Tests/Peers/bench_merge.py --command .build/release/cascade-adapt
 
+real-size: build .venv/ready ## how much memory training takes at 3.6B and 1B: docs/memory.md (12 GB of weights in .real, hours)
+	.venv/bin/python Tests/Peers/real_size.py --command .build/release/cascade-adapt
+
 filters: filter-models ## every filter's picture, as examples/filters.md shows them
 	.build/release/cascade-adapt filter sheet .photographs/astronaut.png .photographs/footballer.jpg \
 	    -o examples/filters.jpg --side 200
@@ -80,6 +84,9 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 
 configs: build .venv/ready ## three updates of every training configuration, on small random networks
 	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt
+
+processes: build .venv/ready ## runs of one, two and four processes beside each other, and with one killed (needs make demo)
+	.venv/bin/python Tests/Peers/processes.py --command .build/release/cascade-adapt
 
 slurm: build .venv/ready ## a job in a real Slurm of one node, on what make demo draws (as root; Debian's slurm-wlm, munge)
 	@command -v slurmctld munged >/dev/null || { echo "install slurm-wlm and munge first" >&2; exit 1; }

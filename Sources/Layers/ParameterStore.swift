@@ -66,10 +66,9 @@ public final class ParameterStore {
         for entry in entries where !entry.isBuffer { try entry.tensor.setRequiresGrad(value) }
     }
 
-    /// Takes what lies in mapped files out of memory; it comes again when it is asked for. Nobody may have written to it.
-    public func releaseFiles() {
-        for entry in entries { source.release(entry.key) }
-        for (key, _) in quantised {
+    fileprivate func releaseFiles(under path: String) {
+        for entry in entries where entry.key.hasPrefix(path) { source.release(entry.key) }
+        for (key, _) in quantised where key.hasPrefix(path) {
             for ending in [""] + QuantisedMatrix.endings { source.release(key + ending) }
         }
     }
@@ -115,7 +114,7 @@ public final class ParameterStore {
             let element = try (0..<value.rank).reduce(value) { try $0.sliced($1, 0..<1) }
             return try element.to(device: device).to(dtype: dtype).expanded(value.shape)
         }
-        if isQuantising && tensor !== value { source.release(key) }
+        if tensor !== value { source.release(key) }
         positions[key] = entries.count
         entries.append(Entry(key: key, tensor: tensor, isBuffer: isBuffer))
         return tensor
@@ -145,6 +144,10 @@ public struct Scope {
             return known.hasPrefix(path + ".") ? (String(known.dropFirst(path.count + 1)), projection) : nil
         }
     }
+
+    /// Takes what of this part lies in mapped files out of memory; it comes again when it is asked for. Nobody may have written
+    /// to it.
+    public func releaseFiles() { store.releaseFiles(under: path.isEmpty ? "" : path + ".") }
 
     /// A parameter of this part.
     public func parameter(_ name: String, _ shape: [Int], _ initial: Initializer) throws -> Tensor {

@@ -88,6 +88,23 @@ import Weights
         try train(path, processes: 2, "--steps", "2")
     }
 
+    @Test func `a run goes on by itself with the processes that are left`() throws {
+        let scratch = try Scratch()
+        try train(configuration(scratch, "whole", ["updates": "60"]), processes: 1)
+        let path = try configuration(scratch, "restarted", ["updates": "60"])
+        let outcome = try Command.run(["lora", path, "--processes", "3", "--restarts", "1"]) { process in
+            let info = scratch["checkpoints/restarted/info.json"]
+            for _ in 0..<6000 where !fileExists(info) && process.isRunning { usleep(10_000) }
+            if let child = children(of: process.processIdentifier).first { kill(child, SIGKILL) }
+        }
+        #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+        #expect(outcome.errors.contains("restart 1 of 1, with 2 of 3 processes"), "\(outcome)")
+        #expect(outcome.errors.contains("resumed at update"), "\(outcome)")
+        let (ours, theirs) = try (losses(scratch, "restarted"), losses(scratch, "whole"))
+        #expect(ours.count == 60)
+        for (one, other) in zip(ours.prefix(20), theirs) { #expect(abs(one - other) < 1e-5 * other) }
+    }
+
     private func fileExists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     private func children(of process: Int32) -> [Int32] {

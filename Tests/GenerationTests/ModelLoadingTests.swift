@@ -64,4 +64,16 @@ import Torch
         #expect(failure.blame == .input && failure.what.contains(ModelPart.effnet.description))
         #expect(try expectedFailure { _ = try loading.base() }.what.contains(ModelPart.stageC.description))
     }
+
+    @Test func `a tower that leaves its file behind each layer makes what one that stays makes`() throws {
+        let leaving = try ModelLoading(files()).textEncoder()
+        let staying = try TextEncoder.load(folder: TinyWorld.shared().text)
+        #expect(leaving.tower.isLeavingFiles && !staying.tower.isLeavingFiles)
+        let expected = try staying(["a dog"])
+        for _ in 0..<2 {
+            let found = try leaving(["a dog"])
+            #expect(try largestDifference(found.tokens, expected.tokens) == 0)
+            #expect(try largestDifference(found.pooled, expected.pooled) == 0)
+        }
+    }
 }

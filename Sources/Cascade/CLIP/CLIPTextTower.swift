@@ -24,10 +24,13 @@ public final class CLIPTextTower {
     public var tokenEmbedding: any TokenEmbedding
     /// Whether a backward pass computes each layer again instead of keeping what is inside it.
     public var isCheckpointing = false
+    /// Whether what of a layer lies in a mapped file leaves memory as soon as the layer has been passed, until it is asked
+    /// for again: a tower that a stage follows is in nobody's way then. Nobody may have written to it.
+    public var isLeavingFiles = false
     /// Key `text_model.embeddings.position_embedding.weight`, [positions, c].
     private let positionTable: Tensor
     /// Keys `text_model.encoder.layers.*`.
-    private let layers: [CLIPLayer]
+    private let layers: [(layer: CLIPLayer, scope: Scope)]
     /// Keys `text_model.final_layer_norm`.
     private let finalNorm: LayerNorm
     /// Key `text_projection.weight`, [projection, c].
@@ -42,7 +45,10 @@ public final class CLIPTextTower {
         tokenEmbedding = tokenTable
         positionTable = try text("embeddings")("position_embedding").parameter(
             "weight", [configuration.positions, width], .normal(deviation: 0.02))
-        layers = try (0..<configuration.layers).map { try CLIPLayer(configuration, text("encoder")("layers")($0)) }
+        layers = try (0..<configuration.layers).map { index in
+            let scope = text("encoder")("layers")(index)
+            return (try CLIPLayer(configuration, scope), scope)
+        }
         finalNorm = try LayerNorm(width, epsilon: configuration.epsilon, text("final_layer_norm"))
         let deviation = 1 / Double(width).squareRoot()
         projection = try Linear(
@@ -69,7 +75,7 @@ public final class CLIPTextTower {
         let rows = try tokenEmbedding(tokens.to(dtype: .int64).to(device: device))  // [B, T, c]
         var x = try rows + positionTable.sliced(0, 0..<length)
         let mask = try Self.scoreMask(attentionMask.to(device: device), dtype: x.dtype)
-        for layer in layers {
+        for (layer, scope) in layers {
             // A checkpoint where no gradient is wanted would put one into the graph.
             x =
                 if isCheckpointing && x.requiresGrad {
@@ -77,6 +83,7 @@ public final class CLIPTextTower {
                 } else {
                     try layer(x, mask: mask)
                 }
+            if isLeavingFiles { scope.releaseFiles() }
         }
         // Chosen before the norm, which works on each position alone.
         let positions = try Tensor(pooledPositions(ids, length: length)).to(device: device)

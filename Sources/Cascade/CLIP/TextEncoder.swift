@@ -8,17 +8,10 @@ public final class TextEncoder {
     /// Adapters add their tokens here.
     public var tokenizer: CLIPTokenizer
 
-    private let store: ParameterStore?
-
-    /// - Parameter store: the one that the tower was made from; nil where nothing of it lies in a file.
-    public init(tower: CLIPTextTower, tokenizer: CLIPTokenizer, store: ParameterStore? = nil) {
+    public init(tower: CLIPTextTower, tokenizer: CLIPTokenizer) {
         self.tower = tower
         self.tokenizer = tokenizer
-        self.store = store
     }
-
-    /// Takes what lies in mapped files out of memory until captions are encoded again.
-    public func rest() { store?.releaseFiles() }
 
     /// What Stage C is given of captions.
     public struct Encoded {
@@ -68,6 +61,6 @@ extension TextEncoder {
             matrices: ModelPart.clipText.matrices(in: base), device: device)
         let tower = try CLIPTextTower(configuration, store.root)
         try store.finish()
-        return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: vocabulary ?? folder), store: store)
+        return TextEncoder(tower: tower, tokenizer: try CLIPTokenizer(folder: vocabulary ?? folder))
     }
 }

@@ -25,9 +25,16 @@ struct LocalProcesses {
         return values
     }
 
+    /// How a set of processes ended.
+    struct Outcome {
+        /// That of the first process that failed, as a shell has it; 0 where none did.
+        var status: Int32 = 0
+        /// How many were ended by signals that this program has not sent.
+        var killed = 0
+    }
+
     /// Runs them all, hands on what they say with the number of each before it, and ends the others when one fails.
-    /// - Returns: the exit status of the first that failed; that of the first process where none did.
-    func run() throws -> Int32 {
+    func run() throws -> Outcome {
         let port = try freePort()
         let program = Bundle.main.executablePath ?? CommandLine.arguments[0]
         var children: [Process] = []
@@ -36,8 +43,9 @@ struct LocalProcesses {
         // Children are in this process's group: a terminal's signals reach them as well, others are handed on.
         let signals = [SIGINT, SIGTERM, SIGUSR1].map { signal in
             Glibc.signal(signal, SIG_IGN)
-            return DispatchSource.makeSignalSource(signal: signal, queue: .global())
+            return (signal, DispatchSource.makeSignalSource(signal: signal, queue: .global()))
         }
+        defer { for (_, source) in signals { source.cancel() } }
         for rank in 0..<count {
             let child = Process()
             child.executableURL = URL(fileURLWithPath: program)
@@ -45,8 +53,7 @@ struct LocalProcesses {
             child.environment = environment(of: rank, port: port)
             Self.handOn(child, from: rank, said, results: rank == 0)
             child.terminationHandler = { child in
-                ended.add(
-                    rank, child.terminationReason == .exit ? child.terminationStatus : 128 + child.terminationStatus)
+                ended.add(rank, child.terminationStatus, bySignal: child.terminationReason == .uncaughtSignal)
             }
             do {
                 try child.run()
@@ -57,24 +64,29 @@ struct LocalProcesses {
             children.append(child)
         }
         let identifiers = children.map(\.processIdentifier)
-        for (source, number) in zip(signals, [SIGINT, SIGTERM, SIGUSR1]) {
-            source.setEventHandler { for child in identifiers { kill(child, number) } }
+        @Sendable func tell(_ signal: Int32) {
+            for (rank, child) in identifiers.enumerated() where !ended.has(rank) { kill(child, signal) }
+        }
+        for (number, source) in signals {
+            source.setEventHandler { tell(number) }
             source.resume()
         }
-        var first: Int32?
+        var outcome = Outcome()
         for _ in 0..<count {
-            let (rank, status) = ended.next()
-            guard status != 0, first == nil else { continue }
-            first = status
-            if status > 128 { said.put("ended by signal \(status - 128)", by: rank) }
+            let next = ended.next()
+            if next.bySignal, !ended.isOverdue {
+                said.put("ended by signal \(next.status)", by: next.rank)
+                outcome.killed += 1
+            }
+            guard next.status != 0, outcome.status == 0 else { continue }
+            outcome.status = next.bySignal ? 128 + next.status : next.status
             // The others wait for it in vain; most of them notice by themselves.
-            let rest = identifiers.indices.filter { $0 != rank }.map { identifiers[$0] }
             DispatchQueue.global().asyncAfter(deadline: .now() + Self.grace) {
-                for child in rest { kill(child, SIGKILL) }
+                ended.isOverdue = true
+                tell(SIGKILL)
             }
         }
-        for source in signals { source.cancel() }
-        return first ?? 0
+        return outcome
     }
 
     /// How long the others have, in seconds, when one has ended with an error.
@@ -136,17 +148,29 @@ struct LocalProcesses {
 
     /// Processes that have ended, in the order in which they did.
     private final class Ended: Sendable {
-        private let found = Mutex<[(rank: Int, status: Int32)]>([])
+        typealias End = (rank: Int, status: Int32, bySignal: Bool)
+        private let found = Mutex<(ranks: Set<Int>, queue: [End], isOverdue: Bool)>(([], [], false))
         private let signal = DispatchSemaphore(value: 0)
 
-        func add(_ rank: Int, _ status: Int32) {
-            found.withLock { $0.append((rank, status)) }
+        func add(_ rank: Int, _ status: Int32, bySignal: Bool) {
+            found.withLock {
+                $0.ranks.insert(rank)
+                $0.queue.append((rank, status, bySignal))
+            }
             signal.signal()
         }
 
-        func next() -> (rank: Int, status: Int32) {
+        func has(_ rank: Int) -> Bool { found.withLock { $0.ranks.contains(rank) } }
+
+        func next() -> End {
             signal.wait()
-            return found.withLock { $0.removeFirst() }
+            return found.withLock { $0.queue.removeFirst() }
+        }
+
+        /// Whether those that are left are ended by this program.
+        var isOverdue: Bool {
+            get { found.withLock { $0.isOverdue } }
+            set { found.withLock { $0.isOverdue = newValue } }
         }
     }
 }

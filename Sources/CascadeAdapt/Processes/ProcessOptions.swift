@@ -1,6 +1,7 @@
 import ArgumentParser
 import Failures
 import Foundation
+import Telemetry
 import Torch
 
 /// How many processes a command is.
@@ -10,6 +11,12 @@ struct ProcessOptions: ParsableArguments {
             "Processes on this machine that train together; auto is one for each GPU.",
             discussion: "Not needed under torchrun or srun, which say it in the environment.", valueName: "n"))
     var processes: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How often --processes goes on from the last checkpoint when a process ends, with those that are left.",
+            valueName: "n"))
+    var restarts = 0
 
     @Option(
         help: ArgumentHelp(
@@ -30,6 +37,9 @@ struct ProcessOptions: ParsableArguments {
     /// Starts the processes that are asked for, and ends with their status. Returns where there are none to start.
     func start() throws {
         let environment = ProcessInfo.processInfo.environment
+        guard restarts >= 0, restarts == 0 || processes != nil else {
+            throw Failure.input("--restarts is for --processes", expected: "0 or more, with --processes N")
+        }
         guard let number = try number(), number > 1 else { return }
         guard try ProcessGroup.Place(environment: environment) == nil else {
             throw Failure.input(
@@ -41,7 +51,16 @@ struct ProcessOptions: ParsableArguments {
             arguments.removeSubrange(place...min(place + 1, arguments.count - 1))
         }
         arguments.removeAll { $0.hasPrefix("--processes=") }
-        throw ExitCode(try LocalProcesses(count: number, arguments: arguments).run())
+        arguments += ["--restarts", "0"]
+        let console = Console.standardError()
+        var count = number
+        for restart in 0...restarts {
+            let outcome = try LocalProcesses(count: count, arguments: arguments).run()
+            // An input that is at fault stays so, and a run that was told to end has ended.
+            guard outcome.killed > 0 || outcome.status == 1, restart < restarts else { throw ExitCode(outcome.status) }
+            count = max(1, count - outcome.killed)
+            console.warn("restart \(restart + 1) of \(restarts), with \(count) of \(number) processes")
+        }
     }
 
     /// Meets the other processes that the environment tells of.

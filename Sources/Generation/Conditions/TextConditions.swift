@@ -43,14 +43,10 @@ public struct TextConditions {
     }
 
     private func encode(_ captions: [String]) throws -> TextEncoder.Encoded {
-        let encoder =
-            switch source {
-            case .kept(let encoder): encoder
-            case .onDemand(let encoder, _): try encoder()
-            }
-        // A stage wants the memory next.
-        defer { encoder.rest() }
-        return try encoder(captions)
+        switch source {
+        case .kept(let encoder): try encoder(captions)
+        case .onDemand(let encoder, _): try encoder()(captions)
+        }
     }
 
     public func callAsFunction(_ captions: [String]) throws -> TextEncoder.Encoded {

@@ -105,6 +105,7 @@ public struct ModelLoading {
             folder: folder, vocabulary: Vocabulary.folder(of: folder), dtype: dtype(of: weights),
             base: isAsked ? files.baseDType : nil, device: files.device)
         encoder.tower.isCheckpointing = files.isCheckpointing
+        encoder.tower.isLeavingFiles = true
         return encoder
     }
 

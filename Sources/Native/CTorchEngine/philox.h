@@ -65,4 +65,26 @@ INLINE void philox(const PhiloxSource &source, uint32_t chunk, PhiloxWords &word
     }
 }
 
+/// Numbers of 16 bits that a chunk has, two of each word.
+constexpr int64_t philox_halves = 2 * philox_chunk;
+
+/// What `use` makes of a chunk's numbers of 16 bits: the first 16 are the low halves of the first words of its blocks, the
+/// next 16 their high halves, and so on.
+template <typename Use>
+INLINE void halves_of(const PhiloxWords &words, uint32_t *to, const Use &use) {
+    // Lane by lane, and not word by word, or it is not vectorised.
+    for (int64_t lane = 0; lane < philox_lanes; ++lane) {
+        uint32_t w0 = words.word[0][lane], w1 = words.word[1][lane];
+        uint32_t w2 = words.word[2][lane], w3 = words.word[3][lane];
+        to[0 * philox_lanes + lane] = use(w0 & 0xffff);
+        to[1 * philox_lanes + lane] = use(w0 >> 16);
+        to[2 * philox_lanes + lane] = use(w1 & 0xffff);
+        to[3 * philox_lanes + lane] = use(w1 >> 16);
+        to[4 * philox_lanes + lane] = use(w2 & 0xffff);
+        to[5 * philox_lanes + lane] = use(w2 >> 16);
+        to[6 * philox_lanes + lane] = use(w3 & 0xffff);
+        to[7 * philox_lanes + lane] = use(w3 >> 16);
+    }
+}
+
 }  // namespace engine

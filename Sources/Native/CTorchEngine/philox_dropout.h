@@ -14,27 +14,12 @@
 
 namespace engine {
 
-/// Chooses by 16 bits of chance for each element, two of a word, the low half first: of a chunk of 16 blocks the first
-/// 16 elements go by the low halves of the first words, the next 16 by their high halves, and so on.
-constexpr int64_t dropout_chunk = 2 * philox_chunk;
+/// Elements that one chunk of draws decides on.
+constexpr int64_t dropout_chunk = philox_halves;
 
 /// All ones where an element of a chunk is kept.
 INLINE void kept_of(const PhiloxWords &words, uint32_t threshold, uint32_t *kept) {
-    auto mask = [threshold](uint32_t half) { return half < threshold ? 0 : 0xffffffffu; };
-    // Lane by lane, and not word by word, or it is not vectorised.
-    for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-        uint32_t w0 = words.word[0][lane], w1 = words.word[1][lane];
-        uint32_t w2 = words.word[2][lane], w3 = words.word[3][lane];
-        uint32_t *to = kept + lane;
-        to[0 * philox_lanes] = mask(w0 & 0xffff);
-        to[1 * philox_lanes] = mask(w0 >> 16);
-        to[2 * philox_lanes] = mask(w1 & 0xffff);
-        to[3 * philox_lanes] = mask(w1 >> 16);
-        to[4 * philox_lanes] = mask(w2 & 0xffff);
-        to[5 * philox_lanes] = mask(w2 >> 16);
-        to[6 * philox_lanes] = mask(w3 & 0xffff);
-        to[7 * philox_lanes] = mask(w3 >> 16);
-    }
+    halves_of(words, kept, [threshold](uint32_t half) { return half < threshold ? 0 : 0xffffffffu; });
 }
 
 /// The half words below which an element becomes zero.

@@ -263,7 +263,7 @@ void expand_part(const Matrix &matrix, int64_t first, int64_t left, const at::Te
 constexpr int64_t numbers_at_a_time = 1 << 21;
 
 /// x [..., columns] W^T + bias, or x [..., rows] W where `transposed`, of which parts of the outputs are computed one after
-/// the other: nothing is summed in another order than by a product with all of W.
+/// the other: no sum is cut.
 template <typename Matrix>
 at::Tensor multiply(const at::Tensor &x, const Matrix &matrix, const std::optional<at::Tensor> &bias, bool transposed) {
     int64_t inputs = transposed ? matrix.rows : matrix.columns, outputs = transposed ? matrix.columns : matrix.rows;

@@ -18,9 +18,6 @@
 namespace engine {
 namespace {
 
-/// Numbers of a chunk, two of a word, laid out as in dropout: the first 16 go by the low halves of the first words of a
-/// chunk's blocks, the next 16 by their high halves, and so on.
-constexpr int64_t rounding_chunk = 2 * philox_chunk;
 /// Chunks that a thread takes at once.
 constexpr int64_t grain = 64;
 
@@ -38,14 +35,9 @@ CLONED void round_chunks(
     for (int64_t chunk = begin; chunk < end; ++chunk) {
         PhiloxWords words;
         philox(source, static_cast<uint32_t>(chunk), words);
-        uint32_t chance[rounding_chunk];
-        for (int64_t word = 0; word < 4; ++word)
-            for (int64_t lane = 0; lane < philox_lanes; ++lane) {
-                uint32_t bits = words.word[word][lane];
-                chance[2 * word * philox_lanes + lane] = bits & 0xffff;
-                chance[(2 * word + 1) * philox_lanes + lane] = bits >> 16;
-            }
-        int64_t first = chunk * rounding_chunk, left = std::min(rounding_chunk, count - first);
+        uint32_t chance[philox_halves];
+        halves_of(words, chance, [](uint32_t half) { return half; });
+        int64_t first = chunk * philox_halves, left = std::min(philox_halves, count - first);
         for (int64_t i = 0; i < left; ++i) to[first + i] = rounded(from[first + i], chance[i]);
     }
 }
@@ -57,7 +49,7 @@ at::Tensor rounded_generally(
         c10::Dispatcher::singleton()
             .findSchemaOrThrow("cascade::philox_composed", "")
             .typed<at::Tensor(at::IntArrayRef, int64_t, int64_t, at::IntArrayRef, int64_t, at::Device)>();
-    int64_t count = from.numel(), words = (count + rounding_chunk - 1) / rounding_chunk * philox_chunk;
+    int64_t count = from.numel(), words = (count + philox_halves - 1) / philox_halves * philox_chunk;
     at::Tensor drawn =
         words_of.call({seed}, stream, update, {place}, words, from.device()).reshape({-1, 1, philox_lanes});
     at::Tensor chance = at::cat({drawn.__and__(0xffff), drawn.__rshift__(16)}, 1).flatten().slice(0, 0, count);
@@ -76,7 +68,7 @@ void round_by_chance_(
         "round_by_chance_: ", from.scalar_type(), " ", from.sizes(), " to ", to.scalar_type(), " ", to.sizes());
     TORCH_CHECK(
         is_word(stream) && is_word(update) && is_word(place), "round_by_chance_: stream, update and place have 32 bits");
-    int64_t count = from.numel(), chunks = (count + rounding_chunk - 1) / rounding_chunk;
+    int64_t count = from.numel(), chunks = (count + philox_halves - 1) / philox_halves;
     TORCH_CHECK(chunks * philox_lanes <= int64_t{1} << 32, "round_by_chance_: ", count, " numbers are too many");
     // Elements are counted in logical order, whatever their order in memory.
     at::Tensor source = from.contiguous();

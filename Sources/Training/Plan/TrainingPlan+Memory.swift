@@ -21,7 +21,10 @@ extension TrainingPlan {
         var memory = MemoryEstimate()
         memory.addProgram()
         for frozen in models.frozen {
-            memory.add(frozen.name, frozen.bytes, from: .loaded, isMapped: frozen.isMapped)
+            // A text tower that lies in its file is there one layer at a time, but where gradients go back through it.
+            let isPassing = frozen.name == "text" && frozen.isMapped && !pass.trainsText
+            let bytes = isPassing ? frozen.bytes / max(1, models.textConfiguration.layers) : frozen.bytes
+            memory.add(frozen.name, bytes, from: .loaded, isMapped: frozen.isMapped)
         }
         memory.addTrained(groups.flatMap(\.shapes), run)
         addPass(run, to: &memory)
