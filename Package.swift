@@ -103,7 +103,7 @@ let package = Package(
         library("Files", ["CSHA256", "Failures"]),
         library("JSON", ["Files", "Failures"]),
         library("Expressions", ["JSON", "Failures"]),
-        library("Torch", ["CTorch", "Failures"]),
+        library("Torch", ["CTorch", "CMemory", "Failures"]),
         library("LinearAlgebra", ["COpenBLAS", "Failures"]),
 
         // Files, pictures, data, configuration, logs
@@ -131,7 +131,7 @@ let package = Package(
         library(
             "Generation",
             [
-                "COpenCV", "CMemory", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization",
+                "COpenCV", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers", "Optimization",
                 "Images",
                 "Weights", "Settings", "Torch", "JSON", "Files", "Failures",
             ]),
@@ -140,7 +140,7 @@ let package = Package(
             [
                 "Generation", "AdapterKit", "Models", "Optimization", "Diffusion", "Cascade", "Layers", "Weights",
                 "Loading", "Shards", "Images", "Expressions", "Settings", "Telemetry", "Web", "Torch", "JSON", "Files",
-                "Failures", "CMemory",
+                "Failures",
             ]),
 
         // Commands

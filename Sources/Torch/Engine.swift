@@ -1,3 +1,4 @@
+import CMemory
 import CTorch
 import Failures
 import Glibc
@@ -93,6 +94,12 @@ public struct Engine: @unchecked Sendable {
     /// memory ends.
     /// - Parameter number: counted from 1; nil lets none fail.
     public func failAllocation(_ number: Int?) throws { try check(table.pointee.fail_allocation(Int64(number ?? 0))) }
+
+    /// Hands what is kept of freed memory for later tensors back to the system: for after something rare that took much.
+    public static func releaseMemory() {
+        if case .success(let engine) = opened { engine.table.pointee.release_memory() }
+        cascade_memory_release()
+    }
 
     /// CUDA devices in reach.
     public var cudaDevices: Int { Int(table.pointee.cuda_devices()) }

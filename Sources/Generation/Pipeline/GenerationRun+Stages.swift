@@ -1,5 +1,4 @@
 import AdapterKit
-import CMemory
 import Cascade
 import Diffusion
 import Torch
@@ -158,7 +157,7 @@ extension GenerationRun {
             for batch in batches(of: part) {
                 let made = try timed(batch) { try sampleStageB(batch, stages.0) }
                 // Or what Stage B took would lie beside what Stage A takes.
-                cascade_memory_release()
+                Engine.releaseMemory()
                 for (position, index) in batch.enumerated() {
                     guard let stageC = latents[index] else { continue }
                     let began = hooks.now()

@@ -1,4 +1,4 @@
-import CMemory
+import Torch
 
 /// Holds networks while they are used, and longer where that is asked for.
 final class NetworkShelf {
@@ -12,7 +12,7 @@ final class NetworkShelf {
         _ name: String, _ load: () throws -> Network, _ body: (Network) throws -> Result
     ) throws -> Result {
         // Mapped pages go with the last reference; what the allocator keeps of activations has to be asked for.
-        defer { if !keeps { cascade_memory_release() } }
+        defer { if !keeps { Engine.releaseMemory() } }
         return try body(network(name, load))
     }
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -20,8 +21,8 @@ namespace {
 
 /// Smaller blocks are malloc's.
 constexpr size_t least = 256 << 10;
-/// Bytes of freed blocks that wait.
-constexpr size_t most_waiting = 64 << 20;
+/// Bytes of freed blocks that may wait beside the most that was taken at once.
+constexpr size_t beside_most = 64 << 20;
 
 /// Of the thread's allocations to come the one that fails, counted from 1; 0 for none.
 thread_local int64_t failing = 0;
@@ -30,26 +31,21 @@ class Blocks {
 public:
     /// A block of at least so many bytes; null where there is no memory.
     void *take(size_t bytes) {
+        size_t size = class_of(bytes);
         std::lock_guard<std::mutex> lock(mutex);
-        auto best = waiting.end();
-        // One that is much larger would be wasted on it.
-        for (auto block = waiting.begin(); block != waiting.end(); ++block)
-            if (block->size >= bytes && block->size <= bytes + bytes / 8 && (best == waiting.end() || block->size < best->size))
-                best = block;
-        if (best != waiting.end()) {
-            Block block = *best;
-            waiting.erase(best);
-            waiting_bytes -= block.size;
-            taken[block.start] = block.size;
-            return block.start;
-        }
-        size_t size = (bytes + page - 1) / page * page;
-        void *start = map(size);
+        void *start = waiting_one(size);
+        if (start == nullptr) start = map(size);
         if (start == nullptr) {
             drop(0);
             start = map(size);
         }
-        if (start != nullptr) taken[start] = size;
+        if (start != nullptr) {
+            taken[start] = size;
+            taken_bytes += size;
+            most_taken = std::max(most_taken, taken_bytes);
+            // A new block is beside those that wait.
+            drop(most_taken - taken_bytes + beside_most);
+        }
         return start;
     }
 
@@ -62,10 +58,18 @@ public:
         if (found == taken.end()) return false;
         Block block{start, found->second};
         taken.erase(found);
+        taken_bytes -= block.size;
         waiting.push_back(block);
         waiting_bytes += block.size;
-        drop(most_waiting);
+        drop(most_taken - taken_bytes + beside_most);
         return true;
+    }
+
+    /// Hands back all that wait, and begins anew with what is the most at a time.
+    void release() {
+        std::lock_guard<std::mutex> lock(mutex);
+        drop(0);
+        most_taken = taken_bytes;
     }
 
 private:
@@ -73,6 +77,24 @@ private:
         void *start;
         size_t size;
     };
+
+    /// What a block has that is asked for so many bytes: an eighth more at most, so that others of about the size fit it later.
+    size_t class_of(size_t bytes) const {
+        size_t step = std::max(page, (size_t{1} << (63 - __builtin_clzll(bytes))) / 8);
+        return (bytes + step - 1) / step * step;
+    }
+
+    /// The block of a size that was freed last, whose pages may still be in the cache; null where none waits.
+    void *waiting_one(size_t size) {
+        for (auto block = waiting.rbegin(); block != waiting.rend(); ++block) {
+            if (block->size != size) continue;
+            void *start = block->start;
+            waiting.erase(std::next(block).base());
+            waiting_bytes -= size;
+            return start;
+        }
+        return nullptr;
+    }
 
     static void *map(size_t size) {
         void *start = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -92,9 +114,10 @@ private:
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     std::mutex mutex;
     std::unordered_map<void *, size_t> taken;
-    /// In the order in which they were freed.
+    /// In the order in which they were freed. Together with what is taken they have hardly more than was once taken at a time, so
+    /// that what is kept for its speed does not raise the peak.
     std::vector<Block> waiting;
-    size_t waiting_bytes = 0;
+    size_t waiting_bytes = 0, taken_bytes = 0, most_taken = 0;
 };
 
 /// Lives as long as the process, for tensors may.
@@ -141,6 +164,8 @@ void use_block_allocator() {
     }();
     (void)allocator;
 }
+
+void release_memory() { blocks().release(); }
 
 int fail_allocation(int64_t number) {
     failing = number;

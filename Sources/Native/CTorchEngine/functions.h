@@ -56,6 +56,7 @@ int reset_peak_memory(CTorchDevice device);
 // block_allocator.cpp
 void use_block_allocator();
 int fail_allocation(int64_t number);
+void release_memory();
 
 // clones.cpp
 const char *kernels();

@@ -47,6 +47,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.set_own_threads = engine::set_own_threads;
         t.cuda_devices = engine::cuda_devices;
         t.fail_allocation = engine::fail_allocation;
+        t.release_memory = engine::release_memory;
         t.fast_bfloat16 = engine::fast_bfloat16;
         t.cuda_capability = engine::cuda_capability;
         t.kernels = engine::kernels;

@@ -1,7 +1,7 @@
-import CMemory
 import Failures
 import Loading
 import Telemetry
+import Torch
 
 /// The loop that every recipe runs: it decides when to update, measure, preview, back up, save, report and stop.
 ///
@@ -102,7 +102,7 @@ struct TrainLoop {
             run.experimentID, total: last, done: state.progress.updates, console: console, now: options.clock.seconds)
         var attempted = state.progress.updates
         // Loading, measuring, previewing and saving take more than an update does, and the allocator would keep it all.
-        cascade_memory_release()
+        Engine.releaseMemory()
 
         while state.progress.updates < last, !isLost(state.progress), try !isInterrupted() {
             let made: Update.Result
@@ -139,7 +139,7 @@ struct TrainLoop {
                 if let recorder { try recorder.report("Under way", recorder.outcome(state.progress, loader)) }
             }
             let hasReleased = state.task.endUpdate()
-            if isDue || isMeasured || hasReleased { cascade_memory_release() }
+            if isDue || isMeasured || hasReleased { Engine.releaseMemory() }
         }
         if attempted != state.progress.updates, !isLost(state.progress) { try save(&state, recorder) }
         bar.finish()

@@ -1,4 +1,3 @@
-import CMemory
 import Failures
 import Loading
 import Optimization
@@ -120,7 +119,7 @@ struct Update {
                 }
                 try before()
                 state.progress.parts = min(2 * parts, samples)
-                cascade_memory_release()
+                Engine.releaseMemory()
             }
         }
     }

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 7
+#define CTORCH_ABI 8
 #define CTORCH_MAX_RESULTS 64
 /// The status of a function, or of a caller's own, that failed because there was no memory to be had.
 #define CTORCH_NO_MEMORY 2
@@ -152,6 +152,8 @@ typedef struct CTorchTable {
     /// For tests: of the allocations on the CPU that the calling thread asks for from now on, lets this one fail as it would
     /// where memory ends, counted from 1; 0 lets none.
     int (*fail_allocation)(int64_t number);
+    /// Hands freed blocks that wait to be used again back to the system.
+    void (*release_memory)(void);
     /// Whether the processor multiplies bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
     /// The compute capability of a CUDA device, 80 for sm_80; 0 where it can't be told.
