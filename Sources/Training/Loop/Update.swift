@@ -236,8 +236,8 @@ struct Update {
         var perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
         var logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
         if let shared {
-            perSample = try shared.all(perSample, of: count)
-            logSNR = try shared.all(logSNR, of: count)
+            let all = try shared.all([perSample, logSNR], of: count)
+            (perSample, logSNR) = (all[0], all[1])
         }
         for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }
         return try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count)

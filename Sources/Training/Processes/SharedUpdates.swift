@@ -27,12 +27,16 @@ struct SharedUpdates {
 
     /// The numbers of all samples of an update, from those of each process's share.
     /// - Parameters:
-    ///   - own: of this process's share, [samples].
+    ///   - own: of this process's share, [samples] each.
     ///   - count: how many samples the update has.
-    func all(_ own: Tensor, of count: Int) throws -> Tensor {
-        let whole = try Tensor.zeros([count], dtype: own.dtype, device: own.device)
-        try whole.sliced(0, share(of: count)).assign(own)
-        try group.sum([whole])
+    func all(_ own: [Tensor], of count: Int) throws -> [Tensor] {
+        let whole = try own.map { own in
+            let whole = try Tensor.zeros([count], dtype: own.dtype, device: own.device)
+            try whole.sliced(0, share(of: count)).assign(own)
+            return whole
+        }
+        // Of the same dtype they are one message.
+        try group.sum(whole)
         return whole
     }
 
