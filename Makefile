@@ -43,7 +43,7 @@ bench: bench-lora bench-data bench-filters bench-optimizers ## what is measured 
 bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
 	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
 
-bench-data: build .venv/ready ## pictures from tars to batches beside webdataset and torchvision (200 MB, in .bench)
+bench-data: build .venv/ready ## images from tars to batches beside webdataset and torchvision (200 MB, in .bench)
 	.venv/bin/python Tests/Peers/bench_data.py --command .build/release/cascade-bench
 
 bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
@@ -61,7 +61,7 @@ bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's 
 real-size: build .venv/ready ## how much memory training takes at 3.6B and 1B: docs/memory.md (12 GB of weights in .real, hours)
 	.venv/bin/python Tests/Peers/real_size.py --command .build/release/cascade-adapt
 
-filters: filter-models ## every filter's picture, as examples/filters.md shows them
+filters: filter-models ## every filter's image, as examples/filters.md shows them
 	.build/release/cascade-adapt filter sheet .photographs/astronaut.png .photographs/footballer.jpg \
 	    -o examples/filters.jpg --side 200
 

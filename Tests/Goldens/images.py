@@ -2,7 +2,7 @@
 
 Peers: Pillow 13.0.0 (decoding, also scaled by `draft`, EXIF, encoding), torchvision 0.29.2 with torch 2.15.0 (resizing,
 crop offsets), OpenCV 5.0.0 (cv2.Canny, 4:1:1 JPEG), numpy (16-bit samples, whose values are known). The buckets follow
-the reference's formula. Expected pictures are PPM (P6), edges PGM (P5), floats raw little-endian float32.
+the reference's formula. Expected images are PPM (P6), edges PGM (P5), floats raw little-endian float32.
 """
 import json
 import math
@@ -64,20 +64,20 @@ def png(array, depth, colour, interlaced=False):
 
 
 def decoding():
-    picture = scene(45, 31)
-    image = Image.fromarray(picture)
+    pixels = scene(45, 31)
+    image = Image.fromarray(pixels)
     image.save(here / "colour.jpg", quality=90)
     image.save(here / "progressive.jpg", quality=85, progressive=True, subsampling=0)
     image.convert("L").save(here / "grey.jpg", quality=90)
     cmyk = Image.fromarray(scene(45, 31, 4), "CMYK")
     cmyk.save(here / "cmyk.jpg", quality=90)
-    # Adobe's marker says what four components mean: with transform 2 the same data is a YCCK picture.
+    # Adobe's marker says what four components mean: with transform 2 the same data is a YCCK image.
     data = bytearray((here / "cmyk.jpg").read_bytes())
     data[data.index(b"Adobe") + 11] = 2
     (here / "ycck.jpg").write_bytes(data)
     for name in ["colour", "progressive", "grey", "cmyk", "ycck"]:
         ppm(f"{name}.jpg.ppm", Image.open(here / f"{name}.jpg").convert("RGB"))
-    ppm("scene.ppm", picture)
+    ppm("scene.ppm", pixels)
     ppm("scene-quality-75.ppm", jpeg_and_back(image, 75))
 
     small = Image.fromarray(scene(13, 8))
@@ -92,7 +92,7 @@ def decoding():
 
     alpha = scene(45, 31, 4)
     grey = scene(45, 31, 1)[..., 0]
-    Image.fromarray(picture).save(here / "rgb.png")
+    Image.fromarray(pixels).save(here / "rgb.png")
     Image.fromarray(alpha, "RGBA").save(here / "rgba.png")
     Image.fromarray(grey).save(here / "grey.png")
     Image.fromarray(grey).convert("1").save(here / "one-bit.png")
@@ -126,13 +126,13 @@ def jpeg_and_back(image, quality):
 
 
 def resizing():
-    picture = torch.from_numpy(scene(61, 43)).permute(2, 0, 1).contiguous()
-    ppm("resize-source.ppm", picture.permute(1, 2, 0).numpy())
+    pixels = torch.from_numpy(scene(61, 43)).permute(2, 0, 1).contiguous()
+    ppm("resize-source.ppm", pixels.permute(1, 2, 0).numpy())
     sizes = [(20, 14), (61, 20), (96, 70), (7, 5), (30, 43), (1, 1), (122, 9)]
     for width, height in sizes:
-        small = F.resize(picture, [height, width], F.InterpolationMode.BILINEAR, antialias=True)
+        small = F.resize(pixels, [height, width], F.InterpolationMode.BILINEAR, antialias=True)
         ppm(f"resized-{width}x{height}.ppm", small.permute(1, 2, 0).contiguous().numpy())
-        exact = F.resize(picture.float() / 255, [height, width], F.InterpolationMode.BILINEAR, antialias=True)
+        exact = F.resize(pixels.float() / 255, [height, width], F.InterpolationMode.BILINEAR, antialias=True)
         (here / f"resized-{width}x{height}.f32").write_bytes(exact.numpy().astype("<f4").tobytes())
     (here / "resize.json").write_text(json.dumps(sizes) + "\n")
 
@@ -174,10 +174,10 @@ def buckets():
 
 
 def canny():
-    picture = scene(80, 57)
-    ppm("canny-source.ppm", picture)
+    pixels = scene(80, 57)
+    ppm("canny-source.ppm", pixels)
     for low, high in [(100, 200), (40, 90)]:
-        ppm(f"canny-{low}-{high}.pgm", cv2.Canny(picture, low, high))
+        ppm(f"canny-{low}-{high}.pgm", cv2.Canny(pixels, low, high))
 
 
 def many_sizes():
@@ -213,7 +213,7 @@ def bucket_sizes():
 
 
 def scaled():
-    """What libjpeg gives at a half, a quarter and an eighth of a picture's size."""
+    """What libjpeg gives at a half, a quarter and an eighth of an image's size."""
     Image.fromarray(scene(80, 57)).save(here / "scaled.jpg", quality=92)
     for divisor in (1, 2, 4, 8):
         image = Image.open(here / "scaled.jpg")
@@ -222,7 +222,7 @@ def scaled():
 
 
 def natural():
-    """A picture with a photograph's spectrum, one over the frequency, and colours that change less than its light."""
+    """An image with a photograph's spectrum, one over the frequency, and colours that change less than its light."""
     width, height = 256, 176
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = 1
@@ -233,12 +233,12 @@ def natural():
 
 def more_formats():
     """What photographs and drawings off the web come in beside the common."""
-    picture, alpha = scene(21, 15), scene(21, 15, 4)
-    image = Image.fromarray(picture)
+    pixels, alpha = scene(21, 15), scene(21, 15, 4)
+    image = Image.fromarray(pixels)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(here / "422.jpg", quality=90, subsampling="4:2:2", icc_profile=profile)
     sampling = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411]
-    cv2.imwrite(str(here / "411.jpg"), picture[..., ::-1], sampling)
+    cv2.imwrite(str(here / "411.jpg"), pixels[..., ::-1], sampling)
     for depth in (2, 4):
         levels = scene(21, 15, 1)[..., 0] >> (8 - depth)
         (here / f"grey-{depth}.png").write_bytes(packed_png(levels, depth, 0))
@@ -246,7 +246,7 @@ def more_formats():
         (here / f"palette-{depth}.png").write_bytes(packed_png(levels, depth, 3, colours))
     # One colour is transparent: a grey of 4 bits, and the colour of the bar.
     (here / "grey-key.png").write_bytes(packed_png(levels, 4, 0, chunk(b"tRNS", struct.pack(">H", 7))))
-    flat = picture & 0xE0
+    flat = pixels & 0xE0
     key = struct.pack(">3H", *(int(v) for v in flat[12, 3]))
     (here / "rgb-key.png").write_bytes(packed_png(flat, 8, 2, chunk(b"tRNS", key)))
     image.save(here / "profile.png", icc_profile=profile)

@@ -107,17 +107,17 @@ expect(
 
 TOWER = {"hidden_size": 4, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "projection_dim": 3}
 TEXT = {**TOWER, "vocab_size": 6, "max_position_embeddings": 5, "eos_token_id": 2, "bos_token_id": 1, "pad_token_id": 0}
-PICTURE = {**TOWER, "image_size": 4, "patch_size": 2}
+IMAGE = {**TOWER, "image_size": 4, "patch_size": 2}
 text = redrawn(CLIPTextModelWithProjection(CLIPTextConfig(**TEXT)))
-picture = redrawn(CLIPVisionModelWithProjection(CLIPVisionConfig(**PICTURE)))
+image = redrawn(CLIPVisionModelWithProjection(CLIPVisionConfig(**IMAGE)))
 text.save_pretrained(FOLDER / "text_transformers", max_shard_size=400)
 expect("text_transformers", {k: t for k, t in text.state_dict().items() if "position_ids" not in k})
-whole = redrawn(CLIPModel(CLIPConfig(text_config=TEXT, vision_config=PICTURE, projection_dim=3)))
+whole = redrawn(CLIPModel(CLIPConfig(text_config=TEXT, vision_config=IMAGE, projection_dim=3)))
 torch.save({**whole.state_dict(), "text_model.embeddings.position_ids": torch.arange(5)}, FOLDER / "clip.bin")
-for part, tower in (("text", text), ("picture", picture)):
+for part, tower in (("text", text), ("picture", image)):
     expect(f"clip.bin/{part}", {key: whole.state_dict()[key] for key in tower.state_dict()})
 
-# ComfyUI's single file of Stage C: the network, the text tower, the autoencoder of its latents, the picture tower.
+# ComfyUI's single file of Stage C: the network, the text tower, the autoencoder of its latents, the image tower.
 backbone = {"backbone.0.0.weight": torch.randn(4, 3, 3, 3, generator=generator)}
 effnet = backbone | {
     "backbone.0.1.num_batches_tracked": torch.tensor(7), "mapper.0.weight": torch.randn(2, 4, 1, 1, generator=generator)
@@ -131,11 +131,11 @@ tensors["text_encoder.clip_g.text_projection"] = tensors.pop(
 tensors["text_encoder.clip_g.logit_scale"] = torch.tensor(4.6)
 tensors |= {f"vae.encoder.{key}": t for key, t in effnet.items()}
 tensors |= {f"vae.previewer.{key}": t for key, t in previewer.items()}
-tensors |= {f"clip_l_vision.{key}": t for key, t in picture.state_dict().items()}
+tensors |= {f"clip_l_vision.{key}": t for key, t in image.state_dict().items()}
 save_file({key: t.clone().contiguous() for key, t in tensors.items()}, FOLDER / "comfyui_c.safetensors")
 for part, content in (
     ("stage-c", official(stage_c.state_dict(), "c")), ("clip-text", text.state_dict()), ("effnet", effnet),
-    ("previewer", previewer), ("clip-vision", picture.state_dict()),
+    ("previewer", previewer), ("clip-vision", image.state_dict()),
 ):  # fmt: skip
     expect(f"comfyui_c.safetensors/{part}", content)
 

@@ -72,7 +72,7 @@ RUNS = {
 
 
 def write_world(folder: pathlib.Path) -> None:
-    """The networks and four described pictures; what is there already is left as it is."""
+    """The networks and four described images; what is there already is left as it is."""
     folder.mkdir(exist_ok=True)
     for name, arch in (("3.6B", {}), ("1B", STAGE_C_1B)):
         path = folder / f"stage_c_{name.lower()}.safetensors"
@@ -97,9 +97,9 @@ def write_world(folder: pathlib.Path) -> None:
     generator = torch.Generator().manual_seed(1)
     for index in range(4):
         coarse = torch.randint(0, 256, (12, 12, 3), generator=generator, dtype=torch.uint8)
-        picture = Image.fromarray(coarse.numpy()).resize((800, 800), Image.Resampling.BICUBIC)
-        picture.save(data / f"{index}.png")
-        (data / f"{index}.txt").write_text(f"a picture of coloured squares, number {index}")
+        image = Image.fromarray(coarse.numpy()).resize((800, 800), Image.Resampling.BICUBIC)
+        image.save(data / f"{index}.png")
+        (data / f"{index}.txt").write_text(f"an image of coloured squares, number {index}")
 
 
 def words(run: Run, folder: pathlib.Path, files: pathlib.Path, command: str, updates: int) -> list[str]:

@@ -86,7 +86,7 @@ extension TrainingRuns {
             let (run, cached) = (try Run(.lora), try Run(.lora))
             let keys = Self.text.merging(["train_tokens": "", "cache_in_memory": "false"]) { $1 }
             let outcome = try cached(keys.merging(["cache_dir": cached.scratch["cache"]]) { $1 })
-            #expect(outcome?.encoded?.captions == 0 && outcome?.encoded?.pictures == 12)
+            #expect(outcome?.encoded?.captions == 0 && outcome?.encoded?.images == 12)
             #expect(cached.lines.contains { $0.hasPrefix("cache_dir keeps no captions") }, "\(cached.lines)")
             try run(keys)
             #expect(try run.metrics().count == cached.metrics().count)

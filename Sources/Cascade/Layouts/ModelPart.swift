@@ -19,7 +19,7 @@ public enum ModelPart: String, CaseIterable, Sendable {
         case .previewer: "previewer"
         case .controlNet: "ControlNet"
         case .clipText: "CLIP text tower"
-        case .clipVision: "CLIP picture tower"
+        case .clipVision: "CLIP image tower"
         }
     }
 

@@ -9,10 +9,10 @@ import Weights
 /// `inspect FILE…`: what files of weights are and hold.
 struct Inspect: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Say what files of weights are: adapters, checkpoints, towers.")
+        abstract: "Describe weight files: adapters, checkpoints, encoders.")
 
     @Argument(
-        help: "Safetensors or torch files, indices of shards, folders in diffusers' or transformers' layout.",
+        help: "Safetensors or torch files, indices of sharded files, folders in diffusers' or transformers' layout.",
         completion: .file())
     var files: [String]
 

@@ -1,3 +1,4 @@
+import Images
 import AdapterKit
 import Cascade
 import Failures

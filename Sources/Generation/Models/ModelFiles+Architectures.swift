@@ -45,8 +45,8 @@ extension ModelFiles {
         let width = try stageCArchitecture().clipImageWidth
         guard tower.projected == width, tower.channels == 3 else {
             throw Failure.input(
-                "this picture tower does not suit the model", at: image?.place,
-                expected: "embeddings of \(width) numbers (`c_clip_img`) of pictures with 3 channels",
+                "this image tower does not suit the model", at: image?.place,
+                expected: "embeddings of \(width) numbers (`c_clip_img`) of images with 3 channels",
                 got: "\(tower.projected) numbers, \(tower.channels) channels")
         }
     }

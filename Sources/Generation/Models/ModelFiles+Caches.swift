@@ -1,7 +1,7 @@
 import Files
 import Weights
 
-/// What a folder of caches keeps: `pictures` and `texts`, each by a key that holds the weights of the networks it comes
+/// What a folder of caches keeps: `images` and `texts`, each by a key that holds the weights of the networks it comes
 /// of.
 extension ModelFiles {
     /// Encodings of images, by the network that makes their latents and by the image tower where there is one.

@@ -1,3 +1,4 @@
+import Images
 import AdapterKit
 import Cascade
 import Diffusion
@@ -34,7 +35,7 @@ public final class GenerationPipeline {
     public let configuration: Configuration
     let plugIns: PlugIns
     let loading: ModelLoading
-    let shelf: NetworkShelf
+    let networks: NetworkCache
     /// What conditions ControlNets made that depend on nothing but the image's shape.
     var injected: [InjectionKey: [Int: Tensor]] = [:]
     /// The ControlNets' files, once they are checked.
@@ -44,7 +45,7 @@ public final class GenerationPipeline {
         self.configuration = configuration
         self.plugIns = plugIns
         loading = ModelLoading(configuration.models)
-        shelf = NetworkShelf(keeps: configuration.keepsNetworks)
+        networks = NetworkCache(keeps: configuration.keepsNetworks)
     }
 
     /// The images of requests, in their order.

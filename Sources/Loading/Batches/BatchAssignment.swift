@@ -35,7 +35,7 @@ struct BatchAssignment {
     ///   - position: where the stream stands after the step.
     ///   - lost: what the stream lost since the step before; what is left out here is added.
     mutating func steps(
-        after step: SampleStream.Step, position: StreamPosition, lost: inout Drops
+        after step: SampleStream.Step, position: StreamPosition, lost: inout DroppedSamples
     ) -> [ReadStep.Step] {
         switch step {
         case .endOfEpoch:

@@ -161,7 +161,7 @@ struct PlannedModels {
             let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores), dtype: dtype)
             _ = try CLIPVisionTower(configuration, store.root)
             try store.finish()
-            add("pictures", store, file)
+            add("image tower", store, file)
         }
         self.frozen = frozen
         self.missing = missing
@@ -220,11 +220,11 @@ extension CLIPTextConfiguration {
 }
 
 extension CLIPVisionConfiguration {
-    /// The picture tower of CLIP ViT-L/14, which Stable Cascade was trained with.
+    /// The image tower of CLIP ViT-L/14, which Stable Cascade was trained with.
     static let largePatch14: CLIPVisionConfiguration = {
-        var pictures = CLIPVisionConfiguration()
-        (pictures.width, pictures.innerWidth, pictures.layers, pictures.heads) = (1024, 4096, 24, 16)
-        (pictures.projected, pictures.patchSize) = (768, 14)
-        return pictures
+        var images = CLIPVisionConfiguration()
+        (images.width, images.innerWidth, images.layers, images.heads) = (1024, 4096, 24, 16)
+        (images.projected, images.patchSize) = (768, 14)
+        return images
     }()
 }

@@ -50,7 +50,7 @@ struct TowersCommand: ParsableCommand {
         // Measured on the files, as everybody else will read them.
         let nearest = try NearestCaption(
             text: TextEncoder(tower: Self.textTower(text, recipe.text), tokenizer: tokenizer),
-            image: PictureEncoder(tower: Self.imageTower(image, recipe.image)), answers: answers)
+            image: ImageEncoder(tower: Self.imageTower(image, recipe.image)), answers: answers)
         for (name, images) in judged {
             let shares = try nearest.shares(of: images)
             print(

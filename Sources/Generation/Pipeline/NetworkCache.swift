@@ -1,7 +1,7 @@
 import Torch
 
 /// Holds networks while they are used, and longer where that is asked for.
-final class NetworkShelf {
+final class NetworkCache {
     private let keeps: Bool
     private var kept: [String: Any] = [:]
 

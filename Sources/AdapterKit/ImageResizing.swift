@@ -2,7 +2,7 @@ import CPixels
 import Torch
 
 extension Tensor {
-    /// Pictures or conditions in another size, bilinear without averaging, as torch's `interpolate` with corners not
+    /// Images or conditions in another size, bilinear without averaging, as torch's `interpolate` with corners not
     /// aligned.
     ///
     /// On the CPU by loops of our own, which take a part of the time of libtorch's; they keep no graph.
@@ -13,7 +13,7 @@ extension Tensor {
             along: PlaneAxis(bilinear: size(3), to: width), PlaneAxis(bilinear: size(2), to: height))
     }
 
-    /// Pictures or conditions in another size, each pixel one of the old ones, as torch's `interpolate` with `nearest`;
+    /// Images or conditions in another size, each pixel one of the old ones, as torch's `interpolate` with `nearest`;
     /// otherwise as `interpolated(height:width:)`.
     /// - Parameter scale: how many times longer the sides become. Where the sizes ask for more than it gives, the last
     ///   pixel reaches to the border.

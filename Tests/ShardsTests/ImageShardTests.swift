@@ -5,8 +5,8 @@ import Testing
 
 @testable import Shards
 
-@Suite struct PictureShards {
-    @Test func `a folder of pictures reads as its packed tar does, and pictures without texts too`() throws {
+@Suite struct ImageShards {
+    @Test func `a folder of images reads as its packed tar does, and images without texts too`() throws {
         let folder = try TemporaryFolder()
         for number in 0..<150 {
             try folder.write("in/sub.\(number % 3)/p\(number).x.JPG", [1, UInt8(number)])
@@ -15,7 +15,7 @@ import Testing
                 try folder.write("in/sub.\(number % 3)/p\(number).x.json", [66, UInt8(number % 128)])
             }
         }
-        // Two names that become one key, a name that webdataset would take for its own, a text without picture.
+        // Two names that become one key, a name that webdataset would take for its own, a text without image.
         for name in ["a.b", "a_b", "__meta__/c"] {
             try folder.write("in/\(name).png", [2])
             try folder.write("in/\(name).txt", Array(name.utf8))
@@ -32,11 +32,11 @@ import Testing
         let withText = read.filter { $0.members.count > 1 }
         #expect(withText.map(\.key) == packed.map(\.key))
         #expect(withText.map(\.members) == packed.map(\.members))
-        #expect(read.allSatisfy { $0.shard == "\(folder.path)/in" && $0.picture != nil })
+        #expect(read.allSatisfy { $0.shard == "\(folder.path)/in" && $0.image != nil })
         #expect(Set(read.map(\.key)).count == 153)
     }
 
-    @Test func `every file of a picture's name is a member of its sample`() throws {
+    @Test func `every file of an image's name is a member of its sample`() throws {
         let folder = try TemporaryFolder()
         for (name, bytes) in [
             ("a.JFIF", [1]), ("a.caption", [65]), ("a.tags", [66]), ("b.jpe", [2]), ("c.gif", [3]), ("c.txt", [67]),
@@ -51,13 +51,13 @@ import Testing
             ])
         let captions = SampleReading(captions: Captions([.member("caption"), .member("tags"), .member("txt")]))
         #expect(
-            read.map(captions.reasonToDrop) == [nil, "no caption", "picture in a format that is not read: .gif", nil])
+            read.map(captions.reasonToDrop) == [nil, "no caption", "image in a format that is not read: .gif", nil])
         #expect(captions.caption(of: read[0], draw: 1) == "A")
         let report = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/o.tar") { _, _ in }
         #expect(report.samples == 2)
         #expect(
             report.problems.map { "\($0.path.dropFirst(folder.path.count + 4)): \($0.reason)" } == [
-                "b.jpe: picture without text", "c.gif: picture in a format that is not read: .gif",
+                "b.jpe: image without text", "c.gif: image in a format that is not read: .gif",
                 "d.gif: another file has this name",
             ])
     }
@@ -86,7 +86,7 @@ import Testing
                 })
     }
 
-    @Test func `a picture that can't be read costs its sample alone`() throws {
+    @Test func `an image that can't be read costs its sample alone`() throws {
         let folder = try TemporaryFolder()
         for name in ["a", "b", "c"] { try folder.write("in/\(name).jpg", [1]) }
         let shards = try resolveShards(["\(folder.path)/in"])

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// It goes with this value, and at an interruption where ``UnfinishedFiles/removeWhenInterrupted()`` was asked for; what a
 /// killed process left goes when the next is begun for the same path.
-public final class WaitingFolder {
+public final class AtomicFolder {
     private let folder: String
     private let lock: FolderLock
     private let unfinished: Int?

@@ -1,11 +1,11 @@
 import Torch
 
-/// A picture tower with its preprocessing: pictures in, the picture condition of Stage C out.
-public final class PictureEncoder {
+/// An image tower with its preprocessing: images in, the image condition of Stage C out.
+public final class ImageEncoder {
     public let tower: CLIPVisionTower
     private let preprocessing: CLIPPreprocessing
 
-    /// - Parameter isAntialiased: whether pictures are averaged over what is left out where they are made smaller.
+    /// - Parameter isAntialiased: whether images are averaged over what is left out where they are made smaller.
     public init(tower: CLIPVisionTower, isAntialiased: Bool = false) {
         self.tower = tower
         preprocessing = CLIPPreprocessing(side: tower.configuration.imageSize, isAntialiased: isAntialiased)

@@ -1,5 +1,5 @@
 /// What was lost on the way, counted by reason.
-public struct Drops: Equatable, Sendable, CustomStringConvertible {
+public struct DroppedSamples: Equatable, Sendable, CustomStringConvertible {
     /// Samples that were read and not used.
     public private(set) var samples: [String: Int] = [:]
     /// Shards and members that could not be read.
@@ -13,17 +13,17 @@ public struct Drops: Equatable, Sendable, CustomStringConvertible {
 
     mutating func addBroken(_ reason: String) { broken[reason, default: 0] += 1 }
 
-    public mutating func add(_ other: Drops) {
+    public mutating func add(_ other: DroppedSamples) {
         samples.merge(other.samples, uniquingKeysWith: +)
         broken.merge(other.broken, uniquingKeysWith: +)
     }
 
     /// What was lost after `earlier`, a count of the same that was taken before.
-    func since(_ earlier: Drops) -> Drops {
+    func since(_ earlier: DroppedSamples) -> DroppedSamples {
         func rest(_ now: [String: Int], _ then: [String: Int]) -> [String: Int] {
             now.merging(then, uniquingKeysWith: -).filter { $0.value > 0 }
         }
-        var difference = Drops()
+        var difference = DroppedSamples()
         difference.samples = rest(samples, earlier.samples)
         difference.broken = rest(broken, earlier.broken)
         return difference

@@ -11,8 +11,8 @@ import Weights
 @testable import Training
 
 extension TrainingRuns {
-    /// Runs whose model sees the embeddings of some pictures.
-    @Suite struct PictureTowers {
+    /// Runs whose model sees the embeddings of some images.
+    @Suite struct ImageTowers {
         /// A tower in transformers' layout, as small as it gets.
         /// - Parameter gain: what its projection is multiplied by.
         private func tower(in scratch: Scratch, projected: Int = 8, gain: Double) throws -> String {
@@ -36,12 +36,12 @@ extension TrainingRuns {
         private func losses(_ changes: [String: String]) throws -> [Double] {
             let run = try Run(.lora)
             // Next to no learning: an update does not tell in the losses of later ones. With this seed some of the 16
-            // pictures keep their embedding.
+            // images keep their embedding.
             try run(changes.merging(["updates": "4", "seed": "2", "lr": "1e-12"]) { $1 })
             return try run.metrics().compactMap { $0["raw_loss"]?.doubleValue }
         }
 
-        @Test func `a tower changes the updates whose pictures keep their embedding, and no other number`() throws {
+        @Test func `a tower changes the updates whose images keep their embedding, and no other number`() throws {
             let scratch = try Scratch()
             let without = try losses([:])
             #expect(without.count == 4)
@@ -51,7 +51,7 @@ extension TrainingRuns {
             #expect(changed > 0 && changed < 4)
         }
 
-        @Test func `one picture in ten keeps its embedding`() throws {
+        @Test func `one image in ten keeps its embedding`() throws {
             let kept = try ConditionChances.kept(.image, dropout: 0.9, Draws(seed: 3, places: 0..<10_000)).count { $0 }
             #expect((900...1100).contains(kept))  // 1000 ± 3.3 deviations
         }

@@ -4,7 +4,7 @@ import CWebP
 import Failures
 
 /// The two functions of a format's library; the three doors have the same shape and 0 for success.
-struct PictureDoor {
+struct ImageCodec {
     typealias Size = (
         UnsafePointer<UInt8>?, Int, UInt64, UnsafeMutablePointer<Int>?, UnsafeMutablePointer<Int>?,
         UnsafeMutablePointer<CChar>?, Int
@@ -20,7 +20,7 @@ struct PictureDoor {
     let decode: Decode
 
     /// Nil for the format that is read without a library.
-    init?(_ format: PictureFormat) {
+    init?(_ format: ImageFormat) {
         switch format {
         case .jpeg:
             channels = 3

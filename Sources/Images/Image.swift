@@ -1,7 +1,7 @@
 import CPixels
 
-/// A picture of 8-bit RGB, `pixels` [height, width, 3], rows top down.
-public struct Picture: Equatable, Sendable {
+/// An image of 8-bit RGB, `pixels` [height, width, 3], rows top down.
+public struct Image: Equatable, Sendable {
     public let width: Int
     public let height: Int
     public internal(set) var pixels: [UInt8]
@@ -14,7 +14,7 @@ public struct Picture: Equatable, Sendable {
         self.pixels = pixels
     }
 
-    /// A picture of one colour.
+    /// An image of one colour.
     public init(width: Int, height: Int, colour: (red: UInt8, green: UInt8, blue: UInt8)) {
         var pixels = [UInt8](repeating: colour.red, count: width * height * 3)
         for index in stride(from: 0, to: pixels.count, by: 3) {
@@ -25,26 +25,26 @@ public struct Picture: Equatable, Sendable {
     }
 
     /// The samples as planes of 0...1, value / 255 as torchvision's `to_tensor`.
-    public func planar() -> PlanarPicture {
-        PlanarPicture(width: width, height: height, values: Picture.planes(of: [self]))
+    public func planar() -> PlanarImage {
+        PlanarImage(width: width, height: height, values: Image.planes(of: [self]))
     }
 
-    /// The samples of pictures of one size as [count, 3, height, width] in 0...1, value / 255.
-    public static func planes(of pictures: [Picture]) -> [Float] {
-        let (width, height) = (pictures.first?.width ?? 0, pictures.first?.height ?? 0)
-        precondition(pictures.allSatisfy { $0.width == width && $0.height == height }, "the pictures are of one size")
+    /// The samples of images of one size as [count, 3, height, width] in 0...1, value / 255.
+    public static func planes(of images: [Image]) -> [Float] {
+        let (width, height) = (images.first?.width ?? 0, images.first?.height ?? 0)
+        precondition(images.allSatisfy { $0.width == width && $0.height == height }, "the images are of one size")
         let count = width * height
-        return [Float](unsafeUninitializedCapacity: pictures.count * count * 3) { values, initialized in
-            for (index, picture) in pictures.enumerated() {
-                cascade_planes_from_rgb(picture.pixels, count, values.baseAddress.map { $0 + index * count * 3 })
+        return [Float](unsafeUninitializedCapacity: images.count * count * 3) { values, initialized in
+            for (index, image) in images.enumerated() {
+                cascade_planes_from_rgb(image.pixels, count, values.baseAddress.map { $0 + index * count * 3 })
             }
-            initialized = pictures.count * count * 3
+            initialized = images.count * count * 3
         }
     }
 }
 
-/// A picture of float RGB planes, `values` [3, height, width], 0...1.
-public struct PlanarPicture: Equatable, Sendable {
+/// An image of float RGB planes, `values` [3, height, width], 0...1.
+public struct PlanarImage: Equatable, Sendable {
     public let width: Int
     public let height: Int
     public internal(set) var values: [Float]
@@ -57,8 +57,8 @@ public struct PlanarPicture: Equatable, Sendable {
         self.values = values
     }
 
-    /// The picture in 8 bits: clamped to 0...1, times 255, rounded; what is not a number becomes 0.
-    public func picture() -> Picture {
+    /// The image in 8 bits: clamped to 0...1, times 255, rounded; what is not a number becomes 0.
+    public func image() -> Image {
         let count = width * height
         let pixels = [UInt8](unsafeUninitializedCapacity: count * 3) { pixels, initialized in
             for channel in 0..<3 {
@@ -68,7 +68,7 @@ public struct PlanarPicture: Equatable, Sendable {
             }
             initialized = count * 3
         }
-        return Picture(width: width, height: height, pixels: pixels)  // [H, W, 3]
+        return Image(width: width, height: height, pixels: pixels)  // [H, W, 3]
     }
 }
 

@@ -2,7 +2,7 @@ import COpenCV
 import Failures
 import Images
 
-/// A window of a picture in whole pixels, which may reach beyond it.
+/// A window of an image in whole pixels, which may reach beyond it.
 struct PixelWindow: Equatable {
     var x: Int
     var y: Int
@@ -30,35 +30,35 @@ struct PixelWindow: Equatable {
     private static let furthest = 32_767
 }
 
-extension Picture {
+extension Image {
     /// A window brought to a size, as numbers that a network takes; black where it lies outside.
     func blob(_ window: PixelWindow, _ resizing: CascadeCVResizing, _ blob: CascadeCVBlob) throws -> [Float] {
         let window = CascadeCVWindow(
             x: Int64(window.x), y: Int64(window.y), width: Int64(window.width), height: Int64(window.height))
-        return try filled(blob) { picture, made, error, size in
-            cascade_window(picture, window, resizing, blob, made, error, size)
+        return try filled(blob) { image, made, error, size in
+            cascade_window(image, window, resizing, blob, made, error, size)
         }
     }
 
-    /// The picture turned, scaled and moved by a matrix of two rows and three columns; black where it does not reach.
+    /// The image turned, scaled and moved by a matrix of two rows and three columns; black where it does not reach.
     func blob(warpedBy matrix: [Double], _ blob: CascadeCVBlob) throws -> [Float] {
         precondition(matrix.count == 6, "a matrix of two rows and three columns")
-        return try filled(blob) { picture, made, error, size in
-            cascade_warp(picture, matrix, blob, made, error, size)
+        return try filled(blob) { image, made, error, size in
+            cascade_warp(image, matrix, blob, made, error, size)
         }
     }
 
     private func filled(
         _ blob: CascadeCVBlob,
         _ call: (
-            CascadeCVPicture, UnsafeMutablePointer<Float>?, UnsafeMutablePointer<CChar>, Int
+            CascadeCVImage, UnsafeMutablePointer<Float>?, UnsafeMutablePointer<CChar>, Int
         ) -> CascadeCVStatus
     ) throws -> [Float] {
         let count = blob.height * blob.width * 3
         return try pixels.withUnsafeBufferPointer { pixels in
             try [Float](unsafeUninitializedCapacity: count) { made, initialised in
-                let picture = CascadeCVPicture(rgb: pixels.baseAddress, height: height, width: width)
-                let (status, message) = withErrorMessage { call(picture, made.baseAddress, $0, $1) }
+                let image = CascadeCVImage(rgb: pixels.baseAddress, height: height, width: width)
+                let (status, message) = withErrorMessage { call(image, made.baseAddress, $0, $1) }
                 guard status == CASCADE_CV_OK else { throw Failure.run("a face could not be cut out", got: message) }
                 initialised = count
             }

@@ -3,9 +3,9 @@ import Generation
 import Loading
 import Torch
 
-extension [MaskedPicture] {
-    /// Pictures of one size as [B, 3, H, W] in 0...1.
-    func pixels() throws -> Tensor { try ImageTensors.tensor(map(\.picture)) }
+extension [MaskedImage] {
+    /// Images of one size as [B, 3, H, W] in 0...1.
+    func pixels() throws -> Tensor { try ImageTensors.tensor(map(\.image)) }
 
     /// Their masks as [B, 1, H, W] in 0...1; nil where not all have one.
     func masks() throws -> Tensor? {
@@ -17,7 +17,7 @@ extension [MaskedPicture] {
 }
 
 extension ControlFilter {
-    /// The condition of pictures [B, 3, H, W] with their masks [B, 1, H, W], where there are any.
+    /// The condition of images [B, 3, H, W] with their masks [B, 1, H, W], where there are any.
     func condition(of pixels: Tensor, _ masks: Tensor?, _ generator: Generator) throws -> ControlCondition {
         if let masks { return try self(pixels, masks: masks, generator: generator) }
         return try self(pixels, generator: generator)

@@ -2,24 +2,24 @@ import COpenCV
 import Images
 import Inference
 
-/// A picture in the upper left of a black square, as large as fits, as detectors of one input size take it.
-struct FittedPicture {
+/// An image in the upper left of a black square, as large as fits, as detectors of one input size take it.
+struct FittedImage {
     /// [1, 3, side, side], RGB, each byte less `mean` and then times `factor`.
     let blob: Blob
-    /// How many pixels of the square a pixel of the picture's height is.
+    /// How many pixels of the square a pixel of the image's height is.
     let scale: Double
-    /// What the picture covers of the square.
+    /// What the image covers of the square.
     let width: Int
     let height: Int
 
-    init(_ picture: Picture, side: Int, mean: Float = 0, factor: Float = 1) throws {
-        let isTall = picture.height > picture.width
+    init(_ image: Image, side: Int, mean: Float = 0, factor: Float = 1) throws {
+        let isTall = image.height > image.width
         // Cut to whole pixels, as insightface's sizes are.
-        height = isTall ? side : max(1, side * picture.height / picture.width)
-        width = isTall ? max(1, side * picture.width / picture.height) : side
-        scale = Double(height) / Double(picture.height)
-        let whole = PixelWindow(x: 0, y: 0, width: picture.width, height: picture.height)
-        let values = try picture.blob(
+        height = isTall ? side : max(1, side * image.height / image.width)
+        width = isTall ? max(1, side * image.width / image.height) : side
+        scale = Double(height) / Double(image.height)
+        let whole = PixelWindow(x: 0, y: 0, width: image.width, height: image.height)
+        let values = try image.blob(
             whole, CASCADE_CV_LINEAR,
             CascadeCVBlob(height: height, width: width, order: CASCADE_CV_PLANES, mean: mean, factor: factor))
         var square = [Float](repeating: -mean * factor, count: 3 * side * side)

@@ -5,7 +5,7 @@ import Testing
 
 /// What `Goldens/images.py` wrote.
 enum Golden {
-    static let folder = String(#filePath.dropLast("ImagesTests/PictureGoldens.swift".count)) + "Goldens/images/"
+    static let folder = String(#filePath.dropLast("ImagesTests/ImageGoldens.swift".count)) + "Goldens/images/"
 
     static func bytes(_ name: String) throws -> [UInt8] { try readFile(folder + name) }
 
@@ -21,10 +21,10 @@ enum Golden {
         return (sides[0], sides[1], Array(lines[3]))
     }
 
-    static func picture(_ name: String) throws -> Picture {
+    static func image(_ name: String) throws -> Image {
         let (width, height, values) = try samples(name)
         try #require(values.count == width * height * 3)
-        return Picture(width: width, height: height, pixels: values)
+        return Image(width: width, height: height, pixels: values)
     }
 
     /// Little-endian float32.
@@ -37,14 +37,14 @@ enum Golden {
     }
 }
 
-/// The largest difference of two pictures of one size.
-func largestDifference(_ one: Picture, _ other: Picture) throws -> Int {
+/// The largest difference of two images of one size.
+func largestDifference(_ one: Image, _ other: Image) throws -> Int {
     try #require(one.width == other.width && one.height == other.height)
     return zip(one.pixels, other.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
 }
 
-/// The mean absolute difference of two pictures of one size.
-func meanDifference(_ one: Picture, _ other: Picture) throws -> Double {
+/// The mean absolute difference of two images of one size.
+func meanDifference(_ one: Image, _ other: Image) throws -> Double {
     try #require(one.width == other.width && one.height == other.height)
     let sum = zip(one.pixels, other.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
     return Double(sum) / Double(one.pixels.count)

@@ -1,46 +1,46 @@
 import Failures
 import Files
 
-/// Some pictures of a folder with their texts, which take a shard's part without being packed.
-struct PictureSlice: Hashable, Sendable {
-    /// How many pictures make a shard: few enough that a shuffle of shards mixes a folder, enough that shards are few.
+/// Some images of a folder with their texts, which take a shard's part without being packed.
+struct ImageSlice: Hashable, Sendable {
+    /// How many images make a shard: few enough that a shuffle of shards mixes a folder, enough that shards are few.
     static let size = 64
 
     struct Entry: Hashable, Sendable {
         /// What `packDataset` would call the sample.
         var key: String
-        /// The files, picture first; none where their name is no text.
-        var files: [PictureFolder.File]
+        /// The files, image first; none where their name is no text.
+        var files: [ImageFolder.File]
     }
 
     let folder: String
-    /// Where the first stands among all pictures of the folder.
+    /// Where the first stands among all images of the folder.
     let start: Int
     let entries: [Entry]
 
     var name: String { "\(folder) (\(start + 1) to \(start + entries.count))" }
 
-    /// Cuts a folder's pictures, in the order of their keys; none where it has none.
-    static func slices(of folder: String) throws -> [PictureSlice] {
-        let pictures = try PictureFolder(folder)
-        let named = keyed(pictures.pairs + pictures.unpaired + pictures.unread).map { key, pair in
-            Entry(key: key, files: [pair.picture] + pair.companions)
+    /// Cuts a folder's images, in the order of their keys; none where it has none.
+    static func slices(of folder: String) throws -> [ImageSlice] {
+        let images = try ImageFolder(folder)
+        let named = keyed(images.pairs + images.unpaired + images.unread).map { key, pair in
+            Entry(key: key, files: [pair.image] + pair.companions)
         }
-        let entries = named + (0..<pictures.unnamed).map { _ in Entry(key: "", files: []) }
+        let entries = named + (0..<images.unnamed).map { _ in Entry(key: "", files: []) }
         return stride(from: 0, to: entries.count, by: size).map { start in
-            PictureSlice(
+            ImageSlice(
                 folder: folder, start: start, entries: Array(entries[start..<min(start + size, entries.count)]))
         }
     }
 }
 
 /// Reads a slice as if it were a tar.
-final class PictureSliceMembers: ShardMembers {
+final class ImageSliceMembers: ShardMembers {
     /// The path is nil where none leads to the file.
     private var members: ArraySlice<(name: String, path: String?)>
     private var path: String?
 
-    init(_ slice: PictureSlice) {
+    init(_ slice: ImageSlice) {
         members =
             slice.entries.flatMap { entry -> [(name: String, path: String?)] in
                 entry.files.isEmpty
@@ -53,7 +53,7 @@ final class PictureSliceMembers: ShardMembers {
     func next() -> ShardStep {
         guard let member = members.popFirst() else { return .end }
         path = member.path
-        if path == nil { return .lost(PictureFolder.unnamed) }
+        if path == nil { return .lost(ImageFolder.unnamed) }
         return .member(member.name)
     }
 

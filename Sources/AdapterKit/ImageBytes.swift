@@ -2,10 +2,10 @@ import CPixels
 import Torch
 
 extension Tensor {
-    /// A picture [3, H, W] in 0...1, float32, as interleaved 8-bit RGB, as libraries of image processing take it: cut to
+    /// An image [3, H, W] in 0...1, float32, as interleaved 8-bit RGB, as libraries of image processing take it: cut to
     /// whole numbers as numpy's cast does, limited to 0...255.
     public func interleavedBytes() throws -> [UInt8] {
-        precondition(rank == 3 && size(0) == 3 && dtype == .float32, "a picture [3, H, W] of float32")
+        precondition(rank == 3 && size(0) == 3 && dtype == .float32, "an image [3, H, W] of float32")
         let count = size(1) * size(2)
         return try contiguous().withBytes { bytes in
             let planes = bytes.bindMemory(to: Float.self)

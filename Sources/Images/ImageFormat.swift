@@ -1,5 +1,5 @@
-/// The kinds of picture files that can be read, told by their first bytes.
-public enum PictureFormat: String, Sendable {
+/// The kinds of image files that can be read, told by their first bytes.
+public enum ImageFormat: String, Sendable {
     case jpeg = "JPEG"
     case png = "PNG"
     case webp = "WebP"

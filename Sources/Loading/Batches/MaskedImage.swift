@@ -1,18 +1,18 @@
 import Images
 import Synchronization
 
-/// A picture as its bucket has it, with its mask where one is wanted.
-public struct MaskedPicture: Sendable {
-    public let picture: Picture
+/// An image as its bucket has it, with its mask where one is wanted.
+public struct MaskedImage: Sendable {
+    public let image: Image
     public let mask: Mask?
 
-    public init(_ picture: Picture, mask: Mask? = nil) {
-        self.picture = picture
+    public init(_ image: Image, mask: Mask? = nil) {
+        self.image = image
         self.mask = mask
     }
 
     /// Bytes of both.
-    var size: Int { picture.pixels.count + (mask?.values.count ?? 0) }
+    var size: Int { image.pixels.count + (mask?.values.count ?? 0) }
 }
 
 /// Reads masks, in several threads at once, and tells of the first that covers all of its image or nothing.

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The pictures of a folder and its subfolders, with the other files of the same name.
-struct PictureFolder {
+/// The images of a folder and its subfolders, with the other files of the same name.
+struct ImageFolder {
     struct File: Hashable, Sendable {
         /// What follows the last dot, in lower case.
         var ending: String
@@ -12,33 +12,33 @@ struct PictureFolder {
         /// The path within the folder, without ending.
         var name: String
         /// In a format that is read, or else in one that is not.
-        var picture: File
+        var image: File
         /// One of each ending, sorted by it: texts, and whatever a `captions_getter` may ask for.
         var companions: [File] = []
 
-        /// Masks of the picture, as ``PictureFolder/maskName`` has them.
-        var masks: [File] { companions.filter { $0.ending.hasPrefix("\(PictureFolder.maskName).") } }
+        /// Masks of the image, as ``ImageFolder/maskName`` has them.
+        var masks: [File] { companions.filter { $0.ending.hasPrefix("\(ImageFolder.maskName).") } }
 
-        /// The files that make it a sample of its own: see ``PictureFolder/textEndings``.
-        var texts: [File] { companions.filter { PictureFolder.textEndings.contains($0.ending) } }
+        /// The files that make it a sample of its own: see ``ImageFolder/textEndings``.
+        var texts: [File] { companions.filter { ImageFolder.textEndings.contains($0.ending) } }
     }
 
-    /// The endings of what a picture is told by.
+    /// The endings of what an image is told by.
     static let textEndings = ["caption", "json", "txt"]
-    /// `NAME.mask.png` goes with `NAME.jpg`, as it does in a tar, and is no picture of its own.
+    /// `NAME.mask.png` goes with `NAME.jpg`, as it does in a tar, and is no image of its own.
     static let maskName = "mask"
-    /// Other files of more bytes are nothing that goes with a picture.
+    /// Other files of more bytes are nothing that goes with an image.
     private static let mostCompanion = 4 << 20
     /// The reason for a file whose name is no text, so that no path leads to it.
     static let unnamed = "file name is not UTF-8"
 
     /// Sorted by name.
     private(set) var pairs: [Pair] = []
-    /// Pictures without any text, sorted by name; the first where several have one name.
+    /// Images without any text, sorted by name; the first where several have one name.
     private(set) var unpaired: [Pair] = []
-    /// Pictures in formats that are not read, sorted by name.
+    /// Images in formats that are not read, sorted by name.
     private(set) var unread: [Pair] = []
-    /// Pictures and folders whose names are not UTF-8.
+    /// Images and folders whose names are not UTF-8.
     private(set) var unnamed = 0
     /// What can't be packed.
     private(set) var problems: [PackReport.Problem] = []
@@ -59,9 +59,9 @@ struct PictureFolder {
     private mutating func visit(_ folder: String, within: String, into found: inout Found) throws {
         let names = try namesInFolder(folder) { shown in
             let ending = Self.ending(of: shown)?.ending
-            let isPicture = ending.map(Self.isPicture) ?? true
-            guard isPicture || ending.map(Self.textEndings.contains) == true else { return }
-            unnamed += isPicture ? 1 : 0
+            let isImage = ending.map(Self.isImage) ?? true
+            guard isImage || ending.map(Self.textEndings.contains) == true else { return }
+            unnamed += isImage ? 1 : 0
             problems.append(.init(path: "\(folder)/\(shown)", reason: Self.unnamed))
         }
         for entry in names {
@@ -73,20 +73,20 @@ struct PictureFolder {
             } else if let (name, ending) = Self.ending(of: entry), stat(path, &status) == 0,
                 status.st_mode & S_IFMT == S_IFREG
             {
-                let isKnown = Self.isPicture(ending) || Self.textEndings.contains(ending)
+                let isKnown = Self.isImage(ending) || Self.textEndings.contains(ending)
                 guard isKnown || status.st_size <= Self.mostCompanion else { continue }
                 found[within + name, default: [:]][ending, default: []].append(path)
             }
         }
     }
 
-    /// Makes masks members of their pictures.
+    /// Makes masks members of their images.
     private static func joinMasks(_ found: inout Found) {
         for name in found.keys where name.hasSuffix(".\(maskName)") {
-            let picture = String(name.dropLast(maskName.count + 1))
-            guard found[picture]?.keys.contains(where: isPicture) == true else { continue }
-            for (ending, paths) in found[name] ?? [:] where isPicture(ending) {
-                found[picture, default: [:]]["\(maskName).\(ending)", default: []] += paths
+            let image = String(name.dropLast(maskName.count + 1))
+            guard found[image]?.keys.contains(where: isImage) == true else { continue }
+            for (ending, paths) in found[name] ?? [:] where isImage(ending) {
+                found[image, default: [:]]["\(maskName).\(ending)", default: []] += paths
                 found[name]?[ending] = nil
             }
             if found[name]?.isEmpty == true { found[name] = nil }
@@ -98,36 +98,36 @@ struct PictureFolder {
         name.lastIndex(of: ".").map { (name[..<$0], name[name.index(after: $0)...].lowercased()) }
     }
 
-    private static func isPicture(_ ending: String) -> Bool {
-        Sample.pictureEndings.contains(ending) || Sample.unreadEndings.contains(ending)
+    private static func isImage(_ ending: String) -> Bool {
+        Sample.imageEndings.contains(ending) || Sample.unreadEndings.contains(ending)
     }
 
     private mutating func add(_ name: String, _ files: [String: [String]]) {
         func found(_ endings: [String]) -> [File] {
             endings.flatMap { ending in (files[ending] ?? []).map { File(ending: ending, path: $0) } }
         }
-        let pictures = found(Sample.pictureEndings)
+        let images = found(Sample.imageEndings)
         let others = found(Sample.unreadEndings)
-        let companions = found(files.keys.filter { !Self.isPicture($0) }.sorted())
+        let companions = found(files.keys.filter { !Self.isImage($0) }.sorted())
         let texts = companions.filter { Self.textEndings.contains($0.ending) }
         var kept: [File] = []
         for file in companions where kept.last?.ending != file.ending { kept.append(file) }
-        guard let picture = pictures.first else {
+        guard let image = images.first else {
             guard let other = others.first else {
-                problems += texts.map { .init(path: $0.path, reason: "text without picture") }
+                problems += texts.map { .init(path: $0.path, reason: "text without image") }
                 return
             }
             problems += others.map { .init(path: $0.path, reason: Sample.unread($0.ending)) }
-            unread.append(Pair(name: name, picture: other, companions: kept))
+            unread.append(Pair(name: name, image: other, companions: kept))
             return
         }
-        let pair = Pair(name: name, picture: picture, companions: kept)
+        let pair = Pair(name: name, image: image, companions: kept)
         if texts.isEmpty {
-            problems += pictures.map { .init(path: $0.path, reason: "picture without text") }
+            problems += images.map { .init(path: $0.path, reason: "image without text") }
             unpaired.append(pair)
             return
         }
-        let spare = pictures.dropFirst() + others + texts.filter { !kept.contains($0) }
+        let spare = images.dropFirst() + others + texts.filter { !kept.contains($0) }
         problems += spare.map { .init(path: $0.path, reason: "another file has this name") }
         pairs.append(pair)
     }
