@@ -95,9 +95,9 @@ extension TrainingRuns {
         @Test func `damaged entries are made again`() throws {
             let scratch = try Scratch()
             let first = try run(.lora, cache: scratch["cache"])
-            let files = try #require(FileManager.default.enumerator(atPath: scratch["cache/images"])).compactMap {
+            let files = try #require(FileManager.default.enumerator(atPath: scratch["cache/pictures"])).compactMap {
                 $0 as? String
-            }.filter { $0.count > 40 }.map { scratch["cache/images/\($0)"] }
+            }.filter { $0.count > 40 }.map { scratch["cache/pictures/\($0)"] }
             #expect(files.count == 12)
             for (index, path) in files.enumerated() where index < 5 {
                 var bytes = try Data(contentsOf: URL(fileURLWithPath: path))

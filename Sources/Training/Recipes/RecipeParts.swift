@@ -142,7 +142,7 @@ struct RecipeParts {
             resting.map { $0.endTurn() }.contains(true)
         }
         // Where caches of an earlier run hold something, they may hold all.
-        let hasEntries = try run.data.cacheFolder.map { try !Folder.names("\($0)/images").isEmpty } ?? false
+        let hasEntries = try run.data.cacheFolder.map { try !Folder.names("\($0)/\(ModelFiles.imageCacheName)").isEmpty } ?? false
         if hasEntries { for network in resting { network.release() } }
         var outcome = try loop(task) { state in
             var preparation = preparation
