@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import full_stage_c
-from runs import OWN, Runs
+from runs import Runs
 
 WITHIN = 10
 
