@@ -7,7 +7,7 @@ extension TrainingRuns {
     /// A run that goes on with another configuration than it began with.
     @Suite struct ChangedConfigurations {
         private static let changed = "changed since then: "
-        private static let compared = "the validation loss is measured on other data"
+        private static let compared = "measured on other data"
 
         private func says(_ run: Run, _ words: String) -> Bool { run.lines.contains { $0.contains(words) } }
 

@@ -59,8 +59,11 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
     /// Whether a configuration names the method, or names none where this is the default one.
     private func isAskedFor(_ fields: inout Fields) throws -> Bool {
         if let chosen: String = try fields.optional(PlugIns.methodKey) { return chosen == name }
-        return Method.isDefault
-            && [ModuleSelection.key, ModuleSelection.textKey, "rank"].contains(where: fields.contains)
+        guard Method.isDefault else { return false }
+        let keys = [ModuleSelection.key, ModuleSelection.textKey, "rank"].filter(fields.contains)
+        if keys.contains(where: { fields.setting[$0]?.isNull == false }) { return true }
+        keys.forEach { fields.ignore($0) }
+        return false
     }
 
     private func parts(
