@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers real-size parity configs s3 processes slurm outages logs kills plan-memory parts \
+    bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm outages logs kills plan-memory parts \
     engine clean clean-demo
 
 help: ## this list
@@ -43,7 +43,7 @@ bench: bench-lora bench-data bench-filters bench-optimizers ## what is measured 
 bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
 	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
 
-bench-data: build .venv/ready ## pictures from tars to batches beside webdataset and torchvision (200 MB, in .bench)
+bench-data: build .venv/ready ## images from tars to batches beside webdataset and torchvision (200 MB, in .bench)
 	.venv/bin/python Tests/Peers/bench_data.py --command .build/release/cascade-bench
 
 bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
@@ -61,7 +61,7 @@ bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's 
 real-size: build .venv/ready ## how much memory training takes at 3.6B and 1B: docs/memory.md (12 GB of weights in .real, hours)
 	.venv/bin/python Tests/Peers/real_size.py --command .build/release/cascade-adapt
 
-filters: filter-models ## every filter's picture, as examples/filters.md shows them
+filters: filter-models ## every filter's image, as examples/filters.md shows them
 	.build/release/cascade-adapt filter sheet .photographs/astronaut.png .photographs/footballer.jpg \
 	    -o examples/filters.jpg --side 200
 
@@ -81,6 +81,16 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 	@$(if $(wildcard .demo/runs/fernando/lora.safetensors),.venv/bin/python Tests/Peers/miniature.py \
 	    --command .build/release/cascade-adapt --lora .demo/runs/fernando/lora.safetensors,\
 	    echo "make demo first to hold its LoRA against diffusers and peft")
+
+help-texts: ## write the help of every command to Tests/CommandTests/HelpTexts, which the tests compare
+	$(SWIFT) build --product cascade-adapt
+	@Tests/CommandTests/write_help_texts.sh .build/debug/cascade-adapt
+
+goldens: .venv/ready ## write all expected values of the tests anew, and show what differs
+	.venv/bin/python Tests/Goldens/rewrite.py
+
+pages: build .venv/ready ## run the commands that the pages in docs show
+	.venv/bin/python Tests/Peers/pages.py --command .build/release/cascade-adapt
 
 configs: build .venv/ready ## three updates of every training configuration, on small random networks
 	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt

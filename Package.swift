@@ -89,7 +89,7 @@ let package = Package(
         door("CPNG", libraries: ["png16"]),
         door("CJPEG", libraries: ["jpeg"]),
         door("CWebP", libraries: ["webp"]),
-        // Optimised in debug builds too: tests and debuggers pass every picture through it.
+        // Optimised in debug builds too: tests and debuggers pass every image through it.
         door("CPixels", c: [.unsafeFlags(["-O3"])]),
         door(
             "COpenCV", libraries: ["opencv_core", "opencv_imgproc", "opencv_dnn", "opencv_saliency"],
@@ -106,7 +106,7 @@ let package = Package(
         library("Torch", ["CTorch", "CMemory", "Failures"]),
         library("LinearAlgebra", ["COpenBLAS", "Failures"]),
 
-        // Files, pictures, data, configuration, logs
+        // Files, images, data, configuration, logs
         library("Weights", ["Torch", "JSON", "Files", "Failures"]),
         library("Settings", ["CYAML", "JSON", "Files", "Failures"]),
         library("Shards", ["CArchive", "Expressions", "Web", "Settings", "JSON", "Files", "Failures"]),

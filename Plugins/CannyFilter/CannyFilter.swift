@@ -4,7 +4,7 @@ import Failures
 import Settings
 import Torch
 
-/// Canny's edges of a picture, found at a small size and brought back to the picture's.
+/// Canny's edges of an image, found at a small size and brought back to the image's.
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct CannyFilter: ControlFilter {
@@ -13,14 +13,14 @@ public struct CannyFilter: ControlFilter {
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number or null", default: "224",
-            "side of the square in which edges are looked for; null looks in the picture as it is"),
+            "side of the square in which edges are looked for; null looks in the image as it is"),
         FilterParameter(
             "low_threshold", type: "number", default: "100", "gradient from which an edge goes on"),
         FilterParameter(
             "high_threshold", type: "number", default: "200", "gradient at which an edge begins"),
     ]
 
-    /// Side of the square in which edges are looked for; nil leaves the picture as it is.
+    /// Side of the square in which edges are looked for; nil leaves the image as it is.
     public let resize: Int?
     public let lowThreshold: Double
     public let highThreshold: Double
@@ -33,11 +33,11 @@ public struct CannyFilter: ControlFilter {
 
     public var channels: Int { 1 }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let (height, width) = (pictures.size(2), pictures.size(3))
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let (height, width) = (images.size(2), images.size(3))
         let (rows, columns) = (resize ?? height, resize ?? width)
         let isSized = (rows, columns) != (height, width)
-        let small = isSized ? try pictures.interpolated(height: rows, width: columns) : pictures
+        let small = isSized ? try images.interpolated(height: rows, width: columns) : images
         let outlines = try (0..<small.size(0)).map { try outline(small.selected(0, $0)) }
         let edges = try outlines.count == 1 ? outlines[0] : .concatenated(outlines, dimension: 0)  // [B, 1, h, w]
         let condition = isSized ? try edges.interpolated(height: height, width: width) : edges
@@ -46,10 +46,10 @@ public struct CannyFilter: ControlFilter {
     }
 
     /// [3, h, w] in 0...1 to [1, 1, h, w] of 0 and 1.
-    private func outline(_ picture: Tensor) throws -> Tensor {
-        let (height, width) = (picture.size(1), picture.size(2))
+    private func outline(_ image: Tensor) throws -> Tensor {
+        let (height, width) = (image.size(1), image.size(2))
         var edges = [UInt8](repeating: 0, count: height * width)
-        let rgb = try picture.interleavedBytes()
+        let rgb = try image.interleavedBytes()
         let (status, message) = withErrorMessage { error, size in
             cascade_canny(rgb, height, width, lowThreshold, highThreshold, &edges, error, size)
         }

@@ -73,24 +73,24 @@ final class PiDiNet: @unchecked Sendable {
         try store.finish()
     }
 
-    /// Soft edges of pictures, in 0...1.
-    /// - Parameter pictures: [B, 3, H, W], RGB in 0...1, at least `leastSide` pixels a side.
+    /// Soft edges of images, in 0...1.
+    /// - Parameter images: [B, 3, H, W], RGB in 0...1, at least `leastSide` pixels a side.
     /// - Returns: [B, 1, H, W].
-    func callAsFunction(_ pictures: Tensor) throws -> Tensor {
-        var x = try first(pictures.laidOutByPixels())
+    func callAsFunction(_ images: Tensor) throws -> Tensor {
+        var x = try first(images.laidOutByPixels())
         let maps = try zip(groups, sides).map { group, side in
             x = try group.reduce(x) { try $1($0) }  // [B, C, H / 2^i, W / 2^i]
             let map = try side.reduce(side.attention(side.dilated(x)))
-            return try map.resized(height: pictures.size(2), width: pictures.size(3), alignCorners: false)
+            return try map.resized(height: images.size(2), width: images.size(3), alignCorners: false)
         }
         return try classifier(.concatenated(maps, dimension: 1)).sigmoid()
     }
 
-    /// The network halves its pictures three times.
+    /// The network halves its images three times.
     static let leastSide = 8
 }
 
-/// The kernels of another source with their channels side by side in memory, as the pictures' are: all of a pass then
+/// The kernels of another source with their channels side by side in memory, as the images' are: all of a pass then
 /// stays in that order and takes three quarters of the time.
 private struct LaidOutByPixels: ParameterSource {
     private let source: any ParameterSource

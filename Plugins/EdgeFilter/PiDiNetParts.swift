@@ -1,7 +1,7 @@
 import Layers
 import Torch
 
-/// A convolution of pixel differences that keeps the picture's size; key `weight`, [out, in / groups, 3, 3].
+/// A convolution of pixel differences that keeps the image's size; key `weight`, [out, in / groups, 3, 3].
 struct DifferenceConvolution {
     private let kernel: Tensor
     private let groups: Int
@@ -23,7 +23,7 @@ struct DifferenceBlock {
     private let differences: DifferenceConvolution
     /// Key `conv2`, [out, in, 1, 1], no bias.
     private let mix: Convolution
-    /// Key `shortcut`, [out, in, 1, 1], in a block that halves the picture.
+    /// Key `shortcut`, [out, in, 1, 1], in a block that halves the image.
     private let shortcut: Convolution?
 
     init(_ kind: PixelDifference, inputs: Int, outputs: Int, isSmaller: Bool, _ scope: Scope) throws {

@@ -32,9 +32,9 @@ struct ArcFace: FaceRecognizer {
         self.output = output
     }
 
-    func embedding(of face: Face, in picture: Picture) throws -> [Float] {
+    func embedding(of face: Face, in image: Image) throws -> [Float] {
         let matrix = Self.similarity(from: face.landmarks, to: Self.upright)
-        let planes = try picture.blob(
+        let planes = try image.blob(
             warpedBy: matrix,
             CascadeCVBlob(
                 height: Self.side, width: Self.side, order: CASCADE_CV_PLANES, mean: 127.5, factor: 1 / 127.5))

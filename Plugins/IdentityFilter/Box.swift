@@ -1,4 +1,4 @@
-/// A rectangle, its sides parallel to the picture's.
+/// A rectangle, its sides parallel to the image's.
 struct Box: Sendable, Equatable {
     var left: Double
     var top: Double

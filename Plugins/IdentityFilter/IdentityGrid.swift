@@ -1,6 +1,6 @@
 import Torch
 
-/// The grid of a picture's latents, which faces are written into, and what a person sees of it.
+/// The grid of an image's latents, which faces are written into, and what a person sees of it.
 struct IdentityGrid {
     /// The side of a cell, in pixels: a cell lies over one place of Stage C's latents.
     private let cell: Int
@@ -17,8 +17,8 @@ struct IdentityGrid {
         var rows: Range<Int>
     }
 
-    /// Of a picture's size; a cell that would reach beyond the picture is left out, but for the first.
-    /// - Parameter stride: pixels of the picture's side for each of the latents'.
+    /// Of an image's size; a cell that would reach beyond the image is left out, but for the first.
+    /// - Parameter stride: pixels of the image's side for each of the latents'.
     init(width: Int, height: Int, stride: Int) {
         cell = stride
         columns = max(1, width / stride)
@@ -58,10 +58,10 @@ struct IdentityGrid {
     /// [512, rows, columns].
     func condition() throws -> Tensor { try Tensor(values, shape: [embeddingSize, rows, columns]) }
 
-    /// The picture with each face's cells half in a colour of its own, [3, H, W] as the picture.
-    func preview(over picture: Tensor) throws -> Tensor {
-        let (height, width) = (picture.size(1), picture.size(2))
-        var seen = picture
+    /// The image with each face's cells half in a colour of its own, [3, H, W] as the image.
+    func preview(over image: Tensor) throws -> Tensor {
+        let (height, width) = (image.size(1), image.size(2))
+        var seen = image
         for mark in marks {
             let cover =
                 try cover(mark.cells.rows, of: height).reshaped([1, height, 1])

@@ -9,7 +9,7 @@ import Models
 struct MTCNN: FaceDetector {
     /// How sure each network must be.
     static let leastScores: (first: Float, second: Float, third: Float) = (0.6, 0.7, 0.97)
-    /// By how much each picture of the pyramid is smaller than the one before.
+    /// By how much each image of the pyramid is smaller than the one before.
     private static let step = 0.709
     /// The side of the windows that the first network sees, and how far apart they lie.
     private static let window = 12.0
@@ -30,9 +30,9 @@ struct MTCNN: FaceDetector {
             "\(folder)/onet.onnx", outputs: [("dense_5", 4), ("softmax_2", 2), ("dense_6", 10)])
     }
 
-    func faces(in picture: Picture) throws -> [Face] {
-        let squares = try refined(proposals(in: picture), in: picture)
-        let faces = try third.seen(squares, in: picture, side: 48).compactMap { seen -> Face? in
+    func faces(in image: Image) throws -> [Face] {
+        let squares = try refined(proposals(in: image), in: image)
+        let faces = try third.seen(squares, in: image, side: 48).compactMap { seen -> Face? in
             guard let candidate = Candidate(seen, above: Self.leastScores.third) else { return nil }
             return Face(
                 box: candidate.moved, landmarks: candidate.places(seen.rows[2]), score: Double(candidate.score))
@@ -40,17 +40,17 @@ struct MTCNN: FaceDetector {
         return best(of: faces, overlap: .smaller, limit: 0.7) { ($0.box, $0.score) }
     }
 
-    /// The scales at which a picture is looked at, the largest first.
-    private func scales(of picture: Picture) -> [Double] {
-        let shortSide = Double(min(picture.width, picture.height))
+    /// The scales at which an image is looked at, the largest first.
+    private func scales(of image: Image) -> [Double] {
+        let shortSide = Double(min(image.width, image.height))
         return Array(
             sequence(first: Self.window / leastFace) { $0 * Self.step }.prefix { shortSide * $0 >= Self.window })
     }
 
     /// The squares in which the first network sees a face at any scale.
-    private func proposals(in picture: Picture) throws -> [Box] {
-        let found = try scales(of: picture).flatMap { scale in
-            best(of: try proposals(in: picture, scale), overlap: .union, limit: 0.5, \.described)
+    private func proposals(in image: Image) throws -> [Box] {
+        let found = try scales(of: image).flatMap { scale in
+            best(of: try proposals(in: image, scale), overlap: .union, limit: 0.5, \.described)
         }
         return best(of: found, overlap: .union, limit: 0.7, \.described).map { candidate in
             let box = candidate.box
@@ -58,10 +58,10 @@ struct MTCNN: FaceDetector {
         }
     }
 
-    private func proposals(in picture: Picture, _ scale: Double) throws -> [Candidate] {
+    private func proposals(in image: Image, _ scale: Double) throws -> [Candidate] {
         let made = try first.everywhere(
-            in: picture, width: Int((Double(picture.width) * scale).rounded(.up)),
-            height: Int((Double(picture.height) * scale).rounded(.up)))
+            in: image, width: Int((Double(image.width) * scale).rounded(.up)),
+            height: Int((Double(image.height) * scale).rounded(.up)))
         let (shifts, scores, rows) = (made[0].values, made[1].values, made[1].shape[2])
         return (0..<scores.count / 2).filter { scores[2 * $0 + 1] >= Self.leastScores.first }.map { place in
             let (x, y) = (Self.stride * Double(place / rows), Self.stride * Double(place % rows))
@@ -74,8 +74,8 @@ struct MTCNN: FaceDetector {
     }
 
     /// What the second network leaves of squares.
-    private func refined(_ boxes: [Box], in picture: Picture) throws -> [Box] {
-        let candidates = try second.seen(boxes, in: picture, side: 24).compactMap { seen in
+    private func refined(_ boxes: [Box], in image: Image) throws -> [Box] {
+        let candidates = try second.seen(boxes, in: image, side: 24).compactMap { seen in
             Candidate(seen, above: Self.leastScores.second)
         }
         return best(of: candidates, overlap: .union, limit: 0.7, \.described).map(\.moved.squared.truncated)

@@ -5,7 +5,7 @@ import Inference
 /// The face detector SCRFD (Guo et al. 2021) in the layout of insightface's `det_10g.onnx`: nine outputs, which are
 /// scores, boxes and landmarks at strides 8, 16 and 32, two faces at most at each place.
 ///
-/// Behaves as `FaceDetector` in the reference's `modules/cnet_modules/face_id/arcface.py`: the picture is fitted into the
+/// Behaves as `FaceDetector` in the reference's `modules/cnet_modules/face_id/arcface.py`: the image is fitted into the
 /// upper left of a black square of 320 pixels.
 struct SCRFD: FaceDetector {
     static let side = 320
@@ -31,8 +31,8 @@ struct SCRFD: FaceDetector {
         outputs = network.outputs
     }
 
-    func faces(in picture: Picture) throws -> [Face] {
-        let fitted = try FittedPicture(picture, side: Self.side, mean: 127.5, factor: 1 / 128)
+    func faces(in image: Image) throws -> [Face] {
+        let fitted = try FittedImage(image, side: Self.side, mean: 127.5, factor: 1 / 128)
         let made = try network(fitted.blob, outputs: outputs)
         let faces = try Self.strides.indices.flatMap { level in
             try self.faces(
@@ -41,7 +41,7 @@ struct SCRFD: FaceDetector {
         return best(of: faces, overlap: .union, limit: Self.overlapLimit) { ($0.box, $0.score) }
     }
 
-    /// The faces of one stride, in pixels of the picture, which was scaled by `scale`.
+    /// The faces of one stride, in pixels of the image, which was scaled by `scale`.
     private func faces(
         _ level: (scores: Blob, boxes: Blob, landmarks: Blob), stride: Int, scale: Double
     ) throws -> [Face] {

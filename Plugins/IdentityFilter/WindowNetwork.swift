@@ -3,7 +3,7 @@ import Failures
 import Images
 import Inference
 
-/// One of MTCNN's networks: it sees windows of a picture, laid column by column and in (value - 127.5) / 128, and says
+/// One of MTCNN's networks: it sees windows of an image, laid column by column and in (value - 127.5) / 128, and says
 /// a few numbers of each in every output.
 struct WindowNetwork: Sendable {
     /// An output by its name in the file, with how many numbers it has for a window.
@@ -25,24 +25,24 @@ struct WindowNetwork: Sendable {
         self.outputs = outputs
     }
 
-    /// What is said of every window of the network's own size in a picture.
+    /// What is said of every window of the network's own size in an image.
     /// - Returns: for each output [1, columns, rows, width].
-    func everywhere(in picture: Picture, width: Int, height: Int) throws -> [Blob] {
-        let whole = PixelWindow(x: 0, y: 0, width: picture.width, height: picture.height)
-        let made = try run(Self.blob(picture, whole, width: width, height: height), shape: [1, width, height, 3])
+    func everywhere(in image: Image, width: Int, height: Int) throws -> [Blob] {
+        let whole = PixelWindow(x: 0, y: 0, width: image.width, height: image.height)
+        let made = try run(Self.blob(image, whole, width: width, height: height), shape: [1, width, height, 3])
         guard made.allSatisfy({ $0.shape.count == 4 && $0.shape[1...2] == made[0].shape[1...2] }) else {
             throw refusal(got: made.map(\.shape))
         }
         return made
     }
 
-    /// What is said of squares of a picture. Those that cannot be cut out are left out.
+    /// What is said of squares of an image. Those that cannot be cut out are left out.
     /// - Parameter side: of the windows that the network sees.
-    func seen(_ boxes: [Box], in picture: Picture, side: Int) throws -> [Seen] {
+    func seen(_ boxes: [Box], in image: Image, side: Int) throws -> [Seen] {
         let squares = boxes.compactMap { box in PixelWindow(countedFromOne: box).map { (box, $0) } }
         return try stride(from: 0, to: squares.count, by: Self.batch).flatMap { start -> [Seen] in
             let part = squares[start..<min(start + Self.batch, squares.count)]
-            let values = try part.flatMap { try Self.blob(picture, $0.1, width: side, height: side) }
+            let values = try part.flatMap { try Self.blob(image, $0.1, width: side, height: side) }
             let made = try run(values, shape: [part.count, side, side, 3])
             guard zip(made, outputs).allSatisfy({ $0.values.count == part.count * $1.width }) else {
                 throw refusal(got: made.map(\.shape))
@@ -68,8 +68,8 @@ struct WindowNetwork: Sendable {
             expected: outputs.map { "\($0.width) numbers in `\($0.name)`" }.joined(separator: ", "), got: "\(shapes)")
     }
 
-    private static func blob(_ picture: Picture, _ window: PixelWindow, width: Int, height: Int) throws -> [Float] {
-        try picture.blob(
+    private static func blob(_ image: Image, _ window: PixelWindow, width: Int, height: Int) throws -> [Float] {
+        try image.blob(
             window, CASCADE_CV_AREA,
             CascadeCVBlob(height: height, width: width, order: CASCADE_CV_COLUMNS, mean: 127.5, factor: 1 / 128))
     }

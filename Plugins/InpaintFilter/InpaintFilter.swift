@@ -3,7 +3,7 @@ import Models
 import Settings
 import Torch
 
-/// A picture from which what matters is cut out, or all the rest, and the mask of what was cut.
+/// An image from which what matters is cut out, or all the rest, and the mask of what was cut.
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct InpaintFilter: ControlFilter {
@@ -12,19 +12,19 @@ public struct InpaintFilter: ControlFilter {
     public static let parameters = [
         FilterParameter(
             "threshold", type: "number or list of two", default: "[0.04, 0.4]",
-            "range from which the saliency is drawn, for each picture, above which a place is cut out; one number is"
+            "range from which the saliency is drawn, for each image, above which a place is cut out; one number is"
                 + " fixed; `thresold` is read too"),
         FilterParameter(
             "p_outpaint", type: "number", default: "0.4",
-            "how likely all but that is cut out instead, drawn for each picture; 0 and 1 are fixed"),
+            "probability that everything else is cut out instead"),
         FilterParameter(
             "saliency", type: "path or null", default: "null",
             "weights of the reference's saliency network (`models get saliency`); null is OpenCV's fine-grained"
                 + " saliency, which needs none"),
         FilterParameter(
             "mask", type: "path or null", default: "null",
-            "a picture that says what to cut out of every picture: what is opaque where it has an alpha channel, else"
-                + " what is white; nothing is drawn then. A mask for each picture, under `masks` of a configuration,"
+            "an image that says what to cut out of every image: what is opaque where it has an alpha channel, else"
+                + " what is white; nothing is drawn then. A mask for each image, under `masks` of a configuration,"
                 + " comes before it"),
     ]
 
@@ -69,41 +69,41 @@ public struct InpaintFilter: ControlFilter {
         }
     }
 
-    /// Whether nothing is left to chance, so that a picture's condition serves again.
+    /// Whether nothing is random, so that an image's condition serves again.
     private var isFixed: Bool {
         mask != nil || threshold.lowerBound == threshold.upperBound && [0, 1].contains(outpaintProbability)
     }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         // Both are drawn where one is fixed, so that this leaves the other as it was.
         let draws = isFixed ? [0, 0] : try generator.uniform([2]).values(as: Double.self)
         let height = threshold.value(at: draws[0])
         let isOutpainting = draws[1] < outpaintProbability
-        // One by one: a picture's mask is then the same in every batch.
+        // One by one: an image's mask is then the same in every batch.
         let masks = try withoutGradients {
-            try (0..<pictures.size(0)).map { index in
-                try hole(in: pictures.sliced(0, index..<index + 1), above: height, isOutpainting)
+            try (0..<images.size(0)).map { index in
+                try hole(in: images.sliced(0, index..<index + 1), above: height, isOutpainting)
             }
         }
-        return try cut(pictures, where: .concatenated(masks, dimension: 0))
+        return try cut(images, where: .concatenated(masks, dimension: 0))
     }
 
-    public func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
-        try cut(pictures, where: (0.5 - masks).isBelow(0).to(dtype: .float32))
+    public func callAsFunction(_ images: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
+        try cut(images, where: (0.5 - masks).isBelow(0).to(dtype: .float32))
     }
 
     /// - Parameter mask: [B, 1, H, W] of 0 and 1.
-    private func cut(_ pictures: Tensor, where mask: Tensor) throws -> ControlCondition {
+    private func cut(_ images: Tensor, where mask: Tensor) throws -> ControlCondition {
         // White where it is cut out.
-        let kept = try pictures * (1 - mask) + mask
+        let kept = try images * (1 - mask) + mask
         return ControlCondition(condition: try .concatenated([kept, mask], dimension: 1), preview: kept)
     }
 
-    /// What is cut out of a picture [1, 3, H, W]: [1, 1, H, W] of 0 and 1.
-    private func hole(in picture: Tensor, above threshold: Double, _ isOutpainting: Bool) throws -> Tensor {
-        let (height, width) = (picture.size(2), picture.size(3))
+    /// What is cut out of an image [1, 3, H, W]: [1, 1, H, W] of 0 and 1.
+    private func hole(in image: Tensor, above threshold: Double, _ isOutpainting: Bool) throws -> Tensor {
+        let (height, width) = (image.size(2), image.size(3))
         if let mask { return try mask.sized(height: height, width: width) }
-        var matters = try (threshold - saliency(picture)).isBelow(0).to(dtype: .float32)
+        var matters = try (threshold - saliency(image)).isBelow(0).to(dtype: .float32)
         if isOutpainting { matters = try 1 - matters }
         let sized = try matters.resizedToNearest(height: height, width: width)
         return try (0.5 - GaussianBlur(width: 141)(sized)).isBelow(0).to(dtype: .float32)

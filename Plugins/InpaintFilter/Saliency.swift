@@ -3,24 +3,24 @@ import COpenCV
 import Failures
 import Torch
 
-/// What tells what matters in a picture.
+/// What tells what matters in an image.
 enum Saliency: Sendable {
     /// The reference's network, from the user's file.
     case network(FilterModel<SaliencyNetwork>)
     /// OpenCV's fine-grained saliency (Montabone and Soto 2010), which needs no model.
     case fineGrained
 
-    /// The short side of the picture that is looked at.
+    /// The short side of the image that is looked at.
     static let shortSide = 240
-    /// A long side beyond this is squeezed, or a picture of one row would grow without end.
+    /// A long side beyond this is squeezed, or an image of one row would grow without end.
     static let longestSide = 16 * shortSide
 
-    /// How much each place of a picture matters, in 0...1.
-    /// - Parameter picture: [1, 3, H, W], RGB in 0...1.
+    /// How much each place of an image matters, in 0...1.
+    /// - Parameter image: [1, 3, H, W], RGB in 0...1.
     /// - Returns: [1, 1, h, w], an eighth of the size looked at.
-    func callAsFunction(_ picture: Tensor) throws -> Tensor {
-        let (height, width) = Self.size(height: picture.size(2), width: picture.size(3))
-        let small = try picture.resized(height: height, width: width, alignCorners: false, antialias: true)
+    func callAsFunction(_ image: Tensor) throws -> Tensor {
+        let (height, width) = Self.size(height: image.size(2), width: image.size(3))
+        let small = try image.resized(height: height, width: width, alignCorners: false, antialias: true)
         switch self {
         case .network(let model): return try model.network()(small)
         case .fineGrained:
@@ -36,9 +36,9 @@ enum Saliency: Sendable {
     }
 
     /// [1, 3, H, W] to [1, 1, H, W].
-    private func fineGrained(_ picture: Tensor) throws -> Tensor {
-        let (height, width) = (picture.size(2), picture.size(3))
-        let rgb = try picture.selected(0, 0).interleavedBytes()
+    private func fineGrained(_ image: Tensor) throws -> Tensor {
+        let (height, width) = (image.size(2), image.size(3))
+        let rgb = try image.selected(0, 0).interleavedBytes()
         var map = [Float](repeating: 0, count: height * width)
         let (status, message) = withErrorMessage { error, size in
             cascade_fine_grained_saliency(rgb, height, width, &map, error, size)

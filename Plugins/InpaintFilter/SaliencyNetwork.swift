@@ -3,8 +3,8 @@ import Models
 import Torch
 import Weights
 
-/// The reference's network that tells what matters in a picture (`saliency_model.pt`): three strided convolutions, two
-/// residual blocks, and a map at an eighth of the picture's size.
+/// The reference's network that tells what matters in an image (`saliency_model.pt`): three strided convolutions, two
+/// residual blocks, and a map at an eighth of the image's size.
 ///
 /// Sendable because its tensors are never written once it stands.
 final class SaliencyNetwork: @unchecked Sendable {
@@ -43,10 +43,10 @@ final class SaliencyNetwork: @unchecked Sendable {
     }
 
     /// How much each place matters, in 0...1.
-    /// - Parameter pictures: [B, 3, H, W], RGB in 0...1, at least 32 pixels a side.
+    /// - Parameter images: [B, 3, H, W], RGB in 0...1, at least 32 pixels a side.
     /// - Returns: [B, 1, H / 8, W / 8], rounded up to even numbers.
-    func callAsFunction(_ pictures: Tensor) throws -> Tensor {
-        var x = try down.reduce(pictures) { try $1($0).clamped(min: 0) }
+    func callAsFunction(_ images: Tensor) throws -> Tensor {
+        var x = try down.reduce(images) { try $1($0).clamped(min: 0) }
         x = try blocks[1](widen(blocks[0](x)))
         x = try narrow(x).clamped(min: 0)
         x = try x.resizedToNearest(height: 2 * x.size(2), width: 2 * x.size(3))
@@ -67,7 +67,7 @@ private struct ResidualBlock {
     func callAsFunction(_ x: Tensor) throws -> Tensor { try second(first(x).clamped(min: 0)) + x }
 }
 
-/// A convolution over a picture continued by reflection, and instance norm with scale and shift; keys `{i}.weight`,
+/// A convolution over an image continued by reflection, and instance norm with scale and shift; keys `{i}.weight`,
 /// `{i}.bias`, and the same at `i + 1` for the norm, [C].
 private struct NormedConvolution {
     let convolution: Convolution
@@ -94,7 +94,7 @@ private struct NormedConvolution {
 
 extension PublishedModel {
     static let saliency = PublishedModel(
-        name: "saliency", description: "what matters in a picture, for the inpainting filter",
+        name: "saliency", description: "what matters in an image, for the inpainting filter",
         source: .web(
             "https://raw.githubusercontent.com/Stability-AI/StableCascade/master/modules/cnet_modules/inpainting/saliency_model.pt"
         ),

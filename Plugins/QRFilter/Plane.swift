@@ -2,7 +2,7 @@ import COpenCV
 import Failures
 import Torch
 
-/// One channel of a picture as plain numbers.
+/// One channel of an image as plain numbers.
 struct Plane {
     private let height: Int
     private let width: Int

@@ -3,31 +3,31 @@ import COpenCV
 import Settings
 import Torch
 
-/// What is bright, dark and between in a picture, as large soft blobs: white, black and grey.
+/// What is bright, dark and between in an image, as large soft blobs: white, black and grey.
 ///
-/// Behaves as the reference's filter of this name in `modules/controlnet.py`, except that every picture has the limits
-/// of its own brightness; the reference takes those of the batch's first picture for all.
+/// Behaves as the reference's filter of this name in `modules/controlnet.py`, except that every image has the limits
+/// of its own brightness; the reference takes those of the batch's first image for all.
 public struct QRFilter: ControlFilter {
     public static let name = "QRFilter"
 
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number or null", default: "224",
-            "side of the square in which it works; null works in the picture as it is"),
+            "side of the square in which it works; null works in the image as it is"),
         FilterParameter("blobify", type: "true or false", default: "true", "whether blobs are made of the detail"),
         FilterParameter(
             "dilation_kernels", type: "whole number or list of such", default: "[3, 5, 7]",
-            "width of the round element that closes gaps, one of these by chance, so that one alone fixes it; below 3 "
+            "width of the round element that closes gaps, one of these is chosen at random; a single value is fixed; below 3 "
                 + "closes none"),
         FilterParameter(
             "blur_kernels", type: "whole number or list of such", default: "[15]",
-            "width of the Gaussian blur, odd or 0 for none, one of these by chance, so that one alone fixes it"),
+            "width of the Gaussian blur, odd or 0 for none, one of these is chosen at random; a single value is fixed"),
         FilterParameter(
             "blur_sigma", type: "number or list of two", default: "[0.1, 2]",
-            "deviation of the Gaussian blur in pixels: between the two by chance, or one that fixes it"),
+            "deviation of the Gaussian blur in pixels: chosen at random between the two; a single value is fixed"),
     ]
 
-    /// Side of the square in which the filter works; nil leaves the picture as it is.
+    /// Side of the square in which the filter works; nil leaves the image as it is.
     public let resize: Int?
     public let isBlobbing: Bool
     public let dilationKernels: [Int]
@@ -46,9 +46,9 @@ public struct QRFilter: ControlFilter {
 
     public var channels: Int { 1 }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let (height, width) = (pictures.size(2), pictures.size(3))
-        var small = pictures
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let (height, width) = (images.size(2), images.size(3))
+        var small = images
         if let resize { small = try small.interpolated(height: resize, width: resize) }
         // The value of hue, saturation and value: the largest channel.
         let channels = try (0..<3).map { try small.sliced(1, $0..<$0 + 1) }
@@ -71,10 +71,10 @@ public struct QRFilter: ControlFilter {
     }
 }
 
-/// What is left to chance, drawn once for all pictures of a call.
+/// What is random, drawn once for all images of a call.
 ///
-/// Always as many numbers are drawn, so that fixing one does not change the others; with all fixed none is, so that a
-/// picture's condition serves again.
+/// Always as many numbers are drawn, so that fixing one does not change the others; with all fixed none is, so that an
+/// image's condition serves again.
 private struct Choice {
     let dilation: Int
     let blur: Int

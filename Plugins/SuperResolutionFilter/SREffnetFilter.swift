@@ -4,7 +4,7 @@ import Models
 import Settings
 import Torch
 
-/// A coarse picture as Stage C's latents, and as a picture to look at.
+/// A coarse image as Stage C's latents, and as an image to look at.
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`; the encoder's file, fixed there to
 /// `models/effnet_encoder.safetensors`, can be named.
@@ -13,7 +13,7 @@ public struct SREffnetFilter: ControlFilter {
 
     public static let parameters = [
         FilterParameter(
-            "scale_factor", type: "number", default: "0.5", "part of each side's pixels that is left, 0.01 to 1"),
+            "scale_factor", type: "number", default: "0.5", "factor for each side of the image, 0.01 to 1"),
         FilterParameter(
             "effnet_checkpoint_path", type: "path or null", default: "null",
             "weights of the EffNet encoder; null takes them where `models get effnet` puts them or from the hub's cache"
@@ -36,9 +36,9 @@ public struct SREffnetFilter: ControlFilter {
 
     public func prepare() throws { _ = try model.network() }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let coarsening = Coarsening(of: pictures, by: scaleFactor)
-        let coarse = try coarsening.reduced(pictures)
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let coarsening = Coarsening(of: images, by: scaleFactor)
+        let coarse = try coarsening.reduced(images)
         let latents = try model.network().latents(of: coarse)  // [B, 16, h / 32, w / 32], rounded up
         let scale = 1 / scaleFactor
         let condition = try latents.resizedToNearest(
@@ -53,8 +53,8 @@ private struct Encoder: @unchecked Sendable {
 
     init(file path: String) throws { network = try EffNetEncoder.load(Checkpoint(path).tensors(of: .effnet)) }
 
-    /// Stage C's latents of pictures [B, 3, H, W] in 0...1.
-    func latents(of pictures: Tensor) throws -> Tensor {
-        try withoutGradients { try network.encode(EffNetEncoder.normalised(pictures)) }
+    /// Stage C's latents of images [B, 3, H, W] in 0...1.
+    func latents(of images: Tensor) throws -> Tensor {
+        try withoutGradients { try network.encode(EffNetEncoder.normalised(images)) }
     }
 }

@@ -2,7 +2,7 @@ import Models
 import Settings
 import Torch
 
-/// Makes a ControlNet's condition of pictures: edges, poses, masks.
+/// Makes a ControlNet's condition of images: edges, poses, masks.
 ///
 /// A filter is added by conforming to this protocol and naming the type in `CascadeAdapt.main(adding:)`.
 public protocol ControlFilter: Sendable {
@@ -15,10 +15,10 @@ public protocol ControlFilter: Sendable {
     /// The models that the filter may take, whatever its parameters: `models list` and `models get` know them.
     static var models: [PublishedModel] { get }
 
-    /// Whether the filter takes a mask for each picture, which a configuration names under `masks:`.
+    /// Whether the filter takes a mask for each image, which a configuration names under `masks:`.
     static var takesMasks: Bool { get }
 
-    /// The parameter that takes how many pixels of a picture's side there are for each of the latents' of the model, where
+    /// The parameter that takes how many pixels of an image's side there are for each of the latents' of the model, where
     /// the condition lies on their grid; training gives it the model's.
     static var strideParameter: String? { get }
 
@@ -38,33 +38,33 @@ public protocol ControlFilter: Sendable {
     /// where that is missing. A filter is called without it too.
     func prepare() throws
 
-    /// The condition of pictures. Training asks for each picture's by itself, in several threads at once.
+    /// The condition of images. Training asks for each image's by itself, in several threads at once.
     ///
-    /// A failure of the input leaves the picture out of training, any other ends the run. Pictures of one size have
+    /// A failure of the input leaves the image out of training, any other ends the run. Images of one size have
     /// conditions of one size. A condition for which nothing was drawn may be kept and used again.
     /// - Parameters:
-    ///   - pictures: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
+    ///   - images: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
     ///   - generator: the only source of randomness, so that a seed repeats a run.
-    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition
 
-    /// The condition of pictures that have masks, otherwise likewise. Asked of filters that take them.
+    /// The condition of images that have masks, otherwise likewise. Asked of filters that take them.
     /// - Parameter masks: [B, 1, H, W] in 0...1, 1 for what is meant, float32 on the CPU.
-    func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition
+    func callAsFunction(_ images: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition
 }
 
 extension ControlFilter {
     /// None: most filters have no network.
     public static var models: [PublishedModel] { [] }
 
-    /// None: most filters look at the picture alone.
+    /// None: most filters look at the image alone.
     public static var takesMasks: Bool { false }
 
-    /// None: most conditions have the picture's own size.
+    /// None: most conditions have the image's own size.
     public static var strideParameter: String? { nil }
 
-    /// The condition of the pictures alone.
-    public func callAsFunction(_ pictures: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
-        try self(pictures, generator: generator)
+    /// The condition of the images alone.
+    public func callAsFunction(_ images: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
+        try self(images, generator: generator)
     }
 
     /// Nothing: most filters have one way.
@@ -86,7 +86,7 @@ extension ControlFilter {
     }
 }
 
-/// What a filter makes of a batch of pictures.
+/// What a filter makes of a batch of images.
 public struct ControlCondition {
     /// What the ControlNet sees, [B, channels, h, w].
     public let condition: Tensor

@@ -4,7 +4,7 @@ import Settings
 /// Parameters that several filters have.
 extension Fields {
     /// The side of the square in which a filter works: 224 where nothing is said, nil (written `null`) where it works
-    /// in the picture as it is.
+    /// in the image as it is.
     public mutating func resize(atLeast least: Int = 1) throws -> Int? {
         try nullable("resize", default: 224, .within(least...8192))
     }

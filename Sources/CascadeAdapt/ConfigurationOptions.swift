@@ -9,7 +9,8 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Override a key, by its dotted path; the value is YAML. Repeatable.", valueName: "key=value"))
+            "Override a key of the configuration, given by its dotted path; the value is YAML. "
+                + "Repeatable.", valueName: "key=value"))
     var overrides: [String] = []
 
     /// The configuration with its overrides.

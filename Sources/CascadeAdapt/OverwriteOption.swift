@@ -5,7 +5,7 @@ import Weights
 
 /// Whether a command may replace what it reads.
 struct OverwriteOption: ParsableArguments {
-    @Flag(help: "Let the output take the place of a file that is read: whole, or not at all.")
+    @Flag(help: "Allow the output to replace an input file. It is replaced as a whole or not at all.")
     var overwrite = false
 
     /// - Parameter inputs: files, indices of shards or folders of weights; what is not there is told when it is read.

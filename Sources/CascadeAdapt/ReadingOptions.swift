@@ -8,7 +8,7 @@ import Settings
 struct ArchitectureOption: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The Stage C that the files are for, where they fit no known one: an architecture file, or "
+            "The Stage C that the files belong to, where it is not a known size: an architecture file, or "
                 + "\(ModelSize.names(of: .stageC, last: " or ")).",
             valueName: "file"),
         completion: .file())
@@ -26,20 +26,22 @@ struct ArchitectureOption: ParsableArguments {
 struct AdapterReadingOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The modules that a file without module names is for, as its configuration had them: .attn,channelwise",
+            "The module_filters of the run, for a file without module names, such as .attn,channelwise",
             valueName: "filters"))
     var moduleFilters: String?
 
     @Option(
         name: .customLong("token"), parsing: .singleValue,
         help: ArgumentHelp(
-            "The text of a new token whose file has none, and the pattern it started from; one for each, in their order.",
+            "The text of a learned token and the pattern that it started from, for a file that names neither. "
+                + "Repeatable, in the order of the tokens.",
             valueName: "text=regex"))
     var tokens: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "The residual blocks of a ControlNet whose file does not name them, such as 0,4,8.", valueName: "indices"))
+            "The residual blocks of a ControlNet, for a file that does not name them, such as "
+                + "0,4,8.", valueName: "indices"))
     var blocks: String?
 
     func reading() throws -> AdapterReading {
@@ -70,7 +72,8 @@ struct ReadingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The text model that learned tokens without starting vectors were trained on.", valueName: "folder"),
+            "The text encoder that learned tokens were trained on, for a file without their starting "
+                + "vectors.", valueName: "folder"),
         completion: .directory)
     var clipText: String?
 

@@ -7,10 +7,10 @@ struct MachineOptions: ParsableArguments {
     @Option(help: "Where to compute: cpu, cuda or cuda:N.")
     var device = "cpu"
 
-    @Option(help: "Threads that one operation may use; libtorch's choice if left out.")
+    @Option(help: "Number of threads for one operation (default: libtorch's choice).")
     var threads: Int?
 
-    @Option(help: "Seed of everything that is drawn; the same seed repeats a run on the same machine.")
+    @Option(help: "The random seed. The same seed gives the same result on the same machine.")
     var seed: UInt64?
 
     @Flag(help: "No notes on standard error.")

@@ -8,10 +8,10 @@ import Training
 struct TrainingOptions: ParsableArguments {
     @OptionGroup var file: ConfigurationOptions
 
-    @Option(help: "Stop after this many updates in all.")
+    @Option(help: "Stop after this many updates, counted from the start of the run.")
     var steps: Int?
 
-    @Flag(help: "Check everything, print the plan, train nothing.")
+    @Flag(help: "Check everything and print the plan, but do not train.")
     var dryRun = false
 
     @OptionGroup var data: PlannedDataOption
@@ -54,7 +54,7 @@ struct TrainingOptions: ParsableArguments {
             options = try runOptions()
             // The plan says all that the recipe would say of itself.
             ended = try recipe.train(options, console(options, isQuiet: dryRun))
-        } catch is SaidByFirstProcess {
+        } catch is ReportedByFirstProcess {
             throw ExitCode(2)
         } catch var failure as Failure where failure.place?.file == setting.place.file {
             let other = Recipes.recipe(for: setting, plugIns).name
@@ -91,9 +91,9 @@ extension ValidationReport {
         }
         let percent = (change / before * 1000).rounded() / 10
         let errors = standardError > 0 ? (abs(change) / standardError * 10).rounded() / 10 : 0
-        var text = "held-out loss over \(triples) triples: \(short(before)) before, \(short(after)) after "
+        var text = "validation loss over \(triples) triples: \(short(before)) before, \(short(after)) after "
         text += "(\(percent) %, \(errors) standard errors)"
-        if let swapped { text += "; \(short(swapped.mean)) with the conditions of other pictures" }
+        if let swapped { text += "; \(short(swapped.mean)) with the conditions of other images" }
         return text
     }
 }

@@ -1,12 +1,12 @@
 import Failures
 
-/// The picture sizes of a training run: one bucket of about the same area for each aspect ratio and its inverse.
+/// The image sizes of a training run: one bucket of about the same area for each aspect ratio and its inverse.
 ///
 /// A bucket's height is floor(sqrt(area / ratio) / step) * step, its width floor(sqrt(area * ratio) / step) * step, the
 /// ratio being width over height (the reference's Bucketeer). Unlike the reference, which measures the distance of
-/// ratios by their difference and so favours landscape, a picture goes to the bucket whose ratio is nearest as a
+/// ratios by their difference and so favours landscape, an image goes to the bucket whose ratio is nearest as a
 /// quotient; it is only enlarged as far as it takes to cover the bucket, whatever its orientation; and the ratios handed
-/// in stay as they are. `fit` finds the bucket of a picture and the way into it.
+/// in stay as they are. `fit` finds the bucket of an image and the way into it.
 public struct AspectBuckets: Equatable, Sendable {
     public struct Bucket: Hashable, Sendable {
         public let width: Int

@@ -18,7 +18,7 @@ struct Bitmap {
     /// Reads the headers. What they can't mean, and pixels that are not there, are failures of the input at `name`.
     init(_ bytes: [UInt8], name: String, pixelLimit: Int) throws {
         func refusal(_ got: String, expected: String? = nil) -> Failure {
-            .input("can't read the BMP picture", at: .init(name), expected: expected, got: got)
+            .input("can't read the BMP image", at: .init(name), expected: expected, got: got)
         }
         func number(_ offset: Int, _ count: Int) -> Int? { bytes[...].number(at: offset, bytes: count, isLittle: true) }
         func signed(_ offset: Int) -> Int? { number(offset, 4).map { Int(Int32(truncatingIfNeeded: $0)) } }
@@ -29,7 +29,7 @@ struct Bitmap {
         guard bits == 24 || bits == 32, isPlain else {
             throw refusal("\(bits) bits, compression \(compression)", expected: "24 or 32 bits, not compressed")
         }
-        try Picture.checkSize(width, abs(height), pixelLimit, .bmp, name: name)
+        try Image.checkSize(width, abs(height), pixelLimit, .bmp, name: name)
         self.bytes = bytes
         self.width = width
         self.height = abs(height)
@@ -49,7 +49,7 @@ struct Bitmap {
         }
     }
 
-    var picture: Picture {
+    var image: Image {
         let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { pixels, count in
             for row in 0..<height {
                 let source = start + (isTopDown ? row : height - 1 - row) * stride
@@ -60,6 +60,6 @@ struct Bitmap {
             }
             count = width * height * 3
         }
-        return Picture(width: width, height: height, pixels: pixels)
+        return Image(width: width, height: height, pixels: pixels)
     }
 }

@@ -1,7 +1,7 @@
 import CPixels
 import Files
 
-extension Picture {
+extension Image {
     /// More pixels than any photograph needs; a file that declares more is refused before memory is taken.
     public static let defaultPixelLimit = 1 << 27
 
@@ -10,28 +10,28 @@ extension Picture {
     /// Transparency is laid over white, EXIF orientation applied, 16 bits rounded to 8, CMYK converted as Pillow does.
     /// Colour profiles are ignored, as in the reference. A file that can't be read, is cut off or damaged, or declares
     /// more than `pixelLimit` pixels is a failure of the input at `name`.
-    public init(decoding bytes: [UInt8], name: String = "picture", pixelLimit: Int = defaultPixelLimit) throws {
-        let info = try Picture.info(of: bytes, name: name, pixelLimit: pixelLimit)
+    public init(decoding bytes: [UInt8], name: String = "image", pixelLimit: Int = defaultPixelLimit) throws {
+        let info = try Image.info(of: bytes, name: name, pixelLimit: pixelLimit)
         try self.init(decoding: bytes, info, name: name, eighths: 8)
     }
 
-    /// Decodes what a picture of `covering` pixels, upright, needs of the file: a JPEG at an eighth, a quarter or a half
+    /// Decodes what an image of `covering` pixels, upright, needs of the file: a JPEG at an eighth, a quarter or a half
     /// of its size, the first that is still 2.5 times as large, because libjpeg then skips the frequencies that resizing
     /// would remove; any other file whole.
     ///
     /// Sizes in between are not used: libjpeg is slower at them than at the whole. What is resized from the result
-    /// differs little from what is resized from the whole picture (see `leastShrinking`), and not at all where the
-    /// picture is less than 5 times as large as `covering`, because then it is decoded whole.
+    /// differs little from what is resized from the whole image (see `leastShrinking`), and not at all where the
+    /// image is less than 5 times as large as `covering`, because then it is decoded whole.
     public init(
-        decoding bytes: [UInt8], name: String = "picture", covering target: (width: Int, height: Int),
+        decoding bytes: [UInt8], name: String = "image", covering target: (width: Int, height: Int),
         pixelLimit: Int = defaultPixelLimit
     ) throws {
-        let info = try Picture.info(of: bytes, name: name, pixelLimit: pixelLimit)
+        let info = try Image.info(of: bytes, name: name, pixelLimit: pixelLimit)
         try self.init(decoding: bytes, info, name: name, eighths: Self.eighths(of: info, covering: target))
     }
 
-    /// In eighths of its size, how large a file is decoded for a picture of `target` pixels.
-    static func eighths(of info: PictureInfo, covering target: (width: Int, height: Int)) -> Int {
+    /// In eighths of its size, how large a file is decoded for an image of `target` pixels.
+    static func eighths(of info: ImageInfo, covering target: (width: Int, height: Int)) -> Int {
         guard info.format == .jpeg else { return 8 }
         return [1, 2, 4].first { eighths in
             func suffices(_ side: Int, _ wanted: Int) -> Bool {
@@ -51,18 +51,18 @@ extension Picture {
     /// decoding is then above 45 dB; at twice the size it falls to 39 dB, at 1.33 times to 37.
     private static let leastShrinking = 2.5
 
-    /// Decodes a file as its alpha channel in grey, where anything in it is transparent; else as the picture.
+    /// Decodes a file as its alpha channel in grey, where anything in it is transparent; else as the image.
     init(alphaOf bytes: [UInt8], name: String, pixelLimit: Int) throws {
-        let info = try Picture.info(of: bytes, name: name, pixelLimit: pixelLimit)
+        let info = try Image.info(of: bytes, name: name, pixelLimit: pixelLimit)
         try self.init(decoding: bytes, info, name: name, eighths: 8, showsAlpha: true)
     }
 
     private init(
-        decoding bytes: [UInt8], _ info: PictureInfo, name: String, eighths: Int, showsAlpha: Bool = false
+        decoding bytes: [UInt8], _ info: ImageInfo, name: String, eighths: Int, showsAlpha: Bool = false
     ) throws {
         let format = info.format
-        guard let door = PictureDoor(format) else {
-            self = try Bitmap(bytes, name: name, pixelLimit: bytes.count).picture
+        guard let door = ImageCodec(format) else {
+            self = try Bitmap(bytes, name: name, pixelLimit: bytes.count).image
             return
         }
         if format == .webp, let animation = WebPAnimation(bytes) {
@@ -75,14 +75,14 @@ extension Picture {
         let pixels = try [UInt8](unsafeUninitializedCapacity: width * height * door.channels) { buffer, initialized in
             // libpng leaves rows of a later interlace pass untouched where the file ends; nothing unset may show.
             if format == .png { buffer.initialize(repeating: 0) }
-            try checkDoor("can't decode the \(format.rawValue) picture", name: name) {
+            try checkDoor("can't decode the \(format.rawValue) image", name: name) {
                 door.decode(bytes, bytes.count, UInt32(eighths), buffer.baseAddress, buffer.count, $0, $1)
             }
             if door.channels == 4 && showsAlpha { Self.showAlpha(buffer) }
             if door.channels == 4 { cascade_rgb_over_white(buffer.baseAddress, width * height, buffer.baseAddress) }
             initialized = width * height * 3
         }
-        self = Picture(width: width, height: height, pixels: pixels).oriented(info.orientation)
+        self = Image(width: width, height: height, pixels: pixels).oriented(info.orientation)
     }
 
     /// Makes RGBA opaque and as grey as it was opaque, unless all of it was.

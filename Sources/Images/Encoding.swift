@@ -4,8 +4,8 @@ import CWebP
 import Failures
 import Files
 
-extension Picture {
-    /// The picture as a JPEG file, quality 1...100, chroma halved both ways. A side over 65500 pixels is a failure.
+extension Image {
+    /// The image as a JPEG file, quality 1...100, chroma halved both ways. A side over 65500 pixels is a failure.
     public func jpeg(quality: Int = 90) throws -> [UInt8] {
         guard (1...100).contains(quality) else {
             throw Failure.input("a JPEG quality out of range", expected: "1 to 100", got: "\(quality)")
@@ -15,7 +15,7 @@ extension Picture {
         }
     }
 
-    /// The picture as a PNG file.
+    /// The image as a PNG file.
     /// - Parameter texts: what other programs can read in it, by keyword.
     public func png(texts: [(keyword: String, text: String)] = []) throws -> [UInt8] {
         let bytes = try encoded("PNG", free: cascade_png_free) { pixels, out, size, error, errorSize in
@@ -24,17 +24,17 @@ extension Picture {
         return PNGTexts.inserted(texts, into: bytes)
     }
 
-    /// The picture as a lossy WebP file, quality 0...100. A side over 16383 pixels is a failure.
+    /// The image as a lossy WebP file, quality 0...100. A side over 16383 pixels is a failure.
     public func webp(quality: Int = 90) throws -> [UInt8] {
         try encoded("WebP", free: cascade_webp_free) { pixels, out, size, error, errorSize in
             cascade_webp_encode(pixels, width, height, Int32(quality), out, size, error, errorSize).rawValue
         }
     }
 
-    /// The endings of names that say what a picture is written as.
+    /// The endings of names that say what an image is written as.
     public static let endings = ["png", "jpg", "jpeg", "webp"]
 
-    /// Writes the picture in the format that the name's ending asks for.
+    /// Writes the image in the format that the name's ending asks for.
     /// - Parameter texts: go into a PNG file, by keyword.
     public func write(
         to path: String, quality: Int = 90, texts: [(keyword: String, text: String)] = []
@@ -46,7 +46,7 @@ extension Picture {
         case "webp": try writeAtomically(webp(quality: quality), to: path)
         default:
             throw Failure.input(
-                "can't tell the picture's format from its name", at: .init(path),
+                "can't tell the image's format from its name", at: .init(path),
                 expected: "a name in .png, .jpg or .webp")
         }
     }
@@ -64,7 +64,7 @@ extension Picture {
         var size = 0
         let (status, message) = withErrorMessage { encode(pixels, &out, &size, $0, $1) }
         defer { free(out) }
-        if status != 0 { throw Failure.run("can't encode the picture as \(format)", got: message) }
+        if status != 0 { throw Failure.run("can't encode the image as \(format)", got: message) }
         return [UInt8](UnsafeBufferPointer(start: out, count: size))
     }
 }

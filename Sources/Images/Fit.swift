@@ -1,10 +1,10 @@
-/// Which part of a picture stays where it is larger than its bucket along one side.
+/// Which part of an image stays where it is larger than its bucket along one side.
 public enum CropMode: String, CaseIterable, Sendable {
     /// The middle, as torchvision's `center_crop`.
     case centre
     /// Any part, each offset as likely as another, as torchvision's `RandomCrop`.
     case random
-    /// The part with the most to see: `Picture.subjectOffset`, which chance may move.
+    /// The part with the most to see: `Image.subjectOffset`, which chance may move.
     case smart
 }
 
@@ -12,12 +12,12 @@ extension AspectBuckets {
     /// What is left to choose once the buckets are there.
     public struct Choice: Hashable, Sendable {
         public var crop: CropMode
-        /// The chance, 0...1, that a picture goes to any of the buckets, each as likely, instead of the nearest (the
+        /// The chance, 0...1, that an image goes to any of the buckets, each as likely, instead of the nearest (the
         /// reference's `bucketeer_random_ratio`).
         public var randomBucketRatio: Double
         /// The chance, 0...1, that a smart cut is moved (the reference's `randomize_p`).
         public var shiftChance = 0.0
-        /// By how much of the picture's sides at most (the reference's `randomize_q`).
+        /// By how much of the image's sides at most (the reference's `randomize_q`).
         public var shiftReach = 0.0
 
         public init(crop: CropMode = .centre, randomBucketRatio: Double = 0) {
@@ -26,7 +26,7 @@ extension AspectBuckets {
         }
     }
 
-    /// How a picture is brought into a bucket: resized to cover it, then cut. It says all that happens to the pixels,
+    /// How an image is brought into a bucket: resized to cover it, then cut. It says all that happens to the pixels,
     /// so that its description can stand in a cache's key.
     public struct Fit: Hashable, Sendable, CustomStringConvertible {
         public let bucket: Bucket
@@ -36,17 +36,17 @@ extension AspectBuckets {
         public let cropX: Int
         /// Where the cut begins; the middle where `isSmart`.
         public let cropY: Int
-        /// Whether the cut is laid where the picture has the most to see, which its pixels decide.
+        /// Whether the cut is laid where the image has the most to see, which its pixels decide.
         public let isSmart: Bool
-        /// By how much of the picture's sides it is then moved, in 1/1000: right and down.
+        /// By how much of the image's sides it is then moved, in 1/1000: right and down.
         public let shift: Shift
-        /// How many times longer the sides become; below 1 for a picture larger than its bucket.
+        /// How many times longer the sides become; below 1 for an image larger than its bucket.
         public let enlargement: Double
 
-        /// The same with its cut laid where a picture has the most to see, where that decides.
-        public func settled(by picture: Picture) -> Fit {
+        /// The same with its cut laid where an image has the most to see, where that decides.
+        public func settled(by image: Image) -> Fit {
             guard isSmart else { return self }
-            let (x, y) = picture.subjectOffset(of: self)
+            let (x, y) = image.subjectOffset(of: self)
             return Fit(
                 bucket: bucket, resizedWidth: resizedWidth, resizedHeight: resizedHeight, cropX: x, cropY: y,
                 isSmart: false, shift: Shift(), enlargement: enlargement)
@@ -59,7 +59,7 @@ extension AspectBuckets {
         }
     }
 
-    /// How a smart cut is moved, in 1/1000 of the picture's sides.
+    /// How a smart cut is moved, in 1/1000 of the image's sides.
     public struct Shift: Hashable, Sendable, CustomStringConvertible {
         public var x = 0
         public var y = 0
@@ -67,12 +67,12 @@ extension AspectBuckets {
         public var description: String { x == 0 && y == 0 ? "" : "\(x < 0 ? "" : "+")\(x)\(y < 0 ? "" : "+")\(y)" }
     }
 
-    /// The nearest bucket for a picture, and the way into it: cut from the middle.
+    /// The nearest bucket for an image, and the way into it: cut from the middle.
     public func fit(width: Int, height: Int) -> Fit {
         fit(width: width, height: height, nearest(toWidth: width, height: height)) { $0 }
     }
 
-    /// A bucket for a picture and the way into it, as `choice` has it. Chance draws from `generator`, and only where it
+    /// A bucket for an image and the way into it, as `choice` has it. Chance draws from `generator`, and only where it
     /// is asked for: for the bucket, then for the cut's x and y, or for whether a smart one moves, and how far.
     public func fit(
         width: Int, height: Int, _ choice: Choice, using generator: inout some RandomNumberGenerator
@@ -100,7 +100,7 @@ extension AspectBuckets {
     }
 
     private func nearest(toWidth width: Int, height: Int) -> Bucket {
-        precondition(width > 0 && height > 0, "a picture has pixels")
+        precondition(width > 0 && height > 0, "an image has pixels")
         let ratio = Double(width) / Double(height)
         func distance(_ bucket: Bucket) -> Double { max(bucket.ratio / ratio, ratio / bucket.ratio) }
         guard var nearest = buckets.first else { preconditionFailure("there is a bucket for each ratio") }
@@ -116,7 +116,7 @@ extension AspectBuckets {
         var freeY: Int
     }
 
-    /// The short side is the smallest whole number that lets the picture cover the bucket; the long side follows as
+    /// The short side is the smallest whole number that lets the image cover the bucket; the long side follows as
     /// torchvision's resize has it, cut to a whole number.
     private func fit(
         width: Int, height: Int, _ bucket: Bucket, smart: Shift? = nil, moved: (Offset) -> Offset
@@ -137,19 +137,19 @@ extension AspectBuckets {
     }
 }
 
-extension Picture {
+extension Image {
     /// Decodes what `fit`, made for the file's upright size, needs: see `init(decoding:name:covering:pixelLimit:)`.
     public init(
-        decoding bytes: [UInt8], name: String = "picture", for fit: AspectBuckets.Fit,
+        decoding bytes: [UInt8], name: String = "image", for fit: AspectBuckets.Fit,
         pixelLimit: Int = defaultPixelLimit
     ) throws {
         try self.init(
             decoding: bytes, name: name, covering: (fit.resizedWidth, fit.resizedHeight), pixelLimit: pixelLimit)
     }
 
-    /// The picture resized and cut as `fit` says, which was made for the file's upright size, however much of it was
-    /// decoded. Only the part that stays is computed, so that a sliver of a picture costs no more than the bucket.
-    public func fitted(_ fit: AspectBuckets.Fit) -> Picture {
+    /// The image resized and cut as `fit` says, which was made for the file's upright size, however much of it was
+    /// decoded. Only the part that stays is computed, so that a sliver of an image costs no more than the bucket.
+    public func fitted(_ fit: AspectBuckets.Fit) -> Image {
         let fit = fit.settled(by: self)
         return resized(
             columns: Window(fit.cropX, fit.bucket.width, of: fit.resizedWidth),

@@ -17,13 +17,13 @@ public struct Mask: Equatable, Sendable {
     /// Decodes an image as a mask: what is opaque where it has an alpha channel with anything transparent in it, else what
     /// is white. EXIF orientation is applied.
     public init(
-        decoding bytes: [UInt8], name: String = "mask", pixelLimit: Int = Picture.defaultPixelLimit
+        decoding bytes: [UInt8], name: String = "mask", pixelLimit: Int = Image.defaultPixelLimit
     ) throws {
-        let picture = try Picture(alphaOf: bytes, name: name, pixelLimit: pixelLimit)
+        let image = try Image(alphaOf: bytes, name: name, pixelLimit: pixelLimit)
         self.init(
-            width: picture.width, height: picture.height,
-            values: stride(from: 0, to: picture.pixels.count, by: 3).map { start in
-                UInt8(picture.pixels[start..<start + 3].reduce(0) { $0 + Int($1) } / 3)
+            width: image.width, height: image.height,
+            values: stride(from: 0, to: image.pixels.count, by: 3).map { start in
+                UInt8(image.pixels[start..<start + 3].reduce(0) { $0 + Int($1) } / 3)
             })
     }
 

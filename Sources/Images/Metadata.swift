@@ -1,11 +1,11 @@
-/// What a picture file says beside its pixels: how the camera was held, and whether a colour profile lies in it.
+/// What an image file says beside its pixels: how the camera was held, and whether a colour profile lies in it.
 ///
 /// Damaged or missing blocks count as absent: they are no reason to refuse the pixels.
 struct Metadata: Equatable {
     var orientation = Orientation()
     var hasColourProfile = false
 
-    init(of bytes: [UInt8], format: PictureFormat) {
+    init(of bytes: [UInt8], format: ImageFormat) {
         switch format {
         case .jpeg: readJPEG(bytes)
         case .png: readPNG(bytes)

@@ -37,13 +37,13 @@ extension Orientation {
     }
 }
 
-extension Picture {
-    /// The picture turned upright.
-    func oriented(_ orientation: Orientation) -> Picture {
+extension Image {
+    /// The image turned upright.
+    func oriented(_ orientation: Orientation) -> Image {
         if orientation == Orientation() { return self }
         let newWidth = orientation.isTransposed ? height : width
         let newHeight = orientation.isTransposed ? width : height
-        // How far apart, among the stored pixels, neighbours of the new picture lie.
+        // How far apart, among the stored pixels, neighbours of the new image lie.
         var across = orientation.isTransposed ? width : 1
         var down = orientation.isTransposed ? 1 : width
         var origin = 0
@@ -59,6 +59,6 @@ extension Picture {
             cascade_turn_rgb(pixels, newWidth, newHeight, origin, across, down, turned.baseAddress)
             initialized = pixels.count
         }
-        return Picture(width: newWidth, height: newHeight, pixels: turned)
+        return Image(width: newWidth, height: newHeight, pixels: turned)
     }
 }

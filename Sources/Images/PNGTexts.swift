@@ -41,7 +41,7 @@ public enum PNGTexts {
 
     /// The texts of a PNG file that are not compressed; empty for anything else. What is cut off is left out.
     public static func read(_ png: [UInt8]) -> [String: String] {
-        guard PictureFormat(magic: png) == .png else { return [:] }
+        guard ImageFormat(magic: png) == .png else { return [:] }
         var texts: [String: String] = [:]
         var offset = 8
         while offset + 12 <= png.count {

@@ -1,11 +1,11 @@
-extension Picture {
-    /// Lays a picture down; it must fit.
-    public mutating func paste(_ picture: Picture, x: Int, y: Int) {
-        for row in 0..<picture.height {
-            let source = row * picture.width * 3
+extension Image {
+    /// Lays an image down; it must fit.
+    public mutating func paste(_ image: Image, x: Int, y: Int) {
+        for row in 0..<image.height {
+            let source = row * image.width * 3
             let target = ((y + row) * width + x) * 3
             pixels.replaceSubrange(
-                target..<(target + picture.width * 3), with: picture.pixels[source..<(source + picture.width * 3)])
+                target..<(target + image.width * 3), with: image.pixels[source..<(source + image.width * 3)])
         }
     }
 

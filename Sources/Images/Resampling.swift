@@ -1,15 +1,15 @@
 import CPixels
 
-extension Picture {
-    /// The picture in another size: bilinear, antialiased where it shrinks, as torchvision's
+extension Image {
+    /// The image in another size: bilinear, antialiased where it shrinks, as torchvision's
     /// `resize(…, InterpolationMode.BILINEAR, antialias=True)` on a uint8 tensor.
-    public func resized(width newWidth: Int, height newHeight: Int) -> Picture {
+    public func resized(width newWidth: Int, height newHeight: Int) -> Image {
         resized(columns: Window(0, newWidth, of: newWidth), rows: Window(0, newHeight, of: newHeight))
     }
 
-    /// A window of the picture in another size. Rows are mixed first, each new one as it is needed, in float; then the
+    /// A window of the image in another size. Rows are mixed first, each new one as it is needed, in float; then the
     /// columns of that row, rounded once.
-    func resized(columns: Window, rows: Window) -> Picture {
+    func resized(columns: Window, rows: Window) -> Image {
         let across = AxisWeights(old: width, window: columns)
         let down = AxisWeights(old: height, window: rows)
         let count = columns.count * rows.count * 3
@@ -27,14 +27,14 @@ extension Picture {
             }
             initialized = count
         }
-        return Picture(width: columns.count, height: rows.count, pixels: resized)
+        return Image(width: columns.count, height: rows.count, pixels: resized)
     }
 }
 
-extension PlanarPicture {
-    /// The picture in another size: bilinear, antialiased where it shrinks, as torchvision's
+extension PlanarImage {
+    /// The image in another size: bilinear, antialiased where it shrinks, as torchvision's
     /// `resize(…, InterpolationMode.BILINEAR, antialias=True)` on a float tensor.
-    public func resized(width newWidth: Int, height newHeight: Int) -> PlanarPicture {
+    public func resized(width newWidth: Int, height newHeight: Int) -> PlanarImage {
         let across = AxisWeights(old: width, window: Window(0, newWidth, of: newWidth))
         let down = AxisWeights(old: height, window: Window(0, newHeight, of: newHeight))
         let count = newWidth * newHeight
@@ -53,7 +53,7 @@ extension PlanarPicture {
             }
             initialized = count * 3
         }
-        return PlanarPicture(width: newWidth, height: newHeight, values: resized)
+        return PlanarImage(width: newWidth, height: newHeight, values: resized)
     }
 }
 

@@ -1,10 +1,10 @@
-extension Picture {
-    /// Where a smart crop begins: the window of the bucket's size, among those that the resized picture has room for,
-    /// in which there is most to see. Nothing is learned and nothing is drawn, so a picture always gets the same.
+extension Image {
+    /// Where a smart crop begins: the window of the bucket's size, among those that the resized image has room for,
+    /// in which there is most to see. Nothing is learned and nothing is drawn, so an image always gets the same.
     ///
     /// A thumbnail is looked at. A pixel's weight is how far its colour lies from the mean of its surroundings (a square
     /// of a quarter of the thumbnail: what is sharp or stands alone) plus half of how far it lies from the mean of the
-    /// whole picture (what is unlike the background). A window's score is its share of all weight, less up to a tenth at
+    /// whole image (what is unlike the background). A window's score is its share of all weight, less up to a tenth at
     /// either end of the way, so that of two windows alike the one nearer to the middle is taken.
     ///
     /// The window is moved as far as `fit` says and there is room.
@@ -81,7 +81,7 @@ extension Picture {
     }
 }
 
-/// The offset of the best window of `inner` samples in an axis of `outer`, of which `profile` is a coarse picture; 65
+/// The offset of the best window of `inner` samples in an axis of `outer`, of which `profile` is a coarse image; 65
 /// offsets at most are tried.
 private func bestOffset(of inner: Int, in outer: Int, profile: [Float]) -> Int {
     let free = outer - inner

@@ -9,19 +9,19 @@ struct WebPAnimation {
     let height: Int
     private let first: Frame
 
-    /// What a frame's picture begins with: transparency, a lossy or a lossless picture. No animation lies within one.
-    private static let pictureChunks = ["ALPH", "VP8 ", "VP8L"].map { Array($0.utf8) }
+    /// What a frame's image begins with: transparency, a lossy or a lossless image. No animation lies within one.
+    private static let imageChunks = ["ALPH", "VP8 ", "VP8L"].map { Array($0.utf8) }
 
     private struct Frame {
         let x: Int
         let y: Int
         let width: Int
         let height: Int
-        /// The chunks of its picture, such as a file of one picture has.
+        /// The chunks of its image, such as a file of one image has.
         let chunks: ArraySlice<UInt8>
     }
 
-    /// Nil for a file of one picture, and for one whose chunks mean nothing.
+    /// Nil for a file of one image, and for one whose chunks mean nothing.
     init?(_ bytes: [UInt8]) {
         func number(_ offset: Int, _ count: Int) -> Int? { bytes[...].number(at: offset, bytes: count, isLittle: true) }
         guard bytes[...].dropFirst(12).starts(with: "VP8X".utf8), let flags = number(20, 1), flags & 2 != 0,
@@ -34,7 +34,7 @@ struct WebPAnimation {
             if bytes[position..<start].starts(with: "ANMF".utf8), let x = number(start, 3),
                 let y = number(start + 3, 3),
                 let frameWidth = number(start + 6, 3), let frameHeight = number(start + 9, 3), length >= 16,
-                Self.pictureChunks.contains(where: bytes[(start + 16)..<(start + length)].starts(with:))
+                Self.imageChunks.contains(where: bytes[(start + 16)..<(start + length)].starts(with:))
             {
                 first = Frame(
                     x: 2 * x, y: 2 * y, width: frameWidth + 1, height: frameHeight + 1,
@@ -47,17 +47,17 @@ struct WebPAnimation {
     }
 
     /// The first frame on the canvas, whose rest is transparent, so white.
-    func firstFrame(name: String) throws -> Picture {
+    func firstFrame(name: String) throws -> Image {
         guard first.x + first.width <= width, first.y + first.height <= height else {
-            throw Failure.input("can't decode the WebP picture", at: .init(name), got: "a frame outside of its canvas")
+            throw Failure.input("can't decode the WebP image", at: .init(name), got: "a frame outside of its canvas")
         }
         let still = still
-        let info = try Picture.info(of: still, name: name)
+        let info = try Image.info(of: still, name: name)
         guard (info.width, info.height) == (first.width, first.height) else {
-            throw Failure.input("can't decode the WebP picture", at: .init(name), got: "a frame of another size")
+            throw Failure.input("can't decode the WebP image", at: .init(name), got: "a frame of another size")
         }
-        let frame = try Picture(decoding: still, name: name)
-        var canvas = Picture(width: width, height: height, colour: (255, 255, 255))
+        let frame = try Image(decoding: still, name: name)
+        var canvas = Image(width: width, height: height, colour: (255, 255, 255))
         canvas.paste(frame, x: first.x, y: first.y)
         return canvas
     }

@@ -3,7 +3,7 @@ import Failures
 import Files
 import Glibc
 
-/// ONNX Runtime, which runs networks in the ONNX format that OpenCV does not: those that take pictures of any size.
+/// ONNX Runtime, which runs networks in the ONNX format that OpenCV does not: those that take images of any size.
 ///
 /// A process opens one library and keeps it.
 public struct ONNXRuntime: Sendable {

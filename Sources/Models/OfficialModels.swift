@@ -17,7 +17,7 @@ extension PublishedModel {
     /// What every program knows, in the order in which it is listed.
     public static let official: [PublishedModel] = [
         official("stage-a", "stage_a", 74, "Stage A, the decoder to pixels"),
-        official("previewer", "previewer", 18, "small pictures from Stage C's latents"),
+        official("previewer", "previewer", 18, "small images from Stage C's latents"),
         effnet,
         official("stage-b", "stage_b", 6250, "Stage B 3B, float32"),
         official("stage-b-bf16", "stage_b_bf16", 3130, "Stage B 3B, bfloat16"),
@@ -32,11 +32,11 @@ extension PublishedModel {
         official(
             "controlnet-super-resolution", "controlnet/super_resolution", nil, "ControlNet that enlarges, for 3.6B"),
         PublishedModel(
-            name: "clip-text", description: "CLIP text tower and tokenizer",
+            name: "clip-text", description: "CLIP text encoder and tokenizer",
             source: .hubFolder(repository: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k"), licence: "MIT",
             megabytes: 10_160),
         PublishedModel(
-            name: "clip-image", description: "CLIP picture tower",
+            name: "clip-image", description: "CLIP image encoder",
             source: .hubFolder(repository: "openai/clip-vit-large-patch14"), licence: "MIT, as CLIP's code",
             megabytes: 1710),
         Miniature.model,

@@ -38,7 +38,7 @@ struct DataLoading {
             let batch = try loader.next()
             loaded += batch.samples.count
             waited += batch.secondsWaited
-            if makesFloats { floats = Picture.planes(of: batch.pictures) }  // [B, 3, H, W]
+            if makesFloats { floats = Image.planes(of: batch.images) }  // [B, 3, H, W]
         }
         let time = (clock.now - began).components
         let seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18
@@ -51,7 +51,7 @@ struct DataLoading {
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [
             "what": "data to batches, cascade-adapt", "samples_per_second": .number(Double(loaded) / seconds),
-            "seconds": .number(seconds), "seconds_waited": .number(waited), "pictures": .integer(loaded),
+            "seconds": .number(seconds), "seconds_waited": .number(waited), "images": .integer(loaded),
             "peak_bytes": .integer(usage.ru_maxrss * 1024), "drops": .object(drops),
             "workers": .integer(workers), "floats": .integer(floats.count),
         ]

@@ -8,7 +8,7 @@ import Torch
 // cascade-bench optimizer [NAME] [--steps N] [--threads N] [--device D]
 // cascade-bench load FILE [--touch] [--threads N]
 // cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float] [--full]
-// cascade-bench pictures PATH… [--size N] [--ratios 1/1,9/16,…] [--batch N] [--scaled] [--output FOLDER]
+// cascade-bench images PATH… [--size N] [--ratios 1/1,9/16,…] [--batch N] [--scaled] [--output FOLDER]
 //
 // Prints one JSON line. Without OpenCV, and with the engine opened only where it is used, so that the program can be
 // carried to a machine that has a libtorch and an engine compiled for it (CASCADE_ENGINE names the engine).
@@ -19,10 +19,10 @@ do {
     case "optimizer": print(try OptimizerSteps(&arguments).run().text())
     case "load": print(try WeightLoading(&arguments).run().text())
     case "data": print(try DataLoading(&arguments).run().text())
-    case "pictures": print(try Pictures(&arguments).run().text())
+    case "images": print(try Images(&arguments).run().text())
     case let name:
         throw Failure.input(
-            "unknown benchmark", expected: "lora, optimizer, load, data or pictures", got: name ?? "none")
+            "unknown benchmark", expected: "lora, optimizer, load, data or images", got: name ?? "none")
     }
 } catch {
     let text = "error: \(error)\n"
@@ -93,11 +93,11 @@ extension DataLoading {
     }
 }
 
-extension Pictures {
+extension Images {
     init(_ arguments: inout ArraySlice<String>) throws {
         var paths: [String] = []
         while let path = arguments.first, !path.hasPrefix("--") { paths.append(arguments.removeFirst()) }
-        if paths.isEmpty { throw Failure.input("pictures lacks its tars") }
+        if paths.isEmpty { throw Failure.input("images lacks its tars") }
         self.init(paths: paths)
         while let option = arguments.popFirst() {
             if option == "--scaled" {

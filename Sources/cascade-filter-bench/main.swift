@@ -8,31 +8,31 @@ import Images
 import JSON
 import Torch
 
-// cascade-filter-bench NAME PARAMETERS ROUNDS PICTURE…
+// cascade-filter-bench NAME PARAMETERS ROUNDS IMAGE…
 //
-// Times a control filter on decoded pictures, one at a time and on one thread. Prints one JSON line: the median of all
-// rounds for each picture, averaged over the pictures; beside CannyFilter also that of OpenCV's Canny on the pictures'
+// Times a control filter on decoded images, one at a time and on one thread. Prints one JSON line: the median of all
+// rounds for each image, averaged over the images; beside CannyFilter also that of OpenCV's Canny on the images'
 // bytes alone.
 do {
     let arguments = CommandLine.arguments.dropFirst()
     guard let name = arguments.first, let parameters = arguments.dropFirst().first,
         let rounds = arguments.dropFirst(2).first.flatMap(Int.init), (1...10_000).contains(rounds),
-        case let pictures = arguments.dropFirst(3), !pictures.isEmpty
-    else { throw Failure.input("arguments", expected: "NAME PARAMETERS ROUNDS PICTURE…") }
+        case let images = arguments.dropFirst(3), !images.isEmpty
+    else { throw Failure.input("arguments", expected: "NAME PARAMETERS ROUNDS IMAGE…") }
     let filter = try CascadeAdapt.plugIns.filter(name, parameters: .parse(parameters, file: "PARAMETERS"))
     try filter.prepare()
     try Engine.shared().setThreads(1)
-    let tensors = try pictures.map { try ImageTensors.tensor([Picture(contentsOf: $0)]) }
+    let tensors = try images.map { try ImageTensors.tensor([Image(contentsOf: $0)]) }
     let generator = try Generator(seed: 1)
     let whole = try mean(tensors) { tensor in
         try median(rounds) { _ = try withoutGradients { try filter(tensor, generator: generator) } }
     }
     var result = JSON.Object()
     result["filter"] = .string(name)
-    result["pictures"] = .integer(tensors.count)
-    result["seconds_per_picture"] = .number(whole)
+    result["images"] = .integer(tensors.count)
+    result["seconds_per_image"] = .number(whole)
     if name == "CannyFilter" {
-        result["bare_seconds_per_picture"] = .number(
+        result["bare_seconds_per_image"] = .number(
             try mean(tensors) { tensor in
                 let rgb = try tensor.selected(0, 0).interleavedBytes()
                 let (height, width) = (tensor.size(2), tensor.size(3))

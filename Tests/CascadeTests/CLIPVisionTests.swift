@@ -27,7 +27,7 @@ import Torch
     }
 
     @Test(arguments: ["24x24", "47x31", "30x61", "9x13", "24x35"])
-    func `prepares pictures as torchvision`(size: String) throws {
+    func `prepares images as torchvision`(size: String) throws {
         let golden = try TowerGolden("clip_preprocessing")
         let prepared = try CLIPPreprocessing(side: 24)(golden.input(size))
         #expect(try difference(prepared, golden.output(size)) < 1e-5)
@@ -35,20 +35,20 @@ import Torch
         #expect(try difference(averaged, golden.required("antialiased.\(size)")) < 1e-5)
     }
 
-    @Test func `pictures of another size are failures of the input`() throws {
+    @Test func `images of another size are failures of the input`() throws {
         let tower = try tower(TowerGolden("clip_vision_gelu"))
         for shape in [[1, 3, 24, 23], [1, 1, 24, 24], [3, 24, 24]] {
             #expect(try failure { _ = try tower(.zeros(shape)) }.blame == .input)
         }
     }
 
-    @Test func `an encoder takes pictures of any size`() throws {
+    @Test func `an encoder takes images of any size`() throws {
         let golden = try TowerGolden("clip_vision_gelu")
-        let encoder = PictureEncoder(tower: try tower(golden))
-        let pictures = try TowerGolden("clip_preprocessing")
-        let embeds = try encoder(pictures.input("47x31"))
+        let encoder = ImageEncoder(tower: try tower(golden))
+        let images = try TowerGolden("clip_preprocessing")
+        let embeds = try encoder(images.input("47x31"))
         #expect(embeds.shape == [1, 1, 20])
-        #expect(try difference(embeds.squeezed(1), encoder.tower(pictures.output("47x31"))) < 1e-4)
+        #expect(try difference(embeds.squeezed(1), encoder.tower(images.output("47x31"))) < 1e-4)
     }
 
     @Test func `reads past the other half of a whole CLIP`() {
@@ -69,7 +69,7 @@ import Torch
         #expect(try read("{}").patchSize == 32)
     }
 
-    @Test func `a whole CLIP holds its picture tower inside`() throws {
+    @Test func `a whole CLIP holds its image encoder inside`() throws {
         let configuration = try read(
             """
             {"projection_dim": 768, "text_config": {"hidden_size": 768}, "vision_config": {"hidden_size": 1024,

@@ -167,7 +167,7 @@ import Torch
         #expect(try refused(.init(blocks: [4, 0, 4])).what.contains("twice"))
     }
 
-    @Test func refusesPicturesThatCannotBe() throws {
+    @Test func refusesImagesThatCannotBe() throws {
         let store = ParameterStore(from: Placeholders())
         let trunk = try ControlNetTrunk(.init(inputs: 1, projected: 32, blocks: [0]), store.root)
         #expect(try failure { _ = try trunk(.zeros([1, 3, 64, 64])) }.expected == "[any, 1, any, any]")

@@ -62,7 +62,7 @@ import Torch
         #expect(try latents.mean([0, 2, 3]).abs().sum().item() < 1e-3)
         #expect(try (latents.variance([0, 2, 3], correction: 0) - 1).abs().sum().item() < 1e-2)
 
-        // Measured once: other pictures leave the statistics as they are.
+        // Measured once: other images leave the statistics as they are.
         _ = try encoder.encode(generator.normal([1, 3, 64, 64]) * 5)
         #expect(try difference(encoder.encode(images), latents) < 1e-5)
     }
@@ -83,7 +83,7 @@ import Torch
         #expect(try statistics() == trained)
     }
 
-    @Test func refusesPicturesOfAnotherShape() throws {
+    @Test func refusesImagesOfAnotherShape() throws {
         let encoder = try EffNetEncoder(.init(), ParameterStore(from: Placeholders()).root)
         for shape in [[3, 64, 64], [1, 4, 64, 64], [1, 3, 0, 64]] {
             let failure = try failure { _ = try encoder.encode(.zeros(shape)) }

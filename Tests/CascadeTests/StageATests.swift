@@ -51,7 +51,7 @@ import Torch
         #expect(try difference(stageA.quantize(vectors * scale), entries * scale) < 1e-6)
     }
 
-    @Test func `a picture of more vectors than are compared at once is quantized whole`() throws {
+    @Test func `an image of more vectors than are compared at once is quantized whole`() throws {
         let golden = try TowerGolden("stage_a_decode")
         let quantizer = try stageA(golden).quantizer
         let tile = try golden.required("quantizer.vectors")

@@ -66,7 +66,7 @@ private struct StageBGolden {
         }
     }
 
-    @Test func `no picture is a picture of zeros, and a condition left out a time of 0`() throws {
+    @Test func `no image is an image of zeros, and a condition left out a time of 0`() throws {
         let without = try StageBGolden("plain")
         var with = without
         with.conditions.pixels = try .zeros([2, 3, 8, 8], device: without.latents.device)

@@ -8,15 +8,15 @@ import Weights
 
 private let root = String(#filePath.dropLast("Tests/CommandTests/DataCommandTests.swift".count))
 
-/// A picture in which Canny finds a square.
-private func square(_ side: Int) -> Picture {
+/// An image in which Canny finds a square.
+private func square(_ side: Int) -> Image {
     var pixels = [UInt8](repeating: 20, count: side * side * 3)
     for y in side / 4..<side * 3 / 4 {
         for x in side / 4..<side * 3 / 4 {
             for channel in 0..<3 { pixels[(y * side + x) * 3 + channel] = 230 }
         }
     }
-    return Picture(width: side, height: side, pixels: pixels)
+    return Image(width: side, height: side, pixels: pixels)
 }
 
 @Suite struct DatasetCommandTests {
@@ -26,7 +26,7 @@ private func square(_ side: Int) -> Picture {
             try square(16).write(to: scratch["\(name).png"])
             _ = try scratch.write("a \(name)", to: "\(name).txt")
         }
-        _ = try scratch.write("not a picture", to: "broken.jpg")
+        _ = try scratch.write("not an image", to: "broken.jpg")
         _ = try scratch.write("text", to: "broken.txt")
         try square(16).write(to: scratch["latin.png"])
         try Data([0xE9]).write(to: URL(fileURLWithPath: scratch["latin.txt"]))
@@ -35,7 +35,7 @@ private func square(_ side: Int) -> Picture {
         #expect(report["samples"]?.intValue == 2)
         #expect(
             report["left_out"]?.arrayValue?.compactMap { $0["reason"]?.stringValue } == [
-                "broken picture", "text is not UTF-8",
+                "broken image", "text is not UTF-8",
             ])
         let first = try Data(contentsOf: URL(fileURLWithPath: out["out.tar"]))
         try expectSuccess(["dataset", "pack", scratch.path, out["out.tar"]])
@@ -76,7 +76,7 @@ private func square(_ side: Int) -> Picture {
         try FileManager.default.createDirectory(atPath: scratch["in"], withIntermediateDirectories: false)
         try square(64).write(to: scratch["in/a.png"])
         try scratch.write("a dog", to: "in/a.txt")
-        let picture = try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"]))
+        let image = try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"]))
         try square(64).write(to: scratch["mask.png"])
         let tar = scratch["data.png"]
         try Data(contentsOf: URL(fileURLWithPath: world.data)).write(to: URL(fileURLWithPath: tar))
@@ -93,9 +93,9 @@ private func square(_ side: Int) -> Picture {
                 ], scratch["mask.png"]
             ),
         ] { try expectRefusal(arguments, saying: "the output would take the place of an input", output, "--overwrite") }
-        #expect(try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"])) == picture)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: scratch["in/a.png"])) == image)
         try expectSuccess(["dataset", "inspect", tar, "--sheet", tar, "--overwrite"])
-        #expect(try Picture(contentsOf: tar).width > 64)
+        #expect(try Image(contentsOf: tar).width > 64)
         try expectSuccess(["dataset", "pack", scratch["in"], scratch["in/a.png"], "--overwrite"])
         #expect(try expectSuccess(["dataset", "inspect", scratch["in/a.png"]]).hasPrefix("1 samples"))
     }
@@ -207,7 +207,7 @@ private func square(_ side: Int) -> Picture {
         let edges = try file.required("condition").values(as: Float.self)
         // The outline of a square of 32 pixels, one pixel wide; corners may be cut.
         #expect(Set(edges) == [0, 1] && (116...132).contains(edges.filter { $0 == 1 }.count))
-        let shown = try Picture(contentsOf: scratch["out.png"])
+        let shown = try Image(contentsOf: scratch["out.png"])
         #expect((0..<64 * 64).allSatisfy { Float(shown.pixels[$0 * 3]) == edges[$0] * 255 })
     }
 
@@ -216,8 +216,8 @@ private func square(_ side: Int) -> Picture {
         try square(16).write(to: scratch["in.png"])
         let whole = try Data(contentsOf: URL(fileURLWithPath: scratch["in.png"]))
         try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: scratch["cut.png"]))
-        func apply(_ name: String, _ picture: String, _ more: [String] = []) -> [String] {
-            ["filter", "apply", name, scratch[picture], "-o", scratch["o.png"]] + more
+        func apply(_ name: String, _ image: String, _ more: [String] = []) -> [String] {
+            ["filter", "apply", name, scratch[image], "-o", scratch["o.png"]] + more
         }
         try expectRefusal(apply("CanyFilter", "in.png"), saying: "CannyFilter")
         try expectRefusal(apply("CannyFilter", "cut.png"), saying: "cut.png")
@@ -237,7 +237,7 @@ private func square(_ side: Int) -> Picture {
     @Test func `texts become ids`() throws {
         let json = try JSON.parse(
             try expectSuccess(["tokenize", "a photo of a dog", "--tokenizer", Self.folder, "--json"]), file: "report")
-        // transformers' CLIPTokenizer, as in Tests/Goldens/tokenizer.py.
+        // transformers' CLIPTokenizer, as in Tests/Goldens/write_tokenizer.py.
         #expect(json["ids"]?.arrayValue?.compactMap(\.intValue) == [49406, 320, 1125, 539, 320, 1929, 49407])
         let padded = try expectSuccess([
             "tokenize", "[fernando]", "--tokenizer", Self.folder, "--add", "[fernando]", "--pad",

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 
 @Suite struct DatasetInspectTests {
-    /// A tar of twelve pictures of 64 pixels a side, `width` 0 to 11 in their JSON; the last has none.
+    /// A tar of twelve images of 64 pixels a side, `width` 0 to 11 in their JSON; the last has none.
     private func data(_ scratch: Scratch) throws -> String {
         let folder = try Scratch()
-        for (number, sample) in TinyWorld.pictures(12, seed: 0).enumerated() {
-            try sample.picture.write(to: folder["\(100 + number).png"])
+        for (number, sample) in TinyWorld.images(12, seed: 0).enumerated() {
+            try sample.image.write(to: folder["\(100 + number).png"])
             try folder.write(sample.caption, to: "\(100 + number).txt")
             if number < 11 { try folder.write("{\"width\": \(number), \"height\": 5}", to: "\(100 + number).json") }
         }
@@ -84,13 +84,13 @@ import Testing
         #expect(junk["samples"]?.intValue == 0 && junk["broken"] == ["shard can't be opened": 1])
     }
 
-    @Test func `a sheet shows pictures with their captions`() throws {
+    @Test func `a sheet shows images with their captions`() throws {
         let scratch = try Scratch()
         let tar = try data(scratch)
-        func sheet(_ more: String...) throws -> Picture {
+        func sheet(_ more: String...) throws -> Image {
             try expectSuccess(
                 ["dataset", "inspect", tar, "--size", "64", "--ratios", "1/1", "--sheet", scratch["sheet.png"]] + more)
-            return try Picture(contentsOf: scratch["sheet.png"])
+            return try Image(contentsOf: scratch["sheet.png"])
         }
         let first = try sheet()
         let paper = stride(from: 0, to: first.pixels.count, by: 3).filter { index in

@@ -81,7 +81,7 @@ import Weights
         let folder = try GenerationFolder()
         let outcome = try run([folder["models"], "a dog", folder["a.png"]], program: "cascade-images")
         #expect(outcome.exited && outcome.status == 0, "\(outcome)")
-        let image = try Picture(contentsOf: folder["a.png"])
+        let image = try Image(contentsOf: folder["a.png"])
         #expect(image.width == 512 && image.height == 512)
     }
 

@@ -60,13 +60,13 @@ import Weights
         try FileManager.default.moveItem(
             atPath: folder["merged.safetensors"], toPath: folder["models/stage_c.safetensors"])
         try expectSuccess(folder.generate("--prompt", "a dog", "-o", folder["merged.png"]))
-        func image(_ name: String) throws -> Picture { try Picture(contentsOf: folder[name]) }
+        func image(_ name: String) throws -> Image { try Image(contentsOf: folder[name]) }
         #expect(try largestDifference(image("attached.png"), image("merged.png")) <= 1)
         #expect(try largestDifference(image("attached.png"), image("plain.png")) > 1)
     }
 
     @Test func `strengths, windows and images of several adapters are in the file and repeat it`() throws {
-        let photo = try folder.picture("photo.png")
+        let photo = try folder.image("photo.png")
         let arguments = [
             "--prompt", "a dog", "--lora", "\(try lora("a.safetensors", seed: 1)):0.5", "--lora",
             try lora("b.safetensors", seed: 2), "--lora-window", "0:0.5", "--lora-window", "0.3:1", "--controlnet",
@@ -86,7 +86,7 @@ import Weights
 
     @Test func `a filter's condition equals the one that is given`() throws {
         // The short side that filters see, so that nothing is resized.
-        let photo = try Picture(contentsOf: Photographs.path("astronaut.png")).resized(width: 768, height: 768)
+        let photo = try Image(contentsOf: Photographs.path("astronaut.png")).resized(width: 768, height: 768)
         try photo.write(to: folder["photo.png"])
         let net = try controlNet("c.safetensors")
         try expectSuccess(
@@ -111,7 +111,7 @@ import Weights
     }
 
     @Test func `adapters that do not fit are refused`() throws {
-        let photo = try folder.picture("photo.png")
+        let photo = try folder.image("photo.png")
         let (net, wide) = (try controlNet("c.safetensors"), try controlNet("w.safetensors", width: 24))
         let lora = try lora("a.safetensors", seed: 1)
         func refuse(_ arguments: String..., saying words: String) throws {

@@ -19,8 +19,8 @@ import Weights
         let report = try JSON.parse(made, file: "report")
         #expect(report["files"]?[0]?.stringValue == folder["a.png"] && report["seeds"]?[0]?.intValue == 7)
         #expect((report["seconds"]?[0]?.doubleValue ?? 0) > 0)
-        let picture = try Picture(contentsOf: folder["a.png"])
-        #expect(picture.width == 128 && picture.height == 96)
+        let image = try Image(contentsOf: folder["a.png"])
+        #expect(image.width == 128 && image.height == 96)
         let texts = PNGTexts.read(try folder.read("a.png"))
         let lines = (texts["parameters"] ?? "").split(separator: "\n")
         #expect(lines.count == 3 && lines[0] == "a dög" && lines[1] == "Negative prompt: cat")
@@ -36,7 +36,7 @@ import Weights
     @Test func `JPEG and WebP by the ending`() throws {
         for name in ["a.jpg", "a.webp"] {
             try expectSuccess(folder.generate("--prompt", "a dog", "-o", folder[name]))
-            #expect(try Picture(contentsOf: folder[name]).width == 128)
+            #expect(try Image(contentsOf: folder[name]).width == 128)
         }
         #expect(try folder.read("a.webp")[8..<12].elementsEqual("WEBP".utf8))
     }
@@ -52,11 +52,11 @@ import Weights
 
     @Test func `in a batch, and with all networks kept, an image is the one it is alone`() throws {
         try expectSuccess(folder.generate("--prompt", "a dog", "--seed", "5", "-o", folder["alone.png"]))
-        let alone = try Picture(contentsOf: folder["alone.png"])
+        let alone = try Image(contentsOf: folder["alone.png"])
         for (name, extra) in [("batch", ["--batch", "3"]), ("kept", ["--keep"])] {
             try expectSuccess(
                 folder.generate("--prompt", "a dog", "--seed", "3", "--count", "3", "-o", folder[name]) + extra)
-            let image = try Picture(contentsOf: folder["\(name)/00003-5.png"])
+            let image = try Image(contentsOf: folder["\(name)/00003-5.png"])
             #expect(largestDifference(alone, image) <= 1, "\(name)")
         }
         #expect(alone.pixels.contains { $0 != alone.pixels[0] })
@@ -88,7 +88,7 @@ import Weights
         )
         let report = try JSON.parse(made, file: "report")
         #expect(report["seeds"]?.arrayValue?.map(\.intValue) == [4, 0])
-        let first = try Picture(contentsOf: report["files"]?[0]?.stringValue ?? "")
+        let first = try Image(contentsOf: report["files"]?[0]?.stringValue ?? "")
         #expect(first.width == 96 && first.height == 64)
     }
 
@@ -97,7 +97,7 @@ import Weights
             folder.generate(
                 "--prompt", "a dog", "--sweep", "cfg=1,4,6", "--sweep", "seed=1,2", "--decoder", "previewer", "-o",
                 folder["grid.png"]))
-        let grid = try Picture(contentsOf: folder["grid.png"])
+        let grid = try Image(contentsOf: folder["grid.png"])
         #expect(grid.width == 3 * 128 + 4 && grid.height == 2 * (96 + 16) + 2)
     }
 
@@ -116,13 +116,13 @@ import Weights
     // MARK: From images
 
     @Test func `from an image, with a mask, and by reconstruction`() throws {
-        try folder.picture("photo.png")
-        try Picture(width: 64, height: 64, colour: (255, 255, 255)).write(to: folder["mask.png"])
+        try folder.image("photo.png")
+        try Image(width: 64, height: 64, colour: (255, 255, 255)).write(to: folder["mask.png"])
         let start = ["--init", folder["photo.png"], "--denoise", "0.6"]
         try expectSuccess(folder.generate("--prompt", "a dog", "-o", folder["a.png"]) + start)
         try expectSuccess(
             folder.generate("--prompt", "a dog", "--mask", folder["mask.png"], "-o", folder["b.png"]) + start)
-        #expect(try Picture(contentsOf: folder["a.png"]) == Picture(contentsOf: folder["b.png"]))
+        #expect(try Image(contentsOf: folder["a.png"]) == Image(contentsOf: folder["b.png"]))
         for stage in ["a", "b"] {
             let made = try expectSuccess(
                 [
@@ -164,8 +164,8 @@ import Weights
 
     @Test func `images and masks that cannot be`() throws {
         try folder.scratch.write("no image", to: "text.png")
-        try folder.picture("photo.png")
-        try Picture(width: 32, height: 64, colour: (255, 255, 255)).write(to: folder["mask.png"])
+        try folder.image("photo.png")
+        try Image(width: 32, height: 64, colour: (255, 255, 255)).write(to: folder["mask.png"])
         try expectRefusal(folder.generate("--prompt", "a", "--init", folder["text.png"], "-o", folder["a.png"]))
         try expectRefusal(
             folder.generate(
@@ -188,8 +188,8 @@ import Weights
             folder.generate("--prompt", "a", "-o", folder["a.png"]), saying: "cascade-adapt models get stage-b-bf16")
     }
 
-    @Test func `a variation wants CLIP's image tower, and says how to get it`() throws {
-        let photo = try folder.picture("photo.png")
+    @Test func `a variation wants CLIP's image encoder, and says how to get it`() throws {
+        let photo = try folder.image("photo.png")
         try expectRefusal(
             ["vary", "--image", photo, "-o", folder["a.png"]] + folder.common,
             saying: "cascade-adapt models get clip-image",
@@ -210,6 +210,6 @@ import Weights
         #expect(outcome.exited && outcome.status == 130, "\(outcome)")
         let names = try FileManager.default.contentsOfDirectory(atPath: folder["out"])
         #expect(!names.isEmpty && names.count < 2000)
-        for name in names { #expect(throws: Never.self) { try Picture(contentsOf: folder["out/\(name)"]) } }
+        for name in names { #expect(throws: Never.self) { try Image(contentsOf: folder["out/\(name)"]) } }
     }
 }

@@ -27,18 +27,18 @@ struct GenerationFolder {
 
     func generate(_ arguments: String...) -> [String] { ["generate"] + common + arguments }
 
-    /// A picture of two colours.
+    /// An image of two colours.
     @discardableResult
-    func picture(_ name: String, seed: Int = 3) throws -> String {
-        try TinyWorld.pictures(1, seed: seed)[0].picture.write(to: self[name])
+    func image(_ name: String, seed: Int = 3) throws -> String {
+        try TinyWorld.images(1, seed: seed)[0].image.write(to: self[name])
         return self[name]
     }
 
     func read(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: self[name]))) }
 }
 
-/// The largest difference of two pictures' samples.
-func largestDifference(_ a: Picture, _ b: Picture) -> Int {
+/// The largest difference of two images' samples.
+func largestDifference(_ a: Image, _ b: Image) -> Int {
     guard a.width == b.width, a.height == b.height else { return .max }
     return zip(a.pixels, b.pixels).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) }
 }

@@ -54,7 +54,7 @@ import Weights
         let (world, deep, stageB) = (try TinyWorld.shared(), try TinyDeep.shared(), try TinyStageB.shared())
         let setting = try Setting.read(Self.path(name))
         let command = try String(contentsOfFile: Self.path(name), encoding: .utf8).prefix { $0 != "\n" }
-        let photo = try scratch.picture("photo.png")
+        let photo = try scratch.image("photo.png")
         var changes = ["effnet_checkpoint_path": world.effnet]
         let isStageB = setting["stage_a_checkpoint_path"] != nil
         if isStageB {

@@ -62,9 +62,9 @@ private let root = String(#filePath.dropLast("Tests/CommandTests/MachineCommandT
         try expectSuccess([
             "forward", "previewer", "--inputs", scratch["latents"], "--weights",
             scratch["one/previewer.safetensors"], "--arch", scratch.write("c_hidden: 64\n", to: "previewer.yaml"),
-            "--outputs", scratch["picture"],
+            "--outputs", scratch["image"],
         ])
-        #expect(try SafetensorsFile(scratch["picture"])["images"]?.shape == [2, 3, 16, 16])
+        #expect(try SafetensorsFile(scratch["image"])["images"]?.shape == [2, 3, 16, 16])
 
         let ids = try Tensor([49406, 320, 49407], shape: [1, 3])
         let mask = try Tensor([1, 1, 1], shape: [1, 3])

@@ -15,14 +15,14 @@ import Weights
     private static let checkout = String(#filePath.dropLast("/Tests/CommandTests/MiniatureTests.swift".count))
     private static let folder = "\(checkout)/examples/miniature"
 
-    private func generate(_ name: String, _ arguments: String...) throws -> Picture {
+    private func generate(_ name: String, _ arguments: String...) throws -> Image {
         try expectSuccess(
             ["generate", "--models", "miniature", "-o", scratch[name], "--quiet"] + arguments, in: Self.checkout)
-        return try Picture(contentsOf: scratch[name])
+        return try Image(contentsOf: scratch[name])
     }
 
     /// The median of an image's border, by channel.
-    private func border(_ image: Picture) -> [Int] {
+    private func border(_ image: Image) -> [Int] {
         (0..<3).map { channel in
             let values = (0..<image.width).flatMap { x in
                 [0, image.height - 1].map { y in Int(image.pixels[3 * (y * image.width + x) + channel]) }
@@ -46,7 +46,7 @@ import Weights
             environment: ["HF_HOME": scratch["none"], "HF_HUB_CACHE": scratch["none"]])
         #expect(outcome.status == 0, "\(outcome)")
         #expect(outcome.errors.contains("the miniature draws"))
-        let image = try Picture(contentsOf: scratch["fox.png"])
+        let image = try Image(contentsOf: scratch["fox.png"])
         #expect(image.width == 96 && image.height == 96)
         let blue = border(image)
         #expect(blue[2] > blue[0] + 80 && blue[2] > blue[1] + 40, "\(blue)")
@@ -58,7 +58,7 @@ import Weights
         let green = border(try generate("green.png", "--prompt", "a pear on a green background"))
         #expect(green[1] > green[0] + 40 && green[1] > green[2] + 40, "\(green)")
         // A tomato is red in the middle, a leaf is not.
-        func middle(_ image: Picture) -> [Int] {
+        func middle(_ image: Image) -> [Int] {
             (0..<3).map { Int(image.pixels[3 * (48 * image.width + 48) + $0]) }
         }
         let tomato = middle(try generate("tomato.png", "--prompt", "a tomato on a white background"))
@@ -90,7 +90,7 @@ import Weights
         try expectSuccess(
             ["lora", "examples/miniature/fernando.yaml", "--quiet"]
                 + changes.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] }, in: Self.checkout)
-        let preview = try Picture(contentsOf: scratch["output/fernando/000006.jpg"])
+        let preview = try Image(contentsOf: scratch["output/fernando/000006.jpg"])
         #expect(preview.width >= 96 && preview.pixels.contains { $0 != preview.pixels[0] })
 
         // The miniature with the LoRA merged into its Stage C.
@@ -109,7 +109,7 @@ import Weights
         let prompt = ["--prompt", "a fox on a yellow background", "--dtype", "float32"]
         func drawn(_ name: String, _ arguments: [String]) throws -> [Double] {
             try expectSuccess(["generate", "-o", scratch[name], "--quiet"] + prompt + arguments, in: Self.checkout)
-            return try Picture(contentsOf: scratch[name]).pixels.map(Double.init)
+            return try Image(contentsOf: scratch[name]).pixels.map(Double.init)
         }
         func distance(_ a: [Double], _ b: [Double]) -> Double {
             zip(a, b).reduce(0) { $0 + abs($1.0 - $1.1) } / Double(a.count)

@@ -30,7 +30,7 @@ private let root = String(#filePath.dropLast("Tests/CommandTests/MiniatureTraini
                 pixels += isInside ? [240, 200, 30] : [back.0, back.1, back.2]
             }
             let name = folder["images/\(100 + number)"]
-            try Picture(width: side, height: side, pixels: pixels).write(to: "\(name).png")
+            try Image(width: side, height: side, pixels: pixels).write(to: "\(name).png")
             try writeAtomically("a \(subject) on a \(background) background", to: "\(name).txt")
             try writeAtomically(#"{"subject": "\#(subject)", "background": "\#(background)"}"#, to: "\(name).json")
         }

@@ -195,14 +195,14 @@ private struct ForeignFilter: ControlFilter {
     static let parameters: [FilterParameter] = []
     static let models = [
         PublishedModel(
-            name: "ghost", description: "what no picture shows", source: .web("https://example.org/ghost.bin"),
+            name: "ghost", description: "what no image shows", source: .web("https://example.org/ghost.bin"),
             licence: "MIT")
     ]
     let channels = 3
 
     init(parameters: inout Fields) {}
 
-    func callAsFunction(_ pictures: Tensor, generator: Generator) -> ControlCondition {
-        ControlCondition(condition: pictures, preview: pictures)
+    func callAsFunction(_ images: Tensor, generator: Generator) -> ControlCondition {
+        ControlCondition(condition: images, preview: images)
     }
 }

@@ -38,7 +38,7 @@ import Weights
 
     @Test func `of many shards some are read and the rest told in proportion, unless all are asked for`() throws {
         let (scratch, world) = (try Scratch(), try TinyWorld.shared())
-        // Of 40 shards 38 have 12 samples and two have four; one picture is smaller than the others.
+        // Of 40 shards 38 have 12 samples and two have four; one image is smaller than the others.
         let names = (0..<40).map { $0 == 7 || $0 == 20 ? world.folder["held-out.tar"] : world.data }
         let path = try configuration(
             scratch, TinyWorld.lora.merging(["webdataset_path": "[\(names.joined(separator: ", "))]"]) { $1 })
@@ -80,7 +80,7 @@ import Weights
     @Test func `what is decoded at once counts as memory`() throws {
         let scratch = try Scratch()
         try FileManager.default.createDirectory(atPath: scratch["in"], withIntermediateDirectories: false)
-        try Picture(width: 4000, height: 3000, colour: (9, 9, 9)).write(to: scratch["in/a.png"])
+        try Image(width: 4000, height: 3000, colour: (9, 9, 9)).write(to: scratch["in/a.png"])
         try scratch.write("a dog", to: "in/a.txt")
         func decoding(_ workers: Int) throws -> Int? {
             let path = try configuration(
@@ -146,7 +146,7 @@ import Weights
 
     @Test func `samples are counted as the loader sees them`() throws {
         let scratch = try Scratch()
-        let good = TinyWorld.pictures(5, seed: 0)
+        let good = TinyWorld.images(5, seed: 0)
         try TinyWorld.pack(good, to: scratch["good.tar"])
         let tar = scratch["bad.tar"]
         let made = try Command.run(
@@ -165,7 +165,7 @@ import Weights
         #expect(data["samples"]?.intValue == 9 && data["kept"]?.intValue == 5)
         #expect(
             data["dropped"] == [
-                "caption is not UTF-8": 1, "no caption": 1, "no picture": 1, "picture can't be decoded": 1,
+                "caption is not UTF-8": 1, "no caption": 1, "no image": 1, "image can't be decoded": 1,
             ])
         // 3 updates of 4 samples.
         #expect(plan["epochs"]?.doubleValue == 12.0 / 5)

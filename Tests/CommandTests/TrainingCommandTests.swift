@@ -39,13 +39,13 @@ import Weights
             try FileManager.default.createDirectory(atPath: scratch[name], withIntermediateDirectories: false)
         }
         // The right half of each image; the same in one file for all.
-        let right = Picture(
+        let right = Image(
             width: 64, height: 64, pixels: (0..<64 * 64 * 3).map { $0 / 3 % 64 < 32 ? 0 : 255 })
         try right.write(to: scratch["mask.png"])
         for (folder, count, seed) in [("data", 6, 0), ("held", 4, 100)] {
-            for (number, sample) in TinyWorld.pictures(count, seed: seed).enumerated() {
+            for (number, sample) in TinyWorld.images(count, seed: seed).enumerated() {
                 let name = "\(folder)\(number)"
-                try sample.picture.write(to: scratch["\(folder)/\(name).png"])
+                try sample.image.write(to: scratch["\(folder)/\(name).png"])
                 try scratch.write(sample.caption, to: "\(folder)/\(name).txt")
                 try right.write(to: scratch[kind == "folder" ? "masks/\(name).png" : "\(folder)/\(name).mask.png"])
             }
@@ -70,7 +70,7 @@ import Weights
         #expect(outcome.errors.contains("no mask"), "\(outcome)")
 
         // White where it is cut out, in the row of conditions: below the images, each row 16 + 64 + 2 pixels high.
-        let preview = try Picture(contentsOf: scratch["output/each/000003.jpg"])
+        let preview = try Image(contentsOf: scratch["output/each/000003.jpg"])
         func brightness(_ x: Int, _ y: Int) -> Int { Int(preview.pixels[(y * preview.width + x) * 3 + 1]) }
         for column in 0..<4 {
             for y in stride(from: 82 + 16 + 8, to: 82 + 16 + 56, by: 8) {

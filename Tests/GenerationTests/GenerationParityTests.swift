@@ -57,9 +57,9 @@ import Weights
                 try SafetensorsWriter.write(
                     world.golden.part("controlnet\(index)").sorted { $0.key < $1.key }
                         .map { ($0.key, try $0.value.made()) }, to: path)
-                let picture = world.scratch["control\(index).png"]
-                try world.picture("control\(index)").write(to: picture)
-                var control = ControlUse(path, strength: use.0, image: picture)
+                let image = world.scratch["control\(index).png"]
+                try world.image("control\(index)").write(to: image)
+                var control = ControlUse(path, strength: use.0, image: image)
                 control.window = try #require(StepWindow(from: use.1, until: use.2))
                 control.isCondition = true
                 control.reading.controlNetBlocks = blocks[index]
@@ -73,9 +73,9 @@ import Weights
     @Test func `an image to start from, whole and with a mask`() throws {
         let world = try GenerationWorld("start")
         var request = try world.request("a dog")
-        request.start = StartImage(try world.picture("image"), denoise: 0.6)
+        request.start = StartImage(try world.image("image"), denoise: 0.6)
         try expect(made(world, request).stageC, world.output("stage_c"), "whole")
-        let hole = try world.picture("hole")
+        let hole = try world.image("hole")
         request.start?.mask = Mask(
             width: hole.width, height: hole.height,
             values: stride(from: 0, to: hole.pixels.count, by: 3).map { hole.pixels[$0] })
@@ -90,7 +90,7 @@ import Weights
     @Test func `an image is varied by its CLIP embedding`() throws {
         let world = try GenerationWorld("vary")
         var request = try world.request("")
-        request.variation = try world.picture("image")
+        request.variation = try world.image("image")
         let image = try made(world, request)
         try expect(image.stageC, world.output("stage_c"), "Stage C")
         try expect(image.stageB, world.output("stage_b"), "Stage B")
@@ -101,11 +101,11 @@ import Weights
         var reconstruction = Reconstruction(try world.models)
         reconstruction.sampler = .ddim
         reconstruction.noise = try world.input("stage_b")
-        let picture = try world.picture("image")
+        let image = try world.image("image")
         func result(_ way: Reconstruction.Way) throws -> Reconstruction.Result {
             reconstruction.way = way
             var results: [Reconstruction.Result] = []
-            try reconstruction([picture], GenerationHooks()) { results.append($0) }
+            try reconstruction([image], GenerationHooks()) { results.append($0) }
             return try #require(results.first)
         }
         let byB = try result(.b)
@@ -113,7 +113,7 @@ import Weights
         let byA = try result(.a)
         try expect(byA.pixels, world.output("by_a"), "by Stage A")
         // From the definition, over the 8-bit samples.
-        let squares = zip(picture.pixels, byA.picture.pixels).map {
+        let squares = zip(image.pixels, byA.image.pixels).map {
             (Double($0) - Double($1)) * (Double($0) - Double($1))
         }
         let error = squares.reduce(0, +) / Double(squares.count)

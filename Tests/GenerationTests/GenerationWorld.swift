@@ -49,13 +49,13 @@ final class GenerationWorld {
 
     var models: ModelFiles { get throws { try ModelFiles(folder: scratch.path) } }
 
-    /// An input that is a picture, [H, W, c], one channel standing for all three.
-    func picture(_ name: String) throws -> Picture {
+    /// An input that is an image, [H, W, c], one channel standing for all three.
+    func image(_ name: String) throws -> Image {
         let bytes = try input(name)
         let (height, width, channels) = (bytes.size(0), bytes.size(1), bytes.size(2))
         let values: [Float] = try bytes.values()
         let pixels = (0..<height * width * 3).map { UInt8(values[$0 / 3 * channels + $0 % 3 % channels]) }
-        return Picture(width: width, height: height, pixels: pixels)
+        return Image(width: width, height: height, pixels: pixels)
     }
 
     func input(_ name: String) throws -> Tensor { try golden.required("in.\(name)") }

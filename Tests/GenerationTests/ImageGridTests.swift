@@ -4,11 +4,11 @@ import Images
 import Testing
 
 @Suite struct ImageGridTests {
-    @Test func `a grid has two pixels between its pictures`() throws {
+    @Test func `a grid has two pixels between its images`() throws {
         let (red, blue) = (
-            Picture(width: 3, height: 2, colour: (255, 0, 0)), Picture(width: 3, height: 2, colour: (0, 0, 255))
+            Image(width: 3, height: 2, colour: (255, 0, 0)), Image(width: 3, height: 2, colour: (0, 0, 255))
         )
-        let grid = try Picture.grid([[red, blue], [blue]])
+        let grid = try Image.grid([[red, blue], [blue]])
         #expect(grid.width == 8 && grid.height == 6)
         let rows = stride(from: 0, to: grid.pixels.count, by: 24).map { start in
             stride(from: start, to: start + 24, by: 3).map { at in
@@ -19,8 +19,8 @@ import Testing
     }
 
     @Test func `labels stand on white above their rows`() throws {
-        let black = Picture(width: 60, height: 20, colour: (0, 0, 0))
-        let grid = try Picture.grid([[black], [black]], labels: ["one", ""])
+        let black = Image(width: 60, height: 20, colour: (0, 0, 0))
+        let grid = try Image.grid([[black], [black]], labels: ["one", ""])
         // Strips of 16 pixels, and two pixels between the rows.
         #expect(grid.width == 60 && grid.height == 2 * (16 + 20) + 2)
         func rows(_ range: Range<Int>) -> ArraySlice<UInt8> {
@@ -33,10 +33,10 @@ import Testing
 
     @Test func `a grid of nothing, or of several sizes, is a failure`() {
         let (small, large) = (
-            Picture(width: 1, height: 1, colour: (0, 0, 0)), Picture(width: 2, height: 1, colour: (0, 0, 0))
+            Image(width: 1, height: 1, colour: (0, 0, 0)), Image(width: 2, height: 1, colour: (0, 0, 0))
         )
-        #expect(throws: Failure.self) { try Picture.grid([]) }
-        #expect(throws: Failure.self) { try Picture.grid([[], []]) }
-        #expect(throws: Failure.self) { try Picture.grid([[small, large]]) }
+        #expect(throws: Failure.self) { try Image.grid([]) }
+        #expect(throws: Failure.self) { try Image.grid([[], []]) }
+        #expect(throws: Failure.self) { try Image.grid([[small, large]]) }
     }
 }

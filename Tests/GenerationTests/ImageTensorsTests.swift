@@ -6,7 +6,7 @@ import Torch
 
 @Suite struct ImageTensorsTests {
     @Test func `images become tensors and come back`() throws {
-        let images = TinyWorld.pictures(2, seed: 3).map(\.picture)
+        let images = TinyWorld.images(2, seed: 3).map(\.image)
         let tensor = try ImageTensors.tensor(images)
         #expect(tensor.shape == [2, 3, 64, 64])
         #expect(try ImageTensors.images(tensor) == images)

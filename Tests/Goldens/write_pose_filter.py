@@ -85,13 +85,13 @@ def corner_weights() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     return {"Mconv7_stage6_L2": (parts, parts_bias), "Mconv7_stage6_L1": (fields, fields_bias)}
 
 
-def corner_maps(picture: torch.Tensor, resize: int) -> numpy.ndarray:
+def corner_maps(image: torch.Tensor, resize: int) -> numpy.ndarray:
     """[1, 3, H, W] RGB in 0...1 -> [57, h, w], the mean over both sizes."""
     made = []
     for scale in pose.SCALES:
-        factor = resize * scale / min(picture.shape[2:])
-        size = [round(side * factor / 8) * 8 for side in picture.shape[2:]]
-        sized = interpolate(picture, size, mode="bilinear", antialias=True).flip(1) * 255 / 256 - 0.5
+        factor = resize * scale / min(image.shape[2:])
+        size = [round(side * factor / 8) * 8 for side in image.shape[2:]]
+        sized = interpolate(image, size, mode="bilinear", antialias=True).flip(1) * 255 / 256 - 0.5
         means = avg_pool2d(sized, 8, padding=4)
         made.append(torch.cat([conv2d(means, *pair, padding=1) for pair in corner_weights().values()], 1))
     size = made[0].shape[2:]
@@ -138,10 +138,10 @@ def description() -> str:
 
 def rectangles(height: int, width: int, places: list[tuple[int, int, int, int]]) -> torch.Tensor:
     """[1, 3, height, width], dark with bright rectangles (left, top, right, bottom)."""
-    picture = torch.full((1, 3, height, width), 0.1)
+    image = torch.full((1, 3, height, width), 0.1)
     for left, top, right, bottom in places:
-        picture[:, :, top:bottom, left:right] = 0.9
-    return picture
+        image[:, :, top:bottom, left:right] = 0.9
+    return image
 
 
 if __name__ == "__main__":
@@ -162,8 +162,8 @@ if __name__ == "__main__":
         for part, (x, y) in body.items():
             assert numpy.hypot(x * WIDTH - 0.5 - truth[part][0], y * HEIGHT - 0.5 - truth[part][1]) < 0.6, part
 
-    picture = rectangles(60, 80, [(8, 8, 32, 40), (46, 16, 74, 54)])
-    pairs = pose.people(corner_maps(picture, 160))
+    image = rectangles(60, 80, [(8, 8, 32, 40), (46, 16, 74, 54)])
+    pairs = pose.people(corner_maps(image, 160))
     assert [sorted(body) for body in pairs] == [[1, 2, 5, 8]] * 2, pairs
     print([{part: (round(x * 80, 1), round(y * 60, 1)) for part, (x, y) in body.items()} for body in pairs])
 
@@ -174,7 +174,7 @@ if __name__ == "__main__":
     golden.write(
         "pose_filter", "PoseFilter", {}, ["opencv-python-headless", "numpy"],
         {
-            "in": {"maps": torch.from_numpy(answer)[None], "picture": picture[:, :1]},
+            "in": {"maps": torch.from_numpy(answer)[None], "picture": image[:, :1]},
             "out": {"people": table(found), "corners": table(sorted(pairs, key=lambda body: body[1]))}
             | {name: torch.from_numpy(made).permute(2, 0, 1)[None].float() / 255 for name, made in drawings.items()},
         })

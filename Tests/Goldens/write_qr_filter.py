@@ -1,7 +1,7 @@
-"""Writes the golden of the QR filter: what the reference's `QRFilter` computes, each picture by its own limits.
+"""Writes the golden of the QR filter: what the reference's `QRFilter` computes, each image by its own limits.
 
 Peers: kornia (value, dilation, erosion), torchvision (Gaussian blur) and torch (bilinear resizing); the file's metadata
-names their versions. The pictures are small pieces of photographs that scikit-image ships. `parameters.CASE` in the
+names their versions. The images are small pieces of photographs that scikit-image ships. `parameters.CASE` in the
 metadata is what CASE was computed with."""
 
 import json
@@ -30,7 +30,7 @@ def as_parameters(case: dict) -> dict:
 
 
 if __name__ == "__main__":
-    pictures = {
+    images = {
         "face": piece("astronaut", 20, 170, 44, 40),
         "cat": piece("chelsea", 60, 100, 32, 56),
         "rocket": piece("rocket", 200, 250, 40, 36),
@@ -43,8 +43,8 @@ if __name__ == "__main__":
         "rocket": {"resize": None, "blobify": False},
         "both": {"dilation": 7, "blur": 15, "sigma": 2.0},
     }
-    outputs = {name: filters.qr(picture, **cases[name]) for name, picture in pictures.items()}
+    outputs = {name: filters.qr(image, **cases[name]) for name, image in images.items()}
     parameters = {f"parameters.{name}": json.dumps(as_parameters(case)) for name, case in cases.items()}
     golden.write(
-        "qr_filter", "QRFilter", {}, ["kornia", "torchvision", "scikit-image"], {"in": pictures, "out": outputs},
+        "qr_filter", "QRFilter", {}, ["kornia", "torchvision", "scikit-image"], {"in": images, "out": outputs},
         **parameters)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Writes the goldens of Stage A, Stage B and CLIP's picture tower.
+"""Writes the goldens of Stage A, Stage B and CLIP's image encoder.
 
 Peers: diffusers 0.42.1 (StableCascadeUNet, PaellaVQModel), transformers 5.23.0 (CLIPVisionModelWithProjection),
 torchvision 0.29.2 (its transforms), all on torch 2.15.0. Each file's metadata names what it was written with."""
@@ -74,7 +74,7 @@ def write_stage_a() -> None:
 
 
 def write_clip_vision() -> None:
-    """Sides that divide into patches and sides that do not; and pictures higher, wider and smaller than the tower's."""
+    """Sides that divide into patches and sides that do not; and images higher, wider and smaller than the tower's."""
     for name, side, patch, activation in (("gelu", 24, 8, "gelu"), ("uneven", 31, 7, "quick_gelu")):
         generator = torch.Generator().manual_seed(800 + side)
         arch = {

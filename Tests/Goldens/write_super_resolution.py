@@ -22,11 +22,11 @@ if __name__ == "__main__":
         "quarter": (2, 12, 20, 0.25), "uneven": (1, 15, 23, 0.25), "third": (1, 15, 26, 0.3), "tenth": (1, 19, 32, 0.1),
         "most": (1, 13, 21, 0.7), "half": (1, 13, 16, 0.5),
     }  # fmt: skip
-    pictures = {
+    images = {
         name: torch.rand(count, 3, height, width, generator=generator)
         for name, (count, height, width, _) in cases.items()
     }
-    outputs = {name: filters.sr(picture, cases[name][3]) for name, picture in pictures.items()}
+    outputs = {name: filters.sr(image, cases[name][3]) for name, image in images.items()}
     factors = {name: torch.tensor([case[3]], dtype=torch.float32) for name, case in cases.items()}
 
     # Soft colours, as photographs have, and not noise.
@@ -39,6 +39,6 @@ if __name__ == "__main__":
     golden.write(
         "super_resolution", "SRFilter and SREffnetFilter", {}, ["torchvision"],
         {
-            "in": pictures | {"effnet": encoded},
+            "in": images | {"effnet": encoded},
             "out": outputs | {"effnet": made["condition"]}, "factor": factors, "scale": scales,
         })  # fmt: skip

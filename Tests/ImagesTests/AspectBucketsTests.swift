@@ -14,11 +14,11 @@ import Testing
             let expected = try Set(#require(item["buckets"]?.arrayValue).map(pair))
             #expect(Set(buckets.buckets.map { [$0.width, $0.height] }) == expected, "\(size)")
             for wanted in try #require(item["fits"]?.arrayValue) {
-                let picture = try pair(#require(wanted["picture"]))
-                let fit = buckets.fit(width: picture[0], height: picture[1])
-                #expect([fit.bucket.width, fit.bucket.height] == (try pair(#require(wanted["bucket"]))), "\(picture)")
-                #expect([fit.resizedWidth, fit.resizedHeight] == (try pair(#require(wanted["resized"]))), "\(picture)")
-                #expect([fit.cropX, fit.cropY] == (try pair(#require(wanted["crop"]))), "\(picture)")
+                let image = try pair(#require(wanted["picture"]))
+                let fit = buckets.fit(width: image[0], height: image[1])
+                #expect([fit.bucket.width, fit.bucket.height] == (try pair(#require(wanted["bucket"]))), "\(image)")
+                #expect([fit.resizedWidth, fit.resizedHeight] == (try pair(#require(wanted["resized"]))), "\(image)")
+                #expect([fit.cropX, fit.cropY] == (try pair(#require(wanted["crop"]))), "\(image)")
             }
         }
     }
@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    @Test func `a picture is not enlarged further than the bucket asks`() throws {
+    @Test func `an image is not enlarged further than the bucket asks`() throws {
         let buckets = try AspectBuckets(size: 768, ratios: [0.5, 1, 2 / 3], step: 32)
         for (width, height) in [(640, 480), (480, 640), (1000, 100), (31, 900), (768, 768), (7, 7)] {
             let fit = buckets.fit(width: width, height: height)

@@ -5,7 +5,7 @@ import Testing
 @Suite struct CannyDoor {
     @Test(arguments: [(100.0, 200.0), (40, 90)])
     func `edges are those of cv2`(low: Double, high: Double) throws {
-        let source = try Golden.picture("canny-source.ppm")
+        let source = try Golden.image("canny-source.ppm")
         var edges = [UInt8](repeating: 7, count: source.width * source.height)
         let (status, message) = withErrorMessage {
             cascade_canny(source.pixels, source.height, source.width, low, high, &edges, $0, $1)

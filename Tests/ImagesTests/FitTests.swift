@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: [0.0, 0.3, 1])
-    func `as many pictures as asked for go to a random bucket`(ratio: Double) {
+    func `as many images as asked for go to a random bucket`(ratio: Double) {
         var generator = Damage(seed: 3)
         let nearest = buckets.fit(width: 90, height: 90).bucket
         let drawn = (0..<2000).map { _ in
@@ -89,8 +89,8 @@ import Testing
     }
 
     @Test func `a smart cut is moved as far as there is room`() throws {
-        let picture = scene(width: 192, height: 96, subjectX: 76, subjectY: 30)
-        let middle = try smart(picture)
+        let image = scene(width: 192, height: 96, subjectX: 76, subjectY: 30)
+        let middle = try smart(image)
         var generator = Damage(seed: 1)
         var choice = AspectBuckets.Choice(crop: .smart)
         (choice.shiftChance, choice.shiftReach) = (1, 1)
@@ -99,14 +99,14 @@ import Testing
             let fit = square.fit(width: 192, height: 96, choice, using: &generator)
             // The middle is cut at 48 of 0...96; 1/1000 of the width is 0.192.
             let x = min(max(0, 48 + fit.shift.x * 192 / 1000), 96)
-            #expect(picture.fitted(fit) == picture.cropped(x: x, y: 0, width: 96, height: 96))
+            #expect(image.fitted(fit) == image.cropped(x: x, y: 0, width: 96, height: 96))
         }
-        #expect(middle == picture.cropped(x: 48, y: 0, width: 96, height: 96))
+        #expect(middle == image.cropped(x: 48, y: 0, width: 96, height: 96))
     }
 
     /// A grey field with a colourful, patterned square somewhere along it.
-    private func scene(width: Int, height: Int, subjectX: Int, subjectY: Int) -> Picture {
-        var pixels = Picture(width: width, height: height, colour: (120, 124, 118)).pixels
+    private func scene(width: Int, height: Int, subjectX: Int, subjectY: Int) -> Image {
+        var pixels = Image(width: width, height: height, colour: (120, 124, 118)).pixels
         for y in subjectY..<(subjectY + 40) {
             for x in subjectX..<(subjectX + 40) {
                 let isDark = (x / 5 + y / 5) % 2 == 0
@@ -115,14 +115,14 @@ import Testing
                 pixels[(y * width + x) * 3 + 2] = isDark ? 60 : 20
             }
         }
-        return Picture(width: width, height: height, pixels: pixels)
+        return Image(width: width, height: height, pixels: pixels)
     }
 
-    private func smart(_ picture: Picture) throws -> Picture {
+    private func smart(_ image: Image) throws -> Image {
         var generator = Damage(seed: 1)
         let square = try AspectBuckets(size: 96, step: 32)
-        return picture.fitted(
-            square.fit(width: picture.width, height: picture.height, .init(crop: .smart), using: &generator))
+        return image.fitted(
+            square.fit(width: image.width, height: image.height, .init(crop: .smart), using: &generator))
     }
 
     @Test(arguments: [0, 10, 100, 150])
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test func `where nothing stands out the middle is kept`() throws {
-        let plain = Picture(width: 190, height: 96, colour: (9, 8, 7))
+        let plain = Image(width: 190, height: 96, colour: (9, 8, 7))
         #expect(try smart(plain) == plain.centreCropped(width: 96, height: 96))
         let even = scene(width: 190, height: 96, subjectX: 75, subjectY: 30)
         #expect(try smart(even) == even.centreCropped(width: 96, height: 96))

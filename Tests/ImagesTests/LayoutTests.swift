@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct Layout {
     @Test func `a crop is the rectangle`() throws {
-        let source = try Golden.picture("scene.ppm")
+        let source = try Golden.image("scene.ppm")
         let crop = source.cropped(x: 5, y: 7, width: 11, height: 3)
         #expect(crop.width == 11 && crop.height == 3)
         for (x, y) in [(0, 0), (10, 2), (4, 1)] {
@@ -14,7 +14,7 @@ import Testing
 
     /// Half of an odd rest rounds to even: 1 / 2 to 0, 3 / 2 to 2.
     @Test func `the middle is where torchvision puts it`() throws {
-        let source = try Golden.picture("scene.ppm")
+        let source = try Golden.image("scene.ppm")
         #expect(source.centreCropped(width: 44, height: 28) == source.cropped(x: 0, y: 2, width: 44, height: 28))
         #expect(source.centreCropped(width: 45, height: 31) == source)
     }

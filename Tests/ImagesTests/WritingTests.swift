@@ -2,9 +2,9 @@ import COpenCV
 import Failures
 import Testing
 
-/// Lines of text on pictures.
+/// Lines of text on images.
 @Suite struct WritingTests {
-    /// The dark pixels of a white picture once a line stands on it, by their column.
+    /// The dark pixels of a white image once a line stands on it, by their column.
     private func dark(_ text: String, x: Int, y: Int) -> [Int] {
         let (width, height) = (120, 40)
         var pixels = [UInt8](repeating: 255, count: width * height * 3)
@@ -20,7 +20,7 @@ import Testing
         #expect((10...16).contains(first) && (10 + width - 6...10 + width).contains(last), "\(first) \(last) \(width)")
     }
 
-    @Test func `what lies outside the picture is left out`() {
+    @Test func `what lies outside the image is left out`() {
         #expect(dark("WWWWWWWWWWWWWWWWWWWWWWWWWWW", x: 100, y: 10).allSatisfy { $0 >= 100 })
         #expect(dark("W", x: 500, y: 10).isEmpty && dark("W", x: 0, y: 90).isEmpty && dark("", x: 0, y: 9).isEmpty)
         let (status, message) = withErrorMessage { cascade_write_line(nil, 0, 5, "a", 0, 0, 1, $0, $1) }

@@ -40,7 +40,7 @@ enum InferenceEngine: String, CaseIterable {
     }
 
     @Test(arguments: InferenceEngine.allCases)
-    func picturesOfAnySizeGiveThePeersNumbers(engine: InferenceEngine) throws {
+    func imagesOfAnySizeGiveThePeersNumbers(engine: InferenceEngine) throws {
         let golden = try Golden("inference")
         let network = try engine.network(Golden.file("inference.onnx"))
         // Back to a size that was there before: what an engine keeps of a size must not outlive it.
@@ -56,10 +56,10 @@ enum InferenceEngine: String, CaseIterable {
         let golden = try Golden("inference")
         let network = try engine.network(Golden.file("inference.onnx"))
         let names = ["square", "wide"]
-        let pictures = try names.map { try blob(golden.tensors["in.\($0)"]) }
+        let images = try names.map { try blob(golden.tensors["in.\($0)"]) }
         let made = try await withThrowingTaskGroup(of: (Int, [Blob]).self) { group in
             for index in 0..<16 {
-                group.addTask { (index % 2, try network(pictures[index % 2], outputs: ["features"])) }
+                group.addTask { (index % 2, try network(images[index % 2], outputs: ["features"])) }
             }
             return try await group.reduce(into: []) { $0.append($1) }
         }
@@ -90,9 +90,9 @@ enum InferenceEngine: String, CaseIterable {
         let golden = try Golden("inference")
         let path = Golden.file("inference.onnx")
         let network = try engine.network(path)
-        let picture = try blob(golden.tensors["in.wide"])
+        let image = try blob(golden.tensors["in.wide"])
         let wrong = [
-            (picture, ["nothing"]), (picture, ["scores", "nothing"]),
+            (image, ["nothing"]), (image, ["scores", "nothing"]),
             (Blob(shape: [1, 4, 16, 16], values: [Float](repeating: 0, count: 1024)), ["scores"]),
             (Blob(shape: [16], values: [Float](repeating: 0, count: 16)), ["scores"]),
             (Blob(shape: [1, 3, 0, 16], values: []), ["features"]),
@@ -103,7 +103,7 @@ enum InferenceEngine: String, CaseIterable {
             #expect(failure.blame == .input && failure.place?.file == path)
         }
         expectClose(
-            try #require(network(picture, outputs: ["scores"]).first), try blob(golden.tensors["out.scores.wide"]))
+            try #require(network(image, outputs: ["scores"]).first), try blob(golden.tensors["out.scores.wide"]))
     }
 }
 

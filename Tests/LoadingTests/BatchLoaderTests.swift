@@ -25,8 +25,8 @@ import Testing
         for _ in 0..<60 {
             let batch = try loader.next()
             let sample = try #require(batch.samples.first)
-            let picture = try #require(batch.pictures.first)
-            #expect(picture.width == sample.fit.bucket.width && picture.height == sample.fit.bucket.height)
+            let image = try #require(batch.images.first)
+            #expect(image.width == sample.fit.bucket.width && image.height == sample.fit.bucket.height)
             #expect(batch.secondsWaited >= 0 && batch.keys == nil)
             epochs[sample.turn.epoch, default: []].append(sample.turn.place)
             buckets[sample.fit.bucket, default: 0] += 1
@@ -34,11 +34,11 @@ import Testing
         }
         #expect(loader.loaded.samples == 60 && loader.loaded.epoch == 2 && loader.loaded.emptyCaptions == 0)
         #expect(loader.loaded.buckets == buckets && loader.loaded.characters == characters)
-        // 32 samples, of which 5 have a broken picture and 3 no caption.
+        // 32 samples, of which 5 have a broken image and 3 no caption.
         #expect(epochs[0]?.count == 24 && Set(epochs[0] ?? []).count == 24)
         #expect(Set(epochs[1] ?? []) == Set(epochs[0] ?? []))
         #expect(loader.drops.samples["no caption"] ?? 0 >= 6)
-        #expect(loader.drops.samples["picture can't be decoded"] ?? 0 >= 10)
+        #expect(loader.drops.samples["image can't be decoded"] ?? 0 >= 10)
     }
 
     @Test func `captions that are handed out are searched, and long ones counted`() throws {
@@ -61,7 +61,7 @@ import Testing
         #expect(throws: Failure.self) { try impatient.next() }
     }
 
-    /// A buffer's samples and bytes, whether pictures are decoded, and how many places are tried.
+    /// A buffer's samples and bytes, whether images are decoded, and how many places are tried.
     @Test(arguments: [(5, 1 << 20, false, 50), (1000, 900, false, 15), (8, 1 << 20, true, 5)])
     func `wherever it is restored, a loader has the same next 100 samples`(
         buffer: Int, bufferBytes: Int, decodes: Bool, places: Int
@@ -91,7 +91,7 @@ import Testing
         let world = try LoadingWorld.mixed()
         let large = try world.loader(batchSize: 8)
         let state = try large.next().stateAfter
-        // A broken picture left a place empty that the next of its bucket took.
+        // A broken image left a place empty that the next of its bucket took.
         try #require(state.waiting.count > 2 && state.decoded.count > 2)
         let there = state.decoded + state.waiting
         let small = try world.loader(batchSize: 1, from: state)
@@ -102,19 +102,19 @@ import Testing
         #expect(batches[0].stateAfter.decoded == Array(state.decoded.dropFirst()))
     }
 
-    @Test func `pictures under the smallest size are left out and counted`() throws {
+    @Test func `images under the smallest size are left out and counted`() throws {
         let world = try LoadingWorld([
             [try .init(0, width: 40, height: 31), try .init(1, width: 32, height: 90), try .init(2)]
         ])
         let loader = try world.loader(
             batchSize: 2, preparation: SamplePreparation(buckets: world.buckets, minImageSize: 33))
         for _ in 0..<3 { #expect(try loader.next().captions == ["caption 2", "caption 2"]) }
-        #expect(loader.drops.samples["picture is too small"] ?? 0 >= 8)
+        #expect(loader.drops.samples["image is too small"] ?? 0 >= 8)
     }
 
     @Test func `an epoch of which nothing is of use ends with the counts, again and again`() throws {
         var broken = try LoadingWorld.Entry(0)
-        broken.picture?.removeLast(40)
+        broken.image?.removeLast(40)
         var silent = broken
         silent.caption = nil
         let world = try LoadingWorld([[broken, silent], [broken, silent, broken]])
@@ -122,7 +122,7 @@ import Testing
         for _ in 0..<2 {
             let failure = #expect(throws: Failure.self) { try loader.next() }
             #expect(failure?.blame == .input && failure?.place?.file == world.shards[0].name)
-            #expect(failure?.got == "3 picture can't be decoded, 2 no caption")
+            #expect(failure?.got == "3 image can't be decoded, 2 no caption")
         }
         let empty = try LoadingWorld([[]]).loader()
         #expect(throws: Failure.self) { try empty.next() }
@@ -130,13 +130,13 @@ import Testing
 
     @Test func `an epoch of one good sample is enough, the next without any is not`() throws {
         var broken = try LoadingWorld.Entry(0)
-        broken.picture?.removeLast(40)
+        broken.image?.removeLast(40)
         let world = try LoadingWorld([[broken, try .init(1), broken]])
         let loader = try world.loader(batchSize: 2)
         let state = try loader.next().stateAfter
         try LoadingWorld([[broken, broken, broken]]).copyShards(to: world)
         let failure = #expect(throws: Failure.self) { try world.loader(batchSize: 2, from: state).next() }
-        #expect(failure?.got?.wholeMatch(of: /[0-9]+ picture can't be decoded/) != nil)
+        #expect(failure?.got?.wholeMatch(of: /[0-9]+ image can't be decoded/) != nil)
     }
 
     @Test func `data that is not what it was is a failure of the first batch, and stays one`() throws {

@@ -18,15 +18,15 @@ import Testing
         return Shard(path: path)
     }
 
-    /// A picture whose file is mostly pixels, so that half of it still has the header.
-    private func picture(_ width: Int, _ height: Int) -> Picture {
-        Picture(width: width, height: height, pixels: (0..<width * height * 3).map { UInt8($0 * $0 % 251) })
+    /// An image whose file is mostly pixels, so that half of it still has the header.
+    private func image(_ width: Int, _ height: Int) -> Image {
+        Image(width: width, height: height, pixels: (0..<width * height * 3).map { UInt8($0 * $0 % 251) })
     }
 
     private func samples(_ count: Int, _ name: String = "s") throws -> [(String, [UInt8])] {
         try (0..<count).flatMap { number in
             [
-                ("\(name)\(number).png", try picture(64 + number % 3, 64).png()),
+                ("\(name)\(number).png", try image(64 + number % 3, 64).png()),
                 ("\(name)\(number).txt", Array("caption \(number)".utf8)),
             ]
         }
@@ -34,17 +34,17 @@ import Testing
 
     @Test func `sizes, formats, buckets, captions and losses are counted`() throws {
         let folder = try ScratchFolder()
-        let wide = try picture(100, 50).jpeg()
+        let wide = try image(100, 50).jpeg()
         let shard = try tar(
             folder, "a.tar",
             [
-                ("a.png", picture(64, 64).png()), ("a.txt", Array("caf\u{E9} au lait".utf8)),
+                ("a.png", image(64, 64).png()), ("a.txt", Array("caf\u{E9} au lait".utf8)),
                 ("b.jpg", wide), ("b.txt", Array(" \n".utf8)),
-                ("c.jpg", picture(200, 210).jpeg()), ("c.txt", Array("one".utf8)),
+                ("c.jpg", image(200, 210).jpeg()), ("c.txt", Array("one".utf8)),
                 ("d.jpg", Array(wide.prefix(wide.count / 2))), ("d.txt", [65]),
                 ("e.jpg", [1, 2]), ("e.txt", [65]),
-                ("f.png", picture(16, 300).png()), ("f.txt", [65]),
-                ("g.png", picture(64, 64).png()),
+                ("f.png", image(16, 300).png()), ("f.txt", [65]),
+                ("g.png", image(64, 64).png()),
                 ("a.webp", wide),
             ])
         var survey = DatasetSurvey(reading: SampleReading())
@@ -55,9 +55,9 @@ import Testing
         #expect(report.samples == 8 && report.kept == 3 && report.shards == 1 && report.repeatedKeys == 1)
         #expect(
             report.drops.samples == [
-                "picture can't be decoded": 2, "picture is too small": 1, "no caption": 2,
+                "image can't be decoded": 2, "image is too small": 1, "no caption": 2,
             ])
-        #expect(report.examples["picture can't be decoded"]?.names == ["\(shard.name)/d", "\(shard.name)/e"])
+        #expect(report.examples["image can't be decoded"]?.names == ["\(shard.name)/d", "\(shard.name)/e"])
         #expect(report.formats == [.png: 1, .jpeg: 2] && report.decoded == 4)
         let sizes = [report.sizes.smallest, report.sizes.median, report.sizes.largest].map { [$0?.width, $0?.height] }
         #expect(sizes == [[64, 64], [100, 50], [200, 210]] && report.sizes.distinct == 3)
@@ -81,9 +81,9 @@ import Testing
         #expect(survey.report(on: [try tar(folder, "a.tar", samples(20))]).captions.found == ["CAPTION 1": 11])
     }
 
-    @Test func `pictures that are not decoded have their headers read`() throws {
+    @Test func `images that are not decoded have their headers read`() throws {
         let folder = try ScratchFolder()
-        let whole = try picture(100, 50).jpeg()
+        let whole = try image(100, 50).jpeg()
         let shards = try ["a", "b"].map { name in
             try tar(
                 folder, name,
@@ -98,7 +98,7 @@ import Testing
         // Each shard's first is counted as decoded only where its header can be read.
         #expect([nil, 0, 1, 2, 4, 6].map { report($0).kept } == [2, 4, 4, 4, 2, 2])
         #expect([nil, 0, 4].map { report($0).decoded } == [4, 0, 2])
-        #expect(report(0).drops.samples == ["picture can't be decoded": 2])
+        #expect(report(0).drops.samples == ["image can't be decoded": 2])
     }
 
     @Test func `broken shards are named`() throws {
@@ -122,7 +122,7 @@ import Testing
         func names(_ seed: UInt64) -> [String] {
             let sheet = ContactSheet(limit: 12, side: 32, seed: seed)
             _ = survey.report(on: shards, sheet: sheet)
-            #expect(sheet.cells.allSatisfy { $0.picture.width == 32 && $0.width == 64 && $0.caption.hasPrefix("capt") })
+            #expect(sheet.cells.allSatisfy { $0.image.width == 32 && $0.width == 64 && $0.caption.hasPrefix("capt") })
             return sheet.cells.map { String($0.name.split(separator: "/").last ?? "") }
         }
         let first = names(1)

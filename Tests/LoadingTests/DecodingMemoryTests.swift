@@ -6,7 +6,7 @@ import Testing
 @testable import Shards
 
 @Suite struct MemoryOfDecoding {
-    @Test func `pictures that are decoded at once stay within the limit, and one alone may pass it`() throws {
+    @Test func `images that are decoded at once stay within the limit, and one alone may pass it`() throws {
         let memory = DecodingMemory(limit: 100)
         let state = Mutex((taken: 0, most: 0, done: 0))
         let sizes = [60, 40, 30, 250, 10, 90, 100, 20]

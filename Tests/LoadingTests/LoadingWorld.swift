@@ -5,18 +5,18 @@ import TestSupport
 @testable import Loading
 @testable import Shards
 
-/// Shards of small pictures in several shapes, and loaders over them.
+/// Shards of small images in several shapes, and loaders over them.
 final class LoadingWorld {
     /// A sample as it is written; whatever is nil is left out.
     struct Entry {
-        var picture: [UInt8]?
+        var image: [UInt8]?
         var caption: String?
         /// In the place of one of its own.
         var key: String?
 
         init(_ number: Int, width: Int = 40, height: Int = 40) throws {
             let colour = UInt8(truncatingIfNeeded: number * 11)
-            picture = try Picture(width: width, height: height, colour: (colour, UInt8(number % 256), 7)).png()
+            image = try Image(width: width, height: height, colour: (colour, UInt8(number % 256), 7)).png()
             caption = "caption \(number)"
         }
     }
@@ -37,7 +37,7 @@ final class LoadingWorld {
             let tar = try TarWriter(descriptor: file.descriptor, path: path)
             for (number, entry) in entries.enumerated() {
                 let key = entry.key ?? "\(shard)-\(number)"
-                if let picture = entry.picture { try tar.add("\(key).png", picture) }
+                if let image = entry.image { try tar.add("\(key).png", image) }
                 if let caption = entry.caption { try tar.add("\(key).txt", Array(caption.utf8)) }
             }
             try tar.finish()
@@ -55,7 +55,7 @@ final class LoadingWorld {
                     number += 1
                     let sides = [(40, 40), (30, 60), (64, 33), (36, 36)][number % 4]
                     var entry = try Entry(number, width: sides.0, height: sides.1)
-                    if number % 7 == 3 { entry.picture?.removeLast(number % 2 == 0 ? 30 : 60) }
+                    if number % 7 == 3 { entry.image?.removeLast(number % 2 == 0 ? 30 : 60) }
                     if number % 11 == 5 { entry.caption = nil }
                     return entry
                 }
@@ -81,13 +81,13 @@ final class LoadingWorld {
 struct BatchContent: Equatable {
     let turns: [SampleTurn]
     let captions: [String]
-    let pictures: [Picture]
+    let images: [Image]
     let state: LoaderState
 
-    init(_ batch: PictureBatch) {
+    init(_ batch: ImageBatch) {
         turns = batch.samples.map(\.turn)
         captions = batch.captions
-        pictures = batch.pictures
+        images = batch.images
         state = batch.stateAfter
     }
 }

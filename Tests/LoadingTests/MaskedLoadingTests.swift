@@ -7,11 +7,11 @@ import Testing
 @testable import Shards
 
 @Suite struct MaskedLoading {
-    /// A sample with a picture of 64 x 32 whose left half is white, and with that as its mask.
+    /// A sample with an image of 64 x 32 whose left half is white, and with that as its mask.
     private func sample(_ mask: [UInt8]?) throws -> Sample {
         let values = (0..<64 * 32).map { $0 % 64 < 32 ? 255 : 0 as UInt8 }
-        let picture = try Picture(width: 64, height: 32, pixels: values.flatMap { [$0, $0, $0] }).png()
-        var members: [String: [UInt8]] = ["png": picture, "txt": [65]]
+        let image = try Image(width: 64, height: 32, pixels: values.flatMap { [$0, $0, $0] }).png()
+        var members: [String: [UInt8]] = ["png": image, "txt": [65]]
         members["mask.png"] = mask
         return Sample(key: "a", shard: "x.tar", members: members)
     }
@@ -21,8 +21,8 @@ import Testing
         preparation.reading.masks = try SampleMasks("mask.png")
         preparation.choice = .init(crop: .random)
         preparation.masks = MaskReading(note: noted)
-        preparation.conditions = PictureConditions { picture, _ in
-            PictureCondition(bytes: picture.mask?.values ?? [], isDrawn: false)
+        preparation.conditions = ImageConditions { image, _ in
+            ImageCondition(bytes: image.mask?.values ?? [], isDrawn: false)
         }
         return preparation
     }
@@ -37,23 +37,23 @@ import Testing
         }
     }
 
-    @Test func `a condition is made of the picture and of its mask, cut alike`() throws {
-        let sample = try sample(#require(try sample(nil).picture))
+    @Test func `a condition is made of the image and of its mask, cut alike`() throws {
+        let sample = try sample(#require(try sample(nil).image))
         var seen: Set<[UInt8]> = []
         for number in 0..<12 {
             guard case .of(let loaded) = try outcome(sample, preparation(), number: number),
-                case .picture(let picture) = loaded.content
+                case .image(let image) = loaded.content
             else {
                 Issue.record("the sample is dropped")
                 continue
             }
             let mask = try #require(loaded.condition)
-            #expect(mask == stride(from: 0, to: picture.pixels.count, by: 3).map { picture.pixels[$0] })
+            #expect(mask == stride(from: 0, to: image.pixels.count, by: 3).map { image.pixels[$0] })
             seen.insert(mask)
         }
         #expect(seen.count > 2)
         let held = try #require(try preparation().withoutChance(sample))
-        #expect(held.picture.mask?.values.count == 32 * 32 && held.picture.mask?.share == 0.5)
+        #expect(held.image.mask?.values.count == 32 * 32 && held.image.mask?.share == 0.5)
     }
 
     @Test func `a mask that can't be read costs its sample, and one that covers all is told once`() throws {
@@ -64,7 +64,7 @@ import Testing
         #expect(reason == "mask can't be decoded")
         let notes = Mutex([String]())
         let preparation = try preparation { note in notes.withLock { $0.append(note) } }
-        let white = try Picture(width: 8, height: 4, colour: (255, 255, 255)).png()
+        let white = try Image(width: 8, height: 4, colour: (255, 255, 255)).png()
         for number in 0..<3 { _ = try outcome(sample(white), preparation, number: number) }
         #expect(notes.withLock(\.self) == ["x.tar/a: the mask covers all of the image"])
     }
@@ -73,13 +73,13 @@ import Testing
         let kept = Mutex([String: [UInt8]]())
         var preparation = try preparation()
         preparation.choice = .init()
-        preparation.conditions = PictureConditions(
+        preparation.conditions = ImageConditions(
             store: PreparedStore(
                 salt: "s", lookup: { key in kept.withLock { $0[key] } },
                 keep: { key, bytes in kept.withLock { $0[key] = bytes } })
-        ) { picture, _ in PictureCondition(bytes: [UInt8(picture.mask?.share == 1 ? 1 : 0)], isDrawn: false) }
+        ) { image, _ in ImageCondition(bytes: [UInt8(image.mask?.share == 1 ? 1 : 0)], isDrawn: false) }
         for (grey, expected) in [(0, [0]), (255, [1]), (0, [0])] as [(UInt8, [UInt8])] {
-            let mask = try Picture(width: 8, height: 4, colour: (grey, grey, grey)).png()
+            let mask = try Image(width: 8, height: 4, colour: (grey, grey, grey)).png()
             guard case .of(let loaded) = try outcome(sample(mask), preparation) else {
                 Issue.record("the sample is dropped")
                 continue

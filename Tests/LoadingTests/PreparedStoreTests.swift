@@ -5,7 +5,7 @@ import Testing
 @testable import Shards
 
 @Suite struct PreparedStores {
-    /// The keys that a loader asks for of a picture.
+    /// The keys that a loader asks for of an image.
     private func key(_ entry: LoadingWorld.Entry, salt: String, size: Int? = nil) throws -> String {
         let world = try LoadingWorld([[entry]])
         let buckets = try size.map { try .init(size: $0, step: 32) } ?? world.buckets
@@ -15,7 +15,7 @@ import Testing
         return try #require(loader.next().keys?.first)
     }
 
-    @Test func `a key stands for picture, fit and salt`() throws {
+    @Test func `a key stands for image, fit and salt`() throws {
         let (one, other) = (try LoadingWorld.Entry(1), try LoadingWorld.Entry(2))
         let keys = [
             try key(one, salt: "a"), try key(other, salt: "a"), try key(one, salt: "b"),
@@ -29,11 +29,11 @@ import Testing
         #expect(try key(renamed, salt: "a") == keys[0])
     }
 
-    @Test func `what is found is handed out, and its picture is not decoded`() throws {
+    @Test func `what is found is handed out, and its image is not decoded`() throws {
         let whole = try LoadingWorld.Entry(1)
         // The header is whole, the rest is not.
         var broken = try LoadingWorld.Entry(2)
-        broken.picture?.removeLast(30)
+        broken.image?.removeLast(30)
         let world = try LoadingWorld([[whole, broken]])
         let wholeKey = try key(whole, salt: "s")
         let store = PreparedStore(salt: "s") { $0 == wholeKey ? nil : [1, 2, 3] }
@@ -43,12 +43,12 @@ import Testing
         var contents: [String: [UInt8]] = [:]
         for sample in batch.samples {
             switch sample.content {
-            case .picture(let picture): contents[sample.caption] = Array(picture.pixels.prefix(3))
+            case .image(let image): contents[sample.caption] = Array(image.pixels.prefix(3))
             case .prepared(let bytes): contents[sample.caption] = bytes
             }
         }
         #expect(contents == ["caption 1": [11, 1, 7], "caption 2": [1, 2, 3]])
-        #expect(batch.pictures.count == 1 && batch.keys?.count == 2)
+        #expect(batch.images.count == 1 && batch.keys?.count == 2)
         #expect(loader.drops.isEmpty)
     }
 }

@@ -1,17 +1,17 @@
-"""Times pictures from tars to batches, ours and webdataset with torchvision's transforms, in alternated pairs.
+"""Times images from tars to batches, ours and webdataset with torchvision's transforms, in alternated pairs.
 
     python Tests/Peers/bench_data.py [FOLDER] [--photographs FOLDER] [--command .build/release/cascade-bench]
         [--ours '{command} data {tars} --size {size} …'] [--pairs 5] [--cores 1 2] [--count 1000] [--size 768]
 
 FOLDER (.bench/data) keeps the tars from one time to the next: `count` JPEG files of 1024 x 1024, quality 90, cut from the
 photographs given or those that `make tiny` has gathered, else drawn with a photograph's spectrum. `--ours` is the command
-line to time; it prints a JSON line with `seconds` and `pictures`, and may name {tars}, {size}, {batch}, {count} and
+line to time; it prints a JSON line with `seconds` and `images`, and may name {tars}, {size}, {batch}, {count} and
 {cores}. Add --full there to decode every JPEG whole.
 
-Both make batches of four [4, 3, 768, 768] float32 of every picture. The peer decodes with Pillow, then ToTensor, Resize
+Both make batches of four [4, 3, 768, 768] float32 of every image. The peer decodes with Pillow, then ToTensor, Resize
 (bilinear, antialias) and CenterCrop, in as many workers of torch's DataLoader as is fastest on so many cores, tried first.
 Memory is the sum of PSS over the whole tree of processes. A speed above 1 means ours is faster; a memory below 1 means
-ours is leaner. First both make the same pictures of some of the files, and the differences are printed."""
+ours is leaner. First both make the same images of some of the files, and the differences are printed."""
 
 import argparse
 import io
@@ -30,11 +30,11 @@ import time
 SIDE, BATCH, SHARDS = 1024, 4, 8
 
 
-# The pictures
+# The images
 
 
 def drawn(number: int):
-    """A picture whose spectrum falls as a photograph's does, one over the frequency, with a few hard edges."""
+    """An image whose spectrum falls as a photograph's does, one over the frequency, with a few hard edges."""
     import numpy as np
     from PIL import Image
 
@@ -55,11 +55,11 @@ def cut(path: pathlib.Path, number: int):
     from PIL import Image
 
     random = np.random.default_rng(number)
-    picture = Image.open(path).convert("RGB")
-    side = int(min(picture.size) * random.uniform(0.7, 1))
-    x, y = (int(random.integers(0, length - side + 1)) for length in picture.size)
-    picture = picture.crop((x, y, x + side, y + side)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else picture
+    image = Image.open(path).convert("RGB")
+    side = int(min(image.size) * random.uniform(0.7, 1))
+    x, y = (int(random.integers(0, length - side + 1)) for length in image.size)
+    image = image.crop((x, y, x + side, y + side)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else image
 
 
 def prepare(folder: pathlib.Path, photographs: list[pathlib.Path], count: int) -> list[pathlib.Path]:
@@ -73,10 +73,10 @@ def prepare(folder: pathlib.Path, photographs: list[pathlib.Path], count: int) -
         partial = tar.with_suffix(".partial")
         with tarfile.open(partial, "w") as out:
             for number in range(shard, count, SHARDS):
-                picture = cut(photographs[number % len(photographs)], number) if photographs else drawn(number)
+                image = cut(photographs[number % len(photographs)], number) if photographs else drawn(number)
                 data = io.BytesIO()
-                picture.save(data, "JPEG", quality=90)
-                for ending, content in (("jpg", data.getvalue()), ("txt", b"a picture")):
+                image.save(data, "JPEG", quality=90)
+                for ending, content in (("jpg", data.getvalue()), ("txt", b"an image")):
                     member = tarfile.TarInfo(f"{number:06}.{ending}")
                     member.size = len(content)
                     out.addfile(member, io.BytesIO(content))
@@ -109,15 +109,15 @@ def peer(tars: list[str], size: int, workers: int) -> dict:
     )
     loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
     begun = time.perf_counter()
-    pictures = 0
+    images = 0
     for (batch,) in loader:
         assert batch.shape == (BATCH, 3, size, size) and batch.dtype == torch.float32
-        pictures += len(batch)
-    return {"seconds": time.perf_counter() - begun, "pictures": pictures}
+        images += len(batch)
+    return {"seconds": time.perf_counter() - begun, "images": images}
 
 
 def differences(ours: str, tars: list[pathlib.Path], size: int) -> tuple[float, float]:
-    """The largest and the mean difference between our pictures and the peer's, in 255ths."""
+    """The largest and the mean difference between our images and the peer's, in 255ths."""
     import torch
     from PIL import Image
     from torchvision.transforms.functional import to_tensor
@@ -219,10 +219,10 @@ def main() -> None:
 
     theirs = [sys.executable, __file__, str(options.folder), "--photographs", str(options.photographs)]
     theirs += ["--count", str(options.count), "--size", str(options.size), "--peer"]
-    print(f"{options.count} pictures, {'photographs' if photographs else 'drawn'}, {SIDE} to {options.size}", flush=True)
+    print(f"{options.count} images, {'photographs' if photographs else 'drawn'}, {SIDE} to {options.size}", flush=True)
     if options.ours.startswith("{command} "):
-        pictures = f"{options.command} pictures {shlex.quote(str(tars[0]))} --size {options.size}"
-        largest, mean = differences(pictures, tars, options.size)
+        images = f"{options.command} images {shlex.quote(str(tars[0]))} --size {options.size}"
+        largest, mean = differences(images, tars, options.size)
         print(f"ours and the peer's differ by at most {largest:.0f}/255, on average {mean:.4f}/255", flush=True)
     for cores in options.cores:
         trials = {workers: report([*theirs, str(workers)], cores)["seconds"] for workers in range(cores + 1)}
@@ -230,13 +230,13 @@ def main() -> None:
         rows = []
         for _ in range(options.pairs):
             rows.append((report(shlex.split(ours(cores)), cores), report([*theirs, str(workers)], cores)))
-            assert rows[-1][0]["pictures"] == rows[-1][1]["pictures"], "not the same pictures"
-        a, b = ([row[who]["pictures"] / row[who]["seconds"] for row in rows] for who in (0, 1))
+            assert rows[-1][0]["images"] == rows[-1][1]["images"], "not the same images"
+        a, b = ([row[who]["images"] / row[who]["seconds"] for row in rows] for who in (0, 1))
         speeds = [row[1]["seconds"] / row[0]["seconds"] for row in rows]
         peaks = [max(row[who]["peak"] for row in rows) for who in (0, 1)]
         print(
-            f"{cores} core{'s' * (cores > 1)}: ours {statistics.median(a):.1f} pictures/s {peaks[0] / 1e6:.0f} MB, peer "
-            f"with {workers} workers {statistics.median(b):.1f} pictures/s {peaks[1] / 1e6:.0f} MB; speed "
+            f"{cores} core{'s' * (cores > 1)}: ours {statistics.median(a):.1f} images/s {peaks[0] / 1e6:.0f} MB, peer "
+            f"with {workers} workers {statistics.median(b):.1f} images/s {peaks[1] / 1e6:.0f} MB; speed "
             f"{statistics.median(speeds):.2f} ({min(speeds):.2f} to {max(speeds):.2f}) of the peer's, memory "
             f"{peaks[0] / peaks[1]:.3f} of the peer's", flush=True)
 

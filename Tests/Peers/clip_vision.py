@@ -1,4 +1,4 @@
-"""The CLIP picture tower: transformers' CLIPVisionModelWithProjection, and torchvision's preprocessing."""
+"""The CLIP image encoder: transformers' CLIPVisionModelWithProjection, and torchvision's preprocessing."""
 
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -12,12 +12,12 @@ def make(arch: dict) -> CLIPVisionModelWithProjection:
 
 
 def forward(tower: CLIPVisionModelWithProjection, images: torch.Tensor) -> torch.Tensor:
-    """`embeds` [B, P] of preprocessed pictures."""
+    """`embeds` [B, P] of preprocessed images."""
     return tower(images).image_embeds
 
 
 def preprocess(images: torch.Tensor, side: int = 224, antialias: bool = False) -> torch.Tensor:
-    """Pictures [B, 3, H, W] in 0...1 as the reference gives them to the tower, [B, 3, side, side].
+    """Images [B, 3, H, W] in 0...1 as the reference gives them to the tower, [B, 3, side, side].
 
     It leaves `antialias` to torchvision, and the version it pins, 0.16.2, has it off for tensors: its
     `transforms/functional.py` `resize` with "warn", and the warning it gives.

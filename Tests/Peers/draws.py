@@ -186,7 +186,7 @@ def stage_a_network(draw: Draw) -> tuple[dict, torch.nn.Module]:
 
 
 def stage_a_encode_case(draw: Draw) -> Case:
-    """Pictures of any even sides."""
+    """Images of any even sides."""
     arch, network = stage_a_network(draw)
     images = draw.uniform(draw.whole(1, 3), 3, 2 * draw.whole(4, 40), 2 * draw.whole(4, 40))
     with torch.no_grad():
@@ -203,8 +203,8 @@ def stage_a_decode_case(draw: Draw) -> Case:
     return Case("stage-a-decode", arch, {"latents": latents}, {"images": images}, stage_a.reference_state(network))
 
 
-def picture(draw: Draw, channels: int, batch: int, step: int) -> torch.Tensor:
-    """A random picture [B, channels, H, W] in 0...1 of any shape above 32 pixels, sides in multiples of `step`."""
+def draw_image(draw: Draw, channels: int, batch: int, step: int) -> torch.Tensor:
+    """A random image [B, channels, H, W] in 0...1 of any shape above 32 pixels, sides in multiples of `step`."""
     sides = [step * draw.whole(-(-33 // step), 160 // step) for _ in range(2)]
     return draw.uniform(batch, channels, *sides)
 
@@ -218,7 +218,7 @@ def controlnet_case(draw: Draw) -> Case:
     network = redraw(controlnet.ControlNet(**arch), draw.generator)
     if mode == "effnet":
         measure_batch_norms(network, draw.uniform(3, c_in, 192, 192))
-        image = picture(draw, c_in, draw.whole(1, 3), step=1)
+        image = draw_image(draw, c_in, draw.whole(1, 3), step=1)
     else:
         image = draw.uniform(draw.whole(1, 2), c_in, draw.whole(3, 9), draw.whole(3, 9))
     case = Case("controlnet", arch, {"image": image}, {}, state(network), bar=1e-3)
@@ -237,11 +237,11 @@ def controlnet_case(draw: Draw) -> Case:
 
 
 def effnet_case(draw: Draw) -> Case:
-    """Normalised pictures of any shape."""
+    """Normalised images of any shape."""
     arch = {"c_latent": draw.one(4, 16)}
     network = redraw(EffNet(**arch), draw.generator)
     measure_batch_norms(network, draw.uniform(3, 3, 192, 192) * 4 - 2)
-    images = picture(draw, 3, draw.whole(1, 3), step=draw.one(1, 32)) * 4 - 2
+    images = draw_image(draw, 3, draw.whole(1, 3), step=draw.one(1, 32)) * 4 - 2
     with torch.no_grad():
         return Case("effnet", arch, {"images": images}, {"latents": network(images)}, state(network), bar=1e-3)
 

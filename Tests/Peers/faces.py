@@ -13,13 +13,13 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "casc
 MARGIN, SIDE, LEAST_SCORE, LEAST_FACE, MOST_FACES = 0.25, 160, 0.97, 20, 4
 
 
-def identity(network: cv2.dnn.Net, picture: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
+def identity(network: cv2.dnn.Net, image: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
     """The face with its margin, whitened, beside itself in a mirror."""
     x, y, width, height = box
     across, down = width * MARGIN / 2, height * MARGIN / 2
-    left, right = (int(np.clip(round(v), 0, picture.shape[1])) for v in (x - across, x + width + across))
-    top, bottom = (int(np.clip(round(v), 0, picture.shape[0])) for v in (y - down, y + height + down))
-    face = cv2.resize(picture[top:bottom, left:right], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    left, right = (int(np.clip(round(v), 0, image.shape[1])) for v in (x - across, x + width + across))
+    top, bottom = (int(np.clip(round(v), 0, image.shape[0])) for v in (y - down, y + height + down))
+    face = cv2.resize(image[top:bottom, left:right], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     white = (face - face.mean()) / max(face.std(), 1 / np.sqrt(face.size))
     made = 0
     for seen in (white, white[:, ::-1]):
@@ -36,12 +36,12 @@ def opened() -> tuple:
     return MTCNN(min_face_size=LEAST_FACE), cv2.dnn.readNetFromTensorflow(graph)
 
 
-def condition(networks: tuple, picture: np.ndarray) -> np.ndarray:
-    """[1, 512, H / 32, W / 32] of an RGB picture."""
+def condition(networks: tuple, image: np.ndarray) -> np.ndarray:
+    """[1, 512, H / 32, W / 32] of an RGB image."""
     detector, network = networks
-    faces = [face["box"] for face in detector.detect_faces(picture) if face["confidence"] > LEAST_SCORE]
+    faces = [face["box"] for face in detector.detect_faces(image) if face["confidence"] > LEAST_SCORE]
     faces = [box for box in faces if min(box[2:]) >= LEAST_FACE]
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
 
     def value(box: list[int]) -> float:
         away = (box[0] + box[2] / 2 - width // 2) ** 2 + (box[1] + box[3] / 2 - height // 2) ** 2
@@ -53,7 +53,7 @@ def condition(networks: tuple, picture: np.ndarray) -> np.ndarray:
     for x, y, across, down in faces:
         left, top, right, bottom = (int(np.round(max(v, 0) / 32)) for v in (x, y, x + across, y + down))
         cells = grid[0, :, top : max(bottom, top + 1), left : max(right, left + 1)]
-        cells[:] = identity(network, picture, (x, y, across, down))[:, None, None]
+        cells[:] = identity(network, image, (x, y, across, down))[:, None, None]
     return grid
 
 

@@ -1,10 +1,10 @@
-"""Damages tars and the pictures in them and runs `dataset inspect` on the result: no crash, no hang, every healthy sample
+"""Damages tars and the images in them and runs `dataset inspect` on the result: no crash, no hang, every healthy sample
 delivered, every lost one counted.
 
     python Tests/Peers/fuzz_data.py [--command .build/release/cascade-adapt] [--cases 3000] [--seed 1]
 
 Every case is one shard that begins with healthy samples, whose records nothing touches. In half of the cases the damage
-is inside one picture or one text, and healthy samples follow: then the counts must be exact. In the others it is in the
+is inside one image or one text, and healthy samples follow: then the counts must be exact. In the others it is in the
 tar itself (records, names, links, sparse and pax entries, sizes that lie, compression), and at least the samples before
 it must come. Of those that Python's tarfile reads to the end as well, none may be missing.
 
@@ -36,8 +36,8 @@ BLOCK = 512
 FORMATS = [("jpg", "JPEG"), ("png", "PNG"), ("webp", "WEBP"), ("jpeg", "JPEG")]
 
 
-def pictures(rng: numpy.random.Generator) -> list[tuple[str, bytes]]:
-    """Small pictures of every kind that is read."""
+def images(rng: numpy.random.Generator) -> list[tuple[str, bytes]]:
+    """Small images of every kind that is read."""
     result = []
     for width, height in [(64, 48), (33, 70), (8, 8)]:
         pixels = rng.integers(0, 256, (height, width, 4), dtype=numpy.uint8)
@@ -79,8 +79,8 @@ def checksummed(header: bytearray) -> bytearray:
     return header
 
 
-def sample(key: str, picture: tuple[str, bytes]) -> bytes:
-    return record(f"{key}.{picture[0]}", picture[1]) + record(f"{key}.txt", f"caption of {key}".encode())
+def sample(key: str, image: tuple[str, bytes]) -> bytes:
+    return record(f"{key}.{image[0]}", image[1]) + record(f"{key}.txt", f"caption of {key}".encode())
 
 
 def mutated(whole: bytes, rng: random.Random) -> bytes:
@@ -125,9 +125,9 @@ def pax(fields: list[tuple[str, str]], kind: bytes = b"x") -> bytes:
     return record("PaxHeaders/x", body, type=kind)
 
 
-def oddities(rng: random.Random, picture: tuple[str, bytes], trap: str) -> bytes:
+def oddities(rng: random.Random, image: tuple[str, bytes], trap: str) -> bytes:
     """Records that are there to do harm."""
-    name, content = f"odd.{picture[0]}", picture[1]
+    name, content = f"odd.{image[0]}", image[1]
     huge = rng.choice([1 << 31, 1 << 33, (1 << 62) - 1, 8**11 - 1])
     kinds = [
         lambda: record(f"../{trap}.jpg", content) + record(f"../{trap}.txt", b"x"),
@@ -194,16 +194,16 @@ class Case:
         before, after = rng.randrange(1, 4), rng.randrange(1, 4)
         head, tail = healthy(before, "healthy"), healthy(after, "after")
         end = b"\0" * (2 * BLOCK)
-        ending, picture = rng.choice(stock)
+        ending, image = rng.choice(stock)
         # How many samples must be kept, at least and at most; and how many there must be, where that is certain.
         self.kept = (before, 1 << 30)
         self.samples: int | None = None
         self.suffix = "tar"
         if number % 2 == 0:
             if rng.random() < 0.8:
-                odd = record(f"odd.{ending}", mutated(picture, rng)) + record("odd.txt", b"x")
+                odd = record(f"odd.{ending}", mutated(image, rng)) + record("odd.txt", b"x")
             else:
-                odd = record(f"odd.{ending}", picture) + record("odd.txt", mutated("caf\u00e9 au lait".encode(), rng))
+                odd = record(f"odd.{ending}", image) + record("odd.txt", mutated("caf\u00e9 au lait".encode(), rng))
             self.data = head + odd + tail + end
             # The damaged one may still be readable.
             self.samples = before + 1 + after
@@ -211,13 +211,13 @@ class Case:
             return
         kind = rng.randrange(6)
         if kind == 0:
-            self.data = head + mutated(sample("odd", (ending, picture)) + tail + end, rng)
+            self.data = head + mutated(sample("odd", (ending, image)) + tail + end, rng)
         elif kind == 1:
-            self.data = head + oddities(rng, (ending, picture), trap) + tail + end
+            self.data = head + oddities(rng, (ending, image), trap) + tail + end
         elif kind == 2:
-            self.data = head + mutated(oddities(rng, (ending, picture), trap), rng) + tail + end
+            self.data = head + mutated(oddities(rng, (ending, image), trap), rng) + tail + end
         elif kind == 3:
-            header = bytearray(record(f"odd.{ending}", picture))
+            header = bytearray(record(f"odd.{ending}", image))
             start, stop = rng.choice([(0, 100), (124, 136), (136, 148), (156, 157), (157, 257), (257, 265), (345, 500)])
             for at in range(start, min(stop, start + rng.choice([1, 4, 100]))):
                 header[at] = rng.choice([0, 0xFF, 0x80, 0x2F, 0x37, rng.randrange(256)])
@@ -265,11 +265,11 @@ class Case:
         except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, MemoryError):
             return 0
 
-        def is_whole(key: str, ending: str, picture: bytes) -> bool:
+        def is_whole(key: str, ending: str, image: bytes) -> bool:
             text = contents.get(f"{key}.txt")
-            return contents.get(f"{key}.{ending}") == picture and text == f"caption of {key}".encode()
+            return contents.get(f"{key}.{ending}") == image and text == f"caption of {key}".encode()
 
-        return sum(is_whole(key, *picture) for key, picture in self.healthy.items())
+        return sum(is_whole(key, *image) for key, image in self.healthy.items())
 
 
 def zstd(data: bytes) -> bytes:
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    stock = pictures(numpy.random.default_rng(options.seed))
+    stock = images(numpy.random.default_rng(options.seed))
     command = str(pathlib.Path(options.command).resolve())
     counts: dict[str, int] = {}
     failures = 0

@@ -42,6 +42,6 @@ def normal(generator: torch.Generator, *shape: int) -> torch.Tensor:
 
 
 def edges(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    """Pictures [B, C, H, W] of thin lines, 0 or 1, like Canny's."""
+    """Images [B, C, H, W] of thin lines, 0 or 1, like Canny's."""
     noise = torch.nn.functional.avg_pool2d(normal(generator, *shape), 9, stride=1, padding=4)
     return (noise.abs() < 0.012).float()

@@ -1,12 +1,12 @@
 """Trains a tiny run with the command, then reads its logs with the packages that will be asked to: TensorBoard's
 EventAccumulator, W&B's reader of `.wandb` files, and `wandb sync` against a server on loopback. Every number and
-picture has to stand under its step, in each of them as in metrics.jsonl.
+image has to stand under its step, in each of them as in metrics.jsonl.
 
     python Tests/Peers/logs.py --command .build/release/cascade-adapt
     python Tests/Peers/logs.py --run output/my_run           only looks at a run that is there
 
 The run is killed and resumed on its way, so the logs also have to show no step twice. It has a running mean and a
-held-out loss; a LoRA follows, whose layers and tokens learn at rates of their own."""
+validation loss; a LoRA follows, whose layers and tokens learn at rates of their own."""
 
 import argparse
 import base64
@@ -54,11 +54,11 @@ def expected(run: Path) -> tuple[dict[str, dict[int, float]], dict[int, bytes]]:
     held_out = run / "held_out.json"
     if held_out.exists():
         scalars.setdefault("validation_loss", {})[0] = json.loads(held_out.read_text())["before"]
-    pictures = {int(path.stem): path.read_bytes() for path in run.glob("[0-9]" * 6 + "*.jpg")}
-    return scalars, pictures
+    images = {int(path.stem): path.read_bytes() for path in run.glob("[0-9]" * 6 + "*.jpg")}
+    return scalars, images
 
 
-def compare(name: str, run: Path, scalars: dict[str, list[tuple[int, float]]], pictures, is_single: bool) -> None:
+def compare(name: str, run: Path, scalars: dict[str, list[tuple[int, float]]], images, is_single: bool) -> None:
     wanted, files = expected(run)
     check(set(scalars) == set(wanted), f"{name} has {sorted(scalars)}, metrics.jsonl {sorted(wanted)}")
     count = 0
@@ -69,12 +69,12 @@ def compare(name: str, run: Path, scalars: dict[str, list[tuple[int, float]]], p
             ours = wanted.get(key, {}).get(step)
             check(same(ours, value, is_single), f"{name}: {key} at {step} is {value}, not {ours}")
             count += 1
-    shown = [step for step, *_ in pictures]
-    check(shown == sorted(files), f"{name}: pictures at {shown}, files of {sorted(files)}")
-    for step, content, width, height in pictures:
-        check(content == files.get(step), f"{name}: the picture at {step} is another")
-        check((width, height) == jpeg_size(content), f"{name}: the picture at {step} has another size")
-    print(f"{name}: {count} scalars of {len(scalars)} names, {len(pictures)} pictures")
+    shown = [step for step, *_ in images]
+    check(shown == sorted(files), f"{name}: images at {shown}, files of {sorted(files)}")
+    for step, content, width, height in images:
+        check(content == files.get(step), f"{name}: the image at {step} is another")
+        check((width, height) == jpeg_size(content), f"{name}: the image at {step} has another size")
+    print(f"{name}: {count} scalars of {len(scalars)} names, {len(images)} images")
 
 
 def jpeg_size(content: bytes) -> tuple[int, int]:
@@ -94,19 +94,19 @@ def tensorboard(run: Path) -> None:
     scalars = {
         tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]
     }
-    check(events.Tags()["images"] in ([], ["preview"]), f"TensorBoard: pictures {events.Tags()['images']}")
-    pictures = [
+    check(events.Tags()["images"] in ([], ["preview"]), f"TensorBoard: images {events.Tags()['images']}")
+    images = [
         (event.step, event.encoded_image_string, event.width, event.height)
         for tag in events.Tags()["images"]
         for event in events.Images(tag)
     ]
-    compare("TensorBoard", run, scalars, pictures, is_single=True)
+    compare("TensorBoard", run, scalars, images, is_single=True)
 
 
 def history(lines: list[dict], read) -> tuple[dict[str, list[tuple[int, float]]], list]:
-    """Scalars and pictures of a run's history; `read` gives the content of a media file."""
+    """Scalars and images of a run's history; `read` gives the content of a media file."""
     scalars: dict[str, list[tuple[int, float]]] = {}
-    pictures = []
+    images = []
     for line in lines:
         for key, value in line.items():
             if isinstance(value, dict):
@@ -114,12 +114,12 @@ def history(lines: list[dict], read) -> tuple[dict[str, list[tuple[int, float]]]
                 check(value["_type"] == "image-file", f"W&B: {key} is a {value['_type']}")
                 check(value["size"] == len(content), f"W&B: the size of {value['path']}")
                 check(value["sha256"] == hashlib.sha256(content).hexdigest(), f"W&B: the hash of {value['path']}")
-                pictures.append((line["_step"], content, value["width"], value["height"]))
+                images.append((line["_step"], content, value["width"], value["height"]))
             elif not key.startswith("_"):
                 scalars.setdefault(key, []).append((line["_step"], float(value)))
     steps = [line["_step"] for line in lines]
     check(steps == sorted(set(steps)), f"W&B: the history's steps are {steps[:5]} …")
-    return scalars, pictures
+    return scalars, images
 
 
 def wandb_reader(run: Path) -> Path | None:
@@ -291,19 +291,19 @@ token_lr: 1.0e-4
 
 
 def prepare(command: str, folder: Path) -> Path:
-    """Pictures, drawn encoders and a configuration."""
+    """Images, drawn encoders and a configuration."""
     import numpy
     from PIL import Image
 
     random = numpy.random.default_rng(1)
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     for number in range(8):
         pixels = random.integers(0, 256, (4, 4, 3), dtype=numpy.uint8)
-        Image.fromarray(pixels).resize((64, 64)).save(folder / f"pictures/{number}.png")
-        (folder / f"pictures/{number}.txt").write_text(f"<b>number {number}</b>")
+        Image.fromarray(pixels).resize((64, 64)).save(folder / f"images/{number}.png")
+        (folder / f"images/{number}.txt").write_text(f"<b>number {number}</b>")
     tokenizer = Path(__file__).resolve().parents[2] / "models/clip-tokenizer"
     for words in (
-        ["dataset", "pack", "pictures", "data.tar"],
+        ["dataset", "pack", "images", "data.tar"],
         ["models", "draw", "tiny", "-o", "models", "--data", "data.tar", "--tokenizer", str(tokenizer)],
     ):
         subprocess.run([str(Path(command).resolve()), *words, "--quiet"], cwd=folder, check=True)

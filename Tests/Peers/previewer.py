@@ -1,4 +1,4 @@
-"""The previewer in plain PyTorch: latents to a small picture, eight times their side."""
+"""The previewer in plain PyTorch: latents to a small image, eight times their side."""
 
 import torch
 from torch import nn

@@ -2,8 +2,8 @@
 
     python Tests/Peers/real_size.py [--command .build/release/cascade-adapt] [--only NAME]… [--folder .real]
 
-The weights have the published shapes, contents are random: Stage C of 3.6B (7.2 GB) and 1B, a bigG text tower, EffNet and
-previewer, written once. No image tower, batch 1, 768 pixels, checkpointing, one thread; each run makes a few updates and
+The weights have the published shapes, contents are random: Stage C of 3.6B (7.2 GB) and 1B, a bigG text encoder, EffNet and
+previewer, written once. No image encoder, batch 1, 768 pixels, checkpointing, one thread; each run makes a few updates and
 shows no previews. Memory is the largest resident size of the process (VmHWM), mapped files included.
 
 Every run's numbers stay in FOLDER/results.json, so runs may be made one by one, in any order and again; the page's table has
@@ -72,7 +72,7 @@ RUNS = {
 
 
 def write_world(folder: pathlib.Path) -> None:
-    """The networks and four described pictures; what is there already is left as it is."""
+    """The networks and four described images; what is there already is left as it is."""
     folder.mkdir(exist_ok=True)
     for name, arch in (("3.6B", {}), ("1B", STAGE_C_1B)):
         path = folder / f"stage_c_{name.lower()}.safetensors"
@@ -97,9 +97,9 @@ def write_world(folder: pathlib.Path) -> None:
     generator = torch.Generator().manual_seed(1)
     for index in range(4):
         coarse = torch.randint(0, 256, (12, 12, 3), generator=generator, dtype=torch.uint8)
-        picture = Image.fromarray(coarse.numpy()).resize((800, 800), Image.Resampling.BICUBIC)
-        picture.save(data / f"{index}.png")
-        (data / f"{index}.txt").write_text(f"a picture of coloured squares, number {index}")
+        image = Image.fromarray(coarse.numpy()).resize((800, 800), Image.Resampling.BICUBIC)
+        image.save(data / f"{index}.png")
+        (data / f"{index}.txt").write_text(f"an image of coloured squares, number {index}")
 
 
 def words(run: Run, folder: pathlib.Path, files: pathlib.Path, command: str, updates: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tiny training runs for the scripts that kill, starve and watch them: pictures, drawn networks and one configuration
+"""Tiny training runs for the scripts that kill, starve and watch them: images, drawn networks and one configuration
 for each recipe, all in a folder."""
 
 import json
@@ -33,7 +33,7 @@ previewer_checkpoint_path: models/previewer.safetensors
 clip_image_model_name: null
 """
 
-# By recipe: learned tokens beside LoRA, a filter that draws for each picture, adaptive loss weights
+# By recipe: learned tokens beside LoRA, a filter that draws for each image, adaptive loss weights
 # and a running mean.
 OWN = {
     "lora": f"""{STAGE_C}
@@ -61,6 +61,14 @@ adaptive_loss_weight: true
 """,
 }
 
+# A base in four bits, and a stage in bfloat16 whose steps are taken within the backward pass.
+OWN["lora_nf4"] = OWN["lora"] + "base_dtype: nf4\n"
+OWN["finetune_fused"] = f"""{STAGE_C}
+weights_dtype: bfloat16
+fused_backward: true
+optimizer: adafactor
+"""
+
 # Stage B's architecture: two levels, and the widths of the drawn networks.
 STAGE_B = """
 {stage: b, c_r: 16, c_cond: 16, c_hidden: [8, 16], nhead: [-1, 2], blocks: [[1, 2], [2, 1]],
@@ -68,8 +76,8 @@ STAGE_B = """
 """
 
 # What starts a recipe, and what its files are called.
-COMMANDS = {"lora": "lora", "controlnet": "controlnet", "finetune": "finetune", "stage_b": "finetune"}
-FILES = {"lora": "lora", "controlnet": "controlnet", "finetune": "generator", "stage_b": "generator"}
+COMMANDS = {recipe: recipe.split("_")[0].replace("stage", "finetune") for recipe in OWN}
+FILES = {recipe: command.replace("finetune", "generator") for recipe, command in COMMANDS.items()}
 
 
 class Runs:
@@ -78,24 +86,24 @@ class Runs:
     def __init__(self, command: str, folder: Path):
         self.command = str(Path(command).resolve())
         self.folder = folder
-        self._pictures()
+        self._images()
         tokenizer = ROOT / "models/clip-tokenizer"
-        self.call("dataset", "pack", "pictures", "data.tar")
+        self.call("dataset", "pack", "images", "data.tar")
         self.call("models", "draw", "tiny", "-o", "models", "--data", "data.tar", "--tokenizer", str(tokenizer))
         self._stage_a()
         (self.folder / "stage_b.yaml").write_text(STAGE_B)
         self.call(*self.words("finetune", "base", updates=2, experiment="base"))
 
-    def _pictures(self) -> None:
+    def _images(self) -> None:
         import numpy
         from PIL import Image
 
         random = numpy.random.default_rng(1)
-        (self.folder / "pictures").mkdir()
+        (self.folder / "images").mkdir()
         for number in range(8):
             pixels = random.integers(0, 256, (4, 4, 3), dtype=numpy.uint8)
-            Image.fromarray(pixels).resize((64, 64)).save(self.folder / f"pictures/{number}.png")
-            (self.folder / f"pictures/{number}.txt").write_text(f"a dog, number {number}")
+            Image.fromarray(pixels).resize((64, 64)).save(self.folder / f"images/{number}.png")
+            (self.folder / f"images/{number}.txt").write_text(f"a dog, number {number}")
 
     def _stage_a(self) -> None:
         import torch

@@ -45,7 +45,7 @@ effnet_checkpoint_path: effnet.safetensors
 previewer_checkpoint_path: previewer.safetensors
 generator_checkpoint_path: stage_c.safetensors
 """
-# The smallest picture there is: 1 x 1, grey.
+# The smallest image there is: 1 x 1, grey.
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63680000008200817"
     "7cd72b60000000049454e44ae426082"
@@ -53,7 +53,7 @@ PNG = bytes.fromhex(
 
 
 def shard(numbers: range, ballast: int = 0) -> bytes:
-    """A tar of samples with a picture, a caption, their number and bytes that nothing compresses."""
+    """A tar of samples with an image, a caption, their number and bytes that nothing compresses."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for number in numbers:

@@ -26,8 +26,8 @@ def shapes() -> dict[str, tuple[int, ...]]:
     }
 
 
-def saliency(weights: dict[str, torch.Tensor], pictures: torch.Tensor) -> torch.Tensor:
-    """[B, 1, H/8, W/8] in 0...1 of pictures [B, 3, H, W] in 0...1."""
+def saliency(weights: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """[B, 1, H/8, W/8] in 0...1 of images [B, 3, H, W] in 0...1."""
 
     def layer(x: torch.Tensor, part: str, index: int, stride: int = 1) -> torch.Tensor:
         weight = weights[f"{part}.{index}.weight"]
@@ -39,7 +39,7 @@ def saliency(weights: dict[str, torch.Tensor], pictures: torch.Tensor) -> torch.
         norm = f"{part}.{index + 1}"
         return (even * weights[f"{norm}.weight"][:, None] + weights[f"{norm}.bias"][:, None]).reshape(y.shape)
 
-    x = layer(pictures, "downsampler", 1, stride=4).relu()
+    x = layer(images, "downsampler", 1, stride=4).relu()
     x = layer(x, "downsampler", 5, stride=2).relu()
     x = layer(x, "downsampler", 9, stride=2).relu()
     x = x + layer(layer(x, "residual.0.resblock", 1).relu(), "residual.0.resblock", 5)

@@ -3,8 +3,8 @@
     python Tests/Peers/scaled.py [--photographs .tiny/photographs] [--count 100]
 
 Squares of 1024 pixels are cut from photographs and saved with quality 90; Pillow's `draft` has libjpeg decode them at a
-half, a quarter and an eighth, and torchvision resizes both. The rows are how many times larger than the wanted picture
-the scaled one is: `Picture.leastShrinking` is the first row at which all is well above 40 dB."""
+half, a quarter and an eighth, and torchvision resizes both. The rows are how many times larger than the wanted image
+the scaled one is: `Image.leastShrinking` is the first row at which all is well above 40 dB."""
 
 import argparse
 import io

@@ -43,7 +43,7 @@ def reference_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def encode(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """`latents` [B, c_latent, h, w] from pictures [B, 3, H, W]."""
+    """`latents` [B, c_latent, h, w] from images [B, 3, H, W]."""
     return network.encode(images).latents / network.config.scale_factor
 
 

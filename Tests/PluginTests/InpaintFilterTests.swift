@@ -20,7 +20,7 @@ import Weights
         return scratch["saliency.safetensors"]
     }
 
-    private func picture(_ golden: Golden, _ name: String) throws -> Tensor {
+    private func image(_ golden: Golden, _ name: String) throws -> Tensor {
         try #require(golden.tensors["in.\(name)"]).made()
     }
 
@@ -38,7 +38,7 @@ import Weights
     func saliencyIsThePeers(name: String) throws {
         let (golden, scratch) = (try Golden("inpaint_filter"), try Scratch())
         let found = try withoutGradients {
-            try filter("saliency: '\(weights(golden, in: scratch))'").saliency(picture(golden, name))
+            try filter("saliency: '\(weights(golden, in: scratch))'").saliency(image(golden, name))
         }
         #expect(try largestDifference(found, #require(golden.tensors["out.saliency.\(name)"]).made()) < 2e-4)
     }
@@ -50,11 +50,11 @@ import Weights
         let filter = try filter(
             "saliency: '\(weights(golden, in: scratch))', thresold: \(threshold), p_outpaint: \(outpaint)")
         #expect(filter.remark?.contains("network") == true)
-        let picture = try picture(golden, name)
-        let made = try filter(picture, generator: Generator(seed: 1))
+        let image = try image(golden, name)
+        let made = try filter(image, generator: Generator(seed: 1))
         let mask = try #require(golden.tensors["out.mask.\(name)"]).made()
         #expect(try largestDifference(made.condition.sliced(1, 3..<4), mask) < 1e-4)
-        let expected = try mask.equals(1).choose(.full(picture.shape, 1), picture)
+        let expected = try mask.equals(1).choose(.full(image.shape, 1), image)
         #expect(try largestDifference(made.condition.sliced(1, 0..<3), expected) < 1e-4)
         #expect(try largestDifference(made.preview, expected) < 1e-4)
     }
@@ -66,11 +66,11 @@ import Weights
             let (x, y) = (index % side, index / side % side)
             return (48..<112).contains(x) && (48..<112).contains(y) ? 0.9 : 0.2
         }
-        let picture = try Tensor(values, shape: [1, 3, side, side])
+        let image = try Tensor(values, shape: [1, 3, side, side])
         func hole(_ parameters: String) throws -> [Float] {
             let filter = try filter(parameters)
             #expect(filter.remark?.contains("OpenCV") == true)
-            return try filter(picture, generator: Generator(seed: 1)).condition.sliced(1, 3..<4).values()
+            return try filter(image, generator: Generator(seed: 1)).condition.sliced(1, 3..<4).values()
         }
         let inside = try hole("threshold: 0.2, p_outpaint: 0")
         #expect(inside[80 * side + 80] == 1 && inside[0] == 0 && inside[side * side - 1] == 0)
@@ -81,7 +81,7 @@ import Weights
         let scratch = try Scratch()
         var pixels = [UInt8](repeating: 0, count: 4 * 2 * 3)
         for index in 0..<6 { pixels[index] = 255 }
-        try Picture(width: 4, height: 2, pixels: pixels).write(to: scratch["mask.png"])
+        try Image(width: 4, height: 2, pixels: pixels).write(to: scratch["mask.png"])
         let filter = try filter("mask: '\(scratch["mask.png"])'")
         let made = try filter(.full([2, 3, 4, 8], 0.5), generator: Generator(seed: 1)).condition
         let row: [Float] = [1, 1, 1, 1, 0, 0, 0, 0]
@@ -90,7 +90,7 @@ import Weights
         #expect(try made.selected(0, 0).selected(0, 0).values(as: Float.self) == mask.map { $0 == 1 ? 1 : 0.5 })
     }
 
-    @Test func aMaskForEachPictureIsCutOut() throws {
+    @Test func aMaskForEachImageIsCutOut() throws {
         let filter = try filter("threshold: 0.2")
         #expect(InpaintFilter.takesMasks)
         let masks: [Float] = [1, 0.6, 0.5, 0, 0, 0, 1, 1]
@@ -112,16 +112,16 @@ import Weights
     @Test func aMaskThatTellsNothingIsSaid() throws {
         let scratch = try Scratch()
         for (grey, says) in [(0, "nothing"), (255, "all")] as [(UInt8, String)] {
-            try Picture(width: 4, height: 2, colour: (grey, grey, grey)).write(to: scratch["mask.png"])
+            try Image(width: 4, height: 2, colour: (grey, grey, grey)).write(to: scratch["mask.png"])
             #expect(try filter("mask: '\(scratch["mask.png"])'").remark?.contains(says) == true)
         }
     }
 
     @Test func aSeedDecidesWhichSideIsCutOut() throws {
-        let picture = try picture(Golden("inpaint_filter"), "wide")
+        let image = try image(Golden("inpaint_filter"), "wide")
         let filter = try filter("threshold: 0.1, p_outpaint: 0.5")
         let sums = try (0..<16).map { seed in
-            try filter(picture, generator: Generator(seed: seed)).condition.sliced(1, 3..<4).sum().item()
+            try filter(image, generator: Generator(seed: seed)).condition.sliced(1, 3..<4).sum().item()
         }
         #expect(Set(sums).count == 2)
     }

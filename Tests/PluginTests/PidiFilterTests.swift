@@ -26,10 +26,10 @@ import Weights
     @Test func theNetworkIsThePeersInThePublishedSize() throws {
         let scratch = try Scratch()
         let golden = try Golden("pidinet")
-        let pictures = try #require(golden.tensors["in.pictures"]).made()
+        let images = try #require(golden.tensors["in.pictures"]).made()
         let filter = try filter(
             "resize: null, dilation_kernels: 0, binarize: false", weights: publishedSize(golden, in: scratch))
-        let made = try filter(pictures, generator: Generator(seed: 1)).condition
+        let made = try filter(images, generator: Generator(seed: 1)).condition
         #expect(try largestDifference(made, #require(golden.tensors["out.edges"]).made()) < 2e-4)
     }
 
@@ -49,16 +49,16 @@ import Weights
         let threshold = golden.metadata["threshold.\(name)"]
         let filter = try filter(
             "dilation_kernels: [\(kernel)], " + (threshold.map { "threshold: \($0)" } ?? "binarize: false"))
-        let picture = try #require(golden.tensors["in.picture"]).made()
-        let made = try filter(picture, generator: Generator(seed: 1)).condition
+        let image = try #require(golden.tensors["in.picture"]).made()
+        let made = try filter(image, generator: Generator(seed: 1)).condition
         #expect(try largestDifference(made, #require(golden.tensors["out.\(name)"]).made()) < 1e-4)
     }
 
     @Test func drawsReachEveryKernelAndStayWhereOneIsFixed() throws {
-        let picture = try #require(Golden("pidi_filter").tensors["in.picture"]).made()
+        let image = try #require(Golden("pidi_filter").tensors["in.picture"]).made()
         func sums(_ parameters: String) throws -> [Double] {
             let filter = try filter("resize: 32, \(parameters)")
-            return try (0..<24).map { try filter(picture, generator: Generator(seed: $0)).condition.sum().item() }
+            return try (0..<24).map { try filter(image, generator: Generator(seed: $0)).condition.sum().item() }
         }
         #expect(Set(try sums("binarize: false, dilation_kernels: [0, 3, 9]")).count == 3)
         #expect(Set(try sums("threshold: 0.5, dilation_kernels: [3]")).count == 1)
@@ -102,7 +102,7 @@ import Weights
         #expect(failure.blame == .input && "\(failure)".contains("3 missing"))
     }
 
-    @Test func aPictureTooSmallToHalveThriceIsRefusedWithoutResize() throws {
+    @Test func anImageTooSmallToHalveThriceIsRefusedWithoutResize() throws {
         let failure = try #require(throws: Failure.self) {
             try filter("resize: null")(.zeros([1, 3, 7, 9]), generator: Generator(seed: 1))
         }

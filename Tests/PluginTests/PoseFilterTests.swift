@@ -29,7 +29,7 @@ import Torch
         }
     }
 
-    private func picture(_ golden: Golden) throws -> Tensor {
+    private func image(_ golden: Golden) throws -> Tensor {
         try #require(golden.tensors["in.picture"]).made().repeated([1, 3, 1, 1])
     }
 
@@ -69,21 +69,21 @@ import Torch
 
     @Test func aNetworksPeopleAreThePeers() throws {
         let golden = try Golden("pose_filter")
-        let (filter, picture) = (try cornerFilter(), try picture(golden))
-        let found = try filter.people(in: picture)
+        let (filter, image) = (try cornerFilter(), try image(golden))
+        let found = try filter.people(in: image)
         // A maximum half way between two places falls to either: of 80 in the height, here.
         try expect(found, are: people(golden, "out.corners"), within: 1.1 / 80)
-        let made = try filter(picture, generator: Generator(seed: 1))
+        let made = try filter(image, generator: Generator(seed: 1))
         let drawing = try PoseDrawing(stickWidth: 4, radius: 4).drawn(found, height: 60, width: 80)
         #expect(try largestDifference(made.condition, drawing) == 0)
         #expect(try largestDifference(made.preview, drawing) == 0)
     }
 
-    @Test func drawingsGrowWithThePictureWhereThatIsAskedFor() throws {
-        let picture = try picture(Golden("pose_filter"))
+    @Test func drawingsGrowWithTheImageWhereThatIsAskedFor() throws {
+        let image = try image(Golden("pose_filter"))
         func condition(_ parameters: String) throws -> [Float] {
             let filter = try cornerFilter("resize: 160, \(parameters)")
-            return try filter(picture, generator: Generator(seed: 1)).condition.values()
+            return try filter(image, generator: Generator(seed: 1)).condition.values()
         }
         #expect(
             try condition("drawing_side: 30, stick_width: 2, radius: 3") == condition("stick_width: 4, radius: 6"))

@@ -6,7 +6,7 @@ import Torch
 
 /// The default network on real photographs, against what a person sees there.
 @Suite struct PosePhotographTests {
-    /// Somebody over 200 pixels tall: how many of these the picture shows, and where a look puts the joints, in pixels.
+    /// Somebody over 200 pixels tall: how many of these the image shows, and where a look puts the joints, in pixels.
     struct Person {
         let height: Float
         let joints: [(parts: Set<BodyPart>, x: Float, y: Float)]
@@ -18,10 +18,10 @@ import Torch
             joints = sided.map { ([$0.key], $0.value.0, $0.value.1) } + either
         }
 
-        func found(in pose: Pose, _ parts: Set<BodyPart>, _ x: Float, _ y: Float, of picture: Picture) -> Bool {
+        func found(in pose: Pose, _ parts: Set<BodyPart>, _ x: Float, _ y: Float, of image: Image) -> Bool {
             parts.contains { part in
                 guard let point = pose[part.rawValue] else { return false }
-                let (dx, dy) = (point.x * Float(picture.width) - x, point.y * Float(picture.height) - y)
+                let (dx, dy) = (point.x * Float(image.width) - x, point.y * Float(image.height) - y)
                 return (dx * dx + dy * dy).squareRoot() < height / 10
             }
         }
@@ -31,7 +31,7 @@ import Torch
     private static let hips: Set<BodyPart> = [.rightHip, .leftHip]
     private static let knees: Set<BodyPart> = [.rightKnee, .leftKnee]
 
-    /// Shoulders, hips and knees that lie in the picture. Of the fourth at the bus only an arm does.
+    /// Shoulders, hips and knees that lie in the image. Of the fourth at the bus only an arm does.
     static let people: [String: [Person]] = [
         "footballer.jpg": [
             Person(
@@ -80,20 +80,20 @@ import Torch
     /// How many are found of those who are smaller; the footballer has spectators.
     private static let smaller = ["footballer.jpg": 1]
 
-    private func poses(_ name: String) throws -> (picture: Picture, poses: [Pose]) {
-        let picture = try Picture(contentsOf: Photographs.path(name))
-        let tensor = try Tensor(Picture.planes(of: [picture]), shape: [1, 3, picture.height, picture.width])
-        return (picture, try PoseFilter.make(.parse("{}", file: "filter.yaml")).people(in: tensor))
+    private func poses(_ name: String) throws -> (image: Image, poses: [Pose]) {
+        let image = try Image(contentsOf: Photographs.path(name))
+        let tensor = try Tensor(Image.planes(of: [image]), shape: [1, 3, image.height, image.width])
+        return (image, try PoseFilter.make(.parse("{}", file: "filter.yaml")).people(in: tensor))
     }
 
     @Test(arguments: people.keys.sorted())
     func everybodysJointsAreFound(name: String) throws {
-        let (picture, poses) = try poses(name)
+        let (image, poses) = try poses(name)
         let people = try #require(Self.people[name])
         for (index, person) in people.enumerated() {
             // All of one person's are of one pose.
             let missing = poses.map { pose in
-                person.joints.filter { !person.found(in: pose, $0.parts, $0.x, $0.y, of: picture) }
+                person.joints.filter { !person.found(in: pose, $0.parts, $0.x, $0.y, of: image) }
             }
             let best = missing.min { $0.count < $1.count }
             #expect(best?.isEmpty == true, "\(name), person \(index): \(best ?? person.joints)")

@@ -12,17 +12,17 @@ import Torch
 
     private func noise(_ shape: [Int]) throws -> Tensor { try Generator(seed: 7).uniform(shape) }
 
-    private func condition(_ parameters: String, _ pictures: Tensor, seed: UInt64 = 1) throws -> [Float] {
-        try filter(parameters)(pictures, generator: Generator(seed: seed)).condition.values()
+    private func condition(_ parameters: String, _ images: Tensor, seed: UInt64 = 1) throws -> [Float] {
+        try filter(parameters)(images, generator: Generator(seed: seed)).condition.values()
     }
 
     @Test(arguments: ["face", "cat", "rocket", "both"])
     func theMaskIsThatOfThePeer(name: String) throws {
         let golden = try Golden("qr_filter")
-        let pictures = try #require(golden.tensors["in.\(name)"]).made()
+        let images = try #require(golden.tensors["in.\(name)"]).made()
         let expected = try #require(golden.tensors["out.\(name)"])
         let made = try filter(#require(golden.metadata["parameters.\(name)"]))(
-            pictures, generator: Generator(seed: 1)
+            images, generator: Generator(seed: 1)
         ).condition
         #expect(try largestDifference(made, expected.made()) < 1e-4)
         for level: Float in [0, 0.5, 1] { #expect(expected.floats.contains(level)) }
@@ -39,26 +39,26 @@ import Torch
     }
 
     @Test func theGeneratorChoosesKernelsAndDeviation() throws {
-        let picture = try noise([1, 3, 64, 64])
+        let image = try noise([1, 3, 64, 64])
         for parameters in [
             "{resize: null, dilation_kernels: [0, 9], blur_kernels: 3, blur_sigma: 1}",
             "{resize: null, dilation_kernels: 0, blur_kernels: [0, 21], blur_sigma: 2}",
             "{resize: null, dilation_kernels: 0, blur_kernels: 9, blur_sigma: [0.1, 4]}",
         ] {
-            let made = Set(try (0..<12).map { try condition(parameters, picture, seed: $0) })
+            let made = Set(try (0..<12).map { try condition(parameters, image, seed: $0) })
             #expect(made.count > 1, "\(parameters)")
         }
         let fixed = "{resize: null, dilation_kernels: 5, blur_kernels: 9, blur_sigma: 1.5}"
-        #expect(Set(try (0..<4).map { try condition(fixed, picture, seed: $0) }).count == 1)
+        #expect(Set(try (0..<4).map { try condition(fixed, image, seed: $0) }).count == 1)
     }
 
     @Test func withoutBlobsNothingIsLeftToChance() throws {
-        let picture = try noise([1, 3, 32, 32])
-        #expect(Set(try (0..<4).map { try condition("{resize: null, blobify: false}", picture, seed: $0) }).count == 1)
+        let image = try noise([1, 3, 32, 32])
+        #expect(Set(try (0..<4).map { try condition("{resize: null, blobify: false}", image, seed: $0) }).count == 1)
     }
 
-    /// A dark picture's limits are its own, whichever pictures stand beside it.
-    @Test func aDarkPictureKeepsItsLimitsBesideABrightOne() throws {
+    /// A dark image's limits are its own, whichever images stand beside it.
+    @Test func aDarkImageKeepsItsLimitsBesideABrightOne() throws {
         let bright = try noise([1, 3, 40, 40])
         let dark = try bright * 0.2
         let both = try condition("{blobify: false}", .concatenated([bright, dark], dimension: 0))
@@ -75,7 +75,7 @@ import Torch
         #expect(failure.blame == .input && failure.place?.line == 1 && failure.expected != nil)
     }
 
-    @Test func aPictureSmallerThanTheBellIsMirroredOverAndOver() throws {
+    @Test func anImageSmallerThanTheBellIsMirroredOverAndOver() throws {
         let parameters = "{resize: null, blur_kernels: 101, blur_sigma: 100, dilation_kernels: 101}"
         for (height, width) in [(1, 1), (1, 9), (2, 3)] {
             #expect(try condition(parameters, noise([1, 3, height, width])).count == height * width)

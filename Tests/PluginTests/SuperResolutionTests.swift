@@ -8,27 +8,27 @@ import Torch
 
 @Suite struct SuperResolutionTests {
     @Test(arguments: ["quarter", "uneven", "third", "tenth", "most", "half"])
-    func theCoarsePictureIsThatOfThePeer(name: String) throws {
+    func theCoarseImageIsThatOfThePeer(name: String) throws {
         let golden = try Golden("super_resolution")
-        let pictures = try #require(golden.tensors["in.\(name)"]).made()
+        let images = try #require(golden.tensors["in.\(name)"]).made()
         let factor = try #require(golden.tensors["factor.\(name)"]?.floats.first)
         let made = try SRFilter.make(.parse("{scale_factor: \(factor)}", file: "filter.yaml"))(
-            pictures, generator: Generator(seed: 1))
+            images, generator: Generator(seed: 1))
         let expected = try #require(golden.tensors["out.\(name)"])
         #expect(made.condition.shape == expected.shape)
         #expect(try made.condition.values(as: Float.self) == expected.floats)
-        // The preview shows the same and reaches to the picture's border.
+        // The preview shows the same and reaches to the image's border.
         let seen = try made.preview.sliced(2, 0..<expected.shape[2]).sliced(3, 0..<expected.shape[3]).contiguous()
-        #expect(made.preview.shape == pictures.shape)
+        #expect(made.preview.shape == images.shape)
         #expect(try seen.values(as: Float.self) == expected.floats)
     }
 
     @Test func theLatentsAreThoseOfThePeer() throws {
         let golden = try Golden("super_resolution")
-        let pictures = try #require(golden.tensors["in.effnet"]).made()
+        let images = try #require(golden.tensors["in.effnet"]).made()
         let filter = try SREffnetFilter.make(
             .parse("{effnet_checkpoint_path: \(DrawnEncoder.path())}", file: "filter.yaml"))
-        let made = try filter(pictures, generator: Generator(seed: 1))
+        let made = try filter(images, generator: Generator(seed: 1))
         let expected = try #require(golden.tensors["out.effnet"]).made()
         // The peer's numbers have a deviation of 1.
         #expect(try largestDifference(made.condition, expected) < 1e-3)
@@ -41,8 +41,8 @@ import Torch
         let made = try await withThrowingTaskGroup(of: [Float].self) { group in
             for _ in 0..<4 {
                 group.addTask {
-                    let picture = try Generator(seed: 2).uniform([1, 3, 64, 64])
-                    return try filter(picture, generator: Generator(seed: 1)).condition.values()
+                    let image = try Generator(seed: 2).uniform([1, 3, 64, 64])
+                    return try filter(image, generator: Generator(seed: 1)).condition.values()
                 }
             }
             return try await group.reduce(into: Set()) { $0.insert($1) }
@@ -50,7 +50,7 @@ import Torch
         #expect(made.count == 1)
     }
 
-    @Test func aMissingFileIsRefusedBeforeTheFirstPictureWithTheCommandThatGetsIt() throws {
+    @Test func aMissingFileIsRefusedBeforeTheFirstImageWithTheCommandThatGetsIt() throws {
         let path = "nowhere/encoder.safetensors"
         let filter = try SREffnetFilter.make(.parse("{effnet_checkpoint_path: \(path)}", file: "filter.yaml"))
         let failure = try expectedFailure { try filter.prepare() }

@@ -17,7 +17,7 @@ import Testing
         let other = try folder.samples("other", count: 3)
         let reader = ShardReader(files: [cut, other])
         let read = samples(of: reader)
-        // A picture takes 512 + 1024 bytes, a caption 512 + 512: a sample 2560.
+        // An image takes 512 + 1024 bytes, a caption 512 + 512: a sample 2560.
         let before = min(length / 2560, 10)
         #expect(read.prefix(before).map(\.members) == all.prefix(before).map(\.members))
         #expect(read.suffix(3).map(\.key) == ["other-0", "other-1", "other-2"])
@@ -31,7 +31,7 @@ import Testing
         let folder = try TemporaryFolder()
         let whole = try folder.samples("whole", count: 10)
         var bytes = try readFile(whole)
-        bytes[3 * 2560 + 20] ^= 0xFF  // in the name of the fourth picture: the header's sum is wrong
+        bytes[3 * 2560 + 20] ^= 0xFF  // in the name of the fourth image: the header's sum is wrong
         let reader = ShardReader(files: [try folder.write("damaged.tar", bytes)])
         let read = samples(of: reader)
         #expect(

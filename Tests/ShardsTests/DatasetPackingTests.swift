@@ -6,7 +6,7 @@ import Testing
 @testable import Shards
 
 @Suite struct DatasetPacking {
-    /// Stands for a decoder: pictures that begin with 0 are broken.
+    /// Stands for a decoder: images that begin with 0 are broken.
     private func check(_ bytes: [UInt8], _ path: String) throws {
         if bytes.first == 0 { throw Failure.input("broken", at: .init(path)) }
     }
@@ -26,7 +26,7 @@ import Testing
     @Test func `pairs are packed, sorted, and read back`() throws {
         let folder = try folder()
         let out = "\(folder.path)/out.tar"
-        let report = try packDataset(folder: "\(folder.path)/in", to: out, checkPicture: check)
+        let report = try packDataset(folder: "\(folder.path)/in", to: out, checkImage: check)
         #expect(report.samples == 3)
         let reader = ShardReader(files: [out])
         #expect(
@@ -39,8 +39,8 @@ import Testing
         #expect(reader.drops.isEmpty)
         #expect(
             report.problems.map { "\($0.path.dropFirst(folder.path.count + 4)): \($0.reason)" } == [
-                "alone.jpg: picture without text", "b.png: another file has this name", "broken.jpg: broken picture",
-                "latin.txt: text is not UTF-8", "orphan.txt: text without picture",
+                "alone.jpg: image without text", "b.png: another file has this name", "broken.jpg: broken image",
+                "latin.txt: text is not UTF-8", "orphan.txt: text without image",
             ])
         #expect(try Folder.names(folder.path) == ["in", "out.tar"])
     }
@@ -48,7 +48,7 @@ import Testing
     @Test func `packing twice gives the same bytes`() throws {
         let (one, two) = (try folder(), try folder())
         for folder in [one, two] {
-            _ = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/out.tar", checkPicture: check)
+            _ = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/out.tar", checkImage: check)
         }
         let bytes = try readFile("\(one.path)/out.tar")
         #expect(try bytes == readFile("\(two.path)/out.tar"))
@@ -70,7 +70,7 @@ import Testing
             try folder.write("in/\(name).txt", Array(name.utf8))
         }
         let out = "\(folder.path)/out.tar"
-        let report = try packDataset(folder: "\(folder.path)/in", to: out, checkPicture: check)
+        let report = try packDataset(folder: "\(folder.path)/in", to: out, checkImage: check)
         let read = samples(of: ShardReader(files: [out]))
         #expect(read.map(\.key) == ["a_b-2", "a_b", "new_line", "x__meta__"])
         #expect(read.map { SampleReading().caption(of: $0, draw: 1) } == ["a_b", "a.b", "new\nline", "__meta__"])
@@ -83,10 +83,10 @@ import Testing
         try folder.write("in/orphan.txt", [65])
         let out = try folder.write("out.tar", [42])
         let failure = #expect(throws: Failure.self) {
-            try packDataset(folder: "\(folder.path)/in", to: out, checkPicture: check)
+            try packDataset(folder: "\(folder.path)/in", to: out, checkImage: check)
         }
         #expect(failure?.blame == .input)
-        #expect(failure?.got == "1 picture without text, 1 text without picture")
+        #expect(failure?.got == "1 image without text, 1 text without image")
         #expect(try readFile(out) == [42])
         #expect(try Folder.names(folder.path) == ["in", "out.tar"])
     }
@@ -94,11 +94,11 @@ import Testing
     @Test func `folders that are not there are named`() throws {
         let folder = try folder()
         let input = #expect(throws: Failure.self) {
-            try packDataset(folder: "/no/such", to: "\(folder.path)/o.tar", checkPicture: check)
+            try packDataset(folder: "/no/such", to: "\(folder.path)/o.tar", checkImage: check)
         }
         #expect(input?.place?.file == "/no/such")
         let output = #expect(throws: Failure.self) {
-            try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/none/o.tar", checkPicture: check)
+            try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/none/o.tar", checkImage: check)
         }
         #expect(output?.place?.file == "\(folder.path)/none/o.tar")
     }
@@ -106,7 +106,7 @@ import Testing
     @Test func `links that go round in circles are not followed`() throws {
         let folder = try folder()
         try #require(symlink("\(folder.path)/in", "\(folder.path)/in/sub/loop") == 0)
-        let report = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/out.tar", checkPicture: check)
+        let report = try packDataset(folder: "\(folder.path)/in", to: "\(folder.path)/out.tar", checkImage: check)
         #expect(report.samples == 3)
     }
 }

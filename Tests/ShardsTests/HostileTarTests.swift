@@ -58,7 +58,7 @@ private struct RawTar {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func read(_ tar: RawTar) throws -> (samples: [Sample], drops: Drops) {
+    private func read(_ tar: RawTar) throws -> (samples: [Sample], drops: DroppedSamples) {
         let healthy = try folder.samples("healthy", count: 1)
         let reader = ShardReader(files: [try folder.write("hostile.tar", tar.finished), healthy])
         let read = samples(of: reader)

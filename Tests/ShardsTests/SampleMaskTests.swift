@@ -27,7 +27,7 @@ import Testing
         let masks = try SampleMasks("\(folder.path)/masks")
         func found(_ key: String) throws -> [UInt8]? { try masks.bytes(of: sample(key)) }
         #expect(try found("a") == [1] && found("0001/a") == [1] && found("sub/b") == [2])
-        // As a folder of pictures calls it.
+        // As a folder of images calls it.
         #expect(try found("c_d") == [3])
         #expect(try found("d") == nil && found("b") == nil)
     }
@@ -42,7 +42,7 @@ import Testing
         #expect(throws: Failure.self) { try SampleMasks(folder.path) }
     }
 
-    @Test func `a mask beside a picture is its member, in a folder and packed`() throws {
+    @Test func `a mask beside an image is its member, in a folder and packed`() throws {
         let folder = try TemporaryFolder()
         for (name, bytes) in [
             ("a.b.jpg", [1]), ("a.b.txt", [65]), ("a.b.mask.png", [2]), ("c.png", [3]), ("c.txt", [66]),

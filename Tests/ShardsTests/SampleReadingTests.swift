@@ -5,8 +5,8 @@ import Testing
 
 /// Which samples are trained on, and with which caption.
 @Suite struct SampleReadingTests {
-    private func sample(json: String? = nil, text: [UInt8]? = nil, picture: Bool = true) -> Sample {
-        var members: [String: [UInt8]] = picture ? ["jpg": [1]] : [:]
+    private func sample(json: String? = nil, text: [UInt8]? = nil, image: Bool = true) -> Sample {
+        var members: [String: [UInt8]] = image ? ["jpg": [1]] : [:]
         members["json"] = json.map { Array($0.utf8) }
         members["txt"] = text
         return Sample(key: "k", shard: "s", members: members)
@@ -18,7 +18,7 @@ import Testing
 
     @Test func `defects are told by reason`() {
         let reading = SampleReading()
-        #expect(reading.reasonToDrop(sample(text: [65], picture: false)) == "no picture")
+        #expect(reading.reasonToDrop(sample(text: [65], image: false)) == "no image")
         #expect(reading.reasonToDrop(sample()) == "no caption")
         #expect(reading.reasonToDrop(sample(text: [0xC3, 0x28])) == "caption is not UTF-8")
         #expect(reading.reasonToDrop(sample(text: Array("caf\u{E9}".utf8))) == nil)

@@ -78,11 +78,11 @@ extension SampleStream {
         let stream = try SampleStream(files: [tar], options: .init(seed: 1))
         #expect(try Set(stream.keys(2)) == ["1", "5"])
         let drops = stream.takeDrops()
-        #expect(drops.samples == ["no picture": 1, "no caption": 1, "caption is not UTF-8": 1])
+        #expect(drops.samples == ["no image": 1, "no caption": 1, "caption is not UTF-8": 1])
         #expect(drops.broken == ["member has the name of another": 1])
         #expect(
             drops.description
-                == "1 caption is not UTF-8, 1 member has the name of another, 1 no caption, 1 no picture")
+                == "1 caption is not UTF-8, 1 member has the name of another, 1 no caption, 1 no image")
         #expect(stream.takeDrops().isEmpty)
         _ = try stream.keys(1)
         #expect(stream.takeDrops() == drops)
@@ -93,7 +93,7 @@ extension SampleStream {
         let tar = try folder.tar("bad.tar", [("1.jpg", [1]), ("2.jpg", [1]), ("3.txt", [65])])
         let stream = try SampleStream(files: [tar], options: .init(seed: 1))
         #expect(try stream.epoch().isEmpty && stream.epoch().isEmpty)
-        #expect(stream.takeDrops().samples == ["no picture": 2, "no caption": 4])
+        #expect(stream.takeDrops().samples == ["no image": 2, "no caption": 4])
     }
 
     @Test func `a stream that is told to stop reads no further`() throws {

@@ -37,11 +37,11 @@ private let goldens = String(#filePath.dropLast("ShardsTests/ShardReaderTests.sw
         #expect(samples(of: ShardReader(files: [one, two])).map(\.members) == [["jpg": [1]], ["txt": [2]]])
     }
 
-    @Test func `the first of jpg, png, jpeg, webp is the picture`() {
+    @Test func `the first of jpg, png, jpeg, webp is the image`() {
         var sample = Sample(key: "k", shard: "s", members: ["webp": [4], "jpeg": [3], "png": [2], "gif": [9]])
-        #expect(sample.picture == [2])
+        #expect(sample.image == [2])
         sample.members["jpg"] = [1]
-        #expect(sample.picture == [1])
+        #expect(sample.image == [1])
     }
 
     private func base64(_ sample: Sample) -> [String: String] { sample.members.mapValues(encoded) }

@@ -6,10 +6,10 @@ import Testing
 @testable import Shards
 
 @Suite struct ShardedPacking {
-    private func folder(_ count: Int, pictureBytes: Int = 700) throws -> TemporaryFolder {
+    private func folder(_ count: Int, imageBytes: Int = 700) throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         for number in 100..<100 + count {
-            try folder.write("in/\(number).jpg", [UInt8](repeating: 1, count: pictureBytes))
+            try folder.write("in/\(number).jpg", [UInt8](repeating: 1, count: imageBytes))
             try folder.write("in/\(number).txt", Array("\(number)".utf8))
         }
         return folder
@@ -37,7 +37,7 @@ import Testing
         let folder = try folder(40)
         let limit = 30720
         let report = try pack(folder, "out.tar", ShardLimits(bytes: limit))
-        // A sample takes two headers, two blocks of picture and one of text: 2560 bytes; a shard's end 1024.
+        // A sample takes two headers, two blocks of image and one of text: 2560 bytes; a shard's end 1024.
         #expect(report.shards.map(\.samples) == [11, 11, 11, 7])
         #expect(report.shards.allSatisfy { $0.bytes <= limit })
         let large = try pack(folder, "large.tar", ShardLimits(bytes: 1))

@@ -13,10 +13,10 @@ import Testing
                 "\(shard).tar",
                 (0..<count).flatMap { number -> [(name: String, bytes: [UInt8])] in
                     let key = "\(shard)-\(number)"
-                    let picture = [UInt8](repeating: 1, count: 100 + 50 * (number % 5))
-                    if number % 4 == 3 { return [(name: key + ".jpg", bytes: picture)] }
-                    let twice = number % 5 == 2 ? [(name: key + ".jpg", bytes: picture)] : []
-                    return [(name: key + ".jpg", bytes: picture)] + twice + [(name: key + ".txt", bytes: [65])]
+                    let image = [UInt8](repeating: 1, count: 100 + 50 * (number % 5))
+                    if number % 4 == 3 { return [(name: key + ".jpg", bytes: image)] }
+                    let twice = number % 5 == 2 ? [(name: key + ".jpg", bytes: image)] : []
+                    return [(name: key + ".jpg", bytes: image)] + twice + [(name: key + ".txt", bytes: [65])]
                 })
         }
     }

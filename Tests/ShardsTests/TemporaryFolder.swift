@@ -63,7 +63,7 @@ final class TemporaryFolder {
         return place
     }
 
-    /// Writes a tar of samples with a picture and a caption each, keys `NAME-0` and so on.
+    /// Writes a tar of samples with an image and a caption each, keys `NAME-0` and so on.
     @discardableResult
     func samples(_ name: String, count: Int) throws -> String {
         try tar(

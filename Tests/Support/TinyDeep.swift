@@ -6,7 +6,7 @@ import Torch
 import Weights
 
 /// What the shipped configurations need beside the tiny world: a base with as many residual blocks as Stage C 3.6B has,
-/// each of width 8, and pictures with a caption and a `.json` that tells their size.
+/// each of width 8, and images with a caption and a `.json` that tells their size.
 public final class TinyDeep: Sendable {
     /// Made once in a process, on first use, and removed when the process ends.
     public static func shared() throws -> TinyDeep { try made.get() }
@@ -41,8 +41,8 @@ public final class TinyDeep: Sendable {
         try SafetensorsWriter.write(store.tensors, to: base)
 
         try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
-        for (index, sample) in TinyWorld.pictures(12, seed: 200).enumerated() {
-            try sample.picture.write(to: "\(data)/\(100 + index).png")
+        for (index, sample) in TinyWorld.images(12, seed: 200).enumerated() {
+            try sample.image.write(to: "\(data)/\(100 + index).png")
             try folder.write(sample.caption, to: "described/\(100 + index).txt")
             try folder.write(#"{"width": 800, "height": 800}"#, to: "described/\(100 + index).json")
         }

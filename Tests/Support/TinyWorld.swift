@@ -9,7 +9,7 @@ import Torch
 import Weights
 
 /// All that a training run reads, as small as it gets: encoders and a base with drawn weights, a tokenizer of a few
-/// words, an architecture file, a dozen pictures with captions and four that are held out.
+/// words, an architecture file, a dozen images with captions and four that are held out.
 public final class TinyWorld: Sendable {
     /// Made once in a process, on first use, and removed when the process ends.
     public static func shared() throws -> TinyWorld { try made.get() }
@@ -21,7 +21,7 @@ public final class TinyWorld: Sendable {
     }
 
     public let folder: Scratch
-    /// Pictures with captions, packed.
+    /// Images with captions, packed.
     public var data: String { folder["data.tar"] }
     /// The base that adapters are trained on.
     public var base: String { folder["base.safetensors"] }
@@ -61,8 +61,8 @@ public final class TinyWorld: Sendable {
     private init() throws {
         folder = try Scratch()
         try folder.write(Self.architectureText, to: "tiny.yaml")
-        try Self.pack(Self.pictures(12, seed: 0), to: folder["data.tar"])
-        try Self.pack(Self.pictures(4, seed: 100), to: folder["held-out.tar"])
+        try Self.pack(Self.images(12, seed: 0), to: folder["data.tar"])
+        try Self.pack(Self.images(4, seed: 100), to: folder["held-out.tar"])
         try drawEncoders()
         try drawText()
         // A trained base has no zeros in its last layer, or an adapter would get no gradient.
@@ -79,8 +79,8 @@ public final class TinyWorld: Sendable {
         let generator = try Generator(seed: 5)
         let encoder = ParameterStore(from: DrawnParameters(generator))
         let effnet = try EffNetEncoder(.init(), encoder.root)
-        let pictures = try ImageTensors.tensor(Self.pictures(4, seed: 50).map(\.picture))
-        let normalised = try EffNetEncoder.normalised(pictures)
+        let images = try ImageTensors.tensor(Self.images(4, seed: 50).map(\.image))
+        let normalised = try EffNetEncoder.normalised(images)
         try effnet.measureStatistics(on: normalised)
         let halves = try encoder.tensors.map { ($0.name, try $0.tensor.to(dtype: .bfloat16)) }
         try SafetensorsWriter.write(halves, to: self.effnet)
@@ -110,8 +110,8 @@ public final class TinyWorld: Sendable {
 
     // MARK: Data
 
-    /// Pictures of 64 pixels a side in two colours, each with its caption.
-    public static func pictures(_ count: Int, seed: Int) -> [(picture: Picture, caption: String)] {
+    /// Images of 64 pixels a side in two colours, each with its caption.
+    public static func images(_ count: Int, seed: Int) -> [(image: Image, caption: String)] {
         (0..<count).map { number in
             let index = number + seed
             var pixels = [UInt8](repeating: 0, count: 64 * 64 * 3)
@@ -124,18 +124,18 @@ public final class TinyWorld: Sendable {
                     }
                 }
             }
-            return (Picture(width: 64, height: 64, pixels: pixels), "a dog number \(index)")
+            return (Image(width: 64, height: 64, pixels: pixels), "a dog number \(index)")
         }
     }
 
     /// Packs samples as `dataset pack` does.
-    public static func pack(_ samples: [(picture: Picture, caption: String)], to path: String) throws {
+    public static func pack(_ samples: [(image: Image, caption: String)], to path: String) throws {
         let folder = try Scratch()
         for (index, sample) in samples.enumerated() {
-            try sample.picture.write(to: folder["\(100 + index).png"])
+            try sample.image.write(to: folder["\(100 + index).png"])
             try folder.write(sample.caption, to: "\(100 + index).txt")
         }
-        _ = try packDataset(folder: folder.path, to: path) { _ = try Picture(decoding: $0, name: $1) }
+        _ = try packDataset(folder: folder.path, to: path) { _ = try Image(decoding: $0, name: $1) }
     }
 
     // MARK: Configurations
@@ -175,7 +175,7 @@ public final class TinyWorld: Sendable {
         "controlnet_blocks": "[0, 2, 5]", "controlnet_bottleneck_mode": "simple",
     ]
 
-    /// The keys that add a held-out loss and previews.
+    /// The keys that add a validation loss and previews.
     public var heldOut: [String: String] {
         ["validation_path": folder["held-out.tar"], "validation_triples": "4", "preview_steps": "2"]
     }

@@ -4,12 +4,12 @@ import Testing
 
 /// TensorBoard's event files, read by the reader of this folder; `make logs` reads them with TensorBoard's own.
 @Suite struct EventFiles {
-    /// The scalars and pictures of an event, by tag.
+    /// The scalars and images of an event, by tag.
     private func values(_ event: Message) throws -> [String: Message] {
         try Dictionary(uniqueKeysWithValues: event.message(5).messages(1).map { ($0.texts(1)[0], $0) })
     }
 
-    @Test func `every number and picture of an update stands under its step`() throws {
+    @Test func `every number and image of an update stands under its step`() throws {
         let folder = try LogFolder()
         try folder.log(1...4, resumeAfter: 0)
         let files = try folder.events()
@@ -30,17 +30,17 @@ import Testing
             #expect(values["lr"]?.float(2) == 1e-4)
             #expect(values["validation_loss"]?.float(2) == (step % 2 == 0 ? Float(0.5 / Double(step)) : nil))
             #expect(values.count == (step % 2 == 0 ? 9 : 7))
-            let picture = try values["preview"]?.message(4)
-            #expect(picture?.integer(1) == (step % 2 == 0 ? 8 : nil))
-            #expect(picture?.integer(2) == (step % 2 == 0 ? 12 : nil))
-            #expect(picture?.bytes(4) == (step % 2 == 0 ? [entry.pictures[0].jpeg] : nil))
+            let image = try values["preview"]?.message(4)
+            #expect(image?.integer(1) == (step % 2 == 0 ? 8 : nil))
+            #expect(image?.integer(2) == (step % 2 == 0 ? 12 : nil))
+            #expect(image?.bytes(4) == (step % 2 == 0 ? [entry.images[0].jpeg] : nil))
         }
     }
 
     @Test func `a run that goes on cuts what it writes again, and says where it starts`() throws {
         let folder = try LogFolder()
         try folder.log(1...4, resumeAfter: 0, isFinished: false)
-        // Torn amidst a picture.
+        // Torn amidst an image.
         let path = folder.scratch["tensorboard/\(try folder.names("tensorboard")[0])"]
         try writeAtomically(Array(readFile(path).dropLast(5)), to: path)
         try folder.log(4...5, resumeAfter: 3)

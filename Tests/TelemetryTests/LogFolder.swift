@@ -20,7 +20,7 @@ final class LogFolder {
                 time += 0.5
                 return time
             },
-            shrink: { LoggedPicture(name: "preview", jpeg: $0.reversed(), width: 6, height: 4) })
+            shrink: { LoggedImage(name: "preview", jpeg: $0.reversed(), width: 6, height: 4) })
         setup.measuredBefore = [("validation_loss", 0.75)]
         setup.configurationText = "caption: </script><b>\n"
         if wandb {
@@ -31,7 +31,7 @@ final class LogFolder {
         return setup
     }
 
-    /// The entry of an update; every second one has a picture and a validation loss.
+    /// The entry of an update; every second one has an image and a validation loss.
     static func entry(_ step: Int) -> LogEntry {
         var entry = LogEntry(
             UpdateMetrics(
@@ -39,8 +39,8 @@ final class LogFolder {
                 lr: 1e-4, seconds: 0.25, samplesPerSecond: 16, dataSeconds: 0.125))
         if step % 2 == 0 {
             entry.measured = [("validation_loss", 0.5 / Double(step))]
-            entry.pictures = [
-                LoggedPicture(
+            entry.images = [
+                LoggedImage(
                     name: "preview", jpeg: (0..<4000).map { UInt8(truncatingIfNeeded: $0 * step) }, width: 12,
                     height: 8)
             ]
@@ -53,7 +53,7 @@ final class LogFolder {
         let log = try RunLog(setup(resumeAfter: resumeAfter, wandb: wandb))
         for step in steps {
             let entry = Self.entry(step)
-            for picture in entry.pictures { try writeAtomically(picture.jpeg, to: scratch["00000\(step).jpg"]) }
+            for image in entry.images { try writeAtomically(image.jpeg, to: scratch["00000\(step).jpg"]) }
             try log.append(entry)
         }
         guard isFinished else { return }

@@ -33,8 +33,8 @@ import Testing
         #expect(raw["steps"] == [1, 2, 4])
         #expect(curves.count == 7 + 1)
         #expect(parts(page, from: "data-step=\"", to: "\"") == ["2", "4"])
-        let picture = try #require(parts(page, from: "src=\"data:image/jpeg;base64,", to: "\"").first)
-        #expect(Data(base64Encoded: picture) == Data(LogFolder.entry(2).pictures[0].jpeg.reversed()))
+        let image = try #require(parts(page, from: "src=\"data:image/jpeg;base64,", to: "\"").first)
+        #expect(Data(base64Encoded: image) == Data(LogFolder.entry(2).images[0].jpeg.reversed()))
     }
 
     @Test func `text from outside is text on the page`() throws {
@@ -97,7 +97,7 @@ import Testing
         let folder = try LogFolder()
         try folder.scratch.write("", to: "000002.jpg")
         var setup = folder.setup(resumeAfter: 2)
-        setup.shrink = { _ in throw Failure.input("not a picture") }
+        setup.shrink = { _ in throw Failure.input("not an image") }
         try RunLog(setup).writeReport(state: "", [])
         #expect(try !folder.report().contains("data-step"))
     }

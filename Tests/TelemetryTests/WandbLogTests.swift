@@ -56,7 +56,7 @@ import Testing
         #expect(try records[records.count - 1].message(18).integer(1) == 0)
     }
 
-    @Test func `a picture lies in the folder of media under the name its history gives`() throws {
+    @Test func `an image lies in the folder of media under the name its history gives`() throws {
         let folder = try LogFolder()
         try folder.log(1...4, resumeAfter: 0)
         let records = try folder.records()
@@ -64,14 +64,14 @@ import Testing
         let files = try records.flatMap { try $0.messages(6) }.flatMap { try $0.messages(1) }.flatMap { $0.texts(1) }
         #expect(try folder.names("\(run)/files/media/images").map { "media/images/\($0)" } == files.sorted())
         for (index, history) in try histories(records).filter({ $0["preview"] != nil }).enumerated() {
-            let picture = try JSON.parse(try #require(history["preview"]), file: "history")
-            let path = try #require(picture["path"]?.stringValue)
+            let image = try JSON.parse(try #require(history["preview"]), file: "history")
+            let path = try #require(image["path"]?.stringValue)
             let bytes = try readFile(folder.scratch["\(run)/files/\(path)"])
-            #expect(path == files[index] && bytes == LogFolder.entry(2 * index + 2).pictures[0].jpeg)
-            #expect(picture["_type"]?.stringValue == "image-file" && picture["format"]?.stringValue == "jpg")
-            #expect(picture["sha256"]?.stringValue == SHA256.hex(of: bytes))
-            #expect(picture["size"]?.intValue == 4000)
-            #expect(picture["width"]?.intValue == 12 && picture["height"]?.intValue == 8)
+            #expect(path == files[index] && bytes == LogFolder.entry(2 * index + 2).images[0].jpeg)
+            #expect(image["_type"]?.stringValue == "image-file" && image["format"]?.stringValue == "jpg")
+            #expect(image["sha256"]?.stringValue == SHA256.hex(of: bytes))
+            #expect(image["size"]?.intValue == 4000)
+            #expect(image["width"]?.intValue == 12 && image["height"]?.intValue == 8)
         }
     }
 

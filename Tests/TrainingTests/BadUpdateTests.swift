@@ -89,7 +89,7 @@ extension TrainingRuns {
     }
 }
 
-/// A filter whose condition is no number for the first of the tiny world's pictures.
+/// A filter whose condition is no number for the first of the tiny world's images.
 struct SpoilingFilter: ControlFilter {
     static let name = "SpoilingFilter"
     static let parameters: [FilterParameter] = []
@@ -98,9 +98,9 @@ struct SpoilingFilter: ControlFilter {
 
     var channels: Int { 3 }
 
-    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let first = TinyWorld.pictures(1, seed: 0)[0].picture.planar().values
-        let isFirst = try pictures.size(0) == 1 && pictures.values(as: Float.self) == first
-        return ControlCondition(condition: isFirst ? try pictures * .nan : pictures, preview: pictures)
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let first = TinyWorld.images(1, seed: 0)[0].image.planar().values
+        let isFirst = try images.size(0) == 1 && images.values(as: Float.self) == first
+        return ControlCondition(condition: isFirst ? try images * .nan : images, preview: images)
     }
 }

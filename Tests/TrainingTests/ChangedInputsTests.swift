@@ -75,24 +75,24 @@ extension TrainingRuns {
             #expect(try JSON.read(run.info)["updates"]?.intValue == 2)
         }
 
-        @Test func `other data behind the same names is said, and a held-out loss begins anew`() throws {
+        @Test func `other data behind the same names is said, and a validation loss begins anew`() throws {
             let run = try Run(.lora)
             let (data, heldOut) = (run.scratch["d.tar"], run.scratch["h.tar"])
             let keys = [
                 "webdataset_path": data, "validation_path": heldOut, "validation_triples": "2", "updates": "1",
             ]
-            try TinyWorld.pack(TinyWorld.pictures(8, seed: 0), to: data)
-            try TinyWorld.pack(TinyWorld.pictures(2, seed: 50), to: heldOut)
+            try TinyWorld.pack(TinyWorld.images(8, seed: 0), to: data)
+            try TinyWorld.pack(TinyWorld.images(2, seed: 50), to: heldOut)
             try run(keys)
             try run(keys.merging(["updates": "2"]) { $1 })
             #expect(!run.lines.contains { $0.contains("hold something else") })
-            try TinyWorld.pack(TinyWorld.pictures(8, seed: 20), to: data)
+            try TinyWorld.pack(TinyWorld.images(8, seed: 20), to: data)
             try run(keys.merging(["updates": "3"]) { $1 })
             #expect(run.lines.contains { $0.contains("1 of 1 shards hold something else") && $0.contains(data) })
-            #expect(!run.lines.contains { $0.contains("compared from here on") })
-            try TinyWorld.pack(TinyWorld.pictures(2, seed: 70), to: heldOut)
+            #expect(!run.lines.contains { $0.contains("measured on other data") })
+            try TinyWorld.pack(TinyWorld.images(2, seed: 70), to: heldOut)
             try run(keys.merging(["updates": "4"]) { $1 })
-            #expect(run.lines.contains { $0.contains("compared from here on") })
+            #expect(run.lines.contains { $0.contains("measured on other data") })
         }
 
         @Test func `the folder of another recipe's run is named as one`() throws {

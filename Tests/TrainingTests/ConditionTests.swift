@@ -34,7 +34,7 @@ extension TrainingRuns {
             try run(Run(.controlnet), "meets: true", ["data_workers": "3"])
             let calls = WitnessFilter.calls
             #expect(calls.count >= 12 && calls.allSatisfy { pthread_equal($0.thread, trainer) == 0 })
-            #expect(calls.allSatisfy { $0.pictures == 1 && !$0.recordsGraph })
+            #expect(calls.allSatisfy { $0.images == 1 && !$0.recordsGraph })
             #expect(WitnessFilter.mostAtOnce > 1)
         }
 
@@ -54,7 +54,7 @@ extension TrainingRuns {
             }
         }
 
-        @Test func `the condition of a batch is what the filter makes of its pictures`() throws {
+        @Test func `the condition of a batch is what the filter makes of its images`() throws {
             let filter = try CannyFilter.make(.parse("{resize: 32}", file: "filter.yaml"))
             var preparation = SamplePreparation(buckets: try .init(size: 64, step: 32))
             preparation.conditions = FilterWork(filter, warn: { _ in }).conditions(cache: nil)
@@ -62,7 +62,7 @@ extension TrainingRuns {
                 shards: resolveShards([TinyWorld.shared().data], access: ShardAccess()), preparation: preparation,
                 options: .init(stream: .init(seed: 1, bufferSize: 8), batchSize: 4, workers: 2))
             let batch = try loader.next()
-            let planes = batch.pictures.flatMap { $0.planar().values }
+            let planes = batch.images.flatMap { $0.planar().values }
             let expected = try filter(Tensor(planes, shape: [4, 3, 64, 64]), generator: Generator(seed: 1)).condition
             let made = try #require(try batch.condition())
             #expect(made.shape == expected.shape)
@@ -110,17 +110,17 @@ extension TrainingRuns {
             }
         }
 
-        @Test func `pictures that the filter refuses are left out, counted, and the first is told`() throws {
+        @Test func `images that the filter refuses are left out, counted, and the first is told`() throws {
             let run = try Run(.controlnet)
             let outcome = try self.run(run, "refuses: 0.4")
-            #expect(outcome.isComplete && outcome.drops.samples["filter refused the picture"] ?? 0 >= 2)
+            #expect(outcome.isComplete && outcome.drops.samples["filter refused the image"] ?? 0 >= 2)
             #expect(run.lines.contains { $0.hasPrefix("left out of the data: ") && $0.contains("filter refused") })
-            let told = run.lines.filter { $0.contains("WitnessFilter refuses a picture") }
+            let told = run.lines.filter { $0.contains("WitnessFilter refuses an image") }
             #expect(told.count == 1 && told.allSatisfy { $0.contains("too dark") }, "\(run.lines)")
 
             let none = #expect(throws: Failure.self) { try self.run(Run(.controlnet), "refuses: 1") }
             #expect(
-                none?.blame == .input && none?.got == "12 filter refused the picture", "\(String(describing: none))")
+                none?.blame == .input && none?.got == "12 filter refused the image", "\(String(describing: none))")
         }
 
         @Test func `a filter that breaks ends the run with the sample's name`() throws {
@@ -163,7 +163,7 @@ struct WitnessFilter: ControlFilter {
     struct Call: Sendable {
         let thread: pthread_t
         let threads: Int
-        let pictures: Int
+        let images: Int
         let recordsGraph: Bool
     }
 
@@ -183,7 +183,7 @@ struct WitnessFilter: ControlFilter {
     let meets: Bool
     let breaks: Bool
     let level: Double
-    /// Mean brightness below which a picture is refused.
+    /// Mean brightness below which an image is refused.
     let refuses: Double
     let rank: Int
     let modelFiles: [FilterModelFile]
@@ -202,9 +202,9 @@ struct WitnessFilter: ControlFilter {
 
     var channels: Int { 3 }
 
-    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let call = Call(
-            thread: pthread_self(), threads: try Engine.shared().threads, pictures: pictures.size(0),
+            thread: pthread_self(), threads: try Engine.shared().threads, images: images.size(0),
             recordsGraph: try gradientsEnabled())
         Self.memory.withLock {
             $0.calls.append(call)
@@ -215,9 +215,9 @@ struct WitnessFilter: ControlFilter {
         // The first waits for another; where none ever comes, not for ever.
         for _ in 0..<5000 where meets && Self.mostAtOnce < 2 { usleep(2000) }
         if breaks { throw Failure.run("the network broke") }
-        if try pictures.mean([1, 2, 3]).item() < refuses { throw Failure.input("the picture is too dark") }
+        if try images.mean([1, 2, 3]).item() < refuses { throw Failure.input("the image is too dark") }
         let noise = draws ? try generator.uniform() : 0
-        let condition = try pictures * level + noise
-        return ControlCondition(condition: rank == 4 ? condition : try condition.mean([2, 3]), preview: pictures)
+        let condition = try images * level + noise
+        return ControlCondition(condition: rank == 4 ? condition : try condition.mean([2, 3]), preview: images)
     }
 }

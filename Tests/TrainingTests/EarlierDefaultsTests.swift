@@ -14,7 +14,7 @@ import Testing
 extension TrainingRuns {
     /// Runs that go on after a default has changed.
     @Suite struct EarlierDefaults {
-        /// Pictures of 64 pixels a side are cut to halves, so that it shows where.
+        /// Images of 64 pixels a side are cut to halves, so that it shows where.
         private static let halves = ["multi_aspect_ratio": "[1/2]", "updates": "4", "draws": "keyed"]
 
         /// Makes the checkpoint one of a version that kept the configuration as it was written, without some keys.

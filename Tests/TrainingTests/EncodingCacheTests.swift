@@ -10,7 +10,7 @@ import Weights
 extension TrainingRuns {
     /// Runs with `cache_dir`.
     @Suite struct EncodingCaches {
-        /// Three epochs of the dozen pictures.
+        /// Three epochs of the dozen images.
         private func run(
             _ recipe: Recipe, _ changes: [String: String] = [:], cache: String
         ) throws -> (run: Run, outcome: RunOutcome) {
@@ -24,9 +24,9 @@ extension TrainingRuns {
         func `a second run encodes nothing and learns the same, byte for byte`(recipe: Recipe) throws {
             let scratch = try Scratch()
             let first = try run(recipe, cache: scratch["cache"])
-            // Each picture once in all three epochs, each caption once, and the empty caption that stands for some.
+            // Each image once in all three epochs, each caption once, and the empty caption that stands for some.
             let made = try #require(first.outcome.encoded)
-            #expect(made.pictures == 12)
+            #expect(made.images == 12)
             #expect(recipe == .lora ? made.captions == 0 : (12...13).contains(made.captions))
             let second = try run(recipe, cache: scratch["cache"])
             #expect(try #require(second.outcome.encoded) == (0, 0))
@@ -40,7 +40,7 @@ extension TrainingRuns {
             let cached = try run(.finetune, cache: scratch["cache"]).run
             let fresh = try Run(.finetune)
             try fresh(["updates": "9", "cache_in_memory": "true"])
-            // Pictures are encoded one by one in both; captions together here, so the last digits may differ.
+            // Images are encoded one by one in both; captions together here, so the last digits may differ.
             let pairs = try zip(cached.metrics(), fresh.metrics()).map {
                 (try #require($0["raw_loss"]?.doubleValue), try #require($1["raw_loss"]?.doubleValue))
             }
@@ -50,12 +50,12 @@ extension TrainingRuns {
 
         @Test func `two samples of one name in one shard are kept apart in memory`() throws {
             let scratch = try Scratch()
-            // One shard that has the keys 0 to 5 twice, of other pictures each time.
+            // One shard that has the keys 0 to 5 twice, of other images each time.
             var shard = Data()
             for seed in [0, 50] {
                 let folder = try Scratch()
-                for (number, sample) in TinyWorld.pictures(6, seed: seed).enumerated() {
-                    try sample.picture.write(to: folder["\(number).png"])
+                for (number, sample) in TinyWorld.images(6, seed: seed).enumerated() {
+                    try sample.image.write(to: folder["\(number).png"])
                     try folder.write(sample.caption, to: "\(number).txt")
                 }
                 _ = try packDataset(folder: folder.path, to: scratch["part.tar"]) { _, _ in }

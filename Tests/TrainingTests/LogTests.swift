@@ -36,7 +36,7 @@ extension TrainingRuns {
             #expect(page.contains("webdataset_path: &quot;pipe:cat \(world.data) …&quot;") && !page.contains("sesame"))
             #expect(page.contains("data-step=\"2\"") && page.contains("data-step=\"3\""))
             #expect(page.contains("Done: update 3 of 3."))
-            #expect(page.contains("<th scope=\"row\">pictures by size since the last start</th><td>64 x 64: 12</td>"))
+            #expect(page.contains("<th scope=\"row\">images by size since the last start</th><td>64 x 64: 12</td>"))
             #expect(page.contains("<th scope=\"row\">checkpoint</th><td>\(run.weights)</td>"))
         }
 

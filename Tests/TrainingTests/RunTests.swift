@@ -12,7 +12,7 @@ import Training
 import Weights
 
 extension TrainingRuns {
-    /// Whole runs of the recipes on a dozen pictures.
+    /// Whole runs of the recipes on a dozen images.
     @Suite struct Whole {
         @Test func `a base is trained, then a LoRA and a ControlNet on it`() throws {
             let world = try TinyWorld.shared()
@@ -36,8 +36,8 @@ extension TrainingRuns {
                 #expect(report.triples == 4 && report.before.isFinite && report.after.isFinite)
                 #expect((report.swapped != nil) == (recipe == .controlnet))
                 let files = try Set(FileManager.default.contentsOfDirectory(atPath: outcome.output))
-                let pictures: Set = ["000002.jpg", "000003.jpg"]
-                #expect(files == pictures.union(["held_out.json", "metrics.jsonl", "report.html", "tensorboard"]))
+                let images: Set = ["000002.jpg", "000003.jpg"]
+                #expect(files == images.union(["held_out.json", "metrics.jsonl", "report.html", "tensorboard"]))
                 #expect(metrics.last?["validation_loss"]?.doubleValue == report.after)
                 let file = try AdapterFile(outcome.checkpoint)
                 #expect(file.trainedSteps == 3)
@@ -224,7 +224,7 @@ extension TrainingRuns {
     }
 }
 
-/// A filter that counts the tensors alive whenever the pictures of a preview come by.
+/// A filter that counts the tensors alive whenever the images of a preview come by.
 struct CountingFilter: ControlFilter {
     static let name = "CountingFilter"
     static let parameters: [FilterParameter] = []
@@ -234,12 +234,12 @@ struct CountingFilter: ControlFilter {
 
     var channels: Int { 3 }
 
-    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        if pictures.size(0) == 4 {
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        if images.size(0) == 4 {
             let alive = try Engine.shared().liveTensors
             Self.counts.withLock { $0.append(alive) }
         }
-        return ControlCondition(condition: pictures, preview: pictures)
+        return ControlCondition(condition: images, preview: images)
     }
 }
 
@@ -252,8 +252,8 @@ struct NoiseFilter: ControlFilter {
 
     var channels: Int { 2 }
 
-    func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let condition = try generator.uniform([pictures.size(0), 2, 16, 16])
-        return ControlCondition(condition: condition, preview: pictures)
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let condition = try generator.uniform([images.size(0), 2, 16, 16])
+        return ControlCondition(condition: condition, preview: images)
     }
 }

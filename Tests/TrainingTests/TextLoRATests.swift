@@ -7,7 +7,7 @@ import Training
 import Weights
 
 extension TrainingRuns {
-    /// Runs that train a LoRA on the text tower.
+    /// Runs that train a LoRA on the text encoder.
     @Suite struct TextLoRA {
         private static let text = [
             "text_module_filters": "[self_attn, mlp.fc1]", "text_lr": "0.02", "lora_init": "kaiming",
@@ -71,7 +71,7 @@ extension TrainingRuns {
             }
         }
 
-        @Test func `layers computed again give the same, and the text tower may be all that is trained`() throws {
+        @Test func `layers computed again give the same, and the text encoder may be all that is trained`() throws {
             let keys = Self.text.merging(["module_filters": "", "train_tokens": ""]) { $1 }
             let (plain, saving) = (try Run(.lora), try Run(.lora))
             try plain(keys)
@@ -86,7 +86,7 @@ extension TrainingRuns {
             let (run, cached) = (try Run(.lora), try Run(.lora))
             let keys = Self.text.merging(["train_tokens": "", "cache_in_memory": "false"]) { $1 }
             let outcome = try cached(keys.merging(["cache_dir": cached.scratch["cache"]]) { $1 })
-            #expect(outcome?.encoded?.captions == 0 && outcome?.encoded?.pictures == 12)
+            #expect(outcome?.encoded?.captions == 0 && outcome?.encoded?.images == 12)
             #expect(cached.lines.contains { $0.hasPrefix("cache_dir keeps no captions") }, "\(cached.lines)")
             try run(keys)
             #expect(try run.metrics().count == cached.metrics().count)

@@ -103,7 +103,7 @@ extension TrainingRuns {
             let loader = try lesson.loader(LoaderState())
             defer { loader.stop() }
             let batches = try (0..<2).map { _ in try loader.next() }
-            func train(_ lesson: Lesson, _ state: inout TrainingState, _ batch: PictureBatch?) throws {
+            func train(_ lesson: Lesson, _ state: inout TrainingState, _ batch: ImageBatch?) throws {
                 _ = try update(lesson)(&state) {
                     guard let batch else { throw CancellationError() }
                     return batch

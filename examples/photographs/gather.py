@@ -5,15 +5,15 @@
 
 GCompris, a set of educational games, carries photographs of animals, monuments and musicians, each with its author,
 source and licence beside it. They are taken from the package `gcompris-qt-data`, which apt downloads and checks, and
-nothing is installed. captions.tsv names the pictures and says what they show.
+nothing is installed. captions.tsv names the images and says what they show.
 
 Written below FOLDER:
 
-    photographs/NAME.webp, NAME.txt       for training, the picture's bytes as they are in the package
+    photographs/NAME.webp, NAME.txt       for training, the image's bytes as they are in the package
     held-out/NAME.webp, NAME.txt          every sixth photograph, never trained on
     dog/NAME.png, NAME.txt                one dog, in crops and mirrored, for `[fernando]`
     dog-held-out/NAME.png, NAME.txt       other crops of it
-    CREDITS.md                            who took each picture, under which licence
+    CREDITS.md                            who took each image, under which licence
 """
 
 import ctypes
@@ -35,7 +35,7 @@ FEWEST = 40  # below this many the figures of `make tiny` mean nothing
 MISSPELT = {"germany/audaPalatina.webp": "germany/aulaPalatina.webp"}  # in the package's list of authors
 
 DOG = "explore_farm_animals/resource/animals/dog.webp"
-# Left, top, width, height in the 1024 x 768 picture, and what is to be seen there. Each is also used mirrored.
+# Left, top, width, height in the 1024 x 768 image, and what is to be seen there. Each is also used mirrored.
 CROPS = [
     ((0, 0, 1024, 768), "a photo of [fernando] in the grass"),
     ((100, 60, 924, 700), "a photo of [fernando] standing on a meadow"),
@@ -128,7 +128,7 @@ def resources(path):
         length = struct.unpack_from(">I", whole, offset)[0]
         content = whole[offset + 4 : offset + 4 + length]
         if flags & 4:
-            continue  # compressed with Zstandard, which pictures never are
+            continue  # compressed with Zstandard, which images never are
         yield here, zlib.decompress(content[4:]) if flags & 1 else content
 
 
@@ -136,7 +136,7 @@ def resources(path):
 
 
 def credits(text, folder):
-    """What a README of the package says of each picture in its folder: path -> (author, licence, source).
+    """What a README of the package says of each image in its folder: path -> (author, licence, source).
 
     Entries are separated by an empty line and made of `Field: value` lines in any order; file names follow `Files:`
     on the same line or on lines of their own.
@@ -159,7 +159,7 @@ def credits(text, folder):
 
 
 def decoded(webp):
-    """Width, height and RGB bytes of a WebP picture, by the libwebp that set-up installs."""
+    """Width, height and RGB bytes of a WebP image, by the libwebp that set-up installs."""
     try:
         library = ctypes.CDLL("libwebp.so.7")
     except OSError as error:
@@ -170,16 +170,16 @@ def decoded(webp):
     width, height = ctypes.c_int(), ctypes.c_int()
     pixels = library.WebPDecodeRGB(webp, len(webp), ctypes.byref(width), ctypes.byref(height))
     if not pixels:
-        raise Trouble("the picture of the dog cannot be decoded\nremove the folder of packages and start again")
+        raise Trouble("the image of the dog cannot be decoded\nremove the folder of packages and start again")
     try:
         return width.value, height.value, ctypes.string_at(pixels, width.value * height.value * 3)
     finally:
         library.WebPFree(pixels)
 
 
-def png(picture, crop, mirrored):
-    """A part of a picture as a PNG file."""
-    width, _, pixels = picture
+def png(image, crop, mirrored):
+    """A part of an image as a PNG file."""
+    width, _, pixels = image
     left, top, columns, rows = crop
     lines = bytearray()
     for row in range(top, top + rows):
@@ -212,15 +212,15 @@ def captions():
 
 
 def short(path):
-    """A file name for a picture: its collection and its own name, such as egypt_redPyramid."""
+    """A file name for an image: its collection and its own name, such as egypt_redPyramid."""
     parts = path[: -len(".webp")].split("/")
     collection = parts[-2] if parts[0] == "explore_monuments" else parts[0].replace("explore_", "")
     return f"{collection}_{parts[-1]}"
 
 
-def write(folder, name, picture, caption):
+def write(folder, name, image, caption):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(picture)
+    (folder / name).write_bytes(image)
     (folder / name).with_suffix(".txt").write_text(caption + "\n", encoding="utf-8")
 
 
@@ -233,7 +233,7 @@ def gather(out):
         return f"photographs: already in {out}"
 
     deb = download(PACKAGE, out / "packages")
-    wanted, pictures, known = captions(), {}, {}
+    wanted, images, known = captions(), {}, {}
     activities = {path.split("/")[0] for path, _ in wanted}
     for file in unpacked(deb, out / "packages"):
         if file.stem not in activities:
@@ -241,12 +241,12 @@ def gather(out):
         for path, content in resources(file):
             path = path[len(ACTIVITIES) :]
             if path.endswith(".webp"):
-                pictures[path] = content
+                images[path] = content
             elif path.endswith("/README"):
                 known.update(credits(content.decode("utf-8", "replace"), path[: -len("README")]))
 
-    wanted = [(path, caption) for path, caption in wanted if path in pictures]
-    if len(wanted) < FEWEST or DOG not in pictures:
+    wanted = [(path, caption) for path, caption in wanted if path in images]
+    if len(wanted) < FEWEST or DOG not in images:
         raise Trouble(
             f"{deb.name} has {len(wanted)} of the photographs in captions.tsv, at least {FEWEST} and {DOG} are needed\n"
             "use the package of Debian 12 (version 3.1)"
@@ -260,16 +260,16 @@ def gather(out):
         held = index % EVERY == EVERY - 1
         held_out += held
         folder = "held-out" if held else "photographs"
-        write(out / folder, short(path) + ".webp", pictures[path], caption)
+        write(out / folder, short(path) + ".webp", images[path], caption)
         rows.append((f"{folder}/{short(path)}.webp", path))
 
-    dog = decoded(pictures[DOG])
+    dog = decoded(images[DOG])
     for folder, crops in (("dog", CROPS), ("dog-held-out", CROPS_HELD_OUT)):
         for index, (crop, caption) in enumerate(crops):
             for mirrored in (False, True):
                 name = f"fernando_{index:02}{'_mirrored' if mirrored else ''}.png"
                 write(out / folder, name, png(dog, crop, mirrored), caption)
-    rows.append(("dog/*.png and dog-held-out/*.png: crops and mirror images of one picture", DOG))
+    rows.append(("dog/*.png and dog-held-out/*.png: crops and mirror images of one image", DOG))
 
     lines = [
         "# Credits",

@@ -72,7 +72,7 @@ final class TimestepBlock: Block {
     }
 }
 
-/// A: attends to the condition, and to the picture's own tokens where the level says so.
+/// A: attends to the condition, and to the image's own tokens where the level says so.
 final class AttentionBlock: Block {
     private let attention: Attention
     private let conditionMapper: Linear

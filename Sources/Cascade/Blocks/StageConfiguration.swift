@@ -29,7 +29,7 @@ public protocol StageConfiguration: Equatable, Sendable {
     var clipSequence: Int { get set }
     /// Side of the depthwise kernels, `kernel_size`.
     var kernelSize: Int { get set }
-    /// Whether attention sees the picture's own tokens, by level, `self_attn`.
+    /// Whether attention sees the image's own tokens, by level, `self_attn`.
     var selfAttention: [Bool] { get set }
     /// Names of the time conditions beside `r`, `t_conds`.
     var timeConditions: [String] { get set }

@@ -1,12 +1,12 @@
 import Torch
 
-/// Pictures as CLIP's picture tower wants them: the reference's `clip_preprocess`, torchvision's resize, centre crop and
+/// Images as CLIP's image encoder wants them: the reference's `clip_preprocess`, torchvision's resize, centre crop and
 /// normalisation.
 public struct CLIPPreprocessing: Sendable {
     /// Side of what comes out.
     public var side = 224
 
-    /// Whether pictures are averaged over what is left out where they are made smaller. The torchvision that the reference
+    /// Whether images are averaged over what is left out where they are made smaller. The torchvision that the reference
     /// pins, 0.16, does not do so with tensors.
     public var isAntialiased = false
 

@@ -1,7 +1,7 @@
 import Failures
 import JSON
 
-/// The values of a CLIP picture tower, as transformers writes them to `config.json`.
+/// The values of a CLIP image encoder, as transformers writes them to `config.json`.
 public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
     public var width = 768
     public var innerWidth = 3072
@@ -12,7 +12,7 @@ public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
     public var epsilon = 1e-5
     /// `num_channels`.
     public var channels = 3
-    /// `image_size`: side of the pictures.
+    /// `image_size`: side of the images.
     public var imageSize = 224
     /// `patch_size`: side of the squares that become tokens.
     public var patchSize = 32
@@ -20,8 +20,8 @@ public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
     /// transformers' own values.
     public init() {}
 
-    /// Reads a `config.json`, of a picture tower or of a whole CLIP with its `vision_config`. What it leaves out has
-    /// transformers' value, what a picture tower does not read is passed over.
+    /// Reads a `config.json`, of an image encoder or of a whole CLIP with its `vision_config`. What it leaves out has
+    /// transformers' value, what an image encoder does not read is passed over.
     /// - Throws: a failure of the input that names the key.
     public init(_ json: JSON, file: String) throws {
         let reader = try CLIPConfigurationReader(json, tower: "vision_config", file: file)
@@ -31,11 +31,11 @@ public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
         patchSize = try reader.whole("patch_size", 1...8192) ?? patchSize
         guard patchSize <= imageSize else {
             throw Failure.input(
-                "`patch_size` is larger than the picture", at: Failure.Place(file), expected: "at most \(imageSize)",
+                "`patch_size` is larger than the image", at: Failure.Place(file), expected: "at most \(imageSize)",
                 got: "\(patchSize)")
         }
     }
 
-    /// Squares of a picture, each of which becomes a token; what is left of a row or column is not looked at.
+    /// Squares of an image, each of which becomes a token; what is left of a row or column is not looked at.
     var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
 }

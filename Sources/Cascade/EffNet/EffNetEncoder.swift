@@ -2,7 +2,7 @@ import Layers
 import Torch
 import Weights
 
-/// The encoder of Stage C: pictures to the latents it works on.
+/// The encoder of Stage C: images to the latents it works on.
 public final class EffNetEncoder {
     public struct Configuration: Equatable, Sendable {
         /// Channels of the latents, `c_latent`.
@@ -36,7 +36,7 @@ public final class EffNetEncoder {
         norm = try BatchNorm(configuration.latentChannels, affine: false, epsilon: 1e-5, scope("mapper")(1))
     }
 
-    /// Pictures in 0...1 by ImageNet's mean and deviation, as the encoder wants them; [B, 3, H, W] to the same.
+    /// Images in 0...1 by ImageNet's mean and deviation, as the encoder wants them; [B, 3, H, W] to the same.
     public static func normalised(_ images: Tensor) throws -> Tensor {
         try images.checkShape("images", [nil, 3, nil, nil])
         func constant(_ values: [Float]) throws -> Tensor {
@@ -45,7 +45,7 @@ public final class EffNetEncoder {
         return try (images - constant([0.485, 0.456, 0.406])) / constant([0.229, 0.224, 0.225])
     }
 
-    /// The latents of normalised pictures, in the dtype of the parameters.
+    /// The latents of normalised images, in the dtype of the parameters.
     /// - Parameter images: [B, 3, H, W], see `normalised`.
     /// - Returns: [B, c_latent, H / stride, W / stride], rounded up.
     public func encode(_ images: Tensor) throws -> Tensor {
@@ -62,7 +62,7 @@ public final class EffNetEncoder {
         didSet { for norm in batchNorms { norm.isTraining = isTraining } }
     }
 
-    /// Takes the statistics of all batch norms, the latents' included, from one pass over normalised pictures.
+    /// Takes the statistics of all batch norms, the latents' included, from one pass over normalised images.
     public func measureStatistics(on images: Tensor) throws {
         try BatchStatistics.measure(batchNorms) { try encode(images) }
     }

@@ -3,14 +3,14 @@ import Layers
 import Torch
 import Weights
 
-/// A small decoder that shows what is in the latents of Stage C: pictures at a fourth of the encoded sides.
+/// A small decoder that shows what is in the latents of Stage C: images at a fourth of the encoded sides.
 public final class Previewer {
     public struct Configuration: Equatable, Sendable {
         /// Channels of the latents, `c_in`.
         public var inputs = 16
         /// Channels of the first layers, `c_hidden`; later ones have a half and a fourth.
         public var hidden = 512
-        /// Channels of the pictures, `c_out`.
+        /// Channels of the images, `c_out`.
         public var outputs = 3
 
         public init(inputs: Int = 16, hidden: Int = 512, outputs: Int = 3) {
@@ -48,7 +48,7 @@ public final class Previewer {
         inputs = configuration.inputs
     }
 
-    /// Latents [B, c_in, h, w] to pictures [B, c_out, 8h, 8w], about 0...1 and not clamped, in the parameters' dtype.
+    /// Latents [B, c_in, h, w] to images [B, c_out, 8h, 8w], about 0...1 and not clamped, in the parameters' dtype.
     public func callAsFunction(_ latents: Tensor) throws -> Tensor {
         try latents.checkShape("latents", [nil, inputs, nil, nil])
         let x = try latents.to(dtype: last.weight.dtype)

@@ -6,7 +6,7 @@ import Torch
 final class MixingBlock {
     /// Key `gammas`, [6]: scale, shift and weight of the first half, then of the second.
     private let gammas: Tensor
-    /// Key `depthwise.1`, [c, 1, 3, 3]; the picture's edge is repeated around.
+    /// Key `depthwise.1`, [c, 1, 3, 3]; the image's edge is repeated around.
     private let depthwise: Convolution
     /// Keys `channelwise.0`, [4c, c], and `channelwise.2`, [c, 4c].
     private let widen: Linear

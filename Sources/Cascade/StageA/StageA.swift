@@ -3,7 +3,7 @@ import Layers
 import Torch
 import Weights
 
-/// Stage A: pictures to latents of four channels at a fourth of their sides, and back (Rampas et al. 2022, Paella).
+/// Stage A: images to latents of four channels at a fourth of their sides, and back (Rampas et al. 2022, Paella).
 ///
 /// Computes the functions of the reference's `modules/stage_a.py`, with its parameter names; activations are
 /// channels-last inside.
@@ -38,7 +38,7 @@ public final class StageA {
     }
 
     /// - Parameter latents: [B, c_latent, h, w].
-    /// - Returns: pictures [B, 3, h * reduction, w * reduction], about 0...1 and not clamped.
+    /// - Returns: images [B, 3, h * reduction, w * reduction], about 0...1 and not clamped.
     public func decode(_ latents: Tensor) throws -> Tensor {
         try latents.checkShape("latents", [nil, configuration.latentChannels, nil, nil])
         return try decoder(latents.to(dtype: quantizer.codebook.dtype) * configuration.scaleFactor)

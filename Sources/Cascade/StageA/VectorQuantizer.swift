@@ -27,7 +27,7 @@ public final class VectorQuantizer {
             .reshaped([latents.size(0), latents.size(2), latents.size(3)])
     }
 
-    /// Bounds what a large picture's distances take of the memory.
+    /// Bounds what a large image's distances take of the memory.
     private static let distancesAtOnce = 1 << 24
 
     /// The entries at indices: int64 [B, h, w] to [B, c, h, w].

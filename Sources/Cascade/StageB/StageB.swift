@@ -12,7 +12,7 @@ public final class StageB {
         public var effnet: Tensor
         /// Pooled text, [B, L, clipWidth].
         public var clip: Tensor
-        /// A picture, [B, pixelChannels, h, w], resized likewise; left out it counts as zeros.
+        /// An image, [B, pixelChannels, h, w], resized likewise; left out it counts as zeros.
         public var pixels: Tensor?
         /// Times [B] of the configured conditions; one left out counts as 0.
         public var times: [String: Tensor] = [:]
@@ -33,8 +33,8 @@ public final class StageB {
     }
 
     private let embedding: PatchEmbedding
-    private let effnetMapper: PictureMapper
-    private let pixelsMapper: PictureMapper
+    private let effnetMapper: ImageMapper
+    private let pixelsMapper: ImageMapper
     private let clipMapper: Linear
     private let levels: Levels
     private let classifier: PatchClassifier
@@ -43,8 +43,8 @@ public final class StageB {
         try configuration.check()
         self.configuration = configuration
         let c = configuration
-        effnetMapper = try PictureMapper(c.effnetChannels, c.hidden[0], root("effnet_mapper"))
-        pixelsMapper = try PictureMapper(c.pixelChannels, c.hidden[0], root("pixels_mapper"))
+        effnetMapper = try ImageMapper(c.effnetChannels, c.hidden[0], root("effnet_mapper"))
+        pixelsMapper = try ImageMapper(c.pixelChannels, c.hidden[0], root("pixels_mapper"))
         clipMapper = try Linear(
             .init(c.clipWidth, c.conditionWidth * c.clipSequence, initial: .normal(deviation: 0.02)),
             root("clip_mapper"))
@@ -76,7 +76,7 @@ public final class StageB {
         return try classifier(levels(x, context, dropout: conditions.dropout))
     }
 
-    /// What the picture adds to activations, [B, h, w, hidden[0]]; it is mapped before it is resized.
+    /// What the image adds to activations, [B, h, w, hidden[0]]; it is mapped before it is resized.
     private func pixels(_ pixels: Tensor?, like x: Tensor) throws -> Tensor {
         guard let pixels else {
             let nothing = try Tensor.zeros([1, configuration.pixelChannels, 1, 1], dtype: x.dtype, device: x.device)
@@ -87,8 +87,8 @@ public final class StageB {
     }
 }
 
-/// A picture-like condition to the first level's width: 1x1 convolution, GELU, 1x1 convolution, layer norm.
-private final class PictureMapper {
+/// An image-like condition to the first level's width: 1x1 convolution, GELU, 1x1 convolution, layer norm.
+private final class ImageMapper {
     /// Keys `0`, [4c, in, 1, 1], and `2`, [c, 4c, 1, 1].
     private let widen: Linear
     private let narrow: Linear

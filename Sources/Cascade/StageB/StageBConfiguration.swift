@@ -19,7 +19,7 @@ public struct StageBConfiguration: StageConfiguration {
     public var clipSequence = 4
     /// Channels of Stage C's latents, `c_effnet`.
     public var effnetChannels = 16
-    /// Channels of the picture condition, `c_pixels`.
+    /// Channels of the image condition, `c_pixels`.
     public var pixelChannels = 3
     public var kernelSize = 3
     public var selfAttention = [true, true, true, true]

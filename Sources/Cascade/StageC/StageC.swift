@@ -2,7 +2,7 @@ import Failures
 import Layers
 import Torch
 
-/// Stage C: predicts the noise in 16-channel latents at 1/32 of a picture's sides, by text and picture embeddings.
+/// Stage C: predicts the noise in 16-channel latents at 1/32 of an image's sides, by text and image embeddings.
 ///
 /// Computes the function of the reference's `modules/stage_c.py`, with its parameter names; activations are
 /// channels-last inside. ControlNet conditions go in before the residual blocks that `Conditions.injections` names.
@@ -13,7 +13,7 @@ public final class StageC {
         public var clipText: Tensor
         /// Pooled text, [B, L, clipTextPooledWidth].
         public var clipTextPooled: Tensor
-        /// Picture embedding, [B, L, clipImageWidth].
+        /// Image embedding, [B, L, clipImageWidth].
         public var clipImage: Tensor
         /// Times [B] of the configured conditions; one left out counts as 0.
         public var times: [String: Tensor] = [:]

@@ -16,7 +16,7 @@ public struct StageCConfiguration: StageConfiguration {
     public var clipTextWidth = 1280
     /// Width of the pooled text, `c_clip_text_pooled`.
     public var clipTextPooledWidth = 1280
-    /// Width of a picture's embedding, `c_clip_img`.
+    /// Width of an image's embedding, `c_clip_img`.
     public var clipImageWidth = 768
     public var clipSequence = 4
     public var kernelSize = 3

@@ -10,17 +10,20 @@ import Training
 /// `dataset inspect PATH…`: what a run would find in its data.
 struct DatasetInspect: Action {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "Say what a dataset holds, and what a run would leave out and why.",
+        commandName: "inspect", abstract: "Describe a dataset, and show what a run would leave out and why.",
         discussion: """
-            Reads every sample as a training run would: sizes, formats, aspect-ratio buckets and captions of the samples \
-            that stay, the others by the reason for which they are left out, and broken members and shards. A sample \
-            lost is counted and no failure: the status is 0, even where nothing stays.
+            Reads every sample as a training run would, and lists sizes, formats, aspect-ratio buckets and captions, \
+            the samples that are left out by reason, and broken members and shards. A broken sample is counted and \
+            is not an error: the status is 0.
 
-            With --config the captions, filters, image size and aspect ratios are the configuration's, and so are the \
-            paths where none is given. Without it captions are the samples' txt.
+            With --config, the paths, captions, filters, image size and aspect ratios of the configuration are used; \
+            paths on the command line replace its own. Without it, the captions are the txt members.
             """)
 
-    @Argument(help: "Tars, folders of tars, brace ranges: all that webdataset_path takes.", completion: .file())
+    @Argument(
+        help: ArgumentHelp(
+            "Tars, folders of tars, brace ranges: everything that webdataset_path "
+                + "accepts."), completion: .file())
     var paths: [String] = []
 
     @OptionGroup var choice: SampleChoice
@@ -29,23 +32,23 @@ struct DatasetInspect: Action {
 
     @Option(
         help: ArgumentHelp(
-            "How many pictures are decoded to see whether they can be: all, none, or a number, shared among the "
-                + "shards. The others have their headers read.", valueName: "all|none|N"))
+            "How many images to decode fully, to find broken ones: all, none, or a number, spread over the "
+                + "shards. Of the others only the header is read.", valueName: "all|none|N"))
     var decode = DecodeLimit(count: nil)
 
     @Option(
-        help: ArgumentHelp("Count the captions' tokens, by the tokenizer in this folder.", valueName: "folder"),
+        help: ArgumentHelp("Count the tokens of the captions with the tokenizer in this folder.", valueName: "folder"),
         completion: .directory)
     var tokenizer: String?
 
     @Option(
         help: ArgumentHelp(
-            "Write up to 64 of the pictures that stay, cut as their buckets have them, with their captions (in ASCII; "
-                + "--json has them whole).", valueName: "out.png"),
+            "Write up to 64 of the remaining images, cropped to their buckets, with their captions (in ASCII; "
+                + "--json has the full text).", valueName: "out.png"),
         completion: .file(extensions: ["png", "jpg", "jpeg"]))
     var sheet: String?
 
-    @Option(help: "Which pictures are drawn for the sheet.")
+    @Option(help: "The seed that chooses the images of the sheet.")
     var seed: UInt64 = 1
 
     @OptionGroup var overwriting: OverwriteOption
@@ -91,10 +94,10 @@ struct DatasetInspect: Action {
         }
         guard let sheet, let contactSheet else { return }
         if cells.isEmpty {
-            output.note("no sheet is written: there is no picture to show")
+            output.note("no sheet is written: there is no image to show")
         } else {
             try Sheet(contactSheet).drawn().write(to: sheet)
-            output.note("\(sheet) shows \(cells.count) of \(report.kept) pictures")
+            output.note("\(sheet) shows \(cells.count) of \(report.kept) images")
         }
     }
 

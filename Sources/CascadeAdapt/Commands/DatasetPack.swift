@@ -4,17 +4,18 @@ import JSON
 import Shards
 import Telemetry
 
-/// `dataset pack FOLDER OUT.tar`: pictures and texts of one name become a WebDataset.
+/// `dataset pack FOLDER OUT.tar`: images and texts of one name become a WebDataset.
 struct DatasetPack: Action {
     static let configuration = CommandConfiguration(
-        commandName: "pack", abstract: "Pack a folder of pictures and texts into a WebDataset.",
+        commandName: "pack", abstract: "Pack a folder of images and texts into a WebDataset.",
         discussion: """
-            NAME.jpg (or jpeg, jfif, jpe, png, webp, bmp) goes with NAME.txt, NAME.json and NAME.caption; subfolders count too. Names are sorted, \
-            and equal content gives equal bytes. Broken pictures and texts that are not UTF-8 are left out and listed.
+            NAME.jpg (or jpeg, jfif, jpe, png, webp, bmp) is packed with NAME.txt, NAME.json and NAME.caption. \
+            Subfolders are included. Samples are sorted by name, and equal input gives equal bytes. Broken images \
+            and texts that are not UTF-8 are left out and listed.
 
-            With --shard-size or --shard-samples OUT.tar becomes OUT-000000.tar, OUT-000001.tar and so on; all of them \
-            are put in their place together, and only where no shard of that name is. A sample is never split, so one \
-            larger than the size makes a shard of its own.
+            With --shard-size or --shard-samples, OUT.tar becomes OUT-000000.tar, OUT-000001.tar and so on. The \
+            shards appear together, when all are written, and no existing shard is replaced. A sample is never split \
+            over two shards.
             """)
 
     @Argument(help: "The folder.", completion: .directory)
@@ -45,14 +46,14 @@ struct DatasetPack: Action {
     func run(in context: Context) throws {
         let console = Output(isQuiet: quiet)
         let limits = ShardLimits(bytes: shardSize?.bytes, samples: shardSamples)
-        let bar = SharedBar("pictures", unit: "pictures", console: Console.standardError(isQuiet: quiet))
+        let bar = SharedBar("images", unit: "images", console: Console.standardError(isQuiet: quiet))
         let report = try packDataset(
             folder: folder, to: out, limits: limits,
             // Numbered shards take nobody's place.
             willRead: { if !limits.areNumbered { try overwriting.check([out], reading: $0) } },
             progress: bar.update
         ) { bytes, path in
-            _ = try Picture(decoding: bytes, name: path)
+            _ = try Image(decoding: bytes, name: path)
         }
         for problem in report.problems { console.note("left out: \(problem.path): \(problem.reason)") }
         let specification = report.specification(of: out, limits)

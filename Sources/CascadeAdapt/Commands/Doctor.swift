@@ -4,7 +4,7 @@ import Torch
 /// `doctor`: what was found on this machine, and what to do where something is missing.
 struct Doctor: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Say what was found on this machine and what is missing.")
+        abstract: "Check this machine: libraries, devices, models.")
 
     @Flag(help: "Print JSON.")
     var json = false

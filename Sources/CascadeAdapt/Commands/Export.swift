@@ -7,11 +7,11 @@ import Files
 /// `export RUN_OR_FILE`: an adapter alone, in any of the formats.
 struct Export: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Write the adapter of a run, or of any file, in the format of another program.",
+        abstract: "Write an adapter, of a run or a file, in the format of another program.",
         discussion: """
-            native holds everything and says what it is. stability is the official code's, kohya that of its scripts, \
-            comfyui what ComfyUI and OneTrainer read, diffusers that of diffusers with PEFT. A file in any of them \
-            can be given; what such a file lacks the options below say.
+            native holds everything. stability is the format of the official code, kohya that of kohya's scripts, \
+            comfyui what ComfyUI and OneTrainer read, diffusers that of diffusers with PEFT. The input may have any \
+            of these formats; the options below supply what it does not contain.
             """)
 
     @Argument(help: "A run's folder (CHECKPOINT_PATH/EXPERIMENT_ID), or an adapter file.", completion: .file())

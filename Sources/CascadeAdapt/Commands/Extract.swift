@@ -9,18 +9,18 @@ import JSON
 /// `extract BASE TUNED`: a LoRA from the difference of two checkpoints.
 struct Extract: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Make a LoRA of what was trained into a checkpoint of Stage C.",
+        abstract: "Extract a LoRA from a fine-tuned Stage C.",
         discussion: """
-            For each module the difference of the two weights is approximated by the best matrix of the rank \
-            (truncated singular value decomposition). Modules that do not differ are left out. How much of each \
-            difference is kept, as a share of its squared norm, stands in the file under `energy`, and under \
-            `energy_of_all` how much of the whole difference: what lies in tensors that were not looked at counts too.
+            For each module, the difference of the two weights is approximated by the best matrix of the given rank \
+            (truncated singular value decomposition). Modules without a difference are left out. The file records, \
+            as shares of the squared norm, how much of each difference is kept (`energy`) and how much of the whole \
+            difference (`energy_of_all`), which includes tensors that are not extracted.
             """)
 
-    @Argument(help: "Stage C as it was.", completion: .file())
+    @Argument(help: "Stage C before training.", completion: .file())
     var base: String
 
-    @Argument(help: "Stage C as it was trained.", completion: .file())
+    @Argument(help: "Stage C after training.", completion: .file())
     var tuned: String
 
     @OptionGroup var result: LowRankOptions
@@ -30,12 +30,13 @@ struct Extract: Action {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Parts of the paths of the modules to look at; attention (.attn.), the residual blocks' products "
-                + "(channelwise) and the mappers (mapper) if left out, where nearly all weights are.", valueName: "part"
+            "Parts of the paths of the modules to extract (default: attention, .attn.; the residual blocks' linear "
+                + "layers, "
+                + "channelwise; the mappers, mapper; these hold nearly all weights).", valueName: "part"
         ))
     var modules: [String] = []
 
-    @Option(help: "Seed of the random directions that the decomposition begins with.")
+    @Option(help: "Seed of the randomised decomposition.")
     var seed: UInt64 = 0
 
     func run(in context: Context) throws {
@@ -70,10 +71,10 @@ struct Extract: Action {
 /// `resize LORA`: a LoRA of another rank.
 struct Resize: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Bring a LoRA to another rank.",
+        abstract: "Change the rank of a LoRA.",
         discussion: """
-            Each module's product is approximated by the best one of the rank. How much of each is kept, as a share \
-            of its squared norm, stands in the file under `energy`. A module of less than the rank keeps its own.
+            Each module's update is approximated by the best one of the given rank. The file records how much of \
+            each is kept, as a share of the squared norm (`energy`). A module of lower rank keeps its own.
             """)
 
     @Argument(help: "The LoRA, in any format.", completion: .file())
@@ -109,7 +110,7 @@ struct LowRankOptions: ParsableArguments {
 
     @OptionGroup var overwriting: OverwriteOption
 
-    @Flag(help: "Print a JSON line of what was kept of each module.")
+    @Flag(help: "Print how much of each module was kept, as a JSON line.")
     var json = false
 
     @Flag(help: "No notes on standard error.")

@@ -13,15 +13,15 @@ import Weights
 /// `filter`: the filters that make a ControlNet's condition.
 struct Filter: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the filters that make a ControlNet's condition, or try one on a picture.",
+        abstract: "List the control filters, or try one on an image.",
         subcommands: [FilterList.self, FilterApply.self, FilterSheet.self])
 }
 
 /// `filter list`: the filters, their parameters and the files of their networks.
 struct FilterList: Action {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the filters, their parameters and the files of their networks.",
-        discussion: "The files are those that a filter takes when its parameters have the values shown.")
+        commandName: "list", abstract: "List the filters with their parameters and model files.",
+        discussion: "The model files are those for the default values of the parameters.")
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -89,19 +89,19 @@ extension Setting {
     }
 }
 
-/// `filter apply NAME PICTURE`: what a filter makes of a picture.
+/// `filter apply NAME IMAGE`: what a filter makes of an image.
 struct FilterApply: Action {
     static let configuration = CommandConfiguration(
-        commandName: "apply", abstract: "Make a picture's condition and show it.")
+        commandName: "apply", abstract: "Run a filter on an image.")
 
     @Argument(help: "The filter's name, as `filter list` shows it.")
     var name: String
 
-    @Argument(help: "The picture: JPEG, PNG or WebP.", completion: .file())
-    var picture: String
+    @Argument(help: "The image: JPEG, PNG or WebP.", completion: .file())
+    var image: String
 
     @Option(
-        name: .shortAndLong, help: ArgumentHelp("The picture to write, .png or .jpg.", valueName: "file"),
+        name: .shortAndLong, help: ArgumentHelp("The image to write, .png or .jpg.", valueName: "file"),
         completion: .file(extensions: ["png", "jpg"]))
     var output: String
 
@@ -123,10 +123,10 @@ struct FilterApply: Action {
         let filter = try context.plugIns.filter(name, parameters: parameters)
         try overwriting.check(
             [output] + [tensor].compactMap(\.self),
-            reading: [picture] + parameters.texts.filter(fileExists) + filter.modelFiles.map(\.path))
+            reading: [image] + parameters.texts.filter(fileExists) + filter.modelFiles.map(\.path))
         _ = try machine.prepared()
-        let pictures = try ImageTensors.tensor([Picture(contentsOf: picture)])
-        let made = try withoutGradients { try filter(pictures, generator: Generator(seed: machine.seed ?? 0)) }
+        let images = try ImageTensors.tensor([Image(contentsOf: image)])
+        let made = try withoutGradients { try filter(images, generator: Generator(seed: machine.seed ?? 0)) }
         if let tensor {
             try SafetensorsWriter.write(
                 [
@@ -136,7 +136,7 @@ struct FilterApply: Action {
         }
         let shape = made.preview.shape
         guard shape.count == 4, shape[0] == 1, shape[1] == 3, shape[2] > 0, shape[3] > 0 else {
-            throw Failure.run("the filter \(name) made no picture", expected: "a preview [1, 3, H, W]", got: "\(shape)")
+            throw Failure.run("the filter \(name) made no image", expected: "a preview [1, 3, H, W]", got: "\(shape)")
         }
         try ImageTensors.images(made.preview)[0].write(to: output)
         if let remark = filter.remark { machine.output.note("\(name): \(remark)") }

@@ -7,24 +7,24 @@ import Images
 import Settings
 import Torch
 
-/// `filter sheet PICTURE…`: what every filter makes of some pictures, side by side.
+/// `filter sheet IMAGE…`: what every filter makes of some images, side by side.
 struct FilterSheet: Action {
     static let configuration = CommandConfiguration(
-        commandName: "sheet", abstract: "Show what every filter makes of some pictures, side by side.",
+        commandName: "sheet", abstract: "Show the results of all filters side by side.",
         discussion: """
-            A row for each picture, with the picture itself first. The filters have their default parameters; one whose \
+            One row for each image, which stands first. The filters have their default parameters. A filter whose \
             model file is missing is left out, with a note.
             """)
 
-    @Argument(help: "Pictures: JPEG, PNG or WebP.", completion: .file())
-    var pictures: [String]
+    @Argument(help: "Images: JPEG, PNG or WebP.", completion: .file())
+    var images: [String]
 
     @Option(
         name: .shortAndLong, help: ArgumentHelp("The sheet to write, .png or .jpg.", valueName: "file"),
         completion: .file(extensions: ["png", "jpg"]))
     var output: String
 
-    @Option(help: "The longer side of each picture on the sheet, 64 to 1024 pixels.")
+    @Option(help: "The longer side of each image on the sheet, 64 to 1024 pixels.")
     var side = 256
 
     @OptionGroup var overwriting: OverwriteOption
@@ -35,9 +35,9 @@ struct FilterSheet: Action {
         guard (64...1024).contains(side) else {
             throw Failure.input("--side is out of range", expected: "64 to 1024", got: "\(side)")
         }
-        try overwriting.check([output], reading: pictures)
+        try overwriting.check([output], reading: images)
         try Sheet.checkPath(output)
-        let photographs = try pictures.map { (name: $0, picture: try Picture(contentsOf: $0)) }
+        let photographs = try images.map { (name: $0, image: try Image(contentsOf: $0)) }
         let filters = try context.plugIns.filters.map { try $0.make(Setting.parse("", file: $0.name)) }
         let ready = filters.filter(isReady)
         guard !ready.isEmpty else { throw Failure.input("no filter has what it needs") }
@@ -52,7 +52,7 @@ struct FilterSheet: Action {
             }
         }
         try Sheet(side: side, columns: 1 + ready.count, cells: cells).drawn().write(to: output)
-        machine.output.note("\(output) shows \(photographs.count) pictures and \(ready.count) filters")
+        machine.output.note("\(output) shows \(photographs.count) images and \(ready.count) filters")
     }
 
     /// Whether a filter has the files it needs; what it lacks is told.
@@ -66,10 +66,10 @@ struct FilterSheet: Action {
         }
     }
 
-    private func fitting(_ picture: Picture) -> Picture {
-        let scale = Double(side) / Double(max(picture.width, picture.height))
-        guard scale < 1 else { return picture }
-        return picture.resized(
-            width: max(1, Int(Double(picture.width) * scale)), height: max(1, Int(Double(picture.height) * scale)))
+    private func fitting(_ image: Image) -> Image {
+        let scale = Double(side) / Double(max(image.width, image.height))
+        guard scale < 1 else { return image }
+        return image.resized(
+            width: max(1, Int(Double(image.width) * scale)), height: max(1, Int(Double(image.height) * scale)))
     }
 }

@@ -9,23 +9,26 @@ import Weights
 /// `forward MODULE`: one part on tensors from a file, to hold it against another implementation.
 struct Forward: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Run one part of the model on tensors from a file.",
+        abstract: "Run one part of the model on tensors from a file, to compare implementations.",
         discussion: """
-            Any implementation can be held against ours this way. Inputs and outputs are safetensors files; weights \
-            may have any layout, in a file or a folder. An architecture file has the reference's constructor names, and what it leaves out the reference's \
+            Inputs and outputs are safetensors files. The weights may have any layout, in a file or a folder. An \
+            architecture file has the constructor arguments of the reference; missing ones have the reference's \
             default. Dropout is off.
             """)
 
     @Argument(help: "The part to run.")
     var module: ForwardPart
 
-    @Option(help: ArgumentHelp("Tensors that go in.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The file of input tensors.", valueName: "file"), completion: .file())
     var inputs: String
 
-    @Option(help: ArgumentHelp("Where the tensors that come out are written.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The file to write the output tensors to.", valueName: "file"), completion: .file())
     var outputs: String
 
-    @Option(help: ArgumentHelp("Constructor values, YAML or JSON.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp(
+            "The architecture: constructor arguments, YAML or "
+                + "JSON.", valueName: "file"), completion: .file())
     var arch: String?
 
     @Option(help: ArgumentHelp("The weights, in any layout.", valueName: "file"), completion: .file())
@@ -33,17 +36,17 @@ struct Forward: Action {
 
     @Option(
         name: .customLong("adapter"), parsing: .singleValue,
-        help: ArgumentHelp("An adapter to use beside the weights. Repeatable.", valueName: "file[:weight]"),
+        help: ArgumentHelp("An adapter to attach. Repeatable.", valueName: "file[:weight]"),
         completion: .file())
     var adapters: [AdapterReference] = []
 
-    @Option(help: "What weights are kept in, and computed in where the machine is fast at it: float32 or bfloat16.")
+    @Option(help: "The dtype of the weights, and of the computation where the machine is fast at it.")
     var dtype: ComputeType = .float32
 
     @Option(
         help: """
-            What the matrices of Stage C, Stage B or the text tower are kept in, as a frozen base's: bfloat16, int8 or \
-            nf4; as all weights if left out.
+            The dtype of the matrices of Stage C, Stage B or the text encoder, as of a frozen base: bfloat16, int8 or \
+            nf4 (default: as the other weights).
             """
     )
     var baseDtype: BaseDType?
@@ -52,8 +55,8 @@ struct Forward: Action {
 
     @Flag(
         help: """
-            Also yield the loss against the targets given, and as grad.KEY its gradients; KEY is the name in the \
-            weights, or of an adapter in its native file.
+            Also compute the loss against the given targets and its gradients, as grad.KEY; KEY is the name in the \
+            weights, or that of an adapter in its native file.
             """)
     var gradients = false
 

@@ -4,11 +4,11 @@ import Failures
 /// `generate`: images from prompts.
 struct Generate: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Make images from prompts, with adapters of any kind and number.",
+        abstract: "Generate images from prompts, with any number of adapters.",
         discussion: """
-            Text tower, Stage C, Stage B and Stage A are loaded one after the other; --keep holds them. Weights come \
-            from --models, from the keys of an inference file, or from where `models get` puts them. PNG files say how \
-            they were made: --like repeats one.
+            The text encoder, Stage C, Stage B and Stage A are loaded one after the other; --keep holds all in \
+            memory. Weights come from --models, from an inference file, or from where `models get` puts them. PNG \
+            files contain their settings, which --like reads.
             """)
 
     @Argument(
@@ -19,7 +19,8 @@ struct Generate: Action {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "What the ControlNets see; once for all, or once for each in their order; --init if left out.",
+            "The image that the ControlNets' conditions are made from; once for all, or once for each in order "
+                + "(default: --init).",
             valueName: "image"), completion: .file())
     var image: [String] = []
 

@@ -9,10 +9,10 @@ import Weights
 /// `inspect FILE…`: what files of weights are and hold.
 struct Inspect: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Say what files of weights are: adapters, checkpoints, towers.")
+        abstract: "Describe weight files: adapters, checkpoints, encoders.")
 
     @Argument(
-        help: "Safetensors or torch files, indices of shards, folders in diffusers' or transformers' layout.",
+        help: "Safetensors or torch files, indices of sharded files, folders in diffusers' or transformers' layout.",
         completion: .file())
     var files: [String]
 
@@ -133,7 +133,7 @@ struct FileReport {
             "\(file.path): \(kind.description)",
             "  \(parameters) parameters in \(file.entries.count) tensors (\(types)), \(bytes) bytes",
         ]
-        lines += parts.map { "  \($0.part.description): told by \($0.evidence)" }
+        lines += parts.map { "  \($0.part.description): recognised by \($0.evidence)" }
         lines += adapter?.lines ?? []
         lines += metadata.map { "  \($0.name): \($0.value.stringValue ?? $0.value.text())" }
         if let licence = kind.licence { lines.append("  licence: \(licence)") }

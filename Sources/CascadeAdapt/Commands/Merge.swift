@@ -9,27 +9,27 @@ import JSON
 struct MergeCommand: Action {
     static let configuration = CommandConfiguration(
         commandName: "merge",
-        abstract: "Add adapters to a base's weights for good.",
+        abstract: "Merge adapters into a base's weights, or into one adapter.",
         discussion: """
-            LoRA layers go into Stage C's file, learned tokens into the text tower's. The result has the base's \
-            layout, names and dtypes; sums are taken in float32 and rounded once. The base is read as it is needed \
-            and never as a whole.
+            LoRA layers are merged into a file of Stage C, learned tokens into one of the text encoder. The result \
+            has the layout, names and dtypes of the base; sums are computed in float32 and rounded once. The base is \
+            read tensor by tensor.
 
-            With --adapters-only there is no base: several LoRAs become one that adds exactly what they add together, \
-            by stacking their ranks. `resize` brings it to a smaller rank.
+            With --adapters-only there is no base: several LoRAs become one with the same effect as their sum, by \
+            concatenating their ranks. `resize` then reduces its rank.
             """)
 
     @Argument(
-        help: "Weights to add to: Stage C, or the CLIP text tower. With --adapters-only, the first adapter.",
+        help: "The weights to merge into: Stage C, or the CLIP text encoder. With --adapters-only, the first adapter.",
         completion: .file())
     var base: String
 
     @Argument(
-        help: ArgumentHelp("Adapters, each with what it counts, 1 if left out.", valueName: "adapter[:weight]"),
+        help: ArgumentHelp("The adapters, each with its weight (default: 1).", valueName: "adapter[:weight]"),
         completion: .file())
     var adapters: [AdapterReference] = []
 
-    @Flag(help: "Make one adapter of several, without a base.")
+    @Flag(help: "Merge several adapters into one, without a base.")
     var adaptersOnly = false
 
     @Option(
@@ -41,7 +41,7 @@ struct MergeCommand: Action {
 
     @OptionGroup var overwriting: OverwriteOption
 
-    @Flag(help: "Print a JSON line of what was done.")
+    @Flag(help: "Print the result as a JSON line.")
     var json = false
 
     @Flag(help: "No notes on standard error.")

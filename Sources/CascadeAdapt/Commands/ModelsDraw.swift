@@ -12,11 +12,11 @@ import Weights
 struct ModelsDraw: Action {
     static let configuration = CommandConfiguration(
         commandName: "draw",
-        abstract: "Draw small encoders from a seed, to try everything without a download.",
+        abstract: "Write small random encoders, to try everything without a download.",
         discussion: """
-            Writes effnet_encoder.safetensors, previewer.safetensors and clip-text/ to a folder. Their weights are \
-            random, their batch norms are measured on pictures, and the previewer is fitted a little to them: they \
-            show the machinery, not art.
+            Writes effnet_encoder.safetensors, previewer.safetensors and clip-text/ to a folder. The weights are \
+            random; batch norms are measured on images, and the previewer is fitted a little. They serve to try the \
+            program, not to make good images.
             """)
 
     enum Size: String, CaseIterable, ExpressibleByArgument { case tiny }
@@ -30,12 +30,12 @@ struct ModelsDraw: Action {
     var output: String
 
     @Option(
-        help: ArgumentHelp("A tar or a folder of tars whose pictures are looked at.", valueName: "path"),
+        help: ArgumentHelp("A tar or a folder of tars with images to measure the batch norms on.", valueName: "path"),
         completion: .file())
     var data: String?
 
     @Option(
-        help: ArgumentHelp("The tokenizer whose files are laid beside the text tower.", valueName: "folder"),
+        help: ArgumentHelp("The tokenizer whose files are copied beside the text encoder.", valueName: "folder"),
         completion: .directory)
     var tokenizer = "models/clip-tokenizer"
 
@@ -47,7 +47,7 @@ struct ModelsDraw: Action {
         }
         guard Folder.isFolder(tokenizer) else {
             throw Failure.input(
-                "there is no tokenizer to lay beside the text tower", at: Failure.Place(tokenizer),
+                "there is no tokenizer to lay beside the text encoder", at: Failure.Place(tokenizer),
                 expected: "a folder with vocab.json and merges.txt",
                 advice: "make it with `make setup`, or give --tokenizer")
         }
@@ -55,13 +55,13 @@ struct ModelsDraw: Action {
         try Folder.make("\(output)/clip-text")
         let console = machine.output
         let configuration = DrawnModels.Configuration()
-        let pictures = try pictures(configuration)
+        let images = try images(configuration)
         let measured =
             data == nil
-            ? "pictures of coloured clouds, drawn too (give --data for real ones)" : "\(pictures.count) pictures"
-        console.note("drawing EffNet, previewer and text tower; measuring batch norms on \(measured)")
+            ? "images of coloured clouds, drawn too (give --data for real ones)" : "\(images.count) images"
+        console.note("drawing EffNet, previewer and text encoder; measuring batch norms on \(measured)")
         let seed = machine.seed ?? 0
-        let models = try DrawnModels(configuration, seed: seed, pictures: pictures) { update in
+        let models = try DrawnModels(configuration, seed: seed, images: images) { update in
             if update % 50 == 0 {
                 console.note("fitting the previewer: update \(update) of \(configuration.previewerUpdates)")
             }
@@ -94,9 +94,9 @@ struct ModelsDraw: Action {
         }
     }
 
-    /// The first pictures of the data, cut to squares; where no data is given, clouds of colour.
-    private func pictures(_ configuration: DrawnModels.Configuration) throws -> [Picture] {
-        let side = configuration.pictureSide
+    /// The first images of the data, cut to squares; where no data is given, clouds of colour.
+    private func images(_ configuration: DrawnModels.Configuration) throws -> [Image] {
+        let side = configuration.imageSide
         guard let data else {
             let generator = try Generator(seed: machine.seed ?? 0, stream: 5, update: 0)
             let clouds = try generator.uniform([16, 3, 6, 6])
@@ -104,26 +104,26 @@ struct ModelsDraw: Action {
         }
         let reader = ShardReader(
             shards: try resolveShards([data], access: machine.shardAccess), outages: .end)
-        var pictures: [Picture] = []
-        while pictures.count < configuration.pictures, let sample = reader.next() {
-            guard let bytes = sample.picture, let picture = try? Picture(decoding: bytes, name: sample.place) else {
+        var images: [Image] = []
+        while images.count < configuration.images, let sample = reader.next() {
+            guard let bytes = sample.image, let image = try? Image(decoding: bytes, name: sample.place) else {
                 continue
             }
-            pictures.append(picture.square(side: side))
+            images.append(image.square(side: side))
         }
         if let outage = reader.outage { throw outage }
-        guard !pictures.isEmpty else {
+        guard !images.isEmpty else {
             throw Failure.input(
-                "there is no picture in the data", at: Failure.Place(data), expected: "a tar with pictures",
+                "there is no image in the data", at: Failure.Place(data), expected: "a tar with images",
                 got: reader.drops.isEmpty ? nil : reader.drops.description)
         }
-        return pictures
+        return images
     }
 }
 
-extension Picture {
-    /// The middle of the picture as a square, resized first so that its shorter side fits.
-    fileprivate func square(side: Int) -> Picture {
+extension Image {
+    /// The middle of the image as a square, resized first so that its shorter side fits.
+    fileprivate func square(side: Int) -> Image {
         let scale = Double(side) / Double(min(width, height))
         let resized = resized(
             width: max(side, Int((Double(width) * scale).rounded())),

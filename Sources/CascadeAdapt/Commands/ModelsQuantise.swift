@@ -10,32 +10,35 @@ import Weights
 struct ModelsQuantise: Action {
     static let configuration = CommandConfiguration(
         commandName: "quantise",
-        abstract: "Write weights of a frozen network in eight or four bits a number.",
+        abstract: "Quantise the weights of a frozen network to 8 or 4 bits.",
         discussion: """
-            The matrices of Stage C's or Stage B's blocks, or of the text tower's layers, are quantised; everything else \
-            is written in bfloat16. Named as `generator_checkpoint_path` or as a text tower, the result is mapped as it \
-            is, and needs no `base_dtype`. Training a stage whole, merge and extract want the original weights.
+            The matrices of the blocks of Stage C or Stage B, or of the layers of the text encoder, are quantised; \
+            everything else is written in bfloat16. Use the result as `generator_checkpoint_path` or as the text \
+            encoder: it is memory-mapped as it is and needs no `base_dtype`. Training a whole stage, merge and \
+            extract need the original weights.
             """)
 
     @Argument(
-        help: "Weights in any layout, or the folder of a text tower, whose other files are copied.", completion: .file()
+        help: ArgumentHelp(
+            "The weights, in any layout, or the folder of a text encoder, whose other files are "
+                + "copied."), completion: .file()
     )
     var input: String
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("The file to write; of a folder the folder.", valueName: "path"), completion: .file())
+        help: ArgumentHelp("The file to write, or for a folder the folder.", valueName: "path"), completion: .file())
     var output: String
 
-    @Option(help: "What matrices become: int8 (a scale for each row) or nf4 (blocks of 64, QLoRA's).")
+    @Option(help: "The dtype of the matrices: int8 (a scale for each row) or nf4 (blocks of 64, as in QLoRA).")
     var baseDtype: BaseDType
 
-    @Option(help: "Which network, where the weights hold several: stage-c, stage-b or clip-text.")
+    @Option(help: "The network, where the file holds several: stage-c, stage-b or clip-text.")
     var part: ModelPart?
 
     @OptionGroup var overwriting: OverwriteOption
 
-    @Flag(help: "Print a JSON line of what was done.")
+    @Flag(help: "Print the result as a JSON line.")
     var json = false
 
     func validate() throws {

@@ -5,11 +5,11 @@ import Training
 /// `plan CFG`: what a run would do.
 struct Plan: Action {
     static let configuration = CommandConfiguration(
-        commandName: "plan", abstract: "Say what a run would do: injection points, parameters, memory, data.",
+        commandName: "plan", abstract: "Show what a run would do: injection points, parameters, memory, data.",
         discussion: """
-            Nothing is loaded: shapes are enough. Models that are not here are listed with the commands that get them. \
-            The recipe is told by the configuration's keys. Of data in more than 16 shards 16 are read, and what is said \
-            of all is said in proportion.
+            No weights are loaded; their shapes are enough. Missing models are listed with the commands that \
+            download them. The kind of run is known from the keys of the configuration. Of a dataset with more than \
+            16 shards, 16 are read and the totals are estimates.
             """)
 
     @OptionGroup var file: ConfigurationOptions

@@ -16,11 +16,11 @@ extension Reconstruction.Way: ExpressibleByArgument {}
 struct Reconstruct: Action {
     static let configuration = CommandConfiguration(
         abstract:
-            "Compress images and bring them back: EffNet, Stage B and Stage A; Stage A alone; or EffNet and previewer.",
-        discussion: "Says how much was lost, as peak signal to noise ratio.")
+            "Encode and decode images, by EffNet, Stage B and Stage A, and measure the loss.",
+        discussion: "Prints the peak signal-to-noise ratio of each image.")
 
     @Argument(
-        help: ArgumentHelp("Images; before them an inference file of Stage B, in .yaml.", valueName: "image"),
+        help: ArgumentHelp("The images. An inference file of Stage B (.yaml) may come first.", valueName: "image"),
         completion: .file())
     var images: [String]
 
@@ -29,18 +29,19 @@ struct Reconstruct: Action {
     var output: String
 
     @Option(
-        help:
-            "b for EffNet, Stage B and Stage A; a for Stage A alone; c for EffNet and previewer, all that the miniature has."
+        help: ArgumentHelp(
+            "b: EffNet, Stage B and Stage A; a: Stage A alone; c: EffNet and previewer, which is what the miniature "
+                + "has.")
     )
     var stage: Reconstruction.Way?
 
-    @Option(help: "Steps of Stage B; 10 if left out.")
+    @Option(help: "Sampling steps of Stage B (default: 10).")
     var steps: Int?
 
-    @Option(help: "Strength of Stage B's guidance; 1.1 if left out.")
+    @Option(help: "Guidance scale of Stage B (default: 1.1).")
     var cfg: Double?
 
-    @Option(help: "ddpm, ddim or lcm; ddpm if left out.")
+    @Option(help: "The sampler (default: ddpm).")
     var sampler: SamplerName?
 
     @Option(
@@ -62,7 +63,7 @@ struct Reconstruct: Action {
         let paths = Array(images.dropFirst(isConfigured ? 1 : 0))
         guard !paths.isEmpty else { throw Failure.input("there is no image to reconstruct") }
         let reconstruction = try reconstruction(isConfigured ? images[0] : nil, context.plugIns)
-        let pictures = try paths.map { try Picture(contentsOf: $0) }
+        let opened = try paths.map { try Image(contentsOf: $0) }
         if fileExists(output), !Folder.isFolder(output) {
             throw Failure.input("a file lies where the folder of images should be", at: .init(output))
         }
@@ -84,8 +85,8 @@ struct Reconstruct: Action {
         var results: [Reconstruction.Result] = []
         var isStopped = false
         do {
-            try reconstruction(pictures, hooks) { result in
-                try result.picture.write(to: outputs[result.index])
+            try reconstruction(opened, hooks) { result in
+                try result.image.write(to: outputs[result.index])
                 results.append(result)
             }
         } catch is GenerationStopped {

@@ -2,7 +2,7 @@ import ArgumentParser
 import Cascade
 import JSON
 
-/// `tokenize TEXT`: the ids that a text tower is given.
+/// `tokenize TEXT`: the ids that a text encoder is given.
 struct Tokenize: Action {
     static let configuration = CommandConfiguration(abstract: "Show the ids of a text's tokens.")
 
@@ -16,10 +16,10 @@ struct Tokenize: Action {
 
     @Option(
         name: .customLong("add"), parsing: .singleValue,
-        help: ArgumentHelp("A new token to know, such as '[fernando]'. Repeatable.", valueName: "token"))
+        help: ArgumentHelp("A token to add, such as '[fernando]'. Repeatable.", valueName: "token"))
     var added: [String] = []
 
-    @Flag(help: "Fill up to 77 tokens, as a text tower wants them.")
+    @Flag(help: "Pad to 77 tokens, as the text encoder expects.")
     var pad = false
 
     @Flag(help: "Print JSON.")

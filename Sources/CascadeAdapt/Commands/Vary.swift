@@ -4,10 +4,10 @@ import Failures
 /// `vary`: images like one that there is, by CLIP's embedding of it.
 struct Vary: Action {
     static let configuration = CommandConfiguration(
-        abstract: "Make images like one that there is.",
+        abstract: "Generate variations of an image.",
         discussion: """
-            Stage C is given CLIP's embedding of the image, and a prompt where there is one. ControlNets see the same \
-            image.
+            Stage C is conditioned on CLIP's embedding of the image, and on a prompt if one is given. ControlNets \
+            get the same image.
             """)
 
     @Argument(

@@ -6,14 +6,14 @@ import Loading
 /// A report on a dataset in words and as JSON.
 struct DatasetSummary {
     private let report: DatasetReport
-    /// Those pictures could go to.
+    /// Those images could go to.
     private let buckets: [AspectBuckets.Bucket]
     /// Those on the sheet.
     private let cells: [ContactSheet.Cell]
     /// What a run on this data should know.
     private let warnings: [String]
 
-    /// What the text tower sees of a caption.
+    /// What the text encoder sees of a caption.
     private static let tokenLimit = CLIPTokenizer.length
 
     init(_ report: DatasetReport, buckets: [AspectBuckets.Bucket], cells: [ContactSheet.Cell], warnings: [String]) {
@@ -88,7 +88,7 @@ struct DatasetSummary {
         ]
     }
 
-    private func size(_ size: PictureSize?) -> JSON {
+    private func size(_ size: ImageSize?) -> JSON {
         size.map { [integer($0.width), integer($0.height)] } ?? .null
     }
 
@@ -112,7 +112,7 @@ struct DatasetSummary {
         if report.repeatedKeys > 0 {
             lines.append("\(report.repeatedKeys) samples have the key of another in their shard")
         }
-        if report.kept > 0 { lines += pictureLines + bucketLines + captionLines }
+        if report.kept > 0 { lines += imageLines + bucketLines + captionLines }
         return lines + warnings.map { "warning: \($0)" }
     }
 
@@ -125,13 +125,13 @@ struct DatasetSummary {
             }
     }
 
-    private var pictureLines: [String] {
+    private var imageLines: [String] {
         let formats = report.formats.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
             .map { "\($0.value) \($0.key.rawValue)" }.joined(separator: ", ")
-        func text(_ size: PictureSize?) -> String { size.map { "\($0.width)x\($0.height)" } ?? "" }
+        func text(_ size: ImageSize?) -> String { size.map { "\($0.width)x\($0.height)" } ?? "" }
         let sizes = report.sizes
         return [
-            "pictures: \(formats), \(size(inBytes: report.bytes)) with their texts",
+            "images: \(formats), \(size(inBytes: report.bytes)) with their texts",
             "  smallest \(text(sizes.smallest)), median \(text(sizes.median)), largest \(text(sizes.largest)); "
                 + "\(report.enlarged) smaller than their bucket",
             report.decoded < report.kept

@@ -6,7 +6,7 @@ import Training
 
 /// How much of the data a plan reads, and what is shown meanwhile.
 struct PlannedDataOption: ParsableArguments {
-    @Flag(help: "A plan reads all shards of the data, however many there are.")
+    @Flag(help: "Read all shards of the dataset for the plan, not only 16.")
     var allData = false
 
     func apply(to options: inout RunOptions, _ console: Console) {

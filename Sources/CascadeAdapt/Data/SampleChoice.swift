@@ -18,7 +18,7 @@ struct SampleChoice: ParsableArguments {
     @Option(
         name: .customLong("filter"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
-            "A further filter: a field of the JSON, or several as a,b, and a condition such as 'lambda a, b: a > b'. "
+            "A dataset filter: a field of the JSON, or several as a,b, and a condition such as 'lambda a, b: a > b'. "
                 + "Repeatable.", valueName: "key lambda"))
     var filters: [FilterArgument] = []
 
@@ -77,13 +77,14 @@ struct FilterArgument: ExpressibleByArgument {
 struct BucketOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Side of the square whose area the buckets have; the configuration's, else 768.", valueName: "pixels"))
+            "The image size: each bucket has the area of a square of this side (default: the configuration's, or "
+                + "768).", valueName: "pixels"))
     var size: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Aspect ratios, width over height, with commas between them; the configuration's, else those of the "
-                + "official configurations.", valueName: "a/b,…"))
+            "Aspect ratios, width over height, separated by commas (default: the configuration's, or those of the "
+                + "official configurations).", valueName: "a/b,…"))
     var ratios: String?
 
     private static let officialRatios =

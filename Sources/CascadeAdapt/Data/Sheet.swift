@@ -5,18 +5,18 @@ import Generation
 import Images
 import Loading
 
-/// Pictures in rows on white paper, each with a few lines underneath.
+/// Images in rows on white paper, each with a few lines underneath.
 ///
 /// The font has ASCII alone: accents are left out, and what has no letter there is written as `?`.
 struct Sheet {
-    /// A picture, no side of it longer than the sheet's, and what is written below it as far as there is room.
-    typealias Cell = (picture: Picture, text: String)
+    /// An image, no side of it longer than the sheet's, and what is written below it as far as there is room.
+    typealias Cell = (image: Image, text: String)
 
     private static let lines = 3
     private static let lineHeight = 14
     private static let gap = 12
 
-    /// The longer side of a picture, in pixels.
+    /// The longer side of an image, in pixels.
     let side: Int
     let columns: Int
     let cells: [Cell]
@@ -24,7 +24,7 @@ struct Sheet {
     /// The cells of a contact sheet in a square, numbered from 1, with their captions.
     init(_ contacts: ContactSheet) {
         side = contacts.side
-        cells = contacts.cells.enumerated().map { ($1.picture, "\($0 + 1) \($1.caption)") }
+        cells = contacts.cells.enumerated().map { ($1.image, "\($0 + 1) \($1.caption)") }
         columns = Int(Double(cells.count).squareRoot().rounded(.up))
     }
 
@@ -43,18 +43,18 @@ struct Sheet {
         _ = try AtomicFile(at: path)
     }
 
-    func drawn() throws -> Picture {
-        guard !cells.isEmpty else { throw Failure.run("no picture for the sheet") }
+    func drawn() throws -> Image {
+        guard !cells.isEmpty else { throw Failure.run("no image for the sheet") }
         let cellHeight = side + Self.lines * Self.lineHeight + Self.gap
         let rows = (cells.count + columns - 1) / columns
-        var sheet = Picture(
+        var sheet = Image(
             width: columns * (side + Self.gap) + Self.gap, height: rows * cellHeight + Self.gap,
             colour: (255, 255, 255))
         for (index, cell) in cells.enumerated() {
             let (x, y) = (
                 Self.gap + index % columns * (side + Self.gap), Self.gap + index / columns * cellHeight
             )
-            sheet.paste(cell.picture, x: x + (side - cell.picture.width) / 2, y: y + side - cell.picture.height)
+            sheet.paste(cell.image, x: x + (side - cell.image.width) / 2, y: y + side - cell.image.height)
             for (number, line) in try wrapped(ascii(cell.text), within: side, lines: Self.lines).enumerated() {
                 try sheet.write(line, x: x, y: y + side + (number + 1) * Self.lineHeight, scale: fontScale)
             }
@@ -82,10 +82,10 @@ private func wrapped(_ text: String, within width: Int, lines limit: Int) throws
             words.prefix(count).joined(separator: " ") + (isLast && count < words.count ? " ..." : "")
         }
         var count = 1
-        while count < words.count, try Picture.lineWidth(line(count + 1), scale: fontScale) <= width { count += 1 }
+        while count < words.count, try Image.lineWidth(line(count + 1), scale: fontScale) <= width { count += 1 }
         // A word wider than the cell is cut.
         var shown = line(count)
-        while shown.count > 1, try Picture.lineWidth(shown, scale: fontScale) > width { shown.removeLast() }
+        while shown.count > 1, try Image.lineWidth(shown, scale: fontScale) > width { shown.removeLast() }
         lines.append(shown)
         words = words.dropFirst(count)
     }

@@ -1,7 +1,7 @@
 import Cascade
 import Torch
 
-/// `forward clip-vision`: preprocessed pictures to the picture condition of Stage C.
+/// `forward clip-vision`: preprocessed images to the image condition of Stage C.
 struct ForwardCLIPVision: ForwardModule {
     func run(_ request: ForwardRequest) throws -> [(name: String, tensor: Tensor)] {
         let c =

@@ -2,7 +2,7 @@ import Cascade
 import Torch
 import Layers
 
-/// `forward effnet`: normalised pictures to the latents of Stage C.
+/// `forward effnet`: normalised images to the latents of Stage C.
 struct ForwardEffNet: ForwardModule {
     func run(_ request: ForwardRequest) throws -> [(name: String, tensor: Tensor)] {
         let configuration = try request.arch?.read(as: EffNetEncoder.Configuration.self) ?? .init()

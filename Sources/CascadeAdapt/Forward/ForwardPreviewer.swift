@@ -2,7 +2,7 @@ import Cascade
 import Layers
 import Torch
 
-/// `forward previewer`: latents to a small picture.
+/// `forward previewer`: latents to a small image.
 struct ForwardPreviewer: ForwardModule {
     func run(_ request: ForwardRequest) throws -> [(name: String, tensor: Tensor)] {
         let configuration = try request.arch?.read(as: Previewer.Configuration.self) ?? .init()

@@ -1,7 +1,7 @@
 import Cascade
 import Torch
 
-/// `forward stage-a-encode` and `forward stage-a-decode`: pictures to Stage A's latents, and back.
+/// `forward stage-a-encode` and `forward stage-a-decode`: images to Stage A's latents, and back.
 struct ForwardStageA: ForwardModule {
     enum Way { case encode, decode }
 

@@ -3,50 +3,56 @@ import Generation
 
 /// What `generate` and `vary` are given alike.
 struct ImageOptions: ParsableArguments {
-    @Option(help: "What the image shows.")
+    @Option(help: "The prompt.")
     var prompt: String?
 
     @Option(
         help: ArgumentHelp(
-            "A file with a prompt on each line, and behind it --n NEGATIVE --w WIDTH --h HEIGHT --d SEED --l CFG "
+            "A file with one prompt per line, each optionally followed by --n NEGATIVE --w WIDTH --h HEIGHT --d SEED "
+                + "--l CFG "
                 + "--s STEPS.", valueName: "file"), completion: .file())
     var prompts: String?
 
-    @Option(help: "What the image does not show.")
+    @Option(help: "The negative prompt.")
     var negative: String?
 
-    @Option(help: ArgumentHelp("Sides in pixels; 1024x1024 if left out.", valueName: "WxH"))
+    @Option(help: ArgumentHelp("Size of the image in pixels (default: 1024x1024).", valueName: "WxH"))
     var size: SizeArgument?
 
-    @Option(help: "How many images of each prompt; image i has the seed --seed + i.")
+    @Option(help: "Number of images for each prompt; image i has the seed --seed + i.")
     var count = 1
 
-    @Option(help: ArgumentHelp("Steps of Stage C, and of Stage B; 20,10 if left out.", valueName: "c[,b]"))
+    @Option(help: ArgumentHelp("Sampling steps of Stage C, and of Stage B (default: 20,10).", valueName: "c[,b]"))
     var steps: StagesArgument<Int>?
 
-    @Option(help: ArgumentHelp("Strength of the guidance, likewise; 4,1.1 if left out.", valueName: "c[,b]"))
+    @Option(help: ArgumentHelp("Guidance scale of both (default: 4,1.1).", valueName: "c[,b]"))
     var cfg: StagesArgument<Double>?
 
-    @Option(help: ArgumentHelp("Shift of the schedule, likewise; 2,1 if left out.", valueName: "c[,b]"))
+    @Option(help: ArgumentHelp("Shift of the noise schedule of both (default: 2,1).", valueName: "c[,b]"))
     var shift: StagesArgument<Double>?
 
-    @Option(help: "ddpm, ddim or lcm; ddpm if left out.")
+    @Option(help: "The sampler (default: ddpm).")
     var sampler: SamplerName?
 
-    @Option(help: "What makes the image of Stage C's latents: stages, or previewer for a quick look.")
+    @Option(
+        help: ArgumentHelp(
+            "How Stage C's latents are decoded: by Stages B and A, or by the previewer, which is quick and "
+                + "coarse."))
     var decoder: GenerationPipeline.DecoderName?
 
     @Option(
         name: .customLong("lora"), parsing: .singleValue,
         help: ArgumentHelp(
-            "LoRA layers, learned tokens and their like, in any format. Repeatable.", valueName: "file[:weight]"),
+            "A LoRA, learned tokens or another adapter for modules, in any format. "
+                + "Repeatable.", valueName: "file[:weight]"),
         completion: .file())
     var loras: [AdapterReference] = []
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Shares of the steps in which they count; once for all, or once for each.", valueName: "from:until"))
+            "The part of the sampling steps in which they are active, from 0 to 1; once for all, or once for "
+                + "each.", valueName: "from:until"))
     var loraWindow: [WindowArgument] = []
 
     @Option(
@@ -57,16 +63,17 @@ struct ImageOptions: ParsableArguments {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Shares of the steps in which ControlNets count; once for all, or once for each.", valueName: "from:until"))
+            "The part of the sampling steps in which the ControlNets are active, from 0 to 1; once for all, or once "
+                + "for each.", valueName: "from:until"))
     var window: [WindowArgument] = []
 
-    @Flag(help: "The ControlNets' images are conditions already.")
+    @Flag(help: "The images are conditions already; no filter is run.")
     var conditioned = false
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "The filter that makes the condition, where a ControlNet's file names none; once for all, or once for each.",
+            "The filter of a ControlNet whose file names none; once for all, or once for each.",
             valueName: "name"))
     var controlFilter: [String] = []
 
@@ -75,13 +82,14 @@ struct ImageOptions: ParsableArguments {
         completion: .file())
     var start: String?
 
-    @Option(help: "How much noise is laid over it, above 0 to 1; 0.7 if left out.")
+    @Option(help: "Denoising strength for --init, above 0 to 1 (default: 0.7).")
     var denoise: Double?
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "White where --init is made anew and where inpainting filters cut; once, or once for each ControlNet.",
+            "A mask, white where --init is redrawn and where inpainting filters cut; once, or once for each "
+                + "ControlNet.",
             valueName: "image"), completion: .file())
     var mask: [String] = []
 
@@ -93,26 +101,28 @@ struct ImageOptions: ParsableArguments {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Override a key of the configuration, or behind `stage_b.` of Stage B's. Repeatable.",
+            "Override a key of the configuration; keys of Stage B's begin with `stage_b.`. Repeatable.",
             valueName: "key=value"))
     var overrides: [String] = []
 
     @OptionGroup var weights: WeightOptions
 
     @Option(
-        help: ArgumentHelp("Make a PNG image of ours again; other options change it.", valueName: "image.png"),
+        help: ArgumentHelp(
+            "Repeat the settings of a PNG that generate wrote; other options change "
+                + "them.", valueName: "image.png"),
         completion: .file(extensions: ["png"]))
     var like: String?
 
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "A labelled grid over values of lora, controlnet, seed, steps, cfg or denoise; twice for rows too.",
+            "A labelled grid over values of lora, controlnet, seed, steps, cfg or denoise; twice for columns and rows.",
             valueName: "key=a,b,c"))
     var sweep: [String] = []
 
     @Option(
-        help: ArgumentHelp("Noise to begin with: `stage_c` and `stage_b`, [B, c, h, w].", valueName: "in.safetensors"),
+        help: ArgumentHelp("The starting noise: `stage_c` and `stage_b`, [B, c, h, w].", valueName: "in.safetensors"),
         completion: .file())
     var noise: String?
 
@@ -122,7 +132,7 @@ struct ImageOptions: ParsableArguments {
         completion: .file())
     var latents: String?
 
-    @Option(help: "How many images go through a stage at once.")
+    @Option(help: "Batch size: how many images go through a stage at once.")
     var batch = 1
 
     @Flag(help: "Keep all networks loaded, and finish each image before the next.")

@@ -17,7 +17,7 @@ struct ImageOutput {
         let name = lastComponent(of: path)
         let ending =
             name.split(separator: ".").count > 1 ? name.split(separator: ".").last.map { $0.lowercased() } : nil
-        if !Folder.isFolder(path), let ending, Picture.endings.contains(ending) {
+        if !Folder.isFolder(path), let ending, Image.endings.contains(ending) {
             guard count == 1 else {
                 throw Failure.input(
                     "\(count) images cannot be one file", at: .init(path), expected: "a folder, or --sweep for a grid")
@@ -32,7 +32,7 @@ struct ImageOutput {
         if let ending, ["gif", "bmp", "tif", "tiff", "avif", "jxl", "heic"].contains(ending) {
             throw Failure.input(
                 "images are not written in this format", at: .init(path),
-                expected: Picture.endings.map { ".\($0)" }.joined(separator: ", "), got: ".\(ending)")
+                expected: Image.endings.map { ".\($0)" }.joined(separator: ", "), got: ".\(ending)")
         }
         if fileExists(path), !Folder.isFolder(path) {
             throw Failure.input("a file lies where the folder of images should be", at: .init(path))

@@ -28,7 +28,8 @@ extension ImagePlan {
             try begin(with: Miniature.name, plugIns)
             if configuration == nil {
                 remark =
-                    "no official Stage C is here, so the miniature draws; `cascade-adapt models list` says how to get one"
+                    "no official Stage C was found, so the miniature is used; `cascade-adapt models list` says how to get "
+                    + "one"
             }
         }
         let missing = try applyFiles(options, configuration, plugIns)
@@ -49,7 +50,7 @@ extension ImagePlan {
             }
             self.size = size
         } else if options.like == nil, let start, !isSized {
-            size = try Picture(contentsOf: start).startSize(short: min(size.width, size.height))
+            size = try Image(contentsOf: start).startSize(short: min(size.width, size.height))
         }
     }
 
@@ -266,7 +267,7 @@ extension ModelFiles {
     }
 }
 
-extension Picture {
+extension Image {
     /// The size of an image that starts from this one: its shape, the short side as long as a square image's.
     fileprivate func startSize(short square: Int) -> ImageSize {
         let short = min(width, height)

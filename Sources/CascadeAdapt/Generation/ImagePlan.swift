@@ -35,14 +35,14 @@ struct ImagePlan {
     var remark: String?
 
     /// The image as the pipeline is asked for it.
-    func request(_ pictures: inout PictureReader) throws -> ImageRequest {
+    func request(_ images: inout ImageReader) throws -> ImageRequest {
         var request = ImageRequest(prompt: prompt)
         (request.negative, request.size, request.seed) = (negative, size, seed)
         (request.stageC, request.stageB, request.sampler) = (stageC, stageB, sampler)
         request.start = try start.map {
-            StartImage(try pictures($0), denoise: denoise, mask: try mask.map { try pictures.mask($0) })
+            StartImage(try images($0), denoise: denoise, mask: try mask.map { try images.mask($0) })
         }
-        request.variation = try variation.map { try pictures($0) }
+        request.variation = try variation.map { try images($0) }
         request.adapterStrengths = adapters.map(\.strength)
         request.controlStrengths = controlNets.map(\.strength)
         return request
@@ -102,9 +102,9 @@ func short(_ value: Double) -> String {
     Int(exactly: value).map(String.init) ?? "\(value)"
 }
 
-/// Reads pictures and masks, each once.
-struct PictureReader {
-    private var known: [String: Picture] = [:]
+/// Reads images and masks, each once.
+struct ImageReader {
+    private var known: [String: Image] = [:]
     private var masks: [String: Mask] = [:]
 
     mutating func mask(_ path: String) throws -> Mask {
@@ -114,10 +114,10 @@ struct PictureReader {
         return mask
     }
 
-    mutating func callAsFunction(_ path: String) throws -> Picture {
-        if let picture = known[path] { return picture }
-        let picture = try Picture(contentsOf: path)
-        known[path] = picture
-        return picture
+    mutating func callAsFunction(_ path: String) throws -> Image {
+        if let image = known[path] { return image }
+        let image = try Image(contentsOf: path)
+        known[path] = image
+        return image
     }
 }

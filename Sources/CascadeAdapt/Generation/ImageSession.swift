@@ -44,10 +44,10 @@ struct ImageSession {
         for sweep in template.sweeps { try sweep.check(template) }
         let cells = template.sweeps.reduce(1) { $0 * $1.values.count }
         let pixels = cells * template.size.width * template.size.height
-        guard cells <= Sweep.most, pixels <= Picture.defaultPixelLimit else {
+        guard cells <= Sweep.most, pixels <= Image.defaultPixelLimit else {
             throw Failure.input(
                 "--sweep asks for too large a grid",
-                expected: "at most \(Sweep.most) cells and \(Picture.defaultPixelLimit) pixels",
+                expected: "at most \(Sweep.most) cells and \(Image.defaultPixelLimit) pixels",
                 got: "\(cells) cells, \(pixels) pixels")
         }
         let rows = template.sweeps.count == 2 ? template.sweeps[1].values.map(Optional.some) : [nil]
@@ -118,7 +118,7 @@ struct ImageSession {
                 if isGrid { return }
                 let plan = plans[image.index]
                 let path = output.next(seed: plan.seed)
-                try image.picture.write(to: path, quality: 95, texts: plan.texts)
+                try image.image.write(to: path, quality: 95, texts: plan.texts)
                 report.add(path, plan.seed, image.seconds)
             }
         } catch is GenerationStopped {
@@ -138,8 +138,8 @@ struct ImageSession {
     }
 
     private func requests() throws -> [ImageRequest] {
-        var pictures = PictureReader()
-        return try plans.map { try $0.request(&pictures) }
+        var images = ImageReader()
+        return try plans.map { try $0.request(&images) }
     }
 
     /// Requests with the noise that is given.
@@ -197,15 +197,15 @@ struct ImageSession {
     }
 
     /// The images of a sweep side by side, each below what it was made with.
-    private func grid(_ images: [GeneratedImage]) throws -> Picture {
+    private func grid(_ images: [GeneratedImage]) throws -> Image {
         let sweeps = plans[0].sweeps
         let columns = sweeps[0].values.count
         let cells = try images.map { image in
             var words = sweeps[0].label(sweeps[0].values[image.index % columns])
             if sweeps.count == 2 { words += ", " + sweeps[1].label(sweeps[1].values[image.index / columns]) }
-            return try image.picture.captioned(words)
+            return try image.image.captioned(words)
         }
-        return try Picture.grid(
+        return try Image.grid(
             stride(from: 0, to: cells.count, by: columns).map { Array(cells[$0..<min($0 + columns, cells.count)]) })
     }
 

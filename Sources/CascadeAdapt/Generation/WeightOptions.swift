@@ -5,17 +5,18 @@ import Layers
 struct WeightOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The folder of models; what `models get` brought if left out.", valueName: "folder"), completion: .directory
+            "The folder of models (default: where `models get` puts "
+                + "them).", valueName: "folder"), completion: .directory
     )
     var models: String?
 
-    @Option(help: "What weights are kept in: float32 or bfloat16; as their files have them if left out.")
+    @Option(help: "The dtype of the weights (default: as in their files).")
     var dtype: ComputeType?
 
     @Option(
         help: """
-            What the matrices of stages and of the text tower are kept in: bfloat16, int8 (a scale for each row) or nf4 \
-            (a little more than four bits a number); as all weights if left out.
+            The dtype of the matrices of the stages and of the text encoder: bfloat16, int8 (a scale for each row) or \
+            nf4 (about 4.1 bits for each number) (default: as the other weights).
             """
     )
     var baseDtype: BaseDType?

@@ -8,19 +8,19 @@ import Torch
 struct ProcessOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Processes on this machine that train together; auto is one for each GPU.",
-            discussion: "Not needed under torchrun or srun, which say it in the environment.", valueName: "n"))
+            "Number of processes to train with on this machine; auto is one for each GPU.",
+            discussion: "Not needed under torchrun or srun, which set it in the environment.", valueName: "n"))
     var processes: String?
 
     @Option(
         help: ArgumentHelp(
-            "How often --processes goes on from the last checkpoint when a process ends, with those that are left.",
+            "How often to restart from the last checkpoint with the remaining processes when one ends.",
             valueName: "n"))
     var restarts = 0
 
     @Option(
         help: ArgumentHelp(
-            "How long processes wait for one another; one of them previews and saves in the meantime.",
+            "How long processes wait for each other, also while the first one previews and saves.",
             valueName: "seconds"))
     var processTimeout = 1800.0
 

@@ -48,7 +48,7 @@ public struct Schedule {
     }
 
     public var course: Course
-    /// Above 1 moves towards more noise, for larger pictures.
+    /// Above 1 moves towards more noise, for larger images.
     public var shift = 1.0
     /// Rounds times to this many evenly spaced ones.
     public var discreteSteps: Int?

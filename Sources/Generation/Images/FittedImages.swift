@@ -13,7 +13,7 @@ enum FittedImages {
     }
 
     /// An image with a short side; the long one rounded down, as torchvision has it.
-    static func shortened(_ image: Picture, to shortSide: Int) -> PlanarPicture {
+    static func shortened(_ image: Image, to shortSide: Int) -> PlanarImage {
         let (width, height) = (image.width, image.height)
         let short = min(width, height)
         if short == shortSide { return image.planar() }
@@ -22,7 +22,7 @@ enum FittedImages {
     }
 
     /// The middle of an image in a shape of sides, as large as it can be.
-    static func cut(_ image: Picture, toShape size: ImageSize) -> Picture {
+    static func cut(_ image: Image, toShape size: ImageSize) -> Image {
         let (width, height) = (image.width, image.height)
         let (wide, high) = (width * size.height, height * size.width)
         if wide == high { return image }
@@ -32,19 +32,19 @@ enum FittedImages {
     }
 
     /// An image in a size, its middle cut to the shape first; [1, 3, height, width] in 0...1.
-    static func tensor(_ image: Picture, height: Int, width: Int) throws -> Tensor {
+    static func tensor(_ image: Image, height: Int, width: Int) throws -> Tensor {
         let cut = cut(image, toShape: ImageSize(width: width, height: height))
         let isSized = cut.width == width && cut.height == height
         return try tensor(isSized ? cut.planar() : cut.planar().resized(width: width, height: height))
     }
 
     /// [1, 3, H, W].
-    static func tensor(_ image: PlanarPicture) throws -> Tensor {
+    static func tensor(_ image: PlanarImage) throws -> Tensor {
         try Tensor(image.values, shape: [1, 3, image.height, image.width])
     }
 }
 
 extension Mask {
     /// White where the mask is.
-    var picture: Picture { Picture(width: width, height: height, pixels: values.flatMap { [$0, $0, $0] }) }
+    var image: Image { Image(width: width, height: height, pixels: values.flatMap { [$0, $0, $0] }) }
 }

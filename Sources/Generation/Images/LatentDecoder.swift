@@ -9,7 +9,7 @@ public struct LatentDecoder {
     public init(_ decode: @escaping (Tensor) throws -> Tensor) { self.decode = decode }
 
     /// The images of latents [B, c, h, w], in a size.
-    public func images(_ latents: Tensor, height: Int, width: Int) throws -> [Picture] {
+    public func images(_ latents: Tensor, height: Int, width: Int) throws -> [Image] {
         // One by one: Stage A takes more memory for an image than an update does.
         try (0..<latents.size(0)).flatMap { index in
             try ImageTensors.images(decode(latents.sliced(0, index..<index + 1)), height: height, width: width)

@@ -2,7 +2,7 @@ import COpenCV
 import Failures
 import Images
 
-extension Picture {
+extension Image {
     /// Writes a line in black, capitals 21 * `scale` pixels high, beginning at column `x` with its feet in row `y`. The
     /// font has ASCII alone; what lies outside the image is left out.
     public mutating func write(_ line: String, x: Int, y: Int, scale: Double) throws {
@@ -12,7 +12,7 @@ extension Picture {
                 cascade_write_line(pixels.baseAddress, height, width, line, x, y, scale, error, size)
             }
         }
-        if status != CASCADE_CV_OK { throw Failure.run("can't write on the picture", got: message) }
+        if status != CASCADE_CV_OK { throw Failure.run("can't write on the image", got: message) }
     }
 
     /// The pixels that a line takes from side to side.

@@ -5,16 +5,16 @@ import Optimization
 import Torch
 
 /// Small stand-ins for the published networks around Stage C, drawn from a seed on the spot: enough to try everything,
-/// not enough for pictures that please.
+/// not enough for images that please.
 ///
 /// A drawn network yields numbers of no particular scale until every batch norm has seen data once, so the statistics
-/// are measured on pictures. The previewer is then fitted to them a little, for a drawn one shows nothing but noise.
+/// are measured on images. The previewer is then fitted to them a little, for a drawn one shows nothing but noise.
 public struct DrawnModels {
     public struct Configuration: Sendable {
-        /// Side of the pictures that are looked at.
-        public var pictureSide = 128
-        /// Pictures that are looked at, at most.
-        public var pictures = 48
+        /// Side of the images that are looked at.
+        public var imageSide = 128
+        /// Images that are looked at, at most.
+        public var images = 48
         /// `c_hidden` of the previewer; the published one has 512.
         public var previewerWidth = 64
         /// Updates of the previewer's fit.
@@ -25,7 +25,7 @@ public struct DrawnModels {
         public init() {}
     }
 
-    /// Values of a text tower that suits the tiny Stage C and the published vocabulary.
+    /// Values of a text encoder that suits the tiny Stage C and the published vocabulary.
     public static let textConfiguration: CLIPTextConfiguration = {
         var text = CLIPTextConfiguration()
         text.width = 128
@@ -44,25 +44,25 @@ public struct DrawnModels {
     public let previewerLoss: (before: Double, after: Double)
 
     /// - Parameters:
-    ///   - pictures: of the configured side, at least one.
+    ///   - images: of the configured side, at least one.
     ///   - progress: called after each update of the previewer with how many are done.
     public init(
-        _ configuration: Configuration, seed: UInt64, pictures: [Picture], progress: (Int) -> Void = { _ in }
+        _ configuration: Configuration, seed: UInt64, images: [Image], progress: (Int) -> Void = { _ in }
     ) throws {
         func store(_ stream: UInt64) throws -> ParameterStore {
             ParameterStore(from: DrawnParameters(try Generator(seed: seed, stream: stream, update: 0)))
         }
         effNet = try store(1)
         let encoder = try EffNetEncoder(.init(), effNet.root)
-        let images = try ImageTensors.tensor(pictures)  // [B, 3, H, W]
-        let normalised = try EffNetEncoder.normalised(images)
+        let pixels = try ImageTensors.tensor(images)  // [B, 3, H, W]
+        let normalised = try EffNetEncoder.normalised(pixels)
         try encoder.measureStatistics(on: normalised)
         let latents = try withoutGradients { try encoder.encode(normalised) }  // [B, 16, H/32, W/32]
 
         previewer = try store(2)
         let decoder = try Previewer(.init(hidden: configuration.previewerWidth), previewer.root)
         try decoder.measureStatistics(on: latents)
-        let targets = try images.resized(
+        let targets = try pixels.resized(
             height: latents.size(2) * 8, width: latents.size(3) * 8, alignCorners: false, antialias: true)
         previewerLoss = try Self.fit(
             decoder, previewer, (latents, targets), configuration,
@@ -72,7 +72,7 @@ public struct DrawnModels {
         _ = try CLIPTextTower(Self.textConfiguration, text.root)
     }
 
-    /// Trains the previewer on pairs of latents and small pictures.
+    /// Trains the previewer on pairs of latents and small images.
     private static func fit(
         _ previewer: Previewer, _ store: ParameterStore, _ pairs: (latents: Tensor, targets: Tensor),
         _ configuration: Configuration, generator: Generator, _ progress: (Int) -> Void

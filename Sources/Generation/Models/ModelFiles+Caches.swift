@@ -1,10 +1,13 @@
 import Files
 import Weights
 
-/// What a folder of caches keeps: `pictures` and `texts`, each by a key that holds the weights of the networks it comes
+/// What a folder of caches keeps: `images` and `texts`, each by a key that holds the weights of the networks it comes
 /// of.
 extension ModelFiles {
-    /// Encodings of images, by the network that makes their latents and by the image tower where there is one.
+    /// The folder of encoded images within a cache folder. Caches on disk have this name.
+    public static let imageCacheName = "pictures"
+
+    /// Encodings of images, by the network that makes their latents and by the image encoder where there is one.
     public func imageCache(
         in folder: String, encoder: Source?, warn: @escaping @Sendable (String) -> Void
     ) throws -> EncodingCache {
@@ -12,7 +15,7 @@ extension ModelFiles {
         if let image { files += try Self.towerFiles(image) }
         // Entries of before were all averaged.
         let way = image == nil || isImageAntialiased ? "pictures" : "pictures without antialias"
-        return try EncodingCache("\(folder)/pictures", salt: salt(way, files), warn: warn)
+        return try EncodingCache("\(folder)/\(Self.imageCacheName)", salt: salt(way, files), warn: warn)
     }
 
     /// Text conditions of captions.

@@ -109,12 +109,12 @@ public struct ModelLoading {
         return encoder
     }
 
-    /// CLIP's image tower in a folder of transformers' layout; nil where none is named.
+    /// CLIP's image encoder in a folder of transformers' layout; nil where none is named.
     /// - Throws: a failure of the input where it does not suit Stage C, too.
-    public func imageEncoder() throws -> PictureEncoder? { try files.image.map(imageEncoder(at:)) }
+    public func imageEncoder() throws -> ImageEncoder? { try files.image.map(imageEncoder(at:)) }
 
     /// Likewise, of a tower that is named.
-    public func imageEncoder(at source: ModelFiles.Source) throws -> PictureEncoder {
+    public func imageEncoder(at source: ModelFiles.Source) throws -> ImageEncoder {
         let folder = try source.folder()
         let configuration = try CLIPVisionConfiguration(
             JSON.read("\(folder)/config.json"), file: "\(folder)/config.json")
@@ -125,7 +125,7 @@ public struct ModelLoading {
             device: files.device)
         let tower = try CLIPVisionTower(configuration, store.root)
         try store.finish()
-        return PictureEncoder(tower: tower, isAntialiased: files.isImageAntialiased)
+        return ImageEncoder(tower: tower, isAntialiased: files.isImageAntialiased)
     }
 
     // MARK: Files

@@ -1,5 +1,5 @@
 /// A network that stays while it is asked for, and is let go where caches answer in its place.
-public protocol RestingNetwork: AnyObject {
+public protocol ReleasableNetwork: AnyObject {
     /// Lets the network go; who asks again has it loaded.
     func release()
     /// Ends a turn, such as an update of training.
@@ -8,7 +8,7 @@ public protocol RestingNetwork: AnyObject {
 }
 
 /// A frozen network that is loaded again when it is asked for after it was let go.
-public final class NetworkOnDemand<Network>: RestingNetwork {
+public final class NetworkOnDemand<Network>: ReleasableNetwork {
     private var network: Network?
     private let reload: () throws -> Network
     private var turnsUnasked = 0

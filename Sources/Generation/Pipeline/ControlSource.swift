@@ -16,7 +16,7 @@ struct ControlSource {
 
     private enum Origin {
         case condition(Tensor)
-        case image(Picture, any ControlFilter, mask: Mask?)
+        case image(Image, any ControlFilter, mask: Mask?)
     }
 
     /// Opens what `use` names.
@@ -38,7 +38,7 @@ struct ControlSource {
             origin = .condition(try Self.condition(use.image, channels: inputs))
             return
         }
-        let image = try Picture(contentsOf: use.image)
+        let image = try Image(contentsOf: use.image)
         let choice = try use.filter ?? Self.filter(of: file, configuration, note: note)
         let filter = try plugIns.filter(choice.name, parameters: choice.parameters)
         guard filter.channels == inputs else {
@@ -54,7 +54,7 @@ struct ControlSource {
         origin = .image(image, filter, mask: mask)
     }
 
-    static func anotherSize(_ mask: Mask, _ path: String, than image: Picture) -> Failure {
+    static func anotherSize(_ mask: Mask, _ path: String, than image: Image) -> Failure {
         .input(
             "the mask is of another size than the image", at: .init(path),
             expected: "\(image.width) x \(image.height)", got: "\(mask.width) x \(mask.height)")
@@ -67,16 +67,16 @@ struct ControlSource {
     ) {
         switch origin {
         case .condition(let condition): return (condition, false)
-        case .image(let picture, let filter, let mask):
-            func seen(_ picture: Picture) throws -> Tensor {
+        case .image(let image, let filter, let mask):
+            func fitted(_ image: Image) throws -> Tensor {
                 try FittedImages.tensor(
                     FittedImages.shortened(
-                        FittedImages.cut(picture, toShape: size), to: FittedImages.shortSide(for: size, of: stageC)))
+                        FittedImages.cut(image, toShape: size), to: FittedImages.shortSide(for: size, of: stageC)))
             }
-            let (image, generator) = (try seen(picture), try draws.generator())
+            let (input, generator) = (try fitted(image), try draws.generator())
             let (made, hasDrawn) = try generator.watching {
-                guard let mask else { return try filter(image, generator: generator) }
-                return try filter(image, masks: seen(mask.picture).sliced(1, 0..<1), generator: generator)
+                guard let mask else { return try filter(input, generator: generator) }
+                return try filter(input, masks: fitted(mask.image).sliced(1, 0..<1), generator: generator)
             }
             return (try made.condition.to(dtype: .float32), hasDrawn)
         }
@@ -110,7 +110,7 @@ struct ControlSource {
     /// A condition out of a file: the pixels of an image of one or three channels, or the tensor `condition`.
     private static func condition(_ path: String, channels: Int) throws -> Tensor {
         guard path.hasSuffix(".safetensors") else {
-            let image = try ImageTensors.tensor([Picture(contentsOf: path)])
+            let image = try ImageTensors.tensor([Image(contentsOf: path)])
             switch channels {
             case 1: return try image.sliced(1, 0..<1)
             case 3: return image

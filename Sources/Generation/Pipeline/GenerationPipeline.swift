@@ -1,10 +1,11 @@
+import Images
 import AdapterKit
 import Cascade
 import Diffusion
 import Failures
 import Torch
 
-/// From prompts to images: text tower, Stage C, Stage B, Stage A, with any number of adapters.
+/// From prompts to images: text encoder, Stage C, Stage B, Stage A, with any number of adapters.
 ///
 /// Networks are loaded one after the other and gone before the next one comes, so that the largest of them decides how
 /// much memory it takes; all images go through one before the next is loaded. With `keepsNetworks` they stay, and each
@@ -34,7 +35,7 @@ public final class GenerationPipeline {
     public let configuration: Configuration
     let plugIns: PlugIns
     let loading: ModelLoading
-    let shelf: NetworkShelf
+    let networks: NetworkCache
     /// What conditions ControlNets made that depend on nothing but the image's shape.
     var injected: [InjectionKey: [Int: Tensor]] = [:]
     /// The ControlNets' files, once they are checked.
@@ -44,7 +45,7 @@ public final class GenerationPipeline {
         self.configuration = configuration
         self.plugIns = plugIns
         loading = ModelLoading(configuration.models)
-        shelf = NetworkShelf(keeps: configuration.keepsNetworks)
+        networks = NetworkCache(keeps: configuration.keepsNetworks)
     }
 
     /// The images of requests, in their order.

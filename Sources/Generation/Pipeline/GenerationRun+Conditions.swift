@@ -28,7 +28,7 @@ extension GenerationRun {
             }
         }
         guard !wanted.isEmpty else { return }
-        try pipeline.shelf.with("text", { try pipeline.adaptedText() }) { adapted in
+        try pipeline.networks.with("text", { try pipeline.adaptedText() }) { adapted in
             for key in wanted {
                 try checkStopped()
                 if let cut = adapted.encoder.tokenizer.cut(key.text) {
@@ -45,7 +45,7 @@ extension GenerationRun {
     func embedVariations(_ part: [Int]) throws {
         let wanted = part.filter { requests[$0].variation != nil }
         guard !wanted.isEmpty else { return }
-        try pipeline.shelf.with("image tower", { try pipeline.requiredImageEncoder() }) { encoder in
+        try pipeline.networks.with("image encoder", { try pipeline.requiredImageEncoder() }) { encoder in
             for index in wanted {
                 guard let image = requests[index].variation else { continue }
                 let short = try FittedImages.shortSide(
@@ -60,18 +60,18 @@ extension GenerationRun {
         let wanted = part.filter { requests[$0].start != nil }
         guard !wanted.isEmpty else { return }
         let stageC = try loading.files.stageCArchitecture()
-        try pipeline.shelf.with("EffNet", { try loading.effnet() }) { encoder in
+        try pipeline.networks.with("EffNet", { try loading.effnet() }) { encoder in
             let stride = encoder.configuration.stride
             for index in wanted {
                 guard let start = requests[index].start else { continue }
                 let (height, width) = requests[index].size.latents(of: stageC)
-                func fitted(_ image: Picture) throws -> Tensor {
+                func fitted(_ image: Image) throws -> Tensor {
                     try FittedImages.tensor(image, height: stride * height, width: stride * width)
                         .to(device: device)
                 }
                 let mask = try start.mask.map { mask in
                     // Latents change where any of their pixels is to be made anew.
-                    try (0.5 - fitted(mask.picture).sliced(1, 0..<1)).isBelow(0).to(dtype: .float32).maxPooled(stride)
+                    try (0.5 - fitted(mask.image).sliced(1, 0..<1)).isBelow(0).to(dtype: .float32).maxPooled(stride)
                 }
                 starts[index] = (try encoder.latents(of: fitted(start.image)).to(dtype: .float32), mask)
             }
@@ -84,7 +84,7 @@ extension GenerationRun {
         guard let sources = pipeline.sources, !sources.isEmpty else { return }
         let stageC = try loading.files.stageCArchitecture()
         for (control, source) in sources.enumerated() {
-            try pipeline.shelf.with(
+            try pipeline.networks.with(
                 "ControlNet \(control)",
                 { try ControlNetTrunk.load(source.file, for: stageC, device: device).trunk }
             ) { trunk in
@@ -110,7 +110,7 @@ extension GenerationRun {
     }
 }
 
-/// A text tower with the adapters that change it.
+/// A text encoder with the adapters that change it.
 struct AdaptedText {
     let encoder: TextEncoder
     /// By the pipeline's adapters.
@@ -124,8 +124,8 @@ struct AdaptedText {
 }
 
 extension GenerationPipeline {
-    func requiredImageEncoder() throws -> PictureEncoder {
-        guard let encoder = try loading.imageEncoder() else { throw Failure.run("there is no image tower") }
+    func requiredImageEncoder() throws -> ImageEncoder {
+        guard let encoder = try loading.imageEncoder() else { throw Failure.run("there is no image encoder") }
         return encoder
     }
 

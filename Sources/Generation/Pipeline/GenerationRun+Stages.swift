@@ -1,3 +1,4 @@
+import Images
 import AdapterKit
 import Cascade
 import Diffusion
@@ -37,7 +38,7 @@ extension GenerationRun {
     // MARK: Stage C
 
     func sampleStageC(_ part: [Int]) throws {
-        try pipeline.shelf.with("Stage C", { try pipeline.adaptedStageC() }) { adapted in
+        try pipeline.networks.with("Stage C", { try pipeline.adaptedStageC() }) { adapted in
             for batch in batches(of: part) {
                 let made = try timed(batch) { try sampleStageC(batch, adapted) }
                 for (position, index) in batch.enumerated() {
@@ -138,7 +139,7 @@ extension GenerationRun {
     // MARK: From latents to images
 
     func decodeByPreviewer(_ part: [Int], each: (GeneratedImage) throws -> Void) throws {
-        try pipeline.shelf.with("previewer", { try loading.previewer() }) { previewer in
+        try pipeline.networks.with("previewer", { try loading.previewer() }) { previewer in
             for index in part {
                 guard let stageC = latents[index] else { continue }
                 let began = hooks.now()
@@ -153,7 +154,7 @@ extension GenerationRun {
 
     func decodeByStages(_ part: [Int], each: (GeneratedImage) throws -> Void) throws {
         // Stage A is small, and beside Stage B it shows each image as soon as it is there.
-        try pipeline.shelf.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
+        try pipeline.networks.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
             for batch in batches(of: part) {
                 let made = try timed(batch) { try sampleStageB(batch, stages.0) }
                 // Or what Stage B took would lie beside what Stage A takes.
@@ -236,9 +237,9 @@ extension Sampler {
 
 extension GeneratedImage {
     init(index: Int, stageC: Tensor, stageB: Tensor?, pixels: Tensor, seconds: Double) throws {
-        let picture = try ImageTensors.images(pixels)[0]
+        let image = try ImageTensors.images(pixels)[0]
         self.init(
-            index: index, picture: picture, stageC: try stageC.to(device: .cpu), stageB: try stageB?.to(device: .cpu),
+            index: index, image: image, stageC: try stageC.to(device: .cpu), stageB: try stageB?.to(device: .cpu),
             pixels: try pixels.to(device: .cpu), seconds: seconds)
     }
 }

@@ -1,38 +1,6 @@
-import Cascade
 import Diffusion
 import Images
 import Torch
-
-/// The sides of an image, in pixels.
-public struct ImageSize: Equatable, Sendable {
-    public var width: Int
-    public var height: Int
-
-    public init(width: Int, height: Int) { (self.width, self.height) = (width, height) }
-
-    /// The sides that can be asked for.
-    public static let sides = 16...8192
-
-    public var isPossible: Bool { [width, height].allSatisfy(Self.sides.contains) }
-
-    /// The sides of Stage C's latents: `ceil(side / 42.67)` for the published ones, in whole patches, as the reference's
-    /// `calculate_latent_sizes` has them.
-    public func latents(of stageC: StageCConfiguration) -> (height: Int, width: Int) {
-        latents(per: stageC.compression, patch: stageC.patchSize)
-    }
-
-    /// The sides of Stage B's: `ceil(side / 4)`, likewise.
-    public func stageBLatents(patch: Int) -> (height: Int, width: Int) { latents(per: 4, patch: patch) }
-
-    /// The sides of latents, a side being divided and rounded up, and again up to whole patches.
-    private func latents(per pixels: Double, patch: Int) -> (height: Int, width: Int) {
-        func side(_ length: Int) -> Int {
-            let latents = Int((Double(length) / pixels).rounded(.up))
-            return (latents + patch - 1) / patch * patch
-        }
-        return (side(height), side(width))
-    }
-}
 
 /// How one stage samples.
 public struct StageSampling: Equatable, Sendable {
@@ -66,13 +34,13 @@ public enum SamplerName: String, CaseIterable, Sendable {
 
 /// An image to begin with instead of noise.
 public struct StartImage {
-    public var image: Picture
+    public var image: Image
     /// How much noise is laid over it, above 0 and at most 1; as large a share of the steps is taken.
     public var denoise: Double
     /// What of the image is made anew, of its size; nil makes all of it anew.
     public var mask: Mask?
 
-    public init(_ image: Picture, denoise: Double, mask: Mask? = nil) {
+    public init(_ image: Image, denoise: Double, mask: Mask? = nil) {
         (self.image, self.denoise, self.mask) = (image, denoise, mask)
     }
 }
@@ -90,7 +58,7 @@ public struct ImageRequest {
     public var sampler = SamplerName.ddpm
     public var start: StartImage?
     /// An image whose CLIP embedding Stage C is given.
-    public var variation: Picture?
+    public var variation: Image?
     /// Of the pipeline's adapters in their order; nil leaves them as they are.
     public var adapterStrengths: [Double]?
     /// Of the pipeline's ControlNets, likewise.
@@ -115,7 +83,7 @@ public struct ImageRequest {
 public struct GeneratedImage {
     /// Of its request among all.
     public let index: Int
-    public let picture: Picture
+    public let image: Image
     /// Stage C's last prediction of its latents without noise, [1, 16, h, w], float32.
     public let stageC: Tensor
     /// Stage B's, [1, 4, h, w]; nil where the previewer showed the image.

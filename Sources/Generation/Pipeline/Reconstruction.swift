@@ -28,7 +28,7 @@ public struct Reconstruction {
     /// An image that came back.
     public struct Result {
         public let index: Int
-        public let picture: Picture
+        public let image: Image
         /// [1, 3, H, W], about 0...1.
         public let pixels: Tensor
         /// Peak signal to noise ratio of the 8-bit samples, in decibels; infinite where they are the same.
@@ -39,7 +39,7 @@ public struct Reconstruction {
     /// Takes images there and back.
     /// - Parameter each: is handed every image as soon as it is there.
     public func callAsFunction(
-        _ images: [Picture], _ hooks: GenerationHooks, each: (Result) throws -> Void
+        _ images: [Image], _ hooks: GenerationHooks, each: (Result) throws -> Void
     ) throws {
         for (index, image) in images.enumerated()
         where !ImageSize(width: image.width, height: image.height).isPossible {
@@ -61,7 +61,7 @@ public struct Reconstruction {
         }
     }
 
-    private func byStageA(_ images: [Picture], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
+    private func byStageA(_ images: [Image], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
         let stageA = try loading.stageA()
         for (index, image) in images.enumerated() {
             if hooks.isStopped() { throw GenerationStopped() }
@@ -72,7 +72,7 @@ public struct Reconstruction {
         }
     }
 
-    private func byPreviewer(_ images: [Picture], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
+    private func byPreviewer(_ images: [Image], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
         let (encoder, previewer) = (try loading.effnet(), try loading.previewer())
         for (index, image) in images.enumerated() {
             if hooks.isStopped() { throw GenerationStopped() }
@@ -88,15 +88,15 @@ public struct Reconstruction {
         }
     }
 
-    private func byStageB(_ images: [Picture], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
-        let shelf = NetworkShelf(keeps: false)
-        let text = try shelf.with("text", { try loading.textEncoder() }) { try $0([""]) }
+    private func byStageB(_ images: [Image], _ hooks: GenerationHooks, _ each: (Result) throws -> Void) throws {
+        let networks = NetworkCache(keeps: false)
+        let text = try networks.with("text", { try loading.textEncoder() }) { try $0([""]) }
         let configuration = try loading.files.stageBArchitecture()
-        let latents = try shelf.with("EffNet", { try loading.effnet() }) { encoder in
+        let latents = try networks.with("EffNet", { try loading.effnet() }) { encoder in
             let encode = EffNetConditions(encoder: encoder, for: configuration, device: loading.files.device)
             return try images.map { try encode(ImageTensors.tensor([$0]), scale: 0.75) }
         }
-        try shelf.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
+        try networks.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
             for (index, image) in images.enumerated() {
                 let began = hooks.now()
                 var inputs = ConditionInputs(captions: [""])
@@ -122,22 +122,22 @@ public struct Reconstruction {
     }
 
     /// [1, 3, H, W] on the device.
-    private func tensor(_ image: Picture) throws -> Tensor {
+    private func tensor(_ image: Image) throws -> Tensor {
         try ImageTensors.tensor([image]).to(device: loading.files.device)
     }
 
-    private func result(_ index: Int, _ image: Picture, _ pixels: Tensor, _ seconds: Double) throws -> Result {
+    private func result(_ index: Int, _ image: Image, _ pixels: Tensor, _ seconds: Double) throws -> Result {
         let size = ImageSize(width: image.width, height: image.height)
         let pixels = try pixels.cut(to: size).to(device: .cpu)
-        let picture = try ImageTensors.images(pixels)[0]
+        let decoded = try ImageTensors.images(pixels)[0]
         return Result(
-            index: index, picture: picture, pixels: pixels, psnr: image.psnr(of: picture), seconds: seconds)
+            index: index, image: decoded, pixels: pixels, psnr: image.psnr(of: decoded), seconds: seconds)
     }
 }
 
-extension Picture {
+extension Image {
     /// Peak signal to noise ratio of another image of this size to this one, in decibels.
-    func psnr(of other: Picture) -> Double {
+    func psnr(of other: Image) -> Double {
         let squares = zip(pixels, other.pixels).reduce(0.0) { sum, pair in
             let difference = Double(pair.0) - Double(pair.1)
             return sum + difference * difference

@@ -8,7 +8,7 @@ import Shards
 struct BatchAssignment {
     private let batchSize: Int
     private let preparation: SamplePreparation
-    /// Decides what is left to chance.
+    /// Decides what is random.
     private let seed: UInt64
     /// The state at which the loader began, but for what was decoded.
     private let start: LoaderState
@@ -35,7 +35,7 @@ struct BatchAssignment {
     ///   - position: where the stream stands after the step.
     ///   - lost: what the stream lost since the step before; what is left out here is added.
     mutating func steps(
-        after step: SampleStream.Step, position: StreamPosition, lost: inout Drops
+        after step: SampleStream.Step, position: StreamPosition, lost: inout DroppedSamples
     ) -> [ReadStep.Step] {
         switch step {
         case .endOfEpoch:

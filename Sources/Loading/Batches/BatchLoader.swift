@@ -4,7 +4,7 @@ import Files
 import Glibc
 import Shards
 
-/// Makes batches of shards beside the train loop: one thread reads samples, several decode and fit their pictures, and
+/// Makes batches of shards beside the train loop: one thread reads samples, several decode and fit their images, and
 /// the batches are the same however many there are and whatever they take.
 ///
 /// It belongs to the thread that takes the batches; its own threads end with ``stop()``, or with the loader.
@@ -15,7 +15,7 @@ public final class BatchLoader {
         public var batchSize: Int
         /// Threads that decode.
         public var workers: Int
-        /// How many bytes of fitted pictures, and how many of their conditions, to keep in memory for later epochs.
+        /// How many bytes of fitted images, and how many of their conditions, to keep in memory for later epochs.
         public var cacheBytes = 0
         /// How many bytes samples may have on their way from the reader to a bucket, encoded and decoded.
         public var bytesAhead = 256 << 20
@@ -35,7 +35,7 @@ public final class BatchLoader {
             self.workers = workers
         }
 
-        /// What pictures may take at once while they are decoded, where one takes so many bytes at most.
+        /// What images may take at once while they are decoded, where one takes so many bytes at most.
         public func decodingBytes(largest: Int) -> Int { max(largest, min(workers * largest, DecodingMemory.limit)) }
 
         /// How many samples may be on their way at once: two batches, and what is being decoded.
@@ -45,9 +45,9 @@ public final class BatchLoader {
     /// Half the processors, eight at most: the train loop wants the others.
     public static var defaultWorkers: Int { min(8, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)) }
 
-    /// The reason for which a sample is left out whose picture is broken.
-    static func reasonFor(undecodable picture: [UInt8]?) -> String {
-        picture.flatMap { MistakenContent($0) }.map { "picture is \($0.description)" } ?? "picture can't be decoded"
+    /// The reason for which a sample is left out whose image is broken.
+    static func reasonFor(undecodable image: [UInt8]?) -> String {
+        image.flatMap { MistakenContent($0) }.map { "image is \($0.description)" } ?? "image can't be decoded"
     }
 
     private typealias Work = OrderedWork<ReadStep, PreparedStep>
@@ -65,8 +65,8 @@ public final class BatchLoader {
     /// What was handed out.
     public private(set) var loaded = LoadedData()
     /// What was lost up to the last batch, by reason.
-    public var drops: Drops { queues.drops }
-    /// How many pictures came with ICC profiles, which are ignored.
+    public var drops: DroppedSamples { queues.drops }
+    /// How many images came with ICC profiles, which are ignored.
     public var colourProfiles: Int { queues.colourProfiles }
 
     /// - Parameter state: where to go on.
@@ -101,7 +101,7 @@ public final class BatchLoader {
         }
     }
 
-    /// Pictures are decoded into blocks of megabytes that are freed soon after. By itself glibc hands such memory back
+    /// Images are decoded into blocks of megabytes that are freed soon after. By itself glibc hands such memory back
     /// at once, and taking it anew costs as much as decoding.
     private static let keepMemory: Void = cascade_memory_keep(64 << 20)
 
@@ -111,7 +111,7 @@ public final class BatchLoader {
     ///
     /// - Throws: a failure of the input where an epoch has no sample of use, or the data is not what it was; it stays,
     ///   so that asking again can't wait for ever. `CancellationError` where nobody waits for the batch any more.
-    public func next() throws -> PictureBatch {
+    public func next() throws -> ImageBatch {
         if let failure { throw failure }
         let clock = ContinuousClock()
         let began = clock.now
@@ -147,11 +147,11 @@ public final class BatchLoader {
     /// What the reader's thread does until it is stopped.
     private static func read(_ stream: SampleStream, into work: Work, _ assignment: BatchAssignment) {
         var assignment = assignment
-        var lost = Drops()
+        var lost = DroppedSamples()
         /// - Returns: false where there is nothing more to read.
         func put(_ step: Result<ReadStep.Step, any Error>) -> Bool {
             let read = ReadStep(step: step, lost: lost)
-            lost = Drops()
+            lost = DroppedSamples()
             return work.put(read, bytes: read.size)
         }
         while true {

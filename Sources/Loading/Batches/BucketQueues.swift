@@ -7,8 +7,8 @@ import Shards
 /// A sample that turns out to be of no use leaves a place empty, which the next of its bucket takes.
 struct BucketQueues {
     /// Everything lost up to the last step, by reason.
-    private(set) var drops = Drops()
-    /// Pictures so far whose colour profiles were ignored.
+    private(set) var drops = DroppedSamples()
+    /// Images so far whose colour profiles were ignored.
     private(set) var colourProfiles = 0
     private let batchSize: Int
     /// Where failures say that the data is.
@@ -21,7 +21,7 @@ struct BucketQueues {
     /// Whether the present epoch may have had samples of use before the loader began.
     private var hasBegunBefore: Bool
     /// What was lost, and how many samples that had been assigned, since one was of use.
-    private var lostInVain = Drops()
+    private var lostInVain = DroppedSamples()
     private var failedInVain = 0
 
     init(batchSize: Int, place: String?, from state: LoaderState) {
@@ -32,7 +32,7 @@ struct BucketQueues {
 
     /// - Returns: a batch, where the step completes one.
     /// - Throws: a failure of the input after an epoch of which nothing was of use.
-    mutating func take(_ step: PreparedStep) throws -> PictureBatch? {
+    mutating func take(_ step: PreparedStep) throws -> ImageBatch? {
         drops.add(step.lost)
         lostInVain.add(step.lost)
         switch step.step {
@@ -41,14 +41,14 @@ struct BucketQueues {
             hasBegunBefore = false
             return nil
         case .sample(.dropped(let reason), _, let after):
-            var lost = Drops()
+            var lost = DroppedSamples()
             lost.addSample(reason)
             drops.add(lost)
             lostInVain.add(lost)
             failedInVain += 1
             return batch(after: after)
         case .sample(.of(let sample), let isAgain, let after):
-            (lostInVain, failedInVain) = (Drops(), 0)
+            (lostInVain, failedInVain) = (DroppedSamples(), 0)
             if sample.hasColourProfile, !isAgain { colourProfiles += 1 }
             queues[sample.fit.bucket, default: []].append(sample)
             decoded.append((sample.turn, sample.fit.bucket))
@@ -57,14 +57,14 @@ struct BucketQueues {
     }
 
     /// - Parameter after: where the loader stands, once all samples are decoded that were assigned together.
-    private mutating func batch(after: LoaderState?) -> PictureBatch? {
+    private mutating func batch(after: LoaderState?) -> ImageBatch? {
         guard let after else { return nil }
         state = after
         return next()
     }
 
     /// A batch that needs no further step.
-    mutating func next() -> PictureBatch? {
+    mutating func next() -> ImageBatch? {
         guard var after = state, let full = decoded.first(where: { queues[$0.bucket]?.count ?? 0 >= batchSize }),
             let samples = queues[full.bucket]
         else { return nil }
@@ -73,7 +73,7 @@ struct BucketQueues {
         let turns = Set(used.map(\.turn))
         decoded.removeAll { turns.contains($0.turn) }
         after.decoded = decoded.map(\.turn)
-        return PictureBatch(samples: used, stateAfter: after)
+        return ImageBatch(samples: used, stateAfter: after)
     }
 
     /// - Parameters:
@@ -85,7 +85,7 @@ struct BucketQueues {
         guard assigned == 0 && !hasBegunBefore || isInVain else { return }
         throw Failure.input(
             "no sample of a whole epoch can be used", at: place.map { .init($0) },
-            expected: "pictures with captions",
+            expected: "images with captions",
             got: lostInVain.isEmpty ? "no samples at all" : lostInVain.description,
             advice: "look at the data with: cascade-adapt dataset inspect PATH")
     }

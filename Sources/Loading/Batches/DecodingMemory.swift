@@ -1,6 +1,6 @@
 import Shards
 
-/// Bounds what pictures take while they are decoded: a file of some kilobytes may stand for hundreds of megabytes, in
+/// Bounds what images take while they are decoded: a file of some kilobytes may stand for hundreds of megabytes, in
 /// each of several threads.
 final class DecodingMemory: @unchecked Sendable {
     private let limit: Int
@@ -8,7 +8,7 @@ final class DecodingMemory: @unchecked Sendable {
     private let freed = Monitor.Condition()
     private var taken = 0
 
-    /// Bytes that all pictures may take together; one alone may take more.
+    /// Bytes that all images may take together; one alone may take more.
     static let limit = 512 << 20
 
     init(limit: Int = DecodingMemory.limit) { self.limit = limit }

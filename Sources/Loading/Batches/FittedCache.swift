@@ -2,7 +2,7 @@ import Images
 import Shards
 import Synchronization
 
-/// What was made of samples' pictures as they were fitted, kept in memory up to a number of bytes, for several threads.
+/// What was made of samples' images as they were fitted, kept in memory up to a number of bytes, for several threads.
 ///
 /// Values are found by where the sample lies: its name is no key, for two samples of a shard may have one.
 final class FittedCache<Value: Sendable>: Sendable {
@@ -15,7 +15,7 @@ final class FittedCache<Value: Sendable>: Sendable {
 
     init(limit: Int) { contents = Mutex(Contents(room: limit)) }
 
-    /// A sample's value; nil where it is not kept, or is of the picture fitted otherwise.
+    /// A sample's value; nil where it is not kept, or is of the image fitted otherwise.
     func value(_ place: SamplePlace, fitted fit: AspectBuckets.Fit) -> Value? {
         contents.withLock { $0.values[place].flatMap { $0.fit == fit ? $0.value : nil } }
     }
@@ -32,12 +32,12 @@ final class FittedCache<Value: Sendable>: Sendable {
 
 /// What a loader keeps in memory for later epochs.
 struct LoaderMemory: Sendable {
-    let pictures: FittedCache<MaskedPicture>
+    let images: FittedCache<MaskedImage>
     let conditions: FittedCache<[UInt8]>
 
     /// - Parameter limit: bytes of each.
     init(limit: Int) {
-        pictures = FittedCache(limit: limit)
+        images = FittedCache(limit: limit)
         conditions = FittedCache(limit: limit)
     }
 }

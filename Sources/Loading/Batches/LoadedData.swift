@@ -14,9 +14,9 @@ public struct CaptionCounting: Sendable {
 /// What a loader has handed out since it began.
 public struct LoadedData: Sendable {
     public private(set) var samples = 0
-    /// Pictures by the bucket they were brought into.
+    /// Images by the bucket they were brought into.
     public private(set) var buckets: [AspectBuckets.Bucket: Int] = [:]
-    /// Pictures that were smaller than their bucket.
+    /// Images that were smaller than their bucket.
     public private(set) var enlarged = 0
     public private(set) var emptyCaptions = 0
     /// Of all captions.
@@ -31,7 +31,7 @@ public struct LoadedData: Sendable {
     /// Nothing yet.
     public init() {}
 
-    mutating func count(_ batch: PictureBatch, _ captions: CaptionCounting) {
+    mutating func count(_ batch: ImageBatch, _ captions: CaptionCounting) {
         for sample in batch.samples {
             samples += 1
             buckets[sample.fit.bucket, default: 0] += 1

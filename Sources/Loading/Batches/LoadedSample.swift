@@ -1,31 +1,31 @@
 import Images
 import Shards
 
-/// A sample that is assigned to a bucket, its picture not decoded yet.
+/// A sample that is assigned to a bucket, its image not decoded yet.
 struct FittedSample: Sendable {
     let turn: SampleTurn
     /// `SHARD/KEY`, for messages.
     let place: String
     let caption: String
     /// The file.
-    let picture: [UInt8]
+    let image: [UInt8]
     /// The file of the mask; nil where none is wanted or it can't be read.
     let mask: [UInt8]?
-    let info: PictureInfo
+    let info: ImageInfo
     let fit: AspectBuckets.Fit
-    /// Decides what is left to chance in its condition.
+    /// Decides what is random in its condition.
     let filterSeed: UInt64
 
-    /// Bytes of the files and of the picture as it is cut.
-    var size: Int { picture.count + (mask?.count ?? 0) + 3 * fit.bucket.width * fit.bucket.height }
+    /// Bytes of the files and of the image as it is cut.
+    var size: Int { image.count + (mask?.count ?? 0) + 3 * fit.bucket.width * fit.bucket.height }
 }
 
 /// A sample ready for a batch.
 public struct LoadedSample: Sendable {
     public enum Content: Sendable {
-        /// The picture, resized and cut into its bucket.
-        case picture(Picture)
-        /// What a ``PreparedStore`` had of it; its picture was not decoded.
+        /// The image, resized and cut into its bucket.
+        case image(Image)
+        /// What a ``PreparedStore`` had of it; its image was not decoded.
         case prepared([UInt8])
     }
 
@@ -34,14 +34,14 @@ public struct LoadedSample: Sendable {
     /// `SHARD/KEY`, for messages: another sample of the shard may have the same.
     public let place: String
     public let caption: String
-    /// The bucket, and the way of the picture into it.
+    /// The bucket, and the way of the image into it.
     public let fit: AspectBuckets.Fit
     public let content: Content
-    /// What ``PictureConditions`` made of the picture; nil without them.
+    /// What ``ImageConditions`` made of the image; nil without them.
     public let condition: [UInt8]?
     /// Whether the file has an ICC profile, which is ignored.
     public let hasColourProfile: Bool
-    /// What stands for the encoded picture, its fit and all that is made of both: see ``PreparedStore``; nil without
+    /// What stands for the encoded image, its fit and all that is made of both: see ``PreparedStore``; nil without
     /// one.
     public let key: String?
 
@@ -49,20 +49,20 @@ public struct LoadedSample: Sendable {
     var size: Int {
         let content =
             switch content {
-            case .picture(let picture): picture.pixels.count
+            case .image(let image): image.pixels.count
             case .prepared(let bytes): bytes.count
             }
         return content + (condition?.count ?? 0)
     }
 }
 
-/// Where bytes made of pictures earlier can be found again, so that these pictures need not be decoded.
+/// Where bytes made of images earlier can be found again, so that these images need not be decoded.
 public struct PreparedStore: Sendable {
-    /// What is made of a picture beside its fit: the encoder and its weights, say.
+    /// What is made of an image beside its fit: the encoder and its weights, say.
     public var salt: String
     /// The bytes under a key; nil where there are none. Called by several threads at once.
     public var lookup: @Sendable (_ key: String) -> [UInt8]?
-    /// Takes what the loader itself made of a picture. Called by several threads at once.
+    /// Takes what the loader itself made of an image. Called by several threads at once.
     public var keep: @Sendable (_ key: String, _ bytes: [UInt8]) -> Void
 
     public init(
@@ -76,7 +76,7 @@ public struct PreparedStore: Sendable {
 }
 
 /// Samples of one bucket, as plain data that can cross threads.
-public struct PictureBatch: Sendable {
+public struct ImageBatch: Sendable {
     public let samples: [LoadedSample]
     /// Where the loader stands once this batch has been used.
     public let stateAfter: LoaderState
@@ -84,14 +84,14 @@ public struct PictureBatch: Sendable {
     public internal(set) var secondsWaited = 0.0
 
     /// Some of the samples, by their order, as a micro batch; it waits for nothing.
-    public func part(_ range: Range<Int>) -> PictureBatch {
-        PictureBatch(samples: Array(samples[range]), stateAfter: stateAfter)
+    public func part(_ range: Range<Int>) -> ImageBatch {
+        ImageBatch(samples: Array(samples[range]), stateAfter: stateAfter)
     }
 
-    /// The pictures of the samples that have one.
-    public var pictures: [Picture] {
+    /// The images of the samples that have one.
+    public var images: [Image] {
         samples.compactMap { sample in
-            if case .picture(let picture) = sample.content { picture } else { nil }
+            if case .image(let image) = sample.content { image } else { nil }
         }
     }
 

@@ -19,7 +19,7 @@ struct ReadStep: Sendable {
     /// A failure of the reader is one too, so that it comes in its turn.
     var step: Result<Step, any Error>
     /// What was lost since the step before.
-    var lost = Drops()
+    var lost = DroppedSamples()
 
     /// What the step and its result may take at once.
     var size: Int {
@@ -35,9 +35,9 @@ struct PreparedStep: Sendable {
     }
 
     var step: Step
-    var lost: Drops
+    var lost: DroppedSamples
 
-    /// Bytes of the picture, or of what stands for it.
+    /// Bytes of the image, or of what stands for it.
     var size: Int {
         if case .sample(.of(let sample), _, _) = step { sample.size } else { 0 }
     }

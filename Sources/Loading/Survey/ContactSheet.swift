@@ -11,7 +11,7 @@ public final class ContactSheet: Sendable {
         public let name: String
         public let caption: String
         /// Cut as its bucket has it, then scaled down into the cell.
-        public let picture: Picture
+        public let image: Image
         /// The bucket's size.
         public let width: Int
         public let height: Int
@@ -19,7 +19,7 @@ public final class ContactSheet: Sendable {
         let number: UInt64
     }
 
-    /// The longer side of a picture on the sheet is at most this.
+    /// The longer side of an image on the sheet is at most this.
     public let side: Int
     private let limit: Int
     private let seed: UInt64
@@ -41,20 +41,20 @@ public final class ContactSheet: Sendable {
         return drawn.withLock { $0.count < limit || $0.contains { $0.number > number } }
     }
 
-    /// Takes a picture. It is scaled once, from the part that its bucket has of it straight to the cell.
+    /// Takes an image. It is scaled once, from the part that its bucket has of it straight to the cell.
     func add(
-        _ picture: Picture, fitted fit: AspectBuckets.Fit, of sample: Sample, caption: String, at place: SamplePlace
+        _ image: Image, fitted fit: AspectBuckets.Fit, of sample: Sample, caption: String, at place: SamplePlace
     ) {
         let bucket = fit.bucket
-        let part = picture.cropped(
-            x: fit.cropX * picture.width / fit.resizedWidth, y: fit.cropY * picture.height / fit.resizedHeight,
-            width: max(1, bucket.width * picture.width / fit.resizedWidth),
-            height: max(1, bucket.height * picture.height / fit.resizedHeight))
+        let part = image.cropped(
+            x: fit.cropX * image.width / fit.resizedWidth, y: fit.cropY * image.height / fit.resizedHeight,
+            width: max(1, bucket.width * image.width / fit.resizedWidth),
+            height: max(1, bucket.height * image.height / fit.resizedHeight))
         let scale = min(1, Double(side) / Double(max(bucket.width, bucket.height)))
         let small = part.resized(
             width: max(1, Int(Double(bucket.width) * scale)), height: max(1, Int(Double(bucket.height) * scale)))
         let cell = Cell(
-            name: sample.place, caption: caption, picture: small, width: bucket.width, height: bucket.height,
+            name: sample.place, caption: caption, image: small, width: bucket.width, height: bucket.height,
             place: place, number: number(of: place))
         drawn.withLock { cells in
             cells.append(cell)

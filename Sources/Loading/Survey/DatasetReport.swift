@@ -7,7 +7,7 @@ import Shards
 public struct DatasetReport: Sendable {
     public internal(set) var shards = 0
     public internal(set) var samples = 0
-    public internal(set) var drops = Drops()
+    public internal(set) var drops = DroppedSamples()
     /// The first places of each reason in `drops`: samples, or shards where no sample can be named.
     public internal(set) var examples: [String: Examples] = [:]
     /// Samples whose key another of their shard had before.
@@ -16,19 +16,19 @@ public struct DatasetReport: Sendable {
     // Of the samples that stay:
     /// Bytes as they lie in the shards.
     public internal(set) var bytes = 0
-    public internal(set) var formats: [PictureFormat: Int] = [:]
-    public internal(set) var sizes = PictureSizes()
-    /// Pictures with an ICC profile, which is ignored.
+    public internal(set) var formats: [ImageFormat: Int] = [:]
+    public internal(set) var sizes = ImageSizes()
+    /// Images with an ICC profile, which is ignored.
     public internal(set) var colourProfiles = 0
     public internal(set) var captions = CaptionLengths()
-    /// How many pictures go to each bucket.
+    /// How many images go to each bucket.
     public internal(set) var buckets: [AspectBuckets.Bucket: Int] = [:]
-    /// Pictures that are smaller than their bucket on a side.
+    /// Images that are smaller than their bucket on a side.
     public internal(set) var enlarged = 0
 
-    /// How many pictures were decoded to see whether they can be.
+    /// How many images were decoded to see whether they can be.
     public internal(set) var decoded = 0
-    /// What decoding a picture takes at most, in bytes.
+    /// What decoding an image takes at most, in bytes.
     public internal(set) var largestDecoding = 0
 
     /// Samples that stay.
@@ -78,29 +78,23 @@ public struct Examples: Equatable, Sendable {
     }
 }
 
-/// The size of a picture in pixels, upright.
-public struct PictureSize: Hashable, Sendable {
-    public let width: Int
-    public let height: Int
-}
-
-/// How large pictures are.
-public struct PictureSizes: Equatable, Sendable {
-    private var counts: [PictureSize: Int] = [:]
+/// How large images are.
+public struct ImageSizes: Equatable, Sendable {
+    private var counts: [ImageSize: Int] = [:]
 
     public init() {}
 
     public var distinct: Int { counts.count }
     /// By the number of pixels, as the others.
-    public var smallest: PictureSize? { counts.keys.min(by: Self.isBefore) }
-    public var median: PictureSize? { middle(of: counts, by: Self.isBefore) }
-    public var largest: PictureSize? { counts.keys.max(by: Self.isBefore) }
+    public var smallest: ImageSize? { counts.keys.min(by: Self.isBefore) }
+    public var median: ImageSize? { middle(of: counts, by: Self.isBefore) }
+    public var largest: ImageSize? { counts.keys.max(by: Self.isBefore) }
 
-    mutating func add(_ size: PictureSize) { counts[size, default: 0] += 1 }
+    mutating func add(_ size: ImageSize) { counts[size, default: 0] += 1 }
 
-    mutating func add(_ other: PictureSizes) { counts.merge(other.counts, uniquingKeysWith: +) }
+    mutating func add(_ other: ImageSizes) { counts.merge(other.counts, uniquingKeysWith: +) }
 
-    private static func isBefore(_ a: PictureSize, _ b: PictureSize) -> Bool {
+    private static func isBefore(_ a: ImageSize, _ b: ImageSize) -> Bool {
         (a.width * a.height, a.width) < (b.width * b.height, b.width)
     }
 }

@@ -7,11 +7,11 @@ import Synchronization
 public struct DatasetSurvey: Sendable {
     /// What makes a sample one to train on.
     public var reading: SampleReading
-    /// Pictures with a shorter side are left out; nil takes all.
+    /// Images with a shorter side are left out; nil takes all.
     public var minImageSize: Int?
-    /// The buckets that pictures are counted into; nil asks for no counts.
+    /// The buckets that images are counted into; nil asks for no counts.
     public var buckets: AspectBuckets?
-    /// How many pictures are decoded at most to see whether they can be; nil decodes all. A picture takes about a
+    /// How many images are decoded at most to see whether they can be; nil decodes all. An image takes about a
     /// hundred times as long to decode as to read. Those that are not decoded still have their headers read.
     public var decodeLimit: Int?
     /// How many tokens a caption makes, with start and end.
@@ -29,10 +29,10 @@ public struct DatasetSurvey: Sendable {
     }
 
     /// Reads the shards.
-    /// - Parameter sheet: takes the pictures that are shown of the data.
+    /// - Parameter sheet: takes the images that are shown of the data.
     public func report(on shards: [Shard], sheet: ContactSheet? = nil) -> DatasetReport {
         let threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
-        // Of a limit each shard gets its share, and one picture at least; 0 means none at all.
+        // Of a limit each shard gets its share, and one image at least; 0 means none at all.
         let share = decodeLimit.map { $0 == 0 ? 0 : max(1, $0 / max(1, shards.count)) } ?? .max
         let queue = SampleQueue(shards, lanes: threads, reading: reading, decodesPerShard: share)
         let done = Atomic<Int>(0)
@@ -58,19 +58,19 @@ public struct DatasetSurvey: Sendable {
         let sample = queued.sample
         func drop(_ reason: String) { report.drop(reason, at: queued.place, called: sample.place) }
         if let reason = queued.reasonToDrop { return drop(reason) }
-        guard let bytes = sample.picture, let info = try? Picture.info(of: bytes) else {
-            return drop(BatchLoader.reasonFor(undecodable: sample.picture))
+        guard let bytes = sample.image, let info = try? Image.info(of: bytes) else {
+            return drop(BatchLoader.reasonFor(undecodable: sample.image))
         }
-        let size = PictureSize(width: info.width, height: info.height)
+        let size = ImageSize(width: info.width, height: info.height)
         if let minImageSize, min(size.width, size.height) < minImageSize { return drop(SamplePreparation.tooSmall) }
         let isShown = sheet?.wants(queued.place) ?? false
-        var picture: Picture?
+        var image: Image?
         if queued.isDecoded || isShown {
-            picture = memory.with(bytes: info.decodedBytes()) { try? Picture(decoding: bytes) }
+            image = memory.with(bytes: info.decodedBytes()) { try? Image(decoding: bytes) }
         }
         if queued.isDecoded {
             report.decoded += 1
-            if picture == nil { return drop(BatchLoader.reasonFor(undecodable: bytes)) }
+            if image == nil { return drop(BatchLoader.reasonFor(undecodable: bytes)) }
         }
         if queued.isDecoded, let masks = reading.masks {
             let mask = (try? masks.bytes(of: sample)).flatMap { bytes in try? Mask(decoding: bytes, name: sample.place)
@@ -89,6 +89,6 @@ public struct DatasetSurvey: Sendable {
         guard let fit else { return }
         report.buckets[fit.bucket, default: 0] += 1
         if size.width < fit.resizedWidth || size.height < fit.resizedHeight { report.enlarged += 1 }
-        if isShown, let picture { sheet?.add(picture, fitted: fit, of: sample, caption: caption, at: queued.place) }
+        if isShown, let image { sheet?.add(image, fitted: fit, of: sample, caption: caption, at: queued.place) }
     }
 }

@@ -5,9 +5,9 @@ import Synchronization
 struct QueuedSample: Sendable {
     let sample: Sample
     let place: SamplePlace
-    /// Why it is left out as far as that can be told without its picture.
+    /// Why it is left out as far as that can be told without its image.
     let reasonToDrop: String?
-    /// Whether it is among the first of its shard whose pictures are decoded.
+    /// Whether it is among the first of its shard whose images are decoded.
     let isDecoded: Bool
 }
 

@@ -78,7 +78,7 @@ struct PackageFetch {
     private func pip(_ arguments: [String], packages: String? = nil, for package: PythonPackage) throws {
         var words = ["python3", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"] + arguments
         if let packages { words = ["env", "PYTHONPATH=\(packages)"] + words }
-        var said = LastWords()
+        var said = LastLines()
         defer { report(.status("")) }
         do {
             let output = try CommandBytes(
@@ -102,7 +102,7 @@ struct PackageFetch {
 }
 
 /// What a program said last.
-private struct LastWords {
+private struct LastLines {
     private var lines: [String] = []
     private var unfinished: [UInt8] = []
     /// A complaint's line is not told at any length.

@@ -9,7 +9,7 @@
 
 #include <jerror.h>
 
-/// More scans than any honest progressive file has; each costs a pass over the whole picture.
+/// More scans than any honest progressive file has; each costs a pass over the whole image.
 enum { scan_limit = 200 };
 
 /// libjpeg's error manager with the way back out; it comes first so that the pointers are interchangeable.
@@ -117,7 +117,7 @@ CascadeJPEGStatus cascade_jpeg_decode(
     jpeg_start_decompress(&jpeg);
     size_t width = jpeg.output_width, height = jpeg.output_height, stride = width * 3;
     if (capacity / stride != height || capacity % stride) {
-        say(error, error_size, "the buffer does not fit the picture");
+        say(error, error_size, "the buffer does not fit the image");
         jpeg_destroy_decompress(&jpeg);
         return CASCADE_JPEG_FAILED;
     }

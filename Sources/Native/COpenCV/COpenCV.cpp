@@ -12,7 +12,7 @@ namespace {
 
 CascadeCVStatus check_size(size_t height, size_t width, char *error, size_t error_size) {
     if (height > 0 && width > 0 && height <= 32767 && width <= 32767) return CASCADE_CV_OK;
-    say(error, error_size, "a picture for OpenCV has 1 to 32767 pixels a side");
+    say(error, error_size, "an image for OpenCV has 1 to 32767 pixels a side");
     return CASCADE_CV_BAD_SIZE;
 }
 
@@ -40,9 +40,9 @@ extern "C" CascadeCVStatus cascade_canny(
     if (size != CASCADE_CV_OK) return size;
     return guarded(error, error_size, [&] {
         // OpenCV takes no pointer to const, but leaves an input array as it is.
-        const cv::Mat picture(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
+        const cv::Mat image(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
         cv::Mat found(int(height), int(width), CV_8UC1, edges);
-        cv::Canny(picture, found, low, high);
+        cv::Canny(image, found, low, high);
         if (found.data == edges) return CASCADE_CV_OK;
         say(error, error_size, "OpenCV did not write into the buffer it was given");
         return CASCADE_CV_FAILED;
@@ -54,12 +54,12 @@ extern "C" CascadeCVStatus cascade_fine_grained_saliency(
     const CascadeCVStatus size = check_size(height, width, error, error_size);
     if (size != CASCADE_CV_OK) return size;
     return guarded(error, error_size, [&] {
-        const cv::Mat picture(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
+        const cv::Mat image(int(height), int(width), CV_8UC3, const_cast<uint8_t *>(rgb));
         cv::Mat ordered, found;
-        cv::cvtColor(picture, ordered, cv::COLOR_RGB2BGR);
+        cv::cvtColor(image, ordered, cv::COLOR_RGB2BGR);
         if (!cv::saliency::StaticSaliencyFineGrained::create()->computeSaliency(ordered, found) ||
-            found.type() != CV_32FC1 || found.size() != picture.size()) {
-            say(error, error_size, "OpenCV gave no map of the picture's size");
+            found.type() != CV_32FC1 || found.size() != image.size()) {
+            say(error, error_size, "OpenCV gave no map of the image's size");
             return CASCADE_CV_FAILED;
         }
         found.copyTo(cv::Mat(int(height), int(width), CV_32FC1, map));
@@ -108,9 +108,9 @@ extern "C" CascadeCVStatus cascade_write_line(
     if (size != CASCADE_CV_OK) return size;
     if (x >= width || y >= height) return CASCADE_CV_OK;
     return guarded(error, error_size, [&] {
-        cv::Mat picture(int(height), int(width), CV_8UC3, rgb);
+        cv::Mat image(int(height), int(width), CV_8UC3, rgb);
         const int thickness = std::max(1, int(scale + 0.5));
-        cv::putText(picture, text, cv::Point(int(x), int(y)), font, scale, cv::Scalar(0, 0, 0), thickness, cv::LINE_AA);
+        cv::putText(image, text, cv::Point(int(x), int(y)), font, scale, cv::Scalar(0, 0, 0), thickness, cv::LINE_AA);
         return CASCADE_CV_OK;
     });
 }

@@ -15,10 +15,10 @@ namespace {
 
 constexpr int64_t longest_side = 32767;
 
-CascadeCVStatus check_sizes(const CascadeCVPicture &picture, const CascadeCVBlob &blob, char *error, size_t size) {
-    for (const size_t side : {picture.height, picture.width, blob.height, blob.width}) {
+CascadeCVStatus check_sizes(const CascadeCVImage &image, const CascadeCVBlob &blob, char *error, size_t size) {
+    for (const size_t side : {image.height, image.width, blob.height, blob.width}) {
         if (side == 0 || side > size_t(longest_side)) {
-            say(error, size, "a picture for OpenCV has 1 to 32767 pixels a side");
+            say(error, size, "an image for OpenCV has 1 to 32767 pixels a side");
             return CASCADE_CV_BAD_SIZE;
         }
     }
@@ -26,8 +26,8 @@ CascadeCVStatus check_sizes(const CascadeCVPicture &picture, const CascadeCVBlob
 }
 
 // OpenCV takes no pointer to const, but leaves an input array as it is.
-cv::Mat pixels(const CascadeCVPicture &picture) {
-    return cv::Mat(int(picture.height), int(picture.width), CV_8UC3, const_cast<uint8_t *>(picture.rgb));
+cv::Mat pixels(const CascadeCVImage &image) {
+    return cv::Mat(int(image.height), int(image.width), CV_8UC3, const_cast<uint8_t *>(image.rgb));
 }
 
 /// Orders and scales the pixels of a blob's size.
@@ -48,10 +48,10 @@ void fill(const cv::Mat &sized, const CascadeCVBlob &blob, float *made) {
 }
 
 /// A window with the black that it reaches into.
-cv::Mat cut(const CascadeCVPicture &picture, const CascadeCVWindow &window) {
+cv::Mat cut(const CascadeCVImage &image, const CascadeCVWindow &window) {
     const cv::Rect wanted(int(window.x), int(window.y), int(window.width), int(window.height));
-    const cv::Rect there = wanted & cv::Rect(0, 0, int(picture.width), int(picture.height));
-    const cv::Mat whole = pixels(picture);
+    const cv::Rect there = wanted & cv::Rect(0, 0, int(image.width), int(image.height));
+    const cv::Mat whole = pixels(image);
     if (there == wanted) return whole(wanted);
     cv::Mat framed = cv::Mat::zeros(wanted.size(), CV_8UC3);
     if (!there.empty()) whole(there).copyTo(framed(there - wanted.tl()));
@@ -61,32 +61,32 @@ cv::Mat cut(const CascadeCVPicture &picture, const CascadeCVWindow &window) {
 }  // namespace
 
 extern "C" CascadeCVStatus cascade_window(
-    CascadeCVPicture picture, CascadeCVWindow window, CascadeCVResizing resizing, CascadeCVBlob blob, float *made,
+    CascadeCVImage image, CascadeCVWindow window, CascadeCVResizing resizing, CascadeCVBlob blob, float *made,
     char *error, size_t error_size) {
-    const CascadeCVStatus sizes = check_sizes(picture, blob, error, error_size);
+    const CascadeCVStatus sizes = check_sizes(image, blob, error, error_size);
     if (sizes != CASCADE_CV_OK) return sizes;
     if (window.width < 1 || window.height < 1 || std::max(window.width, window.height) > longest_side ||
         std::max(std::abs(window.x), std::abs(window.y)) > longest_side) {
-        say(error, error_size, "a window has 1 to 32767 pixels a side and begins at most as many from the picture");
+        say(error, error_size, "a window has 1 to 32767 pixels a side and begins at most as many from the image");
         return CASCADE_CV_BAD_SIZE;
     }
     return guarded(error, error_size, [&] {
         cv::Mat sized;
         const int method = resizing == CASCADE_CV_AREA ? cv::INTER_AREA : cv::INTER_LINEAR;
-        cv::resize(cut(picture, window), sized, cv::Size(int(blob.width), int(blob.height)), 0, 0, method);
+        cv::resize(cut(image, window), sized, cv::Size(int(blob.width), int(blob.height)), 0, 0, method);
         fill(sized, blob, made);
         return CASCADE_CV_OK;
     });
 }
 
 extern "C" CascadeCVStatus cascade_warp(
-    CascadeCVPicture picture, const double m[6], CascadeCVBlob blob, float *made, char *error, size_t error_size) {
-    const CascadeCVStatus sizes = check_sizes(picture, blob, error, error_size);
+    CascadeCVImage image, const double m[6], CascadeCVBlob blob, float *made, char *error, size_t error_size) {
+    const CascadeCVStatus sizes = check_sizes(image, blob, error, error_size);
     if (sizes != CASCADE_CV_OK) return sizes;
     return guarded(error, error_size, [&] {
         const cv::Mat matrix(2, 3, CV_64FC1, const_cast<double *>(m));
         cv::Mat warped;
-        cv::warpAffine(pixels(picture), warped, matrix, cv::Size(int(blob.width), int(blob.height)), cv::INTER_LINEAR);
+        cv::warpAffine(pixels(image), warped, matrix, cv::Size(int(blob.width), int(blob.height)), cv::INTER_LINEAR);
         fill(warped, blob, made);
         return CASCADE_CV_OK;
     });

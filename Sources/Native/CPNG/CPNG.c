@@ -39,11 +39,11 @@ static void on_read(png_structp png, png_bytep data, size_t length) {
 
 static void on_write(png_structp png, png_bytep data, size_t length) {
     Session *session = png_get_io_ptr(png);
-    if (length > SIZE_MAX / 4 - session->out_size) png_error(png, "the picture is too large to encode");
+    if (length > SIZE_MAX / 4 - session->out_size) png_error(png, "the image is too large to encode");
     if (session->out_size + length > session->out_capacity) {
         size_t capacity = 2 * (session->out_size + length);
         uint8_t *grown = realloc(session->out, capacity);
-        if (!grown) png_error(png, "no memory for the encoded picture");
+        if (!grown) png_error(png, "no memory for the encoded image");
         session->out = grown;
         session->out_capacity = capacity;
     }
@@ -114,7 +114,7 @@ CascadePNGStatus cascade_png_decode(
     png_read_update_info(png, info);
     size_t stride = png_get_rowbytes(png, info), rows = png_get_image_height(png, info);
     if (stride != (size_t)png_get_image_width(png, info) * 4 || capacity / stride != rows || capacity % stride) {
-        say(error, error_size, "the buffer does not fit the picture");
+        say(error, error_size, "the buffer does not fit the image");
         png_destroy_read_struct(&png, &info, NULL);
         return CASCADE_PNG_FAILED;
     }

@@ -1,4 +1,4 @@
-// Float32 to bfloat16 by chance: up or down so that the mean of many draws is the number itself.
+// Float32 to bfloat16 with stochastic rounding: up or down so that the mean of many draws is the number itself.
 //
 // A number goes to one of its two neighbours in bfloat16, to the upper one with the share of the way that it has come
 // from the lower. With the nearest one, steps below half the distance of neighbours would all be lost. The chance is 16

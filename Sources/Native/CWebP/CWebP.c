@@ -10,11 +10,11 @@ static void say(char *error, size_t error_size, const char *message) {
 
 static const char *meaning(VP8StatusCode code) {
     switch (code) {
-    case VP8_STATUS_OUT_OF_MEMORY: return "no memory for the picture";
+    case VP8_STATUS_OUT_OF_MEMORY: return "no memory for the image";
     case VP8_STATUS_BITSTREAM_ERROR: return "the data is damaged";
     case VP8_STATUS_UNSUPPORTED_FEATURE: return "a feature that libwebp can't read";
     case VP8_STATUS_NOT_ENOUGH_DATA: return "the file ends too early";
-    default: return "not a WebP picture";
+    default: return "not a WebP image";
     }
 }
 
@@ -30,7 +30,7 @@ static CascadeWebPStatus features(
         return CASCADE_WEBP_BROKEN;
     }
     if (found->width <= 0 || found->height <= 0) {
-        say(error, error_size, "a picture without pixels");
+        say(error, error_size, "an image without pixels");
         return CASCADE_WEBP_BROKEN;
     }
     return CASCADE_WEBP_OK;
@@ -65,7 +65,7 @@ CascadeWebPStatus cascade_webp_decode(
     if (status != CASCADE_WEBP_OK) return status;
     size_t stride = (size_t)config.input.width * 4;
     if (capacity / stride != (size_t)config.input.height || capacity % stride) {
-        say(error, error_size, "the buffer does not fit the picture");
+        say(error, error_size, "the buffer does not fit the image");
         return CASCADE_WEBP_FAILED;
     }
     config.output.colorspace = MODE_RGBA;

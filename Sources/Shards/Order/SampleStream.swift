@@ -61,8 +61,8 @@ public final class SampleStream {
     /// What is handed out again, the next at the end; nil until the waiting samples are read.
     private var again: [StreamedSample]?
     private let turnsAgain: [SampleTurn]
-    private var drops = Drops()
-    private var countedDrops = Drops()
+    private var drops = DroppedSamples()
+    private var countedDrops = DroppedSamples()
 
     /// A stream over `shards` (see ``resolveShards(_:access:)``) that goes on at `position`; nothing is read yet.
     ///
@@ -119,8 +119,8 @@ public final class SampleStream {
     }
 
     /// What was lost since this was last asked, by reason. What is read again at the start is not counted again.
-    public func takeDrops() -> Drops {
-        defer { drops = Drops() }
+    public func takeDrops() -> DroppedSamples {
+        defer { drops = DroppedSamples() }
         return drops
     }
 
@@ -163,7 +163,7 @@ public final class SampleStream {
             guard let sample else {
                 earlier = reader
                 self.reader = nil
-                countedDrops = Drops()
+                countedDrops = DroppedSamples()
                 position.shard += 1
                 position.sample = 0
                 continue
@@ -210,7 +210,7 @@ public final class SampleStream {
         }
         if position.shard < order.shards.count, position.sample > 0 {
             reader = try pass(position.sample, of: order.shards[position.shard])
-            countedDrops = reader?.drops ?? Drops()
+            countedDrops = reader?.drops ?? DroppedSamples()
         }
         for (shard, numbers) in wanted.sorted(by: { $0.key < $1.key }) {
             _ = try pass((numbers.max() ?? 0) + 1, of: shard)

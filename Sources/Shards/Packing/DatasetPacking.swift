@@ -15,32 +15,32 @@ public struct PackReport: Equatable, Sendable {
     public var problems: [Problem] = []
 }
 
-/// Packs the pictures of a folder (jpg, jpeg, jfif, jpe, png, webp, bmp; subfolders too) with the texts of the same name
+/// Packs the images of a folder (jpg, jpeg, jfif, jpe, png, webp, bmp; subfolders too) with the texts of the same name
 /// (txt, json, caption) and their masks (NAME.mask.png) into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
 /// `OUT-000000.tar` and so on; see ``ShardLimits``.
 ///
-/// `checkPicture` throws for a picture that can't be decoded; this library knows no picture formats. Pictures without
-/// text, texts without picture, broken pictures and texts that are not UTF-8 are left out and reported. A folder
+/// `checkImage` throws for an image that can't be decoded; this library knows no image formats. Images without
+/// text, texts without image, broken images and texts that are not UTF-8 are left out and reported. A folder
 /// without a single sample is a failure. Where something fails, nothing is written.
 /// - Parameters:
 ///   - willRead: told of all files that will be read, before anything is written; what it throws ends the packing.
-///   - progress: told how many pictures with texts are dealt with, and how many there are.
+///   - progress: told how many images with texts are dealt with, and how many there are.
 public func packDataset(
     folder: String, to path: String, limits: ShardLimits = ShardLimits(),
     willRead: (_ paths: [String]) throws -> Void = { _ in },
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
-    checkPicture: (_ bytes: [UInt8], _ path: String) throws -> Void
+    checkImage: (_ bytes: [UInt8], _ path: String) throws -> Void
 ) throws -> PackReport {
-    let source = try PictureFolder(folder)
+    let source = try ImageFolder(folder)
     var report = PackReport(problems: source.problems)
-    try willRead(source.pairs.flatMap { ([$0.picture] + $0.texts + $0.masks).map(\.path) })
+    try willRead(source.pairs.flatMap { ([$0.image] + $0.texts + $0.masks).map(\.path) })
     let writer = try ShardedWriter(at: path, limits: limits)
     var samples = 0
     for (number, (key, pair)) in keyed(source.pairs).enumerated() {
         defer { progress(number + 1, source.pairs.count) }
         do {
             try checkLength(of: key, pair)
-            try writer.add(members(of: pair, checkPicture).map { ("\(key).\($0.ending)", $0.bytes) })
+            try writer.add(members(of: pair, checkImage).map { ("\(key).\($0.ending)", $0.bytes) })
             samples += 1
         } catch let problem as PackReport.Problem {
             report.problems.append(problem)
@@ -49,8 +49,8 @@ public func packDataset(
     report.problems.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     if samples == 0 {
         throw Failure.input(
-            "no picture with a text of the same name", at: .init(folder), expected: "NAME.jpg beside NAME.txt",
-            got: report.problems.isEmpty ? "neither pictures nor texts" : report.reasons)
+            "no image with a text of the same name", at: .init(folder), expected: "NAME.jpg beside NAME.txt",
+            got: report.problems.isEmpty ? "neither images nor texts" : report.reasons)
     }
     report.shards = try writer.finish()
     return report
@@ -78,19 +78,19 @@ extension PackReport.Problem: Error {}
 
 /// The members of a sample, sorted by ending.
 private func members(
-    of pair: PictureFolder.Pair, _ checkPicture: ([UInt8], String) throws -> Void
+    of pair: ImageFolder.Pair, _ checkImage: ([UInt8], String) throws -> Void
 ) throws -> [(ending: String, bytes: [UInt8])] {
-    let picture = try content(of: pair.picture.path)
+    let image = try content(of: pair.image.path)
     do {
-        try checkPicture(picture, pair.picture.path)
+        try checkImage(image, pair.image.path)
     } catch {
-        throw PackReport.Problem(path: pair.picture.path, reason: "broken picture")
+        throw PackReport.Problem(path: pair.image.path, reason: "broken image")
     }
-    var members = [(ending: pair.picture.ending, bytes: picture)]
+    var members = [(ending: pair.image.ending, bytes: image)]
     for file in pair.masks {
         let mask = try content(of: file.path)
         do {
-            try checkPicture(mask, file.path)
+            try checkImage(mask, file.path)
         } catch {
             throw PackReport.Problem(path: file.path, reason: "broken mask")
         }
@@ -116,7 +116,7 @@ private func content(of path: String) throws -> [UInt8] {
 
 /// The pairs under keys that webdataset reads back as they are (no dots, no control characters, no `__meta__` parts),
 /// sorted as the members' names will be; numbered where two names become one.
-func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.Pair)] {
+func keyed(_ pairs: [ImageFolder.Pair]) -> [(key: String, pair: ImageFolder.Pair)] {
     var taken: Set<String> = []
     let keyed = pairs.map { pair in
         var name = String(
@@ -137,10 +137,10 @@ func keyed(_ pairs: [PictureFolder.Pair]) -> [(key: String, pair: PictureFolder.
 }
 
 /// ustar holds 155 bytes of folders and 100 of file name.
-private func checkLength(of key: String, _ pair: PictureFolder.Pair) throws {
+private func checkLength(of key: String, _ pair: ImageFolder.Pair) throws {
     let fileName = key.utf8.reversed().prefix { $0 != UInt8(ascii: "/") }.count
-    let ending = ([pair.picture] + pair.texts + pair.masks).map(\.ending.utf8.count).max() ?? 0
+    let ending = ([pair.image] + pair.texts + pair.masks).map(\.ending.utf8.count).max() ?? 0
     if fileName + 1 + max(ending, "jpeg".utf8.count) > 100 || key.utf8.count - fileName > 155 {
-        throw PackReport.Problem(path: pair.picture.path, reason: "name too long for a tar")
+        throw PackReport.Problem(path: pair.image.path, reason: "name too long for a tar")
     }
 }

@@ -36,7 +36,7 @@ final class ShardedWriter {
     private let path: String
     private let limits: ShardLimits
     /// Where numbered shards wait.
-    private let waiting: WaitingFolder?
+    private let waiting: AtomicFolder?
     private var open: OpenShard?
     private var finished: [WrittenShard] = []
 
@@ -49,7 +49,7 @@ final class ShardedWriter {
             return
         }
         try ShardName(path).refuseExisting()
-        waiting = try WaitingFolder(for: path)
+        waiting = try AtomicFolder(for: path)
     }
 
     deinit {

@@ -7,7 +7,7 @@ extension Shard {
     public var contentSample: String? {
         switch place {
         case .file(let path): return try? Files.contentSample(path, pieces: 8)
-        case .pictures(let slice):
+        case .images(let slice):
             var digest = SHA256()
             for file in slice.entries.flatMap(\.files) {
                 var status = stat()

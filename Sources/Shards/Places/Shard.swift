@@ -6,7 +6,7 @@ public struct Shard: Hashable, Sendable {
     enum Place: Hashable, Sendable {
         /// The path of a tar.
         case file(String)
-        case pictures(PictureSlice)
+        case images(ImageSlice)
         case web(WebAddress)
         case object(S3Object)
         /// A shell command that writes the tar.
@@ -28,7 +28,7 @@ public struct Shard: Hashable, Sendable {
         name =
             switch place {
             case .file(let path): path
-            case .pictures(let slice): slice.name
+            case .images(let slice): slice.name
             case .web(let address):
                 address.meaning.isEmpty
                     ? "\(address)" : "\(address)[\(shortHash(address.meaning.joined(separator: "&")))]"
@@ -39,14 +39,14 @@ public struct Shard: Hashable, Sendable {
 
     /// What stands in front of its samples' keys.
     var samplesPlace: String {
-        if case .pictures(let slice) = place { slice.folder } else { name }
+        if case .images(let slice) = place { slice.folder } else { name }
     }
 
     /// The files on this machine that it is read from.
     public var files: [String] {
         switch place {
         case .file(let path): [path]
-        case .pictures(let slice): slice.entries.flatMap { $0.files.map(\.path) }
+        case .images(let slice): slice.entries.flatMap { $0.files.map(\.path) }
         case .web, .object, .command: []
         }
     }
@@ -54,7 +54,7 @@ public struct Shard: Hashable, Sendable {
     /// Whether it is read across a network or from a command, for which reading ahead is worth its memory.
     var isRemote: Bool {
         switch place {
-        case .file, .pictures: false
+        case .file, .images: false
         case .web, .object, .command: true
         }
     }

@@ -54,7 +54,7 @@ final class ShardReach: Sendable {
         switch place {
         case .web(let address): WebRequest(address)
         case .object(let object): try service().request(object)
-        case .file, .pictures, .command: nil
+        case .file, .images, .command: nil
         }
     }
 

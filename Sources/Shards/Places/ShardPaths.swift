@@ -10,9 +10,9 @@ let tarEndings = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"]
 /// The shards that a configuration's `webdataset_path` names, in order.
 ///
 /// Each specification is one of these; brace ranges (`train-{0000..0127}.tar`) may stand in any but a folder of
-/// pictures.
+/// images.
 /// - A path or `file:` path of a tar, of a folder of tars, taken in the order of their names, or of a folder of
-///   pictures with texts of the same names, which become shards of ``PictureSlice/size`` pictures.
+///   images with texts of the same names, which become shards of ``ImageSlice/size`` images.
 /// - A path that ends in `.yml` or `.yaml`: a list of specifications; paths in it are relative to its folder.
 /// - `http://` or `https://` and a tar's address.
 /// - `s3://BUCKET/KEY` of a tar, or `s3://BUCKET/PREFIX` of all tars below.
@@ -127,14 +127,14 @@ private struct ShardResolving {
                 throw Failure.input(
                     "a file name is not UTF-8", at: .init(path), got: shown, advice: "give the file another name")
             }.filter(isTar)
-            let slices = tars.isEmpty ? try PictureSlice.slices(of: path) : []
+            let slices = tars.isEmpty ? try ImageSlice.slices(of: path) : []
             if tars.isEmpty && slices.isEmpty {
                 throw Failure.input(
-                    "neither tars nor pictures in the folder", at: .init(path),
-                    expected: (tarEndings + Sample.pictureEndings.map { ".\($0)" }).joined(separator: ", "))
+                    "neither tars nor images in the folder", at: .init(path),
+                    expected: (tarEndings + Sample.imageEndings.map { ".\($0)" }).joined(separator: ", "))
             }
             shards += tars.map { Shard(path: "\(path)/\($0)") }
-            shards += slices.map { Shard(.pictures($0), reach: nil) }
+            shards += slices.map { Shard(.images($0), reach: nil) }
         } else if path.hasSuffix(".yml") || path.hasSuffix(".yaml") {
             try addList(path, depth: depth)
         } else {

@@ -13,26 +13,26 @@ public struct Sample: Equatable, Sendable {
         self.members = members
     }
 
-    /// The endings of pictures, in the order in which they are looked for.
-    public static let pictureEndings = ["jpg", "png", "jpeg", "webp", "jfif", "jpe", "bmp"]
+    /// The endings of images, in the order in which they are looked for.
+    public static let imageEndings = ["jpg", "png", "jpeg", "webp", "jfif", "jpe", "bmp"]
 
-    /// Those of pictures in formats that are not read.
+    /// Those of images in formats that are not read.
     static let unreadEndings = [
         "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "psd", "tga", "ico", "svg",
     ]
 
-    /// The encoded picture: the first there is of `pictureEndings`.
-    public var picture: [UInt8]? {
-        Sample.pictureEndings.lazy.compactMap { members[$0] }.first
+    /// The encoded image: the first there is of `imageEndings`.
+    public var image: [UInt8]? {
+        Sample.imageEndings.lazy.compactMap { members[$0] }.first
     }
 
-    /// Why there is no picture to read, as it is counted.
+    /// Why there is no image to read, as it is counted.
     public var absence: String {
-        Sample.unreadEndings.first { members[$0] != nil }.map(Self.unread) ?? "no picture"
+        Sample.unreadEndings.first { members[$0] != nil }.map(Self.unread) ?? "no image"
     }
 
-    /// What is said of a picture of one of the `unreadEndings`.
-    static func unread(_ ending: String) -> String { "picture in a format that is not read: .\(ending)" }
+    /// What is said of an image of one of the `unreadEndings`.
+    static func unread(_ ending: String) -> String { "image in a format that is not read: .\(ending)" }
 
     /// The raw `json`.
     public var json: [UInt8]? { members["json"] }

@@ -21,17 +21,17 @@ public struct SampleMasks: Sendable {
     public init(_ name: String) throws {
         self.name = name
         if Folder.isFolder(name) {
-            let images = try PictureFolder(name)
+            let images = try ImageFolder(name)
             let keyed = keyed(images.pairs + images.unpaired)
             if keyed.isEmpty {
                 throw Failure.input(
                     "no mask lies in the folder", at: .init(name), expected: "images with the names of the samples")
             }
-            place = .folder(paths: Dictionary(keyed.map { ($0.key, $0.pair.picture.path) }) { first, _ in first })
+            place = .folder(paths: Dictionary(keyed.map { ($0.key, $0.pair.image.path) }) { first, _ in first })
             return
         }
         let ending = name.lowercased()
-        guard !name.contains("/"), Sample.pictureEndings.contains(where: { ending == $0 || ending.hasSuffix(".\($0)") })
+        guard !name.contains("/"), Sample.imageEndings.contains(where: { ending == $0 || ending.hasSuffix(".\($0)") })
         else {
             throw Failure.input(
                 "no masks are found there", expected: "a folder of images, or the ending of a member such as mask.png",

@@ -1,4 +1,4 @@
-/// What makes a sample of a dataset one to train on: its picture, its caption, the conditions on its JSON.
+/// What makes a sample of a dataset one to train on: its image, its caption, the conditions on its JSON.
 public struct SampleReading: Sendable {
     public var captions: Captions
     /// All of them apply, also several on one field.
@@ -11,9 +11,9 @@ public struct SampleReading: Sendable {
         self.filters = filters
     }
 
-    /// Why the sample can't be trained on as far as can be told without decoding its picture; nil if nothing is wrong.
+    /// Why the sample can't be trained on as far as can be told without decoding its image; nil if nothing is wrong.
     public func reasonToDrop(_ sample: Sample) -> String? {
-        if sample.picture == nil { return sample.absence }
+        if sample.image == nil { return sample.absence }
         if let masks, !masks.holds(sample) { return SampleMasks.absence }
         let facts = SampleFacts(sample, wantsFields: captions.wantFields || !filters.isEmpty)
         if case .failure(let absence) = captions.caption(of: facts) { return absence.rawValue }

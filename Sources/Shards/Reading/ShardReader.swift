@@ -19,7 +19,7 @@ public final class ShardReader {
         case end
     }
 
-    public private(set) var drops = Drops()
+    public private(set) var drops = DroppedSamples()
     /// The failure of the network that ended the reading: what comes afterwards is not what the shards hold.
     public private(set) var outage: Failure?
     /// Why the present shard, or the last that was read, could not be had from where it lies.
@@ -95,7 +95,7 @@ public final class ShardReader {
             } catch is CancellationError {
                 isGivenUp = true
                 return nil
-            } catch let mistaken as MistakenShard {
+            } catch let mistaken as NotAShard {
                 drops.addBroken("shard is \(mistaken.content.description)")
                 next.reach?.note("\(next.name) is \(mistaken.content.description): \(mistaken.content.advice)")
             } catch let failure as Failure {
@@ -111,7 +111,7 @@ public final class ShardReader {
         bytes = nil
         switch next.place {
         case .file(let path): return try TarReader(path: path)
-        case .pictures(let slice): return PictureSliceMembers(slice)
+        case .images(let slice): return ImageSliceMembers(slice)
         case .web, .object, .command:
             guard let reach = next.reach else { preconditionFailure("a remote shard knows how it is reached") }
             let begun = bytesAhead?.shard == next ? bytesAhead?.bytes : nil

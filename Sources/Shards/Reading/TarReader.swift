@@ -5,7 +5,7 @@ import Glibc
 
 /// The regular files of one tar, one after the other; gzip, bzip2, xz and zstd are unpacked on the way.
 final class TarReader: ShardMembers {
-    /// A member that declares more is no picture: to pass over it, all of it would have to be unpacked.
+    /// A member that declares more is no image: to pass over it, all of it would have to be unpacked.
     private static let mostDeclared: Int64 = 16 << 30
     /// What may follow a tar's end and is read, so that its source can tell how it ended.
     private static let mostPadding = 1 << 20
@@ -23,7 +23,7 @@ final class TarReader: ShardMembers {
         let start = withUnsafeTemporaryAllocation(byteCount: MistakenContent.prefixLength, alignment: 1) { piece in
             Array(piece.prefix(max(0, pread(opened, piece.baseAddress, piece.count, 0))))
         }
-        if let mistaken = MistakenShard(start) { throw mistaken }
+        if let mistaken = NotAShard(start) { throw mistaken }
         let (status, message) = withErrorMessage { cascade_archive_reader_open(opened, &archive, $0, $1) }
         // An initialiser that throws this late still runs `deinit`, which closes the descriptor.
         if status != CASCADE_ARCHIVE_OK { throw Self.noTar(path, message) }
@@ -40,7 +40,7 @@ final class TarReader: ShardMembers {
         }
         if let failure = stream.failure { throw failure }
         if stream.isGivenUp { throw CancellationError() }
-        if let mistaken = MistakenShard(stream.start) { throw mistaken }
+        if let mistaken = NotAShard(stream.start) { throw mistaken }
         if status != CASCADE_ARCHIVE_OK { throw Self.noTar(name, message) }
     }
 
@@ -94,7 +94,7 @@ final class TarReader: ShardMembers {
 }
 
 /// Something else in the place of a shard, that has a name.
-struct MistakenShard: Error {
+struct NotAShard: Error {
     let content: MistakenContent
 
     /// Nil for what may be a tar: packed ones are taken too, and a tar says so behind its first name.

@@ -6,7 +6,7 @@ public struct LogEntry: Sendable {
     public let metrics: UpdateMetrics?
     /// What was measured beside it, such as `validation_loss`.
     public var measured: [(name: String, value: Double)] = []
-    public var pictures: [LoggedPicture] = []
+    public var images: [LoggedImage] = []
     /// What tells the update's samples from all others, where they are worth a word.
     public var samples: [String] = []
 
@@ -26,8 +26,8 @@ public struct LogEntry: Sendable {
     var scalars: [(name: String, value: Double)] { (metrics?.scalars ?? []) + measured }
 }
 
-/// A picture as a JPEG file.
-public struct LoggedPicture: Sendable {
+/// An image as a JPEG file.
+public struct LoggedImage: Sendable {
     /// What it shows: letters, digits and `_`.
     public var name: String
     public var jpeg: [UInt8]

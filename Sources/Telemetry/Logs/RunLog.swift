@@ -20,14 +20,14 @@ public final class RunLog {
         public var configurationText: String
         /// nil for none.
         public var wandb: WandbProject?
-        /// Makes the small picture that `report.html` shows of a preview's JPEG file.
-        public var shrink: (_ jpeg: [UInt8]) throws -> LoggedPicture
+        /// Makes the small image that `report.html` shows of a preview's JPEG file.
+        public var shrink: (_ jpeg: [UInt8]) throws -> LoggedImage
         /// Seconds since 1970.
         public var now: () -> Double
 
         public init(
             folder: String, title: String, resumeAfter: Int, now: @escaping () -> Double,
-            shrink: @escaping (_ jpeg: [UInt8]) throws -> LoggedPicture
+            shrink: @escaping (_ jpeg: [UInt8]) throws -> LoggedImage
         ) {
             self.folder = folder
             self.title = title

@@ -22,7 +22,7 @@ final class Report {
         let step: Int
         let file: String
         /// Small.
-        let picture: LoggedPicture
+        let image: LoggedImage
     }
 
     private static let mostPreviews = 24
@@ -30,7 +30,7 @@ final class Report {
     private let folder: String
     private let title: String
     private let configuration: String
-    private let shrink: (_ jpeg: [UInt8]) throws -> LoggedPicture
+    private let shrink: (_ jpeg: [UInt8]) throws -> LoggedImage
     private var curves: [(name: String, curve: Curve)] = []
     private var places: [String: Int] = [:]
     /// Updates that have a preview on the disk.
@@ -73,7 +73,7 @@ final class Report {
 
     func add(_ entry: LogEntry) {
         for (name, value) in entry.scalars { add(name, value, at: entry.step) }
-        if !entry.pictures.isEmpty, previewSteps.last.map({ $0 < entry.step }) ?? true {
+        if !entry.images.isEmpty, previewSteps.last.map({ $0 < entry.step }) ?? true {
             previewSteps.append(entry.step)
         }
     }
@@ -100,7 +100,7 @@ final class Report {
             let name = zeroPadded(step, digits: 6) + ".jpg"
             // One that somebody removed or broke is no reason to fail.
             guard let small = try? shrink(readFile("\(folder)/\(name)")) else { continue }
-            previews[step] = Preview(step: step, file: name, picture: small)
+            previews[step] = Preview(step: step, file: name, image: small)
         }
         return steps.compactMap { previews[$0] }
     }

@@ -93,12 +93,12 @@ struct ReportPage {
 
     private var previewsHTML: String {
         guard let newest = previews.last else { return "" }
-        let pictures = previews.map { preview in
-            let data = Data(preview.picture.jpeg).base64EncodedString()
+        let images = previews.map { preview in
+            let data = Data(preview.image.jpeg).base64EncodedString()
             return """
                 <figure\(preview.step == newest.step ? "" : " hidden") data-step="\(preview.step)">
-                <img alt="Preview at update \(preview.step)" width="\(preview.picture.width)" \
-                height="\(preview.picture.height)" src="data:image/jpeg;base64,\(data)">
+                <img alt="Preview at update \(preview.step)" width="\(preview.image.width)" \
+                height="\(preview.image.height)" src="data:image/jpeg;base64,\(data)">
                 <figcaption>update \(preview.step) · in full: <a href="\(Self.escaped(preview.file))">\
                 \(Self.escaped(preview.file))</a></figcaption>
                 </figure>
@@ -110,7 +110,7 @@ struct ReportPage {
             <div class="bar"><h2 id="previews-title">Previews</h2>
             <label>update <input type="range" id="when" min="0" max="\(previews.count - 1)" \
             value="\(previews.count - 1)"> <output id="shown">\(newest.step)</output></label></div>
-            \(pictures)</section>
+            \(images)</section>
 
             """
     }

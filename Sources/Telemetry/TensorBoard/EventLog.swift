@@ -38,14 +38,14 @@ final class EventLog {
                         $0.add(2, float: Float(value))
                     }
                 }
-                for picture in entry.pictures {
+                for image in entry.images {
                     summary.add(1) {
-                        $0.add(1, text: picture.name)
-                        $0.add(4) { image in
-                            image.add(1, integer: picture.height)
-                            image.add(2, integer: picture.width)
-                            image.add(3, integer: 3)  // RGB
-                            image.add(4, bytes: picture.jpeg)
+                        $0.add(1, text: image.name)
+                        $0.add(4) { message in
+                            message.add(1, integer: image.height)
+                            message.add(2, integer: image.width)
+                            message.add(3, integer: 3)  // RGB
+                            message.add(4, bytes: image.jpeg)
                         }
                     }
                 }
@@ -83,7 +83,7 @@ final class EventLog {
         var position = 0
         var holdsEvents = false
         while true {
-            // Of an event's content the beginning is enough: its step stands there, and pictures are large.
+            // Of an event's content the beginning is enough: its step stands there, and images are large.
             let head = try file.read(at: position, count: 12 + 64)
             guard head.count > 12, head[8..<12].number == UInt64(masked(head[..<8])) else { break }
             guard let length = Int(exactly: head[..<8].number), length < Int.max - position - 16 else { break }

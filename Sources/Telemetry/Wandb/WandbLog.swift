@@ -77,16 +77,16 @@ final class WandbLog {
     func append(_ entry: LogEntry) throws {
         var items = entry.scalars.map { (key: [$0.name], value: WandbRecord.number($0.value)) }
         var files: [String] = []
-        for picture in entry.pictures {
-            let digest = SHA256.hex(of: picture.jpeg)
-            let path = "\(Self.media)/\(picture.name)_\(entry.step)_\(digest.prefix(20)).jpg"
-            try writeAtomically(picture.jpeg, to: "\(self.path)/files/\(path)")
+        for image in entry.images {
+            let digest = SHA256.hex(of: image.jpeg)
+            let path = "\(Self.media)/\(image.name)_\(entry.step)_\(digest.prefix(20)).jpg"
+            try writeAtomically(image.jpeg, to: "\(self.path)/files/\(path)")
             let value: JSON = [
                 "_type": "image-file", "format": "jpg", "path": .string(path), "sha256": .string(digest),
-                "size": .integer(picture.jpeg.count), "width": .integer(picture.width),
-                "height": .integer(picture.height),
+                "size": .integer(image.jpeg.count), "width": .integer(image.width),
+                "height": .integer(image.height),
             ]
-            items.append(([picture.name], value.text()))
+            items.append(([image.name], value.text()))
             files.append(path)
         }
         let time = now()

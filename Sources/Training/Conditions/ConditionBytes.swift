@@ -8,7 +8,7 @@ enum ConditionBytes {
     /// Changed whenever the same condition becomes other bytes.
     static let version = 1
 
-    /// What the 256 levels of a picture are as numbers; masks and cut pictures have nothing else.
+    /// What the 256 levels of an image are as numbers; masks and cut images have nothing else.
     private static let levels = (0...255).map { Float($0) / 255 }
 
     /// - Parameter condition: [1, c, h, w].
@@ -37,14 +37,14 @@ enum ConditionBytes {
     }
 }
 
-extension PictureBatch {
-    /// What the workers made of the pictures, [B, c, h, w], float32 on the CPU; nil where nobody asked for it.
+extension ImageBatch {
+    /// What the workers made of the images, [B, c, h, w], float32 on the CPU; nil where nobody asked for it.
     func condition() throws -> Tensor? {
         let conditions = try samples.compactMap { try $0.condition.flatMap(ConditionBytes.condition) }
         guard let first = conditions.first else { return nil }
         if let other = conditions.first(where: { $0.shape != first.shape }) {
             throw Failure.run(
-                "the filter's conditions of pictures of one size differ in theirs", expected: "\(first.shape)",
+                "the filter's conditions of images of one size differ in theirs", expected: "\(first.shape)",
                 got: "\(other.shape)")
         }
         return try .concatenated(conditions, dimension: 0)

@@ -29,7 +29,7 @@ final class ImageEncodings {
     /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the run's device.
     private let encode: (Tensor) throws -> Tensor
     /// Embeds the images themselves; nil leaves their embeddings zeros.
-    let tower: NetworkOnDemand<PictureEncoder>?
+    let tower: NetworkOnDemand<ImageEncoder>?
     let device: Device
     /// Of `cache_dir`.
     let cache: EncodingCache?
@@ -40,7 +40,7 @@ final class ImageEncodings {
     ///   - memory: how many bytes of encodings to keep for later epochs.
     ///   - encode: latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the device.
     init(
-        tower: NetworkOnDemand<PictureEncoder>?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
+        tower: NetworkOnDemand<ImageEncoder>?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
         encode: @escaping (Tensor) throws -> Tensor
     ) {
         self.encode = encode
@@ -57,13 +57,13 @@ final class ImageEncodings {
 
     /// What was made of a batch's images, now or earlier.
     /// - Parameter images: [n, 3, H, W] in 0...1, of the samples that the loader decoded; nil where it decoded none.
-    func callAsFunction(_ batch: PictureBatch, _ images: Tensor?) throws -> Encoded {
+    func callAsFunction(_ batch: ImageBatch, _ images: Tensor?) throws -> Encoded {
         var decoded = 0
         let sources = try batch.samples.map { sample in
             var pixels: Tensor?
             var found: ImageEncoding?
             switch sample.content {
-            case .picture:
+            case .image:
                 pixels = try images?.sliced(0, decoded..<decoded + 1)
                 decoded += 1
             case .prepared(let bytes):
@@ -105,7 +105,7 @@ final class ImageEncodings {
         if let found = try found ?? key.flatMap({ try cache?.folder.read($0).flatMap(ImageEncoding.init) }) {
             return keep(found, name)
         }
-        guard let pixels else { throw Failure.run("a picture is neither decoded nor encoded", at: .init(name)) }
+        guard let pixels else { throw Failure.run("an image is neither decoded nor encoded", at: .init(name)) }
         var made = ImageEncoding(latents: try latents(pixels))
         if let cache, let key {
             // Complete, so that no later run decodes the image for its embedding.
@@ -115,8 +115,8 @@ final class ImageEncodings {
         return keep(made, name)
     }
 
-    private func embed(_ pixels: Tensor?, _ name: String, _ tower: NetworkOnDemand<PictureEncoder>) throws -> Tensor {
-        guard let pixels else { throw Failure.run("a picture is neither decoded nor embedded", at: .init(name)) }
+    private func embed(_ pixels: Tensor?, _ name: String, _ tower: NetworkOnDemand<ImageEncoder>) throws -> Tensor {
+        guard let pixels else { throw Failure.run("an image is neither decoded nor embedded", at: .init(name)) }
         return try withoutGradients { try tower()(pixels.to(device: device)).to(dtype: .float32) }
     }
 

@@ -8,7 +8,7 @@ import Torch
 typealias ImageFilter = (_ images: Tensor, _ masks: Tensor?, Generator) throws -> ControlCondition
 
 /// An image with its caption that is looked at and not trained on.
-typealias ShownSample = (picture: MaskedPicture, caption: String)
+typealias ValidationSample = (image: MaskedImage, caption: String)
 
 /// What a run looks at beside its training: the loss over fixed validation triples, and previews of a few samples.
 struct Evaluation {

@@ -7,28 +7,28 @@ import Images
 import Optimization
 import Torch
 
-/// The picture that shows how a run is doing: one column a sample, one labelled row for each thing there is to see.
+/// The image that shows how a run is doing: one column a sample, one labelled row for each thing there is to see.
 struct PreviewGrid {
     static let columns = 4
-    private let rows: [(label: String, pictures: [Picture])]
+    private let rows: [(label: String, images: [Image])]
 
     /// - Parameters:
-    ///   - samples: a few pictures of one size with their captions.
-    ///   - prompts: stand in for the captions where pictures are sampled, in turn; none leave them.
+    ///   - samples: a few images of one size with their captions.
+    ///   - prompts: stand in for the captions where images are sampled, in turn; none leave them.
     ///   - adapters: are left out once more, for a row beside that with them.
     ///   - showing: makes latents visible, and samples them.
     ///   - draws: of the samples.
     ///   - average: is sampled from too, from the same noise.
     ///   - filter: makes the ControlNet's condition.
     init(
-        _ samples: [ShownSample], prompts: [PreviewPrompt] = [],
+        _ samples: [ValidationSample], prompts: [PreviewPrompt] = [],
         objective: some TrainingObjective, showing: Showing, adapters: [any Adapter] = [], draws: Draws,
         average: AveragedWeights? = nil,
         filter: ((_ images: Tensor, _ masks: Tensor?) throws -> ControlCondition)? = nil
     ) throws {
-        let pictures = samples.map(\.picture)
-        let pixels = try pictures.pixels()
-        let made = try filter.map { try $0(pixels, pictures.masks()) }
+        let images = samples.map(\.image)
+        let pixels = try images.pixels()
+        let made = try filter.map { try $0(pixels, images.masks()) }
         let (height, width) = (pixels.size(2), pixels.size(3))
         let batch = try objective.prepare(pixels, captions: samples.map(\.caption), condition: made?.condition)
         rows = try withoutGradients {
@@ -38,11 +38,11 @@ struct PreviewGrid {
             let prediction = try objective.stage.predict(
                 noised.latents, time: noised.noiseCondition, objective.conditions(objective.settled(batch)))
             let estimate = try objective.diffusion.estimate(noised.latents, prediction, noised.scales).x0
-            func decoded(_ latents: Tensor) throws -> [Picture] {
+            func decoded(_ latents: Tensor) throws -> [Image] {
                 try showing.decoder.images(latents, height: height, width: width)
             }
             // Conditions are made anew each time: what is trained may be part of them.
-            func sampled() throws -> [Picture] {
+            func sampled() throws -> [Image] {
                 guard !prompts.isEmpty else {
                     return try decoded(
                         objective.sample(batch, with: showing.sampler(objective.diffusion), draws: draws.branch(1)))
@@ -58,7 +58,7 @@ struct PreviewGrid {
                         .framed(width: width, height: height)
                 }
             }
-            var rows = [("picture", pictures.map(\.picture))]
+            var rows = [("image", images.map(\.image))]
             if let made {
                 rows.append(("condition", try ImageTensors.images(made.preview, height: height, width: width)))
             } else if let condition = batch.inputs.effnet, let seen = try showing.condition?(condition) {
@@ -76,13 +76,13 @@ struct PreviewGrid {
 
     /// What previews show: the first validation samples of one size, else the first of the data that the filter takes.
     static func shown(
-        _ validation: [ShownSample], _ parts: RecipeParts, _ filter: ImageFilter?
-    ) throws -> [ShownSample] {
+        _ validation: [ValidationSample], _ parts: RecipeParts, _ filter: ImageFilter?
+    ) throws -> [ValidationSample] {
         guard validation.isEmpty else { return RecipeParts.alike(validation, count: columns) }
         let generator = try parts.generator(RandomStream.preview)
         let taken = try ValidationSet.first(parts.shards, parts.preparation).filter { sample in
             do {
-                _ = try filter?([sample.picture].pixels(), [sample.picture].masks(), generator)
+                _ = try filter?([sample.image].pixels(), [sample.image].masks(), generator)
                 return true
             } catch let failure as Failure where failure.blame == .input {
                 return false
@@ -91,7 +91,7 @@ struct PreviewGrid {
         return RecipeParts.alike(taken, count: columns)
     }
 
-    func picture() throws -> Picture { try Picture.grid(rows.map(\.pictures), labels: rows.map(\.label)) }
+    func image() throws -> Image { try Image.grid(rows.map(\.images), labels: rows.map(\.label)) }
 }
 
 /// How previews make latents visible.
@@ -99,7 +99,7 @@ struct Showing {
     let decoder: LatentDecoder
     var guidance: Double
     var steps: Int
-    /// A network's own condition [B, c, h, w] to pictures [B, 3, H, W]; nil where it has none but a filter's.
+    /// A network's own condition [B, c, h, w] to images [B, 3, H, W]; nil where it has none but a filter's.
     var condition: ((Tensor) throws -> Tensor)?
 
     /// Of Stage C, as the reference's trainers preview it.
@@ -157,15 +157,15 @@ extension [any Adapter] {
     }
 }
 
-extension Picture {
+extension Image {
     /// The whole of the image in a frame of a size, black beside it.
-    fileprivate func framed(width frameWidth: Int, height frameHeight: Int) -> Picture {
+    fileprivate func framed(width frameWidth: Int, height frameHeight: Int) -> Image {
         let scale = Swift.min(Double(frameWidth) / Double(width), Double(frameHeight) / Double(height))
         func side(_ length: Int, _ most: Int) -> Int {
             Swift.min(most, Swift.max(1, Int((Double(length) * scale).rounded())))
         }
         let sized = resized(width: side(width, frameWidth), height: side(height, frameHeight))
-        var frame = Picture(width: frameWidth, height: frameHeight, colour: (0, 0, 0))
+        var frame = Image(width: frameWidth, height: frameHeight, colour: (0, 0, 0))
         frame.paste(sized, x: (frameWidth - sized.width) / 2, y: (frameHeight - sized.height) / 2)
         return frame
     }

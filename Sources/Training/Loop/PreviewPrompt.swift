@@ -1,4 +1,4 @@
-import Generation
+import Images
 import Settings
 
 /// What previews sample in place of a caption: a text, or a mapping with `prompt` and what else is its own.

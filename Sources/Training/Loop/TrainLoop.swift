@@ -62,7 +62,7 @@ struct TrainLoop {
             throw error
         }
         if loader.colourProfiles > 0 {
-            console.log("\(loader.colourProfiles) pictures came with colour profiles, which are ignored")
+            console.log("\(loader.colourProfiles) images came with colour profiles, which are ignored")
         }
         for remark in run.data.remarks(loader.loaded.found, of: loader.loaded.samples) { console.warn(remark) }
         if !loader.drops.isEmpty { console.log("left out of the data: \(loader.drops)") }

@@ -55,9 +55,9 @@ struct TrainingLog {
             entry.samples = bad.samples
         }
         if let validation { entry.measured.append((Self.validationLoss, validation.mean)) }
-        if let picture = try preview?.logged() {
-            try output.write(preview: picture, update: metrics.step)
-            entry.pictures.append(picture)
+        if let image = try preview?.logged() {
+            try output.write(preview: image, update: metrics.step)
+            entry.images.append(image)
         }
         try log.append(entry)
     }
@@ -76,7 +76,7 @@ struct TrainingLog {
         data += drops.map { ("left out since the last start: \($0.key)", "\($0.value)") }
         if drops.isEmpty { data.append(("left out since the last start", "nothing")) }
         if let encoded = outcome.encoded {
-            data.append(("encoded since the last start", "\(encoded.pictures) pictures, \(encoded.captions) captions"))
+            data.append(("encoded since the last start", "\(encoded.images) images, \(encoded.captions) captions"))
         }
         var sections = [
             ReportSection(
@@ -88,7 +88,7 @@ struct TrainingLog {
                 ]),
             ReportSection("Data", data),
         ]
-        if let validation = outcome.validation { sections.append(ReportSection("Held-out loss", validation.rows)) }
+        if let validation = outcome.validation { sections.append(ReportSection("Validation loss", validation.rows)) }
         sections.append(
             ReportSection(
                 "Versions",
@@ -104,8 +104,8 @@ struct TrainingLog {
         let since = "since the last start"
         return [
             ("epoch of the data", "\(loaded.epoch + 1)"),
-            ("pictures by size \(since)", sizes.joined(separator: ", ")),
-            ("pictures enlarged \(since)", "\(loaded.enlarged) of \(loaded.samples)"),
+            ("images by size \(since)", sizes.joined(separator: ", ")),
+            ("images enlarged \(since)", "\(loaded.enlarged) of \(loaded.samples)"),
             ("empty captions \(since)", "\(loaded.emptyCaptions) of \(loaded.samples)"),
             ("captions cut \(since)", "\(loaded.longCaptions) of \(loaded.samples)"),
             ("mean length of a caption", "\(loaded.characters / loaded.samples) characters"),
@@ -120,21 +120,21 @@ struct TrainingLog {
     }
 
     /// A preview's file, small enough for a page with many.
-    private static func small(_ jpeg: [UInt8]) throws -> LoggedPicture {
-        let picture = try Picture(decoding: jpeg, name: "preview")
-        let scale = min(1, Double(previewSide) / Double(max(picture.width, picture.height)))
-        let width = max(1, Int((Double(picture.width) * scale).rounded()))
-        let height = max(1, Int((Double(picture.height) * scale).rounded()))
-        let small = picture.resized(width: width, height: height)
-        return LoggedPicture(name: "preview", jpeg: try small.jpeg(quality: 80), width: width, height: height)
+    private static func small(_ jpeg: [UInt8]) throws -> LoggedImage {
+        let image = try Image(decoding: jpeg, name: "preview")
+        let scale = min(1, Double(previewSide) / Double(max(image.width, image.height)))
+        let width = max(1, Int((Double(image.width) * scale).rounded()))
+        let height = max(1, Int((Double(image.height) * scale).rounded()))
+        let small = image.resized(width: width, height: height)
+        return LoggedImage(name: "preview", jpeg: try small.jpeg(quality: 80), width: width, height: height)
     }
 }
 
 extension PreviewGrid {
     /// The grid as a file.
-    func logged() throws -> LoggedPicture {
-        let picture = try picture()
-        return LoggedPicture(
-            name: "preview", jpeg: try picture.jpeg(), width: picture.width, height: picture.height)
+    func logged() throws -> LoggedImage {
+        let image = try image()
+        return LoggedImage(
+            name: "preview", jpeg: try image.jpeg(), width: image.width, height: image.height)
     }
 }

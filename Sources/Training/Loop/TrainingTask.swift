@@ -19,7 +19,7 @@ struct TrainingTask {
     /// What the run reads and does not make.
     var inputs = RunInputs()
     /// The loss of a micro batch, with the graph to differentiate.
-    var loss: (PictureBatch, Draws) throws -> TrainingLoss
+    var loss: (ImageBatch, Draws) throws -> TrainingLoss
     /// Writes what is trained, and gives the file's SHA-256.
     var write: (_ path: String, _ updates: Int) throws -> String
     /// Writes the running mean in float32 where what is trained can't hold it; nil where it can.

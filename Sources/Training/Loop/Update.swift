@@ -49,12 +49,12 @@ struct Update {
     ///
     /// Where memory does not hold a part of the batch, it is taken again in parts of half the size, and so are later ones.
     /// - Parameter next: the next batch of the data.
-    func callAsFunction(_ state: inout TrainingState, next: () throws -> PictureBatch) throws -> Result {
+    func callAsFunction(_ state: inout TrainingState, next: () throws -> ImageBatch) throws -> Result {
         let began = clock.seconds()
         let (task, optimizer, number) = (state.task, state.optimizer, state.progress.updates + 1)
         let (learned, parts) = (task.learners.map(\.running), state.parts)
         func forgetLosses() { for (learner, running) in zip(task.learners, learned) { learner.running = running } }
-        let batch: PictureBatch
+        let batch: ImageBatch
         // Of the step to come.
         let rate = try optimizer.effectiveRate(run.schedule(number))
         let made: (loss: Double, norm: Double)
@@ -64,7 +64,7 @@ struct Update {
                 do {
                     made = try pass(batch, number, state, steppedBy: fused)
                 } catch var failure as Failure where failure.lacksMemory {
-                    failure.advice = "`fused_backward` takes a batch in one part: make batch_size smaller"
+                    failure.advice = "`fused_backward` takes a batch as one micro-batch: make batch_size smaller"
                     throw failure
                 }
             } else {
@@ -133,7 +133,7 @@ struct Update {
 
     /// Adds up the gradients of this process' samples, part by part. It waits for no other process, and may be made again.
     private func gradients(
-        of batch: PictureBatch, _ number: Int, _ task: TrainingTask, parts: Int
+        of batch: ImageBatch, _ number: Int, _ task: TrainingTask, parts: Int
     ) throws -> Gradients {
         let parameters = task.groups.parameters
         let gradients = Gradients()
@@ -208,7 +208,7 @@ struct Update {
     ///
     /// Where it fails on the way, or a gradient is not finite, some tensors have been stepped.
     private func pass(
-        _ batch: PictureBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps
+        _ batch: ImageBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps
     ) throws -> (loss: Double, norm: Double) {
         let draws = Draws(
             seed: seed, stream: RandomStream.update, update: number, places: 0..<batch.samples.count)

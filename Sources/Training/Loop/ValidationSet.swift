@@ -44,12 +44,12 @@ struct ValidationSet {
     ///   - triples: how many; images are taken in turn.
     ///   - filter: makes the ControlNet's condition of images [B, 3, H, W].
     init(
-        _ samples: [ShownSample], triples: Int, objective: some TrainingObjective, seed: UInt64,
+        _ samples: [ValidationSample], triples: Int, objective: some TrainingObjective, seed: UInt64,
         filter: ImageFilter? = nil
     ) throws {
         let generator = try Generator(seed: seed, stream: RandomStream.validation, update: 0)
-        for (picture, caption) in samples {
-            let (pixels, mask) = try ([picture].pixels(), [picture].masks())
+        for (image, caption) in samples {
+            let (pixels, mask) = try ([image].pixels(), [image].masks())
             let prepared = try objective.prepare(
                 pixels, captions: [caption], condition: filter.map { try $0(pixels, mask, generator).condition })
             if let index = groups.firstIndex(where: { $0.images[0].latents.shape == prepared.latents.shape }) {
@@ -106,13 +106,13 @@ struct ValidationSet {
     /// The samples of shards that hold no more than fit in memory, in the order of the shards, as the buckets fit them.
     static func samples(
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
-    ) throws -> [ShownSample] {
+    ) throws -> [ValidationSample] {
         guard let first = shards.first else { return [] }
         let samples = try self.first(shards, preparation, limit: limit)
         guard samples.count > 1 else {
             throw Failure.input(
-                "the held-out data is too little to measure with", at: Failure.Place(first.name),
-                expected: "at least 2 pictures with captions", got: "\(samples.count)",
+                "the validation dataset is too small", at: Failure.Place(first.name),
+                expected: "at least 2 images with captions", got: "\(samples.count)",
                 advice: "look at the data with: cascade-adapt dataset inspect PATH")
         }
         return samples
@@ -122,9 +122,9 @@ struct ValidationSet {
     /// - Throws: a failure of the run where the network fails.
     static func first(
         _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 16
-    ) throws -> [ShownSample] {
+    ) throws -> [ValidationSample] {
         let reader = ShardReader(shards: shards, outages: .end)
-        var samples: [ShownSample] = []
+        var samples: [ValidationSample] = []
         while samples.count < limit, let sample = reader.next() {
             if let prepared = preparation.withoutChance(sample) { samples.append(prepared) }
         }

@@ -7,7 +7,7 @@ struct Encoders {
     let previewer: NetworkOnDemand<Previewer>
     let text: NetworkOnDemand<TextEncoder>
     /// Nil where the run names none: images' embeddings are zeros then.
-    let images: NetworkOnDemand<PictureEncoder>?
+    let images: NetworkOnDemand<ImageEncoder>?
 }
 
 extension ModelLoading {

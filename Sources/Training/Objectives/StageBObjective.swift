@@ -1,3 +1,4 @@
+import Images
 import Cascade
 import Diffusion
 import Generation
@@ -33,8 +34,8 @@ struct StageBObjective: TrainingObjective {
     }
 
     /// The loss of a micro batch, all its random numbers from the draws of its samples.
-    func loss(of batch: PictureBatch, _ draws: Draws) throws -> TrainingLoss {
-        let images = try ImageTensors.tensor(batch.pictures)
+    func loss(of batch: ImageBatch, _ draws: Draws) throws -> TrainingLoss {
+        let images = try ImageTensors.tensor(batch.images)
         var inputs = ConditionInputs(captions: try chances.dropping(batch.captions, draws))
         let isKept = try ConditionChances.kept(.effnet, dropout: chances.effnetDropout, draws)
         let encoded = try encodings(batch, images)

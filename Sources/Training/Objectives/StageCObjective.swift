@@ -1,3 +1,4 @@
+import Images
 import AdapterKit
 import Cascade
 import Diffusion
@@ -26,8 +27,8 @@ struct StageCObjective: TrainingObjective {
     }
 
     /// The loss of a micro batch, all its random numbers from the draws of its samples but for those of its conditions.
-    func loss(of batch: PictureBatch, _ draws: Draws) throws -> TrainingLoss {
-        let images = batch.pictures.isEmpty ? nil : try ImageTensors.tensor(batch.pictures)
+    func loss(of batch: ImageBatch, _ draws: Draws) throws -> TrainingLoss {
+        let images = batch.images.isEmpty ? nil : try ImageTensors.tensor(batch.images)
         let captions = try chances.dropping(batch.captions, draws)
         let encoded = try encodings(batch, images)
         let draw = try diffusion.draw(encoded.latents.sampleShape, device: encodings.device, from: draws)

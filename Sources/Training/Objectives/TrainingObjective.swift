@@ -1,3 +1,4 @@
+import Images
 import Cascade
 import Diffusion
 import Generation

@@ -24,7 +24,7 @@ struct PlannedData {
         progress: @escaping @Sendable (_ shards: Int, _ total: Int) -> Void
     ) {
         let chosen = readsAll || all.count <= Self.most ? all : Self.spread(all)
-        // Every picture would take as long as an epoch of the loader.
+        // Every image would take as long as an epoch of the loader.
         var survey = DatasetSurvey(reading: configuration.reading, decodeLimit: 2000)
         survey.minImageSize = configuration.minImageSize
         survey.texts = configuration.newTokens

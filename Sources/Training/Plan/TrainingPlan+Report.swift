@@ -78,7 +78,7 @@ extension TrainingPlan {
                     + "--all-data reads all")
         }
         if read.decoded < read.kept {
-            lines.append("  \(read.decoded) pictures were decoded, the others may be broken")
+            lines.append("  \(read.decoded) images were decoded, the others may be broken")
         }
         return lines + warnings.map { "warning: \($0)" }
     }

@@ -3,7 +3,7 @@ import Files
 import Torch
 
 /// Why a process ends whose first one says the reason: an input is at fault.
-public struct SaidByFirstProcess: Error {}
+public struct ReportedByFirstProcess: Error {}
 
 /// What the processes that train one run together have to agree on.
 ///
@@ -52,13 +52,13 @@ struct SharedUpdates {
         let text = (run.effective ?? run.written.json).text()
         try shared.check("configuration or seed", "\(text) \(options.seed.map(String.init) ?? "")")
         guard run.batchSize >= group.size else {
-            guard shared.isWriter else { throw SaidByFirstProcess() }
+            guard shared.isWriter else { throw ReportedByFirstProcess() }
             throw Failure.input(
                 "an update has fewer samples than there are processes",
                 expected: "batch_size of at least \(group.size)", got: "\(run.batchSize)")
         }
         guard !run.isFused else {
-            guard shared.isWriter else { throw SaidByFirstProcess() }
+            guard shared.isWriter else { throw ReportedByFirstProcess() }
             throw Failure.input(
                 "`fused_backward` and several processes exclude each other",
                 expected: "fused_backward: false, or one process",
@@ -74,14 +74,14 @@ struct SharedUpdates {
     ///   - what: a noun, such as "configuration".
     ///   - text: is to be the same everywhere.
     /// - Throws: in the first process a failure that names those that have another one, in the others
-    ///   ``SaidByFirstProcess``.
+    ///   ``ReportedByFirstProcess``.
     func check(_ what: String, _ text: String, advice: String? = nil) throws {
         // 48 bits of it are a number that no sum rounds.
         let number = Int(SHA256.hex(of: Array(text.utf8)).prefix(12), radix: 16) ?? 0
         let numbers = try group.gathered([Double(number)]).map { $0[0] }
         let others = numbers.indices.filter { numbers[$0] != numbers[0] }
         guard !others.isEmpty else { return }
-        guard isWriter else { throw SaidByFirstProcess() }
+        guard isWriter else { throw ReportedByFirstProcess() }
         let named = others.map(String.init).joined(separator: ", ")
         throw Failure.input(
             "processes have another \(what) than process 0", expected: "the same in all \(group.size)",

@@ -105,9 +105,9 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
         if own.measuresStatistics {
             let trained = try ValidationSet.samples(parts.shards, parts.preparation, limit: 32)
             let alike = RecipeParts.alike(trained, count: trained.count)
-            let pictures = alike.map(\.picture)
+            let images = alike.map(\.image)
             let condition = try filter.condition(
-                of: pictures.pixels(), pictures.masks(), parts.generator(RandomStream.filter)
+                of: images.pixels(), images.masks(), parts.generator(RandomStream.filter)
             ).condition
             try trunk.measureStatistics(on: condition.to(device: options.device))
         }

@@ -13,7 +13,7 @@ import Weights
 /// of its sizes, else Stage C.
 public struct FinetuneRecipe: Recipe, SettledRecipe {
     public static let name = "finetune"
-    public static let abstract = "Train all of Stage C or Stage B, or draw and train a new one."
+    public static let abstract = "Train all of Stage C or Stage B, from published, random or your own weights."
 
     /// It has no key of its own.
     public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool { true }
@@ -93,7 +93,7 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
 
     private func task(
         _ store: ParameterStore, _ stage: some StageConfiguration, _ evaluation: Evaluation,
-        loss: @escaping (PictureBatch, Draws) throws -> TrainingLoss
+        loss: @escaping (ImageBatch, Draws) throws -> TrainingLoss
     ) -> TrainingTask {
         func write(_ tensors: [(name: String, tensor: Tensor)], _ path: String, _ updates: Int) throws -> String {
             var metadata = ["format": "pt", "trained_steps": String(updates)]

@@ -87,10 +87,10 @@ struct RecipeParts {
             chances: run.chances, dropout: try DropoutRates(run, model.stageC.configuration, isFrozen: isFrozen))
     }
 
-    /// What a stage is trained on of pictures. The networks' files are read once more where `cache_dir` is set: they
+    /// What a stage is trained on of images. The networks' files are read once more where `cache_dir` is set: they
     /// are part of what its entries are known by.
     func encodings(
-        tower: NetworkOnDemand<PictureEncoder>? = nil, encode: @escaping (Tensor) throws -> Tensor
+        tower: NetworkOnDemand<ImageEncoder>? = nil, encode: @escaping (Tensor) throws -> Tensor
     ) throws -> ImageEncodings {
         ImageEncodings(
             tower: tower, device: options.device, memory: run.isCachingInMemory ? RunConfiguration.cacheBytes : 0,
@@ -111,13 +111,13 @@ struct RecipeParts {
     }
 
     /// The networks around Stage C that are let go while caches stand in for them, or nobody looks.
-    func resting(_ encoders: Encoders) -> [any RestingNetwork] {
+    func resting(_ encoders: Encoders) -> [any ReleasableNetwork] {
         [encoders.previewer]
             + resting(latents: encoders.effnet, others: [encoders.text] + (encoders.images.map { [$0] } ?? []))
     }
 
     /// Of what makes latents, and of networks whose results `cache_dir` alone keeps, those that caches stand in for.
-    func resting(latents: any RestingNetwork, others: [any RestingNetwork]) -> [any RestingNetwork] {
+    func resting(latents: any ReleasableNetwork, others: [any ReleasableNetwork]) -> [any ReleasableNetwork] {
         let isCached = run.data.cacheFolder != nil
         return (isCached || run.isCachingInMemory ? [latents] : []) + (isCached ? others : [])
     }
@@ -125,9 +125,9 @@ struct RecipeParts {
     /// Trains.
     /// - Parameters:
     ///   - resting: networks that are let go while nobody asks for them.
-    ///   - filter: makes the conditions of the pictures in the loader's threads, with these parameters.
+    ///   - filter: makes the conditions of the images in the loader's threads, with these parameters.
     func train(
-        _ task: TrainingTask, _ objective: some TrainingObjective, resting: [any RestingNetwork],
+        _ task: TrainingTask, _ objective: some TrainingObjective, resting: [any ReleasableNetwork],
         filter: (filter: any ControlFilter, parameters: JSON)? = nil
     ) throws -> RunOutcome {
         let warn: @Sendable (String) -> Void = { [console] in console.warn($0) }
@@ -142,7 +142,8 @@ struct RecipeParts {
             resting.map { $0.endTurn() }.contains(true)
         }
         // Where caches of an earlier run hold something, they may hold all.
-        let hasEntries = try run.data.cacheFolder.map { try !Folder.names("\($0)/pictures").isEmpty } ?? false
+        let hasEntries =
+            try run.data.cacheFolder.map { try !Folder.names("\($0)/\(ModelFiles.imageCacheName)").isEmpty } ?? false
         if hasEntries { for network in resting { network.release() } }
         var outcome = try loop(task) { state in
             var preparation = preparation
@@ -162,28 +163,27 @@ struct RecipeParts {
             patience.begin()
             return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)
         }
-        if let folder = run.data.cacheFolder, let pictures = objective.encodings.cache, let texts = objective.text.cache
-        {
-            outcome.encoded = (pictures.made, texts.made)
+        if let folder = run.data.cacheFolder, let images = objective.encodings.cache, let texts = objective.text.cache {
+            outcome.encoded = (images.made, texts.made)
             outcome.conditions = conditions?.made
             console.log(
-                "\(pictures.made) pictures and \(texts.made) captions were encoded for \(folder), others found there")
+                "\(images.made) images and \(texts.made) captions were encoded for \(folder), others found there")
             if let conditions { console.log("\(conditions.made) conditions were made for it") }
         }
         return outcome
     }
 
     /// The first few samples that have the size of the first.
-    static func alike(_ samples: [ShownSample], count: Int) -> [ShownSample] {
-        guard let first = samples.first?.picture.picture else { return [] }
+    static func alike(_ samples: [ValidationSample], count: Int) -> [ValidationSample] {
+        guard let first = samples.first?.image.image else { return [] }
         return Array(
-            samples.filter { $0.picture.picture.width == first.width && $0.picture.picture.height == first.height }
+            samples.filter { $0.image.image.width == first.width && $0.image.image.height == first.height }
                 .prefix(count))
     }
 
-    /// What is said of a run of Stage C without an image tower.
+    /// What is said of a run of Stage C without an image encoder.
     static let noTower =
-        "no image tower (clip_image_model_name is null): Stage C sees zeros in the place of every image's embedding, and "
+        "no image encoder (clip_image_model_name is null): Stage C sees zeros in the place of every image's embedding, and "
         + "does not learn to follow one"
 
     /// Prints what a run would do.

@@ -17,16 +17,16 @@ public struct DataConfiguration: Sendable {
     public let stride: Int
     /// Width over height.
     public let aspectRatios: [Double]
-    /// The sizes that pictures are cut to.
+    /// The sizes that images are cut to.
     let buckets: AspectBuckets
-    /// Where pictures are cut, and how often one goes to another bucket than the nearest.
+    /// Where images are cut, and how often one goes to another bucket than the nearest.
     public let choice: AspectBuckets.Choice
     /// Whether JPEGs much larger than needed are decoded at a fraction of their size.
     public let isScaledDecoding: Bool
-    /// Pictures with a shorter side are left out; nil takes all.
+    /// Images with a shorter side are left out; nil takes all.
     public let minImageSize: Int?
 
-    /// Where remote shards, and encodings of pictures and captions, outlive a run; nil keeps none.
+    /// Where remote shards, and encodings of images and captions, outlive a run; nil keeps none.
     public let cacheFolder: String?
 
     /// How many bytes of remote shards are kept there.

@@ -11,7 +11,7 @@ struct OutputFolder {
     }
 
     /// Writes a preview: `000001.jpg` for update 1.
-    func write(preview: LoggedPicture, update: Int) throws {
+    func write(preview: LoggedImage, update: Int) throws {
         try writeAtomically(preview.jpeg, to: "\(path)/\(zeroPadded(update, digits: 6)).jpg")
     }
 

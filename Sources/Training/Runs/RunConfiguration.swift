@@ -38,13 +38,13 @@ public struct RunConfiguration: Sendable {
     public let decoderPath: String
     public let generatorPath: String?
     public let clipTextModel: String
-    /// The tower of which Stage C sees a picture's embedding now and then; nil leaves it zeros.
+    /// The tower of which Stage C sees an image's embedding now and then; nil leaves it zeros.
     public let clipImageModel: String?
-    /// Whether pictures are averaged over what is left out where they are made smaller for it.
+    /// Whether images are averaged over what is left out where they are made smaller for it.
     public let isCLIPAntialiased: Bool
     /// What the frozen base is kept in.
     public private(set) var dtype: DType
-    /// What the matrices of the frozen stage and of the text tower are kept in; nil for `dtype`, as the rest of them.
+    /// What the matrices of the frozen stage and of the text encoder are kept in; nil for `dtype`, as the rest of them.
     public private(set) var baseDType: BaseDType?
     /// Whether that goes by the free memory.
     let baseIsFound: Bool
@@ -80,20 +80,20 @@ public struct RunConfiguration: Sendable {
     public let dropout: [Double]?
     /// Whether the configuration asks for a model in pieces on several devices (`use_fsdp`).
     public let isSharded: Bool
-    /// Keeps decoded pictures, their latents and their conditions from epoch to epoch, for data that fits.
+    /// Keeps decoded images, their latents and their conditions from epoch to epoch, for data that fits.
     public let isCachingInMemory: Bool
     public let validationPath: [String]
     public let validationTriples: Int
-    /// Updates between two measurements of the held-out loss.
+    /// Updates between two measurements of the validation loss.
     public let validationEvery: Int
     /// Steps in which previews are sampled; 0 makes none.
     public let previewSteps: Int
-    /// What previews are sampled from in place of the captions of their pictures.
+    /// What previews are sampled from in place of the captions of their images.
     public let previewPrompts: [PreviewPrompt]
     /// Whether previews also sample without what is trained.
     public let comparesPreviews: Bool
     public let shuffleBuffer: Int
-    /// Threads that decode and fit pictures.
+    /// Threads that decode and fit images.
     public let dataWorkers: Int
 
     /// All keys, for logs.
@@ -168,7 +168,7 @@ public struct RunConfiguration: Sendable {
         return (own + accumulation - 1) / accumulation
     }
 
-    /// What pictures, latents and conditions may each take of the memory where they are kept in it.
+    /// What images, latents and conditions may each take of the memory where they are kept in it.
     static let cacheBytes = 256 << 20
 
     /// How the data is loaded.

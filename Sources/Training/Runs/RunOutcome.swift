@@ -15,9 +15,9 @@ public struct RunOutcome {
     /// What it was trained on since it was last started.
     public var loaded = LoadedData()
     /// What was left out of the data since the run was last started, by reason.
-    public var drops = Drops()
-    /// How many pictures and captions were encoded and not found in `cache_dir`; nil without one.
-    public var encoded: (pictures: Int, captions: Int)?
+    public var drops = DroppedSamples()
+    /// How many images and captions were encoded and not found in `cache_dir`; nil without one.
+    public var encoded: (images: Int, captions: Int)?
     /// How many conditions were put into `cache_dir`, which does not take what chance has a part in; nil without one, or
     /// without a filter.
     public var conditions: Int?

@@ -48,7 +48,7 @@ extension ValidationReport {
             ("change", "\(short(change)) (standard error \(short(standardError)))"),
         ]
         if let swapped {
-            rows.append(("with conditions of other pictures", short(swapped.mean)))
+            rows.append(("with conditions of other images", short(swapped.mean)))
         }
         return rows
     }

@@ -50,7 +50,7 @@ def glyph(character: str) -> Image.Image:
     ImageDraw.Draw(canvas).text((20, 20), character, font=font(), embedded_color=True)
     box = canvas.getbbox()
     if box is None:
-        raise SystemExit(f"error: {FONT} has no picture of U+{ord(character):04X}")
+        raise SystemExit(f"error: {FONT} has no image of U+{ord(character):04X}")
     return canvas.crop(box)
 
 

@@ -43,10 +43,10 @@ def measure(
         def one(place: int) -> np.ndarray:
             own = folder / name / f"{place:03}"
             own.mkdir(parents=True, exist_ok=True)
-            picture = own / "condition.png"
-            Image.fromarray(conditions.images[place]).save(picture)
+            image = own / "condition.png"
+            Image.fromarray(conditions.images[place]).save(image)
             prompt = Prompt(samples.captions[place], 2000 + place)
-            words = ("--controlnet", f"{adapter}:{strength}", "--image", picture)
+            words = ("--controlnet", f"{adapter}:{strength}", "--image", image)
             return program.generate([prompt], own, guidance, *words)[0]
 
         return [pool.submit(one, place) for place in range(len(samples))]

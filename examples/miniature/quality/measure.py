@@ -68,10 +68,10 @@ def main() -> None:
 def start_anew_for_other_weights(models: pathlib.Path, folder: pathlib.Path) -> bool:
     """Removes what was made with other weights than those that are there; tells whether that leaves nothing."""
     is_new = True
-    pictures = [models / "effnet.safetensors", models / "previewer.safetensors"]
+    images = [models / "effnet.safetensors", models / "previewer.safetensors"]
     for part, files in (
-        ("judge", pictures),
-        ("encoder", pictures),
+        ("judge", images),
+        ("encoder", images),
         *((part, sorted(models.rglob("*.safetensors"))) for part in ("base", "concepts", "control")),
     ):
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

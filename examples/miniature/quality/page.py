@@ -18,14 +18,14 @@ img { margin-right: 2px }
 """
 
 
-def picture(image: np.ndarray) -> str:
+def figure_image(image: np.ndarray) -> str:
     data = io.BytesIO()
     Image.fromarray(image).save(data, "PNG")
     return f'<img src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
 
 
 def figure(text: str, *images: np.ndarray) -> str:
-    return f"<figure>{''.join(map(picture, images))}<figcaption>{html.escape(text)}</figcaption></figure>"
+    return f"<figure>{''.join(map(figure_image, images))}<figcaption>{html.escape(text)}</figcaption></figure>"
 
 
 def section(heading: str, said: str, figures: list[str]) -> str:

@@ -1,4 +1,4 @@
-/// The door to libjpeg-turbo: 8-bit pictures in, 8-bit RGB out, every error as a value.
+/// The door to libjpeg-turbo: 8-bit images in, 8-bit RGB out, every error as a value.
 ///
 /// Buffers handed in stay the caller's. Functions return a `CascadeJPEGStatus`; where it is not `CASCADE_JPEG_OK`, a
 /// sentence stands in `error` (cut to `error_size`, always terminated).
@@ -10,7 +10,7 @@ typedef enum {
     CASCADE_JPEG_OK = 0,
     CASCADE_JPEG_BROKEN = 1,     ///< not a JPEG file, or a damaged one
     CASCADE_JPEG_TOO_LARGE = 2,  ///< more pixels than the limit; nothing was allocated for them
-    CASCADE_JPEG_FAILED = 3,     ///< no memory, or a buffer that does not fit the picture
+    CASCADE_JPEG_FAILED = 3,     ///< no memory, or a buffer that does not fit the image
 } CascadeJPEGStatus;
 
 /// Reads the size alone, as stored (before any EXIF rotation), and holds it against `pixel_limit`.

@@ -12,13 +12,13 @@
 extern "C" {
 #endif
 
-/// Canny's edges of an interleaved 8-bit RGB picture, as `cv2.Canny(picture, low, high)` finds them on a colour array:
+/// Canny's edges of an interleaved 8-bit RGB image, as `cv2.Canny(image, low, high)` finds them on a colour array:
 /// Sobel aperture 3, L1 gradient, the channel with the steepest gradient. `edges` takes height * width bytes, 0 or 255.
 CascadeCVStatus cascade_canny(
     const uint8_t *rgb, size_t height, size_t width, double low, double high, uint8_t *edges, char *error,
     size_t error_size);
 
-/// The fine-grained static saliency of an interleaved 8-bit RGB picture, as OpenCV's `StaticSaliencyFineGrained` makes
+/// The fine-grained static saliency of an interleaved 8-bit RGB image, as OpenCV's `StaticSaliencyFineGrained` makes
 /// it of the same in BGR. `map` takes height * width numbers, 0 to 1.
 CascadeCVStatus cascade_fine_grained_saliency(
     const uint8_t *rgb, size_t height, size_t width, float *map, char *error, size_t error_size);
@@ -39,8 +39,8 @@ CascadeCVStatus cascade_morph(
 /// The width in pixels of a line of ASCII as `cascade_write_line` writes it.
 CascadeCVStatus cascade_line_width(const char *text, double scale, size_t *width, char *error, size_t error_size);
 
-/// Writes a line of ASCII in black on an interleaved 8-bit RGB picture, in OpenCV's sans-serif font, capitals 21 *
-/// `scale` pixels high, beginning at column `x` with its feet in row `y`. What lies outside the picture is left out.
+/// Writes a line of ASCII in black on an interleaved 8-bit RGB image, in OpenCV's sans-serif font, capitals 21 *
+/// `scale` pixels high, beginning at column `x` with its feet in row `y`. What lies outside the image is left out.
 CascadeCVStatus cascade_write_line(
     uint8_t *rgb, size_t height, size_t width, const char *text, size_t x, size_t y, double scale, char *error,
     size_t error_size);

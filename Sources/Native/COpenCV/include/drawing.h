@@ -1,4 +1,4 @@
-/// Filled shapes on interleaved 8-bit RGB pictures, without antialiasing; what lies outside a picture is left out.
+/// Filled shapes on interleaved 8-bit RGB images, without antialiasing; what lies outside an image is left out.
 ///
 /// The conventions are those of COpenCV.h.
 #pragma once

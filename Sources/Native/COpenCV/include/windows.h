@@ -1,4 +1,4 @@
-/// Parts of pictures as networks take them. The conventions are those of COpenCV.h.
+/// Parts of images as networks take them. The conventions are those of COpenCV.h.
 #pragma once
 #include "status.h"
 
@@ -6,12 +6,12 @@
 extern "C" {
 #endif
 
-/// An interleaved 8-bit RGB picture, the caller's.
+/// An interleaved 8-bit RGB image, the caller's.
 typedef struct {
     const uint8_t *rgb;
     size_t height;
     size_t width;
-} CascadeCVPicture;
+} CascadeCVImage;
 
 typedef enum {
     CASCADE_CV_ROWS = 0,     ///< [height, width, 3]
@@ -28,7 +28,7 @@ typedef struct {
     float factor;
 } CascadeCVBlob;
 
-/// A window of a picture, in pixels from its upper left corner; it may reach beyond the picture, which is black there.
+/// A window of an image, in pixels from its upper left corner; it may reach beyond the image, which is black there.
 typedef struct {
     int64_t x;
     int64_t y;
@@ -43,13 +43,13 @@ typedef enum {
 
 /// A window brought to a blob's size, its pixels rounded to bytes before they are scaled. `made` takes height * width * 3 numbers.
 CascadeCVStatus cascade_window(
-    CascadeCVPicture picture, CascadeCVWindow window, CascadeCVResizing resizing, CascadeCVBlob blob, float *made,
+    CascadeCVImage image, CascadeCVWindow window, CascadeCVResizing resizing, CascadeCVBlob blob, float *made,
     char *error, size_t error_size);
 
-/// A picture turned, scaled and moved: place (x, y) of it comes to (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]).
+/// An image turned, scaled and moved: place (x, y) of it comes to (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]).
 /// Between pixels it is linear, outside black; rounded as a window is. `made` takes height * width * 3 numbers.
 CascadeCVStatus cascade_warp(
-    CascadeCVPicture picture, const double m[6], CascadeCVBlob blob, float *made, char *error, size_t error_size);
+    CascadeCVImage image, const double m[6], CascadeCVBlob blob, float *made, char *error, size_t error_size);
 
 #ifdef __cplusplus
 }

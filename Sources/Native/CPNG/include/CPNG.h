@@ -1,4 +1,4 @@
-/// The door to libpng: 8-bit pictures in, 8-bit pictures out, every error as a value.
+/// The door to libpng: 8-bit images in, 8-bit images out, every error as a value.
 ///
 /// Buffers handed in stay the caller's. Functions return a `CascadePNGStatus`; where it is not `CASCADE_PNG_OK`, a
 /// sentence stands in `error` (cut to `error_size`, always terminated).
@@ -10,7 +10,7 @@ typedef enum {
     CASCADE_PNG_OK = 0,
     CASCADE_PNG_BROKEN = 1,     ///< not a PNG file, or a damaged one
     CASCADE_PNG_TOO_LARGE = 2,  ///< more pixels than the limit; nothing was allocated for them
-    CASCADE_PNG_FAILED = 3,     ///< no memory, or a buffer that does not fit the picture
+    CASCADE_PNG_FAILED = 3,     ///< no memory, or a buffer that does not fit the image
 } CascadePNGStatus;
 
 /// Reads the size alone and holds it against `pixel_limit`.

@@ -1,4 +1,4 @@
-/// The loops over samples that decide how fast pictures are made ready: plain C that a compiler turns into vector
+/// The loops over samples that decide how fast images are made ready: plain C that a compiler turns into vector
 /// instructions, twice for x86-64 (AVX2 with FMA where the processor has them, told when it runs), once elsewhere.
 ///
 /// Nothing here can fail or allocates. All buffers are the caller's and, where nothing else is said, do not overlap.
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// How one axis of a picture becomes another: new sample i is the sum of `weights[i * taps + t]` times old sample
+/// How one axis of an image becomes another: new sample i is the sum of `weights[i * taps + t]` times old sample
 /// `firsts[i] + t` over t in 0..<taps. What lies beyond the axis is never drawn on.
 typedef struct {
     size_t count;          ///< new samples
@@ -46,7 +46,7 @@ void cascade_rgb_from_planes(const float *planes, size_t count, uint8_t *rgb);
 void cascade_rgb_over_white(const uint8_t *rgba, size_t count, uint8_t *rgb);
 
 /// Interleaved 8-bit RGB in another order: `out` [rows, columns, 3], whose pixel (x, y) is pixel number
-/// origin + x * across + y * down of `pixels`. In blocks of rows, so that a picture laid on its side stays in cache.
+/// origin + x * across + y * down of `pixels`. In blocks of rows, so that an image laid on its side stays in cache.
 void cascade_turn_rgb(
     const uint8_t *pixels, size_t columns, size_t rows, ptrdiff_t origin, ptrdiff_t across, ptrdiff_t down,
     uint8_t *out);

@@ -8,9 +8,9 @@
 
 typedef enum {
     CASCADE_WEBP_OK = 0,
-    CASCADE_WEBP_BROKEN = 1,     ///< not a WebP picture, a damaged one, or an animation: a frame is given as a file
+    CASCADE_WEBP_BROKEN = 1,     ///< not a WebP image, a damaged one, or an animation: a frame is given as a file
     CASCADE_WEBP_TOO_LARGE = 2,  ///< more pixels than the limit; nothing was allocated for them
-    CASCADE_WEBP_FAILED = 3,     ///< no memory, or a buffer that does not fit the picture
+    CASCADE_WEBP_FAILED = 3,     ///< no memory, or a buffer that does not fit the image
 } CascadeWebPStatus;
 
 /// Reads the size alone and holds it against `pixel_limit`.

@@ -28,10 +28,10 @@ struct ImageSet {
         let reader = ShardReader(shards: tars.map(Shard.init(path:)), outages: .end)
         while let sample = reader.next() {
             let place = Failure.Place(sample.place)
-            guard let encoded = sample.picture else {
+            guard let encoded = sample.image else {
                 throw Failure.input("a sample has no image", at: place, got: sample.absence)
             }
-            try append(Picture(decoding: encoded, name: sample.place), Self.label(of: sample, place), at: place)
+            try append(Image(decoding: encoded, name: sample.place), Self.label(of: sample, place), at: place)
         }
         guard reader.drops.isEmpty else {
             throw Failure.input(
@@ -44,7 +44,7 @@ struct ImageSet {
         }
     }
 
-    private mutating func append(_ image: Picture, _ label: ImageLabel, at place: Failure.Place) throws {
+    private mutating func append(_ image: Image, _ label: ImageLabel, at place: Failure.Place) throws {
         if labels.isEmpty { side = image.width }
         guard image.width == side, image.height == side else {
             throw Failure.input(

@@ -3,14 +3,14 @@ import Torch
 
 /// How often the caption nearest to an image is right, of all that could be said.
 struct NearestCaption {
-    private let image: PictureEncoder
+    private let image: ImageEncoder
     /// What each caption says.
     private let answers: [ImageLabel]
     /// [captions, c], one long each.
     private let captions: Tensor
 
     /// - Parameter answers: every subject on every background, each with one caption.
-    init(text: TextEncoder, image: PictureEncoder, answers: [ImageLabel]) throws {
+    init(text: TextEncoder, image: ImageEncoder, answers: [ImageLabel]) throws {
         self.image = image
         self.answers = answers
         let pooled = try stride(from: 0, to: answers.count, by: 128).map { start in

@@ -10,4 +10,4 @@ configuration.adapters = arguments.dropFirst(3).map { AdapterUse($0, strength: 0
 let pipeline = GenerationPipeline(configuration, CascadeAdapt.plugIns)
 var request = ImageRequest(prompt: arguments[1])
 request.size = ImageSize(width: 512, height: 512)
-for image in try pipeline.images([request]) { try image.picture.write(to: arguments[2]) }
+for image in try pipeline.images([request]) { try image.image.write(to: arguments[2]) }

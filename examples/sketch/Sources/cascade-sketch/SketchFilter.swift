@@ -15,9 +15,9 @@ public struct SketchFilter: ControlFilter {
         softness = try parameters.value("softness", default: 8, .within(1...64))
     }
 
-    public func callAsFunction(_ pictures: Tensor, generator: Generator) throws -> ControlCondition {
-        let (height, width) = (pictures.size(2), pictures.size(3))
-        let grey = try pictures.mean([1], keepingDimensions: true)  // [B, 1, H, W]
+    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+        let (height, width) = (images.size(2), images.size(3))
+        let grey = try images.mean([1], keepingDimensions: true)  // [B, 1, H, W]
         let soft = try grey.resized(height: height / softness + 1, width: width / softness + 1, alignCorners: false)
             .resized(height: height, width: width, alignCorners: false)
         let sketch = try (grey / (soft + 0.01)).clamped(min: 0, max: 1)

@@ -1,0 +1,22 @@
+/// The kinds of image files that can be read, told by their first bytes.
+public enum ImageFormat: String, Sendable {
+    case jpeg = "JPEG"
+    case png = "PNG"
+    case webp = "WebP"
+    case bmp = "BMP"
+
+    /// The format whose magic the bytes begin with; nil for anything else.
+    public init?(magic bytes: [UInt8]) {
+        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+            self = .jpeg
+        } else if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+            self = .png
+        } else if bytes.starts(with: "RIFF".utf8), bytes.dropFirst(8).starts(with: "WEBP".utf8) {
+            self = .webp
+        } else if bytes.starts(with: "BM".utf8) {
+            self = .bmp
+        } else {
+            return nil
+        }
+    }
+}
