@@ -14,6 +14,8 @@ public final class ProcessGroup {
         public var size: Int
         /// Counted from 0 on each machine.
         public var localRank: Int
+        /// How many of them share this one's machine.
+        public var localSize = 1
         /// Of the first process.
         public var host: String
         public var port: Int

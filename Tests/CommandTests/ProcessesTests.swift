@@ -12,8 +12,11 @@ import Weights
         "ema_start_iters": "2", "ema_iters": "1",
     ]
 
-    private func configuration(_ scratch: Scratch, _ name: String, _ changes: [String: String] = [:]) throws -> String {
-        let keys = TinyWorld.lora.merging(Self.keys) { $1 }.merging(["experiment_id": name]) { $1 }
+    private func configuration(
+        _ scratch: Scratch, _ name: String, of recipe: [String: String] = TinyWorld.lora,
+        _ changes: [String: String] = [:]
+    ) throws -> String {
+        let keys = recipe.merging(Self.keys) { $1 }.merging(["experiment_id": name]) { $1 }
         return try scratch.write(
             TinyWorld.shared().configuration(in: scratch, keys.merging(changes) { $1 }), to: "\(name).yaml")
     }
@@ -30,8 +33,10 @@ import Weights
     }
 
     @discardableResult
-    private func train(_ path: String, processes: Int, _ more: String...) throws -> Command.Outcome {
-        let outcome = try Command.run(["lora", path, "--processes", "\(processes)"] + more)
+    private func train(
+        _ path: String, by recipe: String = "lora", processes: Int, _ more: String...
+    ) throws -> Command.Outcome {
+        let outcome = try Command.run([recipe, path, "--processes", "\(processes)"] + more)
         #expect(outcome.exited && outcome.status == 0, "\(outcome)")
         return outcome
     }
@@ -57,6 +62,55 @@ import Weights
         }
         #expect(try losses(scratch, "two") == losses(again, "two"))
         #expect(try weights(scratch, "two") == weights(again, "two"))
+        let report = try String(contentsOfFile: scratch["output/four/report.html"], encoding: .utf8)
+        for rank in 0..<4 { #expect(report.contains("process \(rank)"), "\(report)") }
+    }
+
+    @Test func `losses of Stage B do not depend on how many processes there are`() throws {
+        let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys)
+        for (count, name) in [(1, "one"), (2, "two"), (4, "four")] {
+            try train(configuration(scratch, name, of: stageB), by: "finetune", processes: count)
+        }
+        let one = try losses(scratch, "one")
+        #expect(one.count == 8)
+        for name in ["two", "four"] {
+            for (ours, theirs) in zip(try losses(scratch, name), one) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+    }
+
+    @Test func `processes of one machine share the memory that is free, and settle alike`() throws {
+        let scratch = try Scratch()
+        func free(_ count: Int) throws -> Double {
+            let path = try configuration(scratch, "\(count)", ["grad_accum_steps": "auto", "base_dtype": "auto"])
+            let said = try train(path, processes: count, "--steps", "1").errors
+            let words = try #require(said.range(of: "[0-9]+ MB are free", options: .regularExpression), "\(said)")
+            return try #require(Double(said[words].prefix { $0.isNumber }))
+        }
+        let (one, four) = (try free(1), try free(4))
+        // Other programs take and free memory meanwhile.
+        #expect(four < one / 2.5 && four > one / 6, "\(four) of \(one) MB")
+    }
+
+    @Test func `when what started them is killed, the processes end`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, "orphans", ["updates": "100000", "save_every": "2"])
+        var started: [Int32] = []
+        let outcome = try Command.run(["lora", path, "--processes", "2"]) { process in
+            let info = scratch["checkpoints/orphans/info.json"]
+            for _ in 0..<6000 where !fileExists(info) && process.isRunning { usleep(10_000) }
+            started = children(of: process.processIdentifier)
+            kill(process.processIdentifier, SIGKILL)
+        }
+        #expect(!outcome.exited && outcome.status == SIGKILL && Set(started).count == 2, "\(outcome)")
+        // A process that has ended has no program, even where nobody has taken note of its end.
+        func isRunning(_ process: Int32) -> Bool {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/exe")) != nil
+        }
+        for _ in 0..<1000 where started.contains(where: isRunning) { usleep(10_000) }
+        #expect(!started.contains(where: isRunning))
     }
 
     @Test func `a run goes on with another number of processes`() throws {

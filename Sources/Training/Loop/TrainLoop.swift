@@ -50,7 +50,7 @@ struct TrainLoop {
         let loader = try load(state.progress.loader)
         defer { loader.stop() }
         func standing() -> RunOutcome {
-            RunOutcome(state.progress, checkpoint: folder.weightsPath, output: output.path, loader)
+            RunOutcome(state.progress, checkpoint: folder.weightsPath, output: output.path, loader, shared?.times)
         }
         options.interruption.begin()
         // There is always a checkpoint to go back to.

@@ -26,7 +26,7 @@ struct Update {
         let samples: [String]
         /// What the update took.
         let seconds: Double
-        /// How much of `seconds` it waited for its samples.
+        /// How much of `seconds` it waited for its samples; of several processes the one that waited for longest.
         let secondsWaited: Double
         /// In how many parts the batch was taken, where memory did not hold the parts of the update before; else nil.
         var newParts: Int?
@@ -58,11 +58,21 @@ struct Update {
         // Of the step to come.
         let rate = try optimizer.effectiveRate(run.schedule(number))
         let made: (loss: Double, norm: Double)
+        var waited = 0.0
+        func learn(_ losses: [TrainingLoss], of batch: PictureBatch) throws -> Double {
+            let samples = batch.samples.count
+            let timing = ProcessTimes.Timing(
+                samples: shared?.share(of: samples).count ?? samples, seconds: clock.seconds() - began,
+                waited: batch.secondsWaited)
+            let (loss, timings) = try self.learn(task, losses, of: samples, timing)
+            waited = timings.map(\.waited).max() ?? 0
+            return loss
+        }
         do {
             batch = try next()
             if let fused = state.fused {
                 do {
-                    made = try pass(batch, number, state, steppedBy: fused)
+                    made = try pass(batch, number, state, steppedBy: fused) { try learn($0, of: batch) }
                 } catch var failure as Failure where failure.lacksMemory {
                     failure.advice = "`fused_backward` takes a batch in one part: make batch_size smaller"
                     throw failure
@@ -76,7 +86,7 @@ struct Update {
                     forgetLosses()
                     try optimizer.clearGradients()
                 }
-                made = try stepped(by: gradients, of: samples, number, task, optimizer)
+                made = try stepped(by: gradients, number, task, optimizer) { try learn($0, of: batch) }
             }
         } catch {
             forgetLosses()
@@ -98,7 +108,7 @@ struct Update {
         if !isSpoilt { state.progress.count(loss: made.loss, isGood: isGood) }
         return Result(
             number: number, loss: made.loss, gradientNorm: made.norm, rate: rate, isSpoilt: isSpoilt,
-            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited,
+            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: waited,
             newParts: state.parts == parts ? nil : state.parts)
     }
 
@@ -168,11 +178,13 @@ struct Update {
     }
 
     /// A step of all tensors by the gradients of all samples, unless the update is bad.
+    /// - Parameter learn: takes in the losses of this process' samples, and gives the mean of all.
     private func stepped(
-        by gradients: Gradients, of samples: Int, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer
+        by gradients: Gradients, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer,
+        learn: ([TrainingLoss]) throws -> Double
     ) throws -> (loss: Double, norm: Double) {
         let parameters = task.groups.parameters
-        let loss = try learn(task, gradients.losses, of: samples)
+        let loss = try learn(gradients.losses)
         // What no part held has a gradient of zero, as it would in a graph over the whole batch.
         for (index, (_, tensor)) in parameters.enumerated() {
             func zeros(_ dtype: DType) throws -> Tensor {
@@ -208,12 +220,13 @@ struct Update {
     ///
     /// Where it fails on the way, or a gradient is not finite, some tensors have been stepped.
     private func pass(
-        _ batch: PictureBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps
+        _ batch: PictureBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps,
+        learn: ([TrainingLoss]) throws -> Double
     ) throws -> (loss: Double, norm: Double) {
         let draws = Draws(
             seed: seed, stream: RandomStream.update, update: number, places: 0..<batch.samples.count)
         let made = try state.task.loss(batch, draws)
-        let loss = try learn(state.task, [made], of: batch.samples.count)
+        let loss = try learn([made])
         guard loss.isFinite else { return (loss, .nan) }
         let clipping = GradientClipping(limit: run.gradientClip)
         let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
@@ -230,16 +243,21 @@ struct Update {
     }
 
     /// Tells the losses to what learns of them.
-    /// - Parameter count: samples of the update, in all processes.
-    /// - Returns: their mean over all samples.
-    private func learn(_ task: TrainingTask, _ losses: [TrainingLoss], of count: Int) throws -> Double {
+    /// - Parameters:
+    ///   - count: samples of the update, in all processes.
+    ///   - timing: of this process's share.
+    /// - Returns: their mean over all samples, and how long each process took.
+    private func learn(
+        _ task: TrainingTask, _ losses: [TrainingLoss], of count: Int, _ timing: ProcessTimes.Timing
+    ) throws -> (loss: Double, timings: [ProcessTimes.Timing]) {
+        var timings = [timing]
         var perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
         var logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
         if let shared {
-            let all = try shared.all([perSample, logSNR], of: count)
-            (perSample, logSNR) = (all[0], all[1])
+            let all = try shared.all([perSample, logSNR], of: count, timing)
+            (perSample, logSNR, timings) = (all.numbers[0], all.numbers[1], all.timings)
         }
         for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }
-        return try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count)
+        return (try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count), timings)
     }
 }

@@ -11,15 +11,22 @@ public struct SaidByFirstProcess: Error {}
 /// all of them take the same step, so that what is trained stays the same everywhere; the first process alone writes.
 struct SharedUpdates {
     private let group: ProcessGroup
+    /// How fast each of them is.
+    let times: ProcessTimes
 
-    init(_ group: ProcessGroup) { self.group = group }
+    init(_ group: ProcessGroup) {
+        self.group = group
+        times = ProcessTimes(group.size)
+    }
 
     /// Whether this process writes for all.
     var isWriter: Bool { group.rank == 0 }
 
     /// The places of an update's samples that this process takes.
-    func share(of count: Int) -> Range<Int> {
-        count * group.rank / group.size..<count * (group.rank + 1) / group.size
+    func share(of count: Int) -> Range<Int> { share(of: count, group.rank) }
+
+    private func share(of count: Int, _ rank: Int) -> Range<Int> {
+        count * rank / group.size..<count * (rank + 1) / group.size
     }
 
     /// Adds up gradients, in their place.
@@ -29,15 +36,27 @@ struct SharedUpdates {
     /// - Parameters:
     ///   - own: of this process's share, [samples] each.
     ///   - count: how many samples the update has.
-    func all(_ own: [Tensor], of count: Int) throws -> [Tensor] {
+    ///   - timing: this process's, until its share was done.
+    /// - Returns: the numbers, and how long each process took.
+    func all(
+        _ own: [Tensor], of count: Int, _ timing: ProcessTimes.Timing
+    ) throws -> (numbers: [Tensor], timings: [ProcessTimes.Timing]) {
         let whole = try own.map { own in
             let whole = try Tensor.zeros([count], dtype: own.dtype, device: own.device)
             try whole.sliced(0, share(of: count)).assign(own)
             return whole
         }
+        var seconds = [Float](repeating: 0, count: 2 * group.size)
+        (seconds[2 * group.rank], seconds[2 * group.rank + 1]) = (Float(timing.seconds), Float(timing.waited))
+        let told = try Tensor(seconds)
         // Of the same dtype they are one message.
-        try group.sum(whole)
-        return whole
+        try group.sum(whole + [told])
+        let said = try told.values(as: Double.self)
+        let timings = (0..<group.size).map {
+            ProcessTimes.Timing(samples: share(of: count, $0).count, seconds: said[2 * $0], waited: said[2 * $0 + 1])
+        }
+        times.add(timings)
+        return (whole, timings)
     }
 
     /// Whether any process says so.

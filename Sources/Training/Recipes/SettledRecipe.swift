@@ -17,7 +17,7 @@ extension SettledRecipe {
     /// All that a run would do.
     func settledPlan(_ options: RunOptions) throws -> TrainingPlan {
         var remarks: [String] = []
-        let fit = fit(options)
+        let fit = try fit(options)
         let recipe = try settled(fit, options) { remarks.append($0) }
         var plan = try recipe.networks(options)
         try plan.addData(options)
@@ -36,7 +36,7 @@ extension SettledRecipe {
     /// Trains with what the machine's memory holds.
     /// - Throws: a failure of the input, before anything is loaded, where it does not hold the run.
     func settledTraining(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
-        let fit = fit(options)
+        let fit = try fit(options)
         let recipe = try settled(fit, options, console.log)
         // What is wrong with a file is told by what loads it.
         if let free = fit.free, let plan = try? recipe.networks(options), fit.exceeds(plan.memory) {
@@ -48,8 +48,8 @@ extension SettledRecipe {
         return try recipe.trainSettled(options, console)
     }
 
-    private func fit(_ options: RunOptions) -> MemoryFit {
-        MemoryFit(free: options.freeMemory(options.device)) { run in
+    private func fit(_ options: RunOptions) throws -> MemoryFit {
+        MemoryFit(free: try options.sharedFreeMemory()) { run in
             var recipe = self
             recipe.run = run
             return try recipe.networks(options)
@@ -62,11 +62,6 @@ extension SettledRecipe {
         var recipe = self
         recipe.run.processes = options.group?.size ?? 1
         guard run.checkpointing == .auto || run.partsAreFound || run.baseIsFound else { return recipe }
-        if run.baseIsFound, options.group != nil {
-            throw Failure.input(
-                "`base_dtype: auto` goes by the memory of one process", at: run.places.batch,
-                expected: "bfloat16, int8 or nf4, so that all processes have the same base", got: "auto")
-        }
         let settings = try fit.settings(for: recipe.run, base: run.baseIsFound ? run.baseSoFar : nil)
         recipe.run.settle(settings)
         var chosen: [String] = []
@@ -76,7 +71,9 @@ extension SettledRecipe {
         let needed = TrainingPlan.megabytes(try fit.plan(recipe.run).memory(of: recipe.run).needed)
         tell(
             chosen.joined(separator: ", ") + ": about \(needed), "
-                + (fit.free.map { "\(TrainingPlan.megabytes($0)) are free" }
+                + (fit.free.map {
+                    "\(TrainingPlan.megabytes($0)) are free\(options.group == nil ? "" : " for each process")"
+                }
                     ?? "and how much is free can't be told here"))
         return recipe
     }

@@ -29,4 +29,15 @@ public struct RunOptions {
     public var group: ProcessGroup?
 
     public init() {}
+
+    /// Bytes of memory that each process of the run can have on its device, as far as that can be told: processes of one
+    /// machine share what is free there. All get the same answer, that of the machine with the least, so that they settle
+    /// alike what goes by it; each looks before any of them goes on.
+    func sharedFreeMemory() throws -> Int? {
+        let free = freeMemory(device)
+        guard let group else { return free }
+        let own = free.map { Double($0 / group.place.localSize) }
+        let all = try group.gathered([own ?? -1]).map { $0[0] }
+        return all.min().flatMap { $0 < 0 ? nil : Int($0) }
+    }
 }
