@@ -28,8 +28,8 @@ import Weights
         }
     }
 
-    private func weights(_ scratch: Scratch, _ name: String) throws -> Data {
-        try Data(contentsOf: URL(fileURLWithPath: scratch["checkpoints/\(name)/lora.safetensors"]))
+    private func weights(_ scratch: Scratch, _ name: String, _ file: String = "lora") throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: scratch["checkpoints/\(name)/\(file).safetensors"]))
     }
 
     @discardableResult
@@ -94,6 +94,40 @@ import Weights
         #expect(four < one / 2.5 && four > one / 6, "\(four) of \(one) MB")
     }
 
+    @Test(arguments: ["lora", "controlnet"])
+    func `processes that share the base come to what each with all of it comes to`(recipe: String) throws {
+        let scratch = try Scratch()
+        let keys = recipe == "lora" ? TinyWorld.lora : TinyWorld.controlNet
+        // Previews and held-out losses are passes that one process alone has use for.
+        let seen = try TinyWorld.shared().heldOut.merging(["gradient_checkpointing": "true"]) { $1 }
+        let parts = ["grad_accum_steps": "2"]
+        func train(_ name: String, _ count: Int, _ changes: [String: String]) throws -> String {
+            let path = try configuration(scratch, name, of: keys, seen.merging(changes) { $1 })
+            return try self.train(path, by: recipe, processes: count).errors
+        }
+        #expect(try train("one", 1, ["use_fsdp": "true"]).contains("use_fsdp: this run is one process"))
+        // Of six samples in two parts, four processes take 1, 2, 1 and 2: two of them have a part less.
+        for (count, changes) in [(2, [:]), (4, parts)] {
+            _ = try train("whole \(count)", count, changes)
+            let said = try train("shared \(count)", count, changes.merging(["use_fsdp": "true"]) { $1 })
+            #expect(said.contains("use_fsdp: each of \(count) processes holds its share of the base"), "\(said)")
+            #expect(try losses(scratch, "shared \(count)") == losses(scratch, "whole \(count)"))
+            #expect(try held(scratch, "shared \(count)") == held(scratch, "whole \(count)"))
+            #expect(try losses(scratch, "shared \(count)").count == 8)
+            #expect(
+                try weights(scratch, "shared \(count)", recipe) == weights(scratch, "whole \(count)", recipe),
+                "\(count)")
+        }
+    }
+
+    /// The held-out losses of a run.
+    private func held(_ scratch: Scratch, _ name: String) throws -> [Double] {
+        let path = scratch["output/\(name)/metrics.jsonl"]
+        return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").compactMap {
+            try JSON.parse(String($0), file: path)["validation_loss"]?.doubleValue
+        }
+    }
+
     @Test func `when what started them is killed, the processes end`() throws {
         let scratch = try Scratch()
         let path = try configuration(scratch, "orphans", ["updates": "100000", "save_every": "2"])
@@ -138,6 +172,11 @@ import Weights
         #expect(outcome.exited && outcome.status == 137, "\(outcome)")
         #expect(outcome.errors.contains("ended by signal 9"), "\(outcome)")
         #expect(outcome.errors.contains("of 3 has lost the others"), "\(outcome)")
+        // The one that was killed is the one that the launcher says.
+        let killed = try #require(outcome.errorLines.first { $0.hasSuffix("ended by signal 9") })
+        let rank = killed.dropFirst().prefix { $0.isNumber }
+        let lost = outcome.errorLines.filter { $0.contains("has lost the others") }
+        #expect(lost.allSatisfy { $0.contains("no sign of process \(rank)") }, "\(outcome)")
         #expect(ContinuousClock.now - began < .seconds(60))
         try train(path, processes: 2, "--steps", "2")
     }

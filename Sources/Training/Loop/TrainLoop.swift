@@ -21,7 +21,7 @@ struct TrainLoop {
         self.options = options
         self.console = console
         seed = options.seed ?? run.seed
-        shared = options.group.map(SharedUpdates.init)
+        shared = options.group.map { SharedUpdates($0, passTogether: run.sharesBase) }
         last = min(run.updates, options.steps ?? run.updates)
     }
 
@@ -73,8 +73,8 @@ struct TrainLoop {
             throw lost(state.progress, folder)
         }
         outcome.isComplete = state.progress.updates >= last
-        if let recorder, outcome.isComplete, let report = try judged(state) {
-            try recorder.write(report)
+        if outcome.isComplete, makesPasses(recorder), let report = try judged(state) {
+            try recorder?.write(report)
             outcome.validation = report
         }
         try recorder?.report(
@@ -125,7 +125,7 @@ struct TrainLoop {
             let isMeasured = made.number % run.validationEvery == 0 || isLast
             let validation = isMeasured ? try state.task.evaluation.measure?() : nil
             if isLast { state.progress.validationAfter = validation }
-            let preview = isDue && recorder != nil ? try preview(state) : nil
+            let preview = isDue && makesPasses(recorder) ? try preview(state) : nil
             try recorder?.record(made, state, validation: validation, preview: preview)
             bar.update(done: made.number, loss: state.progress.loss)
             if made.number % run.backupEvery == 0 { try recorder?.backUp(state) }
@@ -180,6 +180,9 @@ struct TrainLoop {
         state.progress.count(lost: later)
         console.warn("the weights are those of update \(checkpoint.updates) again; the samples since then are passed")
     }
+
+    /// Whether this process makes the passes of which the writer alone has use: it does, or is needed for them.
+    private func makesPasses(_ recorder: RunRecorder?) -> Bool { recorder != nil || shared?.passTogether == true }
 
     private func preview(_ state: TrainingState) throws -> PreviewGrid? {
         try state.task.evaluation.preview(state.average)

@@ -100,12 +100,12 @@ struct TrainingLog {
     }
 
     /// How fast a process is by itself.
-    private func row(_ rank: Int, _ rate: (samples: Double, waited: Double)) -> (String, String) {
+    private func row(_ rank: Int, _ rate: ProcessTimes.Rate) -> (String, String) {
         func short(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
         return (
             "process \(rank)",
             "\(short(rate.samples)) samples a second without waiting for the others, "
-                + "\(short(rate.waited)) s of an update for data"
+                + "\(short(rate.waited)) s of an update for data, at most \(short(Double(rate.bytes) / 1e6)) MB of tensors"
         )
     }
 

@@ -63,7 +63,7 @@ struct Update {
             let samples = batch.samples.count
             let timing = ProcessTimes.Timing(
                 samples: shared?.share(of: samples).count ?? samples, seconds: clock.seconds() - began,
-                waited: batch.secondsWaited)
+                waited: batch.secondsWaited, bytes: try Engine.shared().tensorBytes.most)
             let (loss, timings) = try self.learn(task, losses, of: samples, timing)
             waited = timings.map(\.waited).max() ?? 0
             return loss
@@ -80,8 +80,9 @@ struct Update {
             } else {
                 let samples = batch.samples.count
                 let own = shared?.share(of: samples).count ?? samples
+                let whole = state.parts
                 let gradients = try fitting(&state, own) { parts in
-                    try self.gradients(of: batch, number, task, parts: parts)
+                    try self.gradients(of: batch, number, task, parts: parts, of: whole)
                 } before: {
                     forgetLosses()
                     try optimizer.clearGradients()
@@ -123,6 +124,12 @@ struct Update {
             do {
                 return try body(parts)
             } catch var failure as Failure where failure.lacksMemory {
+                if shared?.passTogether == true {
+                    failure.advice =
+                        "processes that share a base cannot take a part again by themselves: set grad_accum_steps to "
+                        + "\(2 * parts) or more"
+                    throw failure
+                }
                 guard parts < samples else {
                     failure.advice = "a single sample does not fit; `cascade-adapt plan CFG` says what would"
                     throw failure
@@ -141,9 +148,11 @@ struct Update {
         var sums: [Int: Tensor]?
     }
 
-    /// Adds up the gradients of this process' samples, part by part. It waits for no other process, and may be made again.
+    /// Adds up the gradients of this process' samples, part by part. Where processes share no network it waits for none of
+    /// them, and may be made again.
+    /// - Parameter all: the parts that a batch is taken in, of which this process may have fewer.
     private func gradients(
-        of batch: PictureBatch, _ number: Int, _ task: TrainingTask, parts: Int
+        of batch: PictureBatch, _ number: Int, _ task: TrainingTask, parts: Int, of all: Int
     ) throws -> Gradients {
         let parameters = task.groups.parameters
         let gradients = Gradients()
@@ -154,6 +163,13 @@ struct Update {
         let count = batch.samples.count
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
         let share = shared?.share(of: count) ?? 0..<count
+        // Others have more samples, and need this one's part of the network for them.
+        for _ in 0..<(shared?.idlePasses(of: count, parts: all) ?? 0) {
+            let one = share.lowerBound..<share.lowerBound + 1
+            let loss = try task.loss(batch.part(one), draws[one])
+            if loss.weighted.requiresGrad { try loss.weighted.backward() }
+            for (_, tensor) in parameters { try tensor.setGradient(nil) }
+        }
         for part in 0..<parts {
             let first = share.lowerBound + share.count * part / parts
             let range = first..<share.lowerBound + share.count * (part + 1) / parts

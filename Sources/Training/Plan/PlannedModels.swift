@@ -39,7 +39,24 @@ struct PlannedModels {
         case stageB(StageBConfiguration, shapes: [[Int]])
     }
 
+    /// The bytes of a base that processes share, block by block.
+    struct SharedBase {
+        private let blocks: [Int]
+
+        init(_ blocks: [Int]) { self.blocks = blocks }
+
+        var bytes: Int { blocks.reduce(0, +) }
+        func share(of processes: Int) -> Int { (bytes + processes - 1) / processes }
+        /// The one that is passed and the next.
+        var twoBlocks: Int { 2 * (blocks.max() ?? 0) }
+    }
+
+    /// The name of a frozen base.
+    static let base = "base"
+
     let network: Network
+    /// Where it can be shared out.
+    private(set) var sharedBase = SharedBase([])
     let loading: ModelLoading
     let frozen: [Frozen]
     let text: TextEncoder?
@@ -97,7 +114,8 @@ struct PlannedModels {
         } else {
             network = .stageC(try StageC(files.stageCArchitecture(), base))
         }
-        if !trainsWhole { add("base", base, baseFile, baseMatrices) }
+        if !trainsWhole { add(Self.base, base, baseFile, baseMatrices) }
+        if case .stageC(let stageC) = network { sharedBase = SharedBase(BlockLayout(of: base, stageC.blocks).sizes) }
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))

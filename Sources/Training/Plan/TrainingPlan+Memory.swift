@@ -22,6 +22,11 @@ extension TrainingPlan {
         memory.addProgram()
         for frozen in models.frozen {
             // A text tower that lies in its file is there one layer at a time, but where gradients go back through it.
+            if frozen.name == PlannedModels.base, run.sharesBase {
+                memory.add("share of the base", models.sharedBase.share(of: run.processes), from: .loaded)
+                memory.add("two blocks of the base", models.sharedBase.twoBlocks, from: .loaded)
+                continue
+            }
             let isPassing = frozen.name == "text" && frozen.isMapped && !pass.trainsText
             let bytes = isPassing ? frozen.bytes / max(1, models.textConfiguration.layers) : frozen.bytes
             memory.add(frozen.name, bytes, from: .loaded, isMapped: frozen.isMapped)

@@ -13,9 +13,11 @@ struct SharedUpdates {
     private let group: ProcessGroup
     /// How fast each of them is.
     let times: ProcessTimes
+    /// Whether they share the network, so that none can pass through it by itself.
+    let passTogether: Bool
 
-    init(_ group: ProcessGroup) {
-        self.group = group
+    init(_ group: ProcessGroup, passTogether: Bool = false) {
+        (self.group, self.passTogether) = (group, passTogether)
         times = ProcessTimes(group.size)
     }
 
@@ -27,6 +29,14 @@ struct SharedUpdates {
 
     private func share(of count: Int, _ rank: Int) -> Range<Int> {
         count * rank / group.size..<count * (rank + 1) / group.size
+    }
+
+    /// How many passes through a network that they share this process makes only for the others' sake, where its own
+    /// samples are gone through in so many parts.
+    func idlePasses(of count: Int, parts: Int) -> Int {
+        guard passTogether else { return 0 }
+        func passes(_ rank: Int) -> Int { min(parts, share(of: count, rank).count) }
+        return (0..<group.size).reduce(0) { max($0, passes($1)) } - passes(group.rank)
     }
 
     /// Adds up gradients, in their place.
@@ -46,14 +56,17 @@ struct SharedUpdates {
             try whole.sliced(0, share(of: count)).assign(own)
             return whole
         }
-        var seconds = [Float](repeating: 0, count: 2 * group.size)
-        (seconds[2 * group.rank], seconds[2 * group.rank + 1]) = (Float(timing.seconds), Float(timing.waited))
-        let told = try Tensor(seconds)
+        let own = [timing.seconds, timing.waited, Double(timing.bytes)].map { Float($0) }
+        var numbers = [Float](repeating: 0, count: own.count * group.size)
+        numbers.replaceSubrange(own.count * group.rank..<own.count * (group.rank + 1), with: own)
+        let told = try Tensor(numbers)
         // Of the same dtype they are one message.
         try group.sum(whole + [told])
         let said = try told.values(as: Double.self)
         let timings = (0..<group.size).map {
-            ProcessTimes.Timing(samples: share(of: count, $0).count, seconds: said[2 * $0], waited: said[2 * $0 + 1])
+            ProcessTimes.Timing(
+                samples: share(of: count, $0).count, seconds: said[3 * $0], waited: said[3 * $0 + 1],
+                bytes: Int(said[3 * $0 + 2]))
         }
         times.add(timings)
         return (whole, timings)

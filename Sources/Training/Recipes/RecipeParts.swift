@@ -50,7 +50,17 @@ struct RecipeParts {
             failure.place = failure.place ?? run.places.data
             throw failure
         }
-        loading = ModelLoading(ModelFiles(run, device: options.device))
+        var loading = ModelLoading(ModelFiles(run, device: options.device))
+        if run.sharesBase {
+            guard options.device == .cpu else {
+                throw Failure.input(
+                    "`use_fsdp` shares a base out on the processor alone", at: run.places.sharded,
+                    expected: "--device cpu, or use_fsdp: false", got: "\(options.device)",
+                    advice: "NCCL is not built in; `base_dtype: nf4` takes a quarter of the memory")
+            }
+            loading.group = options.group
+        }
+        self.loading = loading
         loop = TrainLoop(run: run, options: options, console: console)
     }
 
@@ -196,8 +206,13 @@ struct RecipeParts {
             console.log(Self.noTower)
         }
         if run.isSharded {
-            let who = options.group == nil ? "this run is one process on one device, which" : "each process"
-            console.log("use_fsdp: \(who) holds all in one piece")
+            console.log(
+                run.sharesBase
+                    ? "use_fsdp: each of \(run.processes) processes holds its share of the base and gathers it block by block, "
+                        + "as if `gradient_checkpointing: true`; what is trained is replicated"
+                    : options.group == nil
+                        ? "use_fsdp: this run is one process, which holds all: replicated"
+                        : "use_fsdp: a stage that is trained whole is replicated: each process holds all of it")
         }
     }
 }

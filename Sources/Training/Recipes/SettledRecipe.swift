@@ -60,7 +60,8 @@ extension SettledRecipe {
     /// - Parameter tell: told what was chosen, and why.
     private func settled(_ fit: MemoryFit, _ options: RunOptions, _ tell: (String) -> Void) throws -> Self {
         var recipe = self
-        recipe.run.processes = options.group?.size ?? 1
+        recipe.run.share(among: options.group?.size ?? 1)
+        let run = recipe.run
         guard run.checkpointing == .auto || run.partsAreFound || run.baseIsFound else { return recipe }
         let settings = try fit.settings(for: recipe.run, base: run.baseIsFound ? run.baseSoFar : nil)
         recipe.run.settle(settings)

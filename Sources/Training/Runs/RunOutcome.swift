@@ -22,8 +22,8 @@ public struct RunOutcome {
     /// without a filter.
     public var conditions: Int?
 
-    /// Of several processes each one's samples a second, and what it waited for data, in seconds an update.
-    var processes: [(samples: Double, waited: Double)] = []
+    /// How each of several processes does.
+    var processes: [ProcessTimes.Rate] = []
 
     /// How a run stands that goes on.
     /// - Parameter times: of several processes.
