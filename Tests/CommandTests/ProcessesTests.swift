@@ -66,8 +66,9 @@ import Weights
         for rank in 0..<4 { #expect(report.contains("process \(rank)"), "\(report)") }
     }
 
-    @Test func `losses of Stage B do not depend on how many processes there are`() throws {
-        let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys)
+    @Test(arguments: [[:], ["fused_backward": "true", "gradient_checkpointing": "true"]])
+    func `losses of Stage B do not depend on how many processes there are`(more: [String: String]) throws {
+        let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys.merging(more) { $1 })
         for (count, name) in [(1, "one"), (2, "two"), (4, "four")] {
             try train(configuration(scratch, name, of: stageB), by: "finetune", processes: count)
         }

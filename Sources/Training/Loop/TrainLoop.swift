@@ -33,7 +33,7 @@ struct TrainLoop {
         if !isWriter { try shared?.meet() }
         let folder = try RunFolder(run, name: task.name, isWritten: isWriter)
         let output = try OutputFolder(outputPath: run.outputPath, experimentID: run.experimentID)
-        var state = try TrainingState(task, run)
+        var state = try TrainingState(task, run, shared)
         try resume(&state, from: folder)
         if isWriter { try shared?.meet() }
         try shared?.check(

@@ -18,10 +18,14 @@ struct TrainingState {
     var parts: Int { max(accumulation, fused == nil ? progress.parts ?? 1 : 1) }
 
     /// The state before the first update.
-    init(_ task: TrainingTask, _ run: RunConfiguration) throws {
+    /// - Parameter shared: the processes that share the updates.
+    init(_ task: TrainingTask, _ run: RunConfiguration, _ shared: SharedUpdates? = nil) throws {
         self.task = task
         optimizer = try run.optimizer.make(task.groups)
-        fused = try run.isFused ? FusedSteps(optimizer, arrivals: task.arrivals) : nil
+        fused =
+            try run.isFused
+            ? FusedSteps(
+                optimizer, arrivals: task.arrivals, sum: shared.map { shared in { try shared.sum([$0]) } }) : nil
         accumulation = run.accumulation
         if run.partsAreFound { progress.parts = run.accumulation }
         average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }

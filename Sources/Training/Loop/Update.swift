@@ -239,15 +239,18 @@ struct Update {
         _ batch: PictureBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps,
         learn: ([TrainingLoss]) throws -> Double
     ) throws -> (loss: Double, norm: Double) {
-        let draws = Draws(
-            seed: seed, stream: RandomStream.update, update: number, places: 0..<batch.samples.count)
-        let made = try state.task.loss(batch, draws)
+        let count = batch.samples.count
+        let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
+        let share = shared?.share(of: count) ?? 0..<count
+        let made = try state.task.loss(batch.part(share), draws[share])
         let loss = try learn([made])
         guard loss.isFinite else { return (loss, .nan) }
         let clipping = GradientClipping(limit: run.gradientClip)
         let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
         let norm = try fused(step(number, scale: scale, state.task.groups.parameters.count)) {
-            if made.weighted.requiresGrad { try made.weighted.backward() }
+            guard made.weighted.requiresGrad else { return }
+            try (share.count == count ? made.weighted : made.weighted * (Double(share.count) / Double(count)))
+                .backward()
         }
         return (loss, norm)
     }

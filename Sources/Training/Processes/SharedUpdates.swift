@@ -89,13 +89,6 @@ struct SharedUpdates {
                 "an update has fewer samples than there are processes",
                 expected: "batch_size of at least \(group.size)", got: "\(run.batchSize)")
         }
-        guard !run.isFused else {
-            guard shared.isWriter else { throw SaidByFirstProcess() }
-            throw Failure.input(
-                "`fused_backward` and several processes exclude each other",
-                expected: "fused_backward: false, or one process",
-                advice: "a gradient is dropped before those of the other processes could be added")
-        }
     }
 
     /// Waits for the others.

@@ -51,15 +51,7 @@ struct RecipeParts {
             throw failure
         }
         var loading = ModelLoading(ModelFiles(run, device: options.device))
-        if run.sharesBase {
-            guard options.device == .cpu else {
-                throw Failure.input(
-                    "`use_fsdp` shares a base out on the processor alone", at: run.places.sharded,
-                    expected: "--device cpu, or use_fsdp: false", got: "\(options.device)",
-                    advice: "NCCL is not built in; `base_dtype: nf4` takes a quarter of the memory")
-            }
-            loading.group = options.group
-        }
+        if run.sharesBase { loading.group = options.group }
         self.loading = loading
         loop = TrainLoop(run: run, options: options, console: console)
     }
@@ -206,13 +198,20 @@ struct RecipeParts {
             console.log(Self.noTower)
         }
         if run.isSharded {
-            console.log(
-                run.sharesBase
-                    ? "use_fsdp: each of \(run.processes) processes holds its share of the base and gathers it block by block, "
-                        + "as if `gradient_checkpointing: true`; what is trained is replicated"
-                    : options.group == nil
-                        ? "use_fsdp: this run is one process, which holds all: replicated"
-                        : "use_fsdp: a stage that is trained whole is replicated: each process holds all of it")
+            console.log("use_fsdp: \(sharing)")
         }
+    }
+
+    /// What the processes of a run that asks for it share.
+    private var sharing: String {
+        if run.sharesBase {
+            return
+                "each of \(run.processes) processes holds its share of the base and gathers it block by block, as with "
+                + "`gradient_checkpointing: true`; what is trained is replicated"
+        }
+        if options.group == nil { return "this run is one process, which holds all: replicated" }
+        return run.trainsWhole
+            ? "a stage that is trained whole is replicated: each process holds all of it"
+            : "on \(options.device) the base is replicated: each process holds all of it"
     }
 }

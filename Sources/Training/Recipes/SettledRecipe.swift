@@ -22,13 +22,22 @@ extension SettledRecipe {
         var plan = try recipe.networks(options)
         try plan.addData(options)
         plan.remarks += remarks
+        if plan.run.processes > plan.run.batchSize {
+            plan.remarks.append(
+                "an update has fewer samples than there are processes: batch_size has to be at least \(plan.run.processes)"
+            )
+        }
         if let free = fit.free {
             // Of a run that fits no figures that are others a moment later.
+            let count = plan.run.processes
             plan.remarks.append(
                 fit.exceeds(plan.memory)
                     ? "does not fit into the \(TrainingPlan.megabytes(free)) that are free: "
                         + (try fit.advice(for: recipe.run))
-                    : "fits into the memory that is free")
+                    : count > 1
+                        ? "each process fits into the memory that is free here, all \(count) together "
+                            + (fit.exceeds(plan.memory, times: count) ? "do not" : "do too")
+                        : "fits into the memory that is free")
         }
         return plan
     }
@@ -60,7 +69,7 @@ extension SettledRecipe {
     /// - Parameter tell: told what was chosen, and why.
     private func settled(_ fit: MemoryFit, _ options: RunOptions, _ tell: (String) -> Void) throws -> Self {
         var recipe = self
-        recipe.run.share(among: options.group?.size ?? 1)
+        recipe.run.share(among: options.group?.size ?? options.plannedProcesses, on: options.device)
         let run = recipe.run
         guard run.checkpointing == .auto || run.partsAreFound || run.baseIsFound else { return recipe }
         let settings = try fit.settings(for: recipe.run, base: run.baseIsFound ? run.baseSoFar : nil)

@@ -113,7 +113,6 @@ public struct RunConfiguration: Sendable {
         let batch: Failure.Place
         let model: Failure.Place
         let data: Failure.Place
-        let sharded: Failure.Place
     }
 
     /// What is wrong with a configuration of an adapter that names no base.
@@ -163,12 +162,13 @@ public struct RunConfiguration: Sendable {
     /// How many processes share the batch, where that is known.
     private(set) var processes = 1
 
-    /// Whether processes share the frozen base, of which each then has one block at a time.
-    var sharesBase: Bool { isSharded && !trainsWhole && processes > 1 }
+    /// Whether processes share the frozen base, of which each then has its part, and two blocks at a time.
+    private(set) var sharesBase = false
 
-    /// Says how many processes share the run.
-    mutating func share(among processes: Int) {
+    /// Says how many processes share the run, and where each computes.
+    mutating func share(among processes: Int, on device: Device) {
         self.processes = processes
+        sharesBase = isSharded && !trainsWhole && processes > 1 && device == .cpu
         guard sharesBase else { return }
         // A block's numbers are gone when its gradients are due.
         (checkpointing, isCheckpointing) = (.on, true)
@@ -273,7 +273,7 @@ public struct RunConfiguration: Sendable {
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             decoder: place(stage.decoderKey), dropout: place("dropout"), text: place("clip_text_model_name"),
             image: place("clip_image_model_name"), batch: place("batch_size"), model: place("model_version"),
-            data: place("webdataset_path"), sharded: place("use_fsdp"))
+            data: place("webdataset_path"))
 
         guard batchSize % accumulation == 0 else {
             throw Failure.input(

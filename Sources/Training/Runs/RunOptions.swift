@@ -25,6 +25,11 @@ public struct RunOptions {
     /// What ends the run early.
     public var interruption = RunInterruption.none
 
+    /// For how many processes a plan is; of a run ``group`` says it.
+    public var plannedProcesses = 1
+    /// Of the network between them, in bits a second.
+    public var networkSpeed = 10e9
+
     /// The processes that train this run together; nil where this one does it by itself.
     public var group: ProcessGroup?
 
