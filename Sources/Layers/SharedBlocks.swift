@@ -16,8 +16,11 @@ public final class SharedBlocks {
     private var held: [Int?] = [nil, nil]
     private var coming: (block: Int, gathering: ProcessGroup.Gathering)?
     private var last = -1
+    /// What is trained of it; nil of a frozen network.
+    let training: SharedGradients?
 
-    public init(_ layout: BlockLayout, among group: ProcessGroup) throws {
+    /// - Parameter trains: whether the network is trained, in float32.
+    public init(_ layout: BlockLayout, among group: ProcessGroup, trains: Bool = false) throws {
         (self.layout, self.group) = (layout, group)
         let part = BlockLayout.alignment
         let sizes = layout.sizes.map { ($0 + part * group.size - 1) / (part * group.size) * part }
@@ -26,6 +29,7 @@ public final class SharedBlocks {
             let largest = sizes.enumerated().filter { $0.offset % 2 == parity }.map(\.element).max() ?? 0
             return try .zeros([largest * group.size], dtype: .uint8)
         }
+        training = trains ? try SharedGradients(sizes.map { $0 / DType.float32.size }, group) : nil
     }
 
     /// Takes a tensor of the network in: this process's part of it is kept.
@@ -34,28 +38,62 @@ public final class SharedBlocks {
         guard let place = layout.places[name], place.range.count == value.byteCount else {
             preconditionFailure("`\(name)` is another tensor than in the layout")
         }
-        let share = shares[place.block]
-        let own = group.rank * share.count..<(group.rank + 1) * share.count
-        let part = place.range.clamped(to: own)
-        if !part.isEmpty {
-            try value.detached().contiguous().withBytes { from in
-                share.withMutableBytes { to in
-                    UnsafeMutableRawBufferPointer(
-                        rebasing: to[part.lowerBound - own.lowerBound..<part.upperBound - own.lowerBound]
-                    )
-                    .copyMemory(
-                        from: UnsafeRawBufferPointer(
-                            rebasing: from[
-                                part.lowerBound - place.range.lowerBound..<part.upperBound - place.range.lowerBound]))
-                }
+        try keep(value, place)
+        let leaf = try rows[place.block % 2].sliced(0, place.range).viewed(as: value.dtype).reshaped(value.shape)
+            .detached()
+        training?.add(leaf, name, place)
+        return leaf
+    }
+
+    /// Keeps this process's part of a tensor's bytes.
+    func keep(_ value: Tensor, _ place: BlockLayout.Place) throws {
+        guard let range = ownRange(place) else { return }
+        let first = own(place).lowerBound - place.range.lowerBound
+        try value.detached().contiguous().withBytes { from in
+            shares[place.block].withMutableBytes { to in
+                UnsafeMutableRawBufferPointer(rebasing: to[range])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: from[first..<first + range.count]))
             }
         }
-        return try rows[place.block % 2].sliced(0, place.range).viewed(as: value.dtype).reshaped(value.shape)
+    }
+
+    func share(_ block: Int) -> Tensor { shares[block] }
+
+    /// Adds up a tensor over all processes, in its place.
+    func sum(_ tensor: Tensor) throws { try group.sum([tensor]) }
+
+    /// Adds up the gradients of a block.
+    func collect(_ name: String) throws {
+        guard let block = layout.order[name] else { preconditionFailure("there is no block `\(name)`") }
+        try training?.collect(block)
+    }
+
+    /// Where this process's part of a tensor lies in its part of the block, in bytes; nil where it has none.
+    func ownRange(_ place: BlockLayout.Place) -> Range<Int>? {
+        let (own, count) = (own(place), shares[place.block].count)
+        return own.isEmpty ? nil : own.lowerBound - group.rank * count..<own.upperBound - group.rank * count
+    }
+
+    /// This process's part of a tensor's bytes, as a place in the row of its block; empty where it has none.
+    func own(_ place: BlockLayout.Place) -> Range<Int> {
+        let count = shares[place.block].count
+        return place.range.clamped(to: group.rank * count..<(group.rank + 1) * count)
+    }
+
+    /// Which block each row holds is as good as unknown: what is trained has changed since.
+    public func beginPass() throws {
+        guard training != nil else { return }
+        try finish()
+        (held, last) = ([nil, nil], -1)
     }
 
     /// Has the numbers of a block there, until a block two further on is asked for.
     public func require(_ name: String) throws {
         guard let block = layout.order[name] else { preconditionFailure("there is no block `\(name)`") }
+        try require(block)
+    }
+
+    func require(_ block: Int) throws {
         // What is on its way into the row has to be there before anything else is.
         if let coming, coming.block % 2 == block % 2 { try finish() }
         if held[block % 2] != block {
@@ -94,7 +132,8 @@ extension SharedBlocks? {
         _ name: String, _ inputs: [Tensor], isCheckpointing: Bool = false, _ body: @escaping ([Tensor]) throws -> Tensor
     ) throws -> Tensor {
         guard let shared = self else { return try isCheckpointing ? checkpointed(inputs, body) : body(inputs) }
-        return try checkpointed(inputs) { inputs in
+        let after = shared.training == nil ? nil : { try shared.collect(name) }
+        return try checkpointed(inputs, after: after) { inputs in
             try shared.require(name)
             return try body(inputs)
         }

@@ -120,6 +120,13 @@ public final class ProcessGroup {
     /// - Parameter row: [processes * bytes], uint8, on the CPU.
     public func gather(_ row: Tensor) throws -> Gathering { try Gathering(self, row) }
 
+    /// Puts the sum over all processes in the place of this process's part of a row; the rest becomes anything.
+    /// - Parameter row: [processes * numbers], float32, on the CPU.
+    public func sumParts(_ row: Tensor) throws {
+        try tellingLoss { try engine.check(engine.table.pointee.sum_parts(handle, row.handle)) }
+        withExtendedLifetime(row) {}
+    }
+
     /// What every process says, by rank: numbers as many as this one's.
     public func gathered(_ numbers: [Double]) throws -> [[Double]] {
         guard !numbers.isEmpty else { return Array(repeating: [], count: size) }

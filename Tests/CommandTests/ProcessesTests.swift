@@ -2,6 +2,7 @@ import Foundation
 import JSON
 import TestSupport
 import Testing
+import Torch
 import Weights
 
 /// Runs of several processes, which have to come to what one process comes to.
@@ -119,6 +120,62 @@ import Weights
                 try weights(scratch, "shared \(count)", recipe) == weights(scratch, "whole \(count)", recipe),
                 "\(count)")
         }
+    }
+
+    @Test(arguments: ["C", "B"])
+    func `processes that share a stage and train it come to what one comes to`(stage: String) throws {
+        let scratch = try Scratch()
+        let base = stage == "C" ? try TinyWorld.shared().base : try TinyStageB.shared().base
+        let keys = stage == "C" ? ["generator_checkpoint_path": base] : try TinyStageB.shared().keys
+        let seen = try TinyWorld.shared().heldOut
+        func train(_ name: String, _ count: Int, _ changes: [String: String] = [:], _ more: String...) throws -> String
+        {
+            let path = try configuration(scratch, name, of: keys, seen.merging(changes) { $1 })
+            let outcome = try Command.run(["finetune", path, "--processes", "\(count)"] + more)
+            #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+            return outcome.errors
+        }
+        let shared = ["use_fsdp": "true"]
+        _ = try train("one", 1)
+        let said = try train("two", 2, shared)
+        #expect(said.contains("each of 2 processes holds, steps and averages its share of the stage"), "\(said)")
+        _ = try train("four", 4, shared.merging(["grad_accum_steps": "2"]) { $1 })
+        // Begun by three, gone on with by one that has all of it.
+        _ = try train("parts", 3, shared, "--steps", "4")
+        #expect(try train("parts", 1).contains("resumed at update 4"))
+        for name in ["two", "four", "parts"] {
+            for (ours, theirs) in zip(try losses(scratch, name), try losses(scratch, "one")) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+        // Two that each have all of it come to the same files, but for the rounding of the gradients' norm.
+        _ = try train("whole", 2, ["gradient_checkpointing": "true"])
+        for file in ["generator", "generator_ema", "generator_optim"] {
+            func open(_ run: String) throws -> SafetensorsFile {
+                try SafetensorsFile(scratch["checkpoints/\(run)/\(file).safetensors"])
+            }
+            let (ours, theirs) = (try open("two"), try open("whole"))
+            #expect(ours.entries.map(\.name).sorted() == theirs.entries.map(\.name).sorted(), "\(file)")
+            let (apart, way) = try distances(
+                ours, theirs, from: file == "generator_optim" ? nil : SafetensorsFile(base))
+            #expect(way > 0 && apart < 1e-4 * way, "\(file): \(apart) of \(way)")
+        }
+    }
+
+    /// How far two files are from each other, and the second from a third one; from nothing where there is none.
+    private func distances(
+        _ ours: SafetensorsFile, _ theirs: SafetensorsFile, from start: SafetensorsFile?
+    ) throws -> (apart: Double, way: Double) {
+        var (apart, way) = (0.0, 0.0)
+        for entry in theirs.entries {
+            let their = try theirs.required(entry.name)
+            let difference = try ours.required(entry.name) - their
+            apart += try (difference * difference).sum().item()
+            let gone = try start.map { try their - $0.required(entry.name) } ?? their
+            way += try (gone * gone).sum().item()
+        }
+        return (apart.squareRoot(), way.squareRoot())
     }
 
     /// The held-out losses of a run.

@@ -89,6 +89,7 @@ public final class StageC {
     public func callAsFunction(_ latents: Tensor, time: Tensor, _ conditions: Conditions) throws -> Tensor {
         try configuration.check(latents: latents)
         try check(conditions)
+        try shared?.beginPass()
         let tokens = try shared.run(
             "embedding", [conditions.clipText, conditions.clipTextPooled, conditions.clipImage]
         ) { [self] in try conditionTokens($0[0], $0[1], $0[2]).silu() }

@@ -12,7 +12,7 @@ import Weights
 /// Brings networks into memory, each by itself, so that whoever needs one after the other need not hold them all.
 public struct ModelLoading {
     public let files: ModelFiles
-    /// The processes that share a frozen Stage C; nil where each has all of it.
+    /// The processes that share a frozen Stage C, or a stage that is trained whole; nil where each has all of it.
     public var group: ProcessGroup?
 
     public init(_ files: ModelFiles) { self.files = files }

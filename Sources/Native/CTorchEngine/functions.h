@@ -72,6 +72,7 @@ int start_group(
 int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
 int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out);
 int finish_gather(CTorchGathering *gathering, bool waits);
+int sum_parts(CTorchGroup *group, CTorchTensor *row);
 int feel_pulses(CTorchGroup *group, bool *beating);
 void end_group(CTorchGroup *group);
 

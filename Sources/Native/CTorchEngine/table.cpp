@@ -60,6 +60,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.sum_over = engine::sum_over;
         t.begin_gather = engine::begin_gather;
         t.finish_gather = engine::finish_gather;
+        t.sum_parts = engine::sum_parts;
         t.feel_pulses = engine::feel_pulses;
         t.end_group = engine::end_group;
         return t;

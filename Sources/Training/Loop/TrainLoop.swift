@@ -21,7 +21,7 @@ struct TrainLoop {
         self.options = options
         self.console = console
         seed = options.seed ?? run.seed
-        shared = options.group.map { SharedUpdates($0, passTogether: run.sharesBase) }
+        shared = options.group.map { SharedUpdates($0, passTogether: run.sharesStage) }
         last = min(run.updates, options.steps ?? run.updates)
     }
 
@@ -39,7 +39,7 @@ struct TrainLoop {
         try shared?.check(
             "checkpoint", "\(state.progress.updates)",
             advice: "checkpoint_path has to be a folder that all machines share")
-        try shared?.check(state.trained)
+        try check(state)
         if state.progress.validationBefore == nil, let measure = task.evaluation.measure {
             (state.progress.validationBefore, state.progress.validationSince) = (try measure(), state.progress.updates)
         }
@@ -128,12 +128,14 @@ struct TrainLoop {
             let preview = isDue && makesPasses(recorder) ? try preview(state) : nil
             try recorder?.record(made, state, validation: validation, preview: preview)
             bar.update(done: made.number, loss: state.progress.loss)
-            if made.number % run.backupEvery == 0 { try recorder?.backUp(state) }
+            if made.number % run.backupEvery == 0 {
+                if let recorder { try recorder.backUp(state) } else { try state.takePart(withOptimizer: false) }
+            }
             if isDue {
                 // Weights that have just given no finite loss may be the reason why: those before them stay the last.
                 if made.isGood || isLast && !isLost(state.progress) {
                     attempted = made.number
-                    try shared?.check(state.trained)
+                    try check(state)
                     try save(&state, recorder)
                 }
                 if let recorder { try recorder.report("Under way", recorder.outcome(state.progress, loader)) }
@@ -157,15 +159,20 @@ struct TrainLoop {
         return failure
     }
 
+    /// Holds what is trained against what other processes have of it, where each has all.
+    private func check(_ state: TrainingState) throws {
+        if state.task.sharing == nil { try shared?.check(state.trained) }
+    }
+
     /// Saves, unless there is nothing good to save: an update may have made weights of the network infinite, and only the
     /// next one's loss would show it.
     private func save(_ state: inout TrainingState, _ recorder: RunRecorder?) throws {
         try recorder?.sync()
-        if let name = try state.notFinite() {
+        if let name = try state.notFinite(shared) {
             console.warn("update \(state.progress.updates) is not saved: `\(name)` has values that are not finite")
             return
         }
-        try recorder?.save(state)
+        if let recorder { try recorder.save(state) } else { try state.takePart(withOptimizer: true) }
         state.progress.saved = state.progress.updates
         state.progress.bad.returns = 0
     }

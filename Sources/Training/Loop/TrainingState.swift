@@ -35,7 +35,13 @@ struct TrainingState {
     var trained: [Tensor] { task.groups.parameters.map(\.tensor) }
 
     /// The name of a trained parameter with values that are not finite; nil where there is none.
-    func notFinite() throws -> String? {
+    func notFinite(_ shared: SharedUpdates?) throws -> String? {
+        let own = try ownNotFinite()
+        guard task.sharing != nil, let shared, try shared.any(own != nil) else { return own }
+        return own ?? "what another process holds"
+    }
+
+    private func ownNotFinite() throws -> String? {
         try task.groups.lazy.flatMap(\.parameters).first { try !$0.tensor.isAllFinite() }?.name
     }
 }

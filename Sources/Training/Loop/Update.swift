@@ -164,10 +164,14 @@ struct Update {
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
         let share = shared?.share(of: count) ?? 0..<count
         // Others have more samples, and need this one's part of the network for them.
+        try task.sharing?.clearGradients()
         for _ in 0..<(shared?.idlePasses(of: count, parts: all) ?? 0) {
             let one = share.lowerBound..<share.lowerBound + 1
-            let loss = try task.loss(batch.part(one), draws[one])
-            if loss.weighted.requiresGrad { try loss.weighted.backward() }
+            func pass() throws {
+                let loss = try task.loss(batch.part(one), draws[one])
+                if loss.weighted.requiresGrad { try loss.weighted.backward() }
+            }
+            try task.sharing?.idly(pass) ?? pass()
             for (_, tensor) in parameters { try tensor.setGradient(nil) }
         }
         for part in 0..<parts {
@@ -189,6 +193,9 @@ struct Update {
                 try tensor.setGradient(nil)
             }
             gradients.losses.append(try loss.withoutGraph())
+        }
+        if let sharing = task.sharing {
+            for (name, tensor) in parameters { try tensor.setGradient(sharing.gradient(of: name)) }
         }
         return gradients
     }
@@ -216,10 +223,11 @@ struct Update {
             if let sums = gradients.sums { return parameters.indices.compactMap { sums[$0] } }
             return try parameters.compactMap { try $0.tensor.gradient() }
         }
-        try shared?.sum(all())
+        if task.sharing == nil { try shared?.sum(all()) }
         // From here on loss and gradients are those of all samples of the update.
         let clipping = GradientClipping(limit: run.gradientClip)
-        let norm = try gradients.sums == nil ? task.groups.gradientNorm() : Tensor.norm(of: all())
+        var norm = try gradients.sums == nil ? task.groups.gradientNorm() : Tensor.norm(of: all())
+        if task.sharing != nil, let shared { norm = try shared.norm(norm) }
         guard loss.isFinite, norm.isFinite else { return (loss, norm) }
         if parameters.contains(where: { $0.tensor.dtype != .float32 }) {
             try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), parameters.count)) { index in

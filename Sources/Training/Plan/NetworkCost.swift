@@ -1,8 +1,8 @@
 /// What each process of a run sends in an update, and gets of the others.
 ///
 /// A sum over N processes goes round in a ring: each sends 2 (N - 1) / N of it. Of a block that is shared out each sends its
-/// part to the others, on average (N - 1) / N of the block, once for a pass forward and once for the pass back. Latency is
-/// left out: that of a few messages a block.
+/// part to the others, on average (N - 1) / N of the block, once for a pass forward and once for the pass back; its gradients,
+/// where it is trained, come together likewise. Latency is left out: that of a few messages a block.
 struct NetworkCost {
     struct Part {
         let name: String
@@ -17,12 +17,16 @@ struct NetworkCost {
         let run = plan.run
         guard run.processes > 1 else { return }
         let others = Double(run.processes - 1) / Double(run.processes)
-        parts.append(Part(name: "gradients", bytes: Int(2 * others * Double(4 * plan.trainable))))
-        guard run.sharesBase else { return }
         // Those with the most samples decide how many parts there are.
         let own = (run.batchSize + run.processes - 1) / run.processes
-        let passes = 2 * min(run.accumulation, own)
-        parts.append(Part(name: "blocks", bytes: Int(others * Double(passes * plan.models.sharedBase.bytes))))
+        let parts = min(run.accumulation, own)
+        let stage = others * Double(parts * plan.models.shared.bytes)
+        if run.sharesStage, run.trainsWhole {
+            self.parts.append(Part(name: "gradients", bytes: Int(stage)))
+        } else {
+            self.parts.append(Part(name: "gradients", bytes: Int(2 * others * Double(4 * plan.trainable))))
+        }
+        if run.sharesStage { self.parts.append(Part(name: "blocks", bytes: Int(2 * stage))) }
     }
 
     /// What that takes, in seconds.

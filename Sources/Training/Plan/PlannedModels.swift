@@ -39,8 +39,8 @@ struct PlannedModels {
         case stageB(StageBConfiguration, shapes: [[Int]])
     }
 
-    /// The bytes of a base that processes share, block by block.
-    struct SharedBase {
+    /// The bytes of a stage that processes share, block by block.
+    struct SharedStage {
         private let blocks: [Int]
 
         init(_ blocks: [Int]) { self.blocks = blocks }
@@ -56,7 +56,7 @@ struct PlannedModels {
 
     let network: Network
     /// Where it can be shared out.
-    private(set) var sharedBase = SharedBase([])
+    private(set) var shared = SharedStage([])
     let loading: ModelLoading
     let frozen: [Frozen]
     let text: TextEncoder?
@@ -108,14 +108,15 @@ struct PlannedModels {
             from: ShapesOnly(baseFile), dtype: trainsWhole ? .float32 : dtype, matrices: baseMatrices)
         if trainsWhole && run.stage == .b {
             let architecture = try files.stageBArchitecture()
-            _ = try StageB(architecture, base.root)
+            let stageB = try StageB(architecture, base.root)
             try base.finish()
+            shared = SharedStage(BlockLayout(of: base, stageB.blocks).sizes)
             network = .stageB(architecture, shapes: base.parameters.map(\.tensor.shape))
         } else {
             network = .stageC(try StageC(files.stageCArchitecture(), base))
         }
         if !trainsWhole { add(Self.base, base, baseFile, baseMatrices) }
-        if case .stageC(let stageC) = network { sharedBase = SharedBase(BlockLayout(of: base, stageC.blocks).sizes) }
+        if case .stageC(let stageC) = network { shared = SharedStage(BlockLayout(of: base, stageC.blocks).sizes) }
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))

@@ -42,6 +42,11 @@ struct SharedUpdates {
     /// Adds up gradients, in their place.
     func sum(_ gradients: [Tensor]) throws { try group.sum(gradients) }
 
+    /// The norm of all numbers, from that of each process's.
+    func norm(_ own: Double) throws -> Double {
+        try group.gathered([own * own]).reduce(0) { $0 + $1[0] }.squareRoot()
+    }
+
     /// The numbers of all samples of an update, from those of each process's share.
     /// - Parameters:
     ///   - own: of this process's share, [samples] each.

@@ -51,7 +51,7 @@ struct RecipeParts {
             throw failure
         }
         var loading = ModelLoading(ModelFiles(run, device: options.device))
-        if run.sharesBase { loading.group = options.group }
+        if run.sharesStage { loading.group = options.group }
         self.loading = loading
         loop = TrainLoop(run: run, options: options, console: console)
     }
@@ -209,9 +209,13 @@ struct RecipeParts {
                 "each of \(run.processes) processes holds its share of the base and gathers it block by block, as with "
                 + "`gradient_checkpointing: true`; what is trained is replicated"
         }
+        if run.sharesStage {
+            return
+                "each of \(run.processes) processes holds, steps and averages its share of the stage and gathers it block by "
+                + "block, as with `gradient_checkpointing: true`"
+        }
         if options.group == nil { return "this run is one process, which holds all: replicated" }
-        return run.trainsWhole
-            ? "a stage that is trained whole is replicated: each process holds all of it"
-            : "on \(options.device) the base is replicated: each process holds all of it"
+        return
+            "with \(run.whyReplicated ?? "--device \(options.device)") the stage is replicated: each process holds all of it"
     }
 }

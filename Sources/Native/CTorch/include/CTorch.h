@@ -182,6 +182,9 @@ typedef struct CTorchTable {
     /// row must not be touched before `finish_gather`, which releases `out`; without `waits` it only does that.
     int (*begin_gather)(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out);
     int (*finish_gather)(CTorchGathering *gathering, bool waits);
+    /// The reverse: puts the sum over all processes in the place of this process's part of a row of float32; the rest of the
+    /// row becomes anything.
+    int (*sum_parts)(CTorchGroup *group, CTorchTensor *row);
     /// Which processes still give signs of life, whatever they wait for; takes some seconds. Fails where the store does not
     /// answer.
     int (*feel_pulses)(CTorchGroup *group, bool *beating);
