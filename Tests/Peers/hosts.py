@@ -4,13 +4,15 @@
 
 The same LoRA run of the miniature three times: over the slow link, with packets lost for 20 seconds, and with all packets
 lost from an update on. The first two have to come to the very losses of two processes on one machine. The last has to end
-on both hosts soon after the time that processes wait for one another, each naming the process that it has lost. Needs the
-images that `make demo` draws, and Debian's iproute2."""
+on both hosts soon after the time that processes wait for one another, each naming the process that it has lost. Then what
+two and four processes send is held against what `plan --processes` says, with the base in each of them and shared out
+(`use_fsdp`). Needs the images that `make demo` draws, and Debian's iproute2."""
 
 import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,6 +52,11 @@ class Hosts:
         for name, link in zip(self.names, self.links, strict=True):
             subprocess.run(["tc", "-n", name, "qdisc", "replace", "dev", link, "root", *how], check=True)
 
+    def carried(self) -> int:
+        """Bytes that the processes of the first host have sent each other so far."""
+        words = ["ip", "-n", self.names[0], "-s", "-j", "link", "show", "lo"]
+        return json.loads(subprocess.run(words, check=True, capture_output=True).stdout)[0]["stats64"]["tx"]["bytes"]
+
     def start(self, run: "Run", *words: str) -> list[subprocess.Popen]:
         """One process on each host, found as torchrun's variables say."""
         processes = []
@@ -68,14 +75,15 @@ class Hosts:
 class Run:
     """A LoRA run in a folder of its own."""
 
-    def __init__(self, command: pathlib.Path, folder: pathlib.Path):
+    def __init__(self, command: pathlib.Path, folder: pathlib.Path, more: dict | None = None):
         self.folder = folder
         settings = {
             "experiment_id": "run", "checkpoint_path": folder, "output_path": folder / "output", "updates": UPDATES,
             "save_every": 5, "preview_steps": 0, "dropout": 0.1, "loss_weight": "adaptive",
-        }  # fmt: skip
+        } | (more or {})  # fmt: skip
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        self.words = [str(command), "lora", str(ROOT / "examples/miniature/fernando.yaml"), "--threads", "1", *sets]
+        configuration = [str(ROOT / "examples/miniature/fernando.yaml"), "--threads", "1", *sets]
+        self.words, self.planning = [str(command), "lora", *configuration], [str(command), "plan", *configuration]
 
     def updates(self) -> list[dict]:
         metrics = self.folder / "output/run/metrics.jsonl"
@@ -89,6 +97,26 @@ class Run:
     def wait(self, updates: int, processes: list[subprocess.Popen]) -> None:
         while len(self.updates()) < updates and all(process.poll() is None for process in processes):
             time.sleep(0.02)
+
+
+def measure(command: pathlib.Path, folder: pathlib.Path, hosts: Hosts) -> None:
+    """What processes send an update and hold, beside what a plan says."""
+    print("| base | processes | sent by each | planned | of tensors, the most of a process |\n|---|---|---|---|---|")
+    for is_shared in (False, True):
+        for count in (2, 4):
+            run = Run(command, folder / f"sent-{is_shared}-{count}", {"use_fsdp": is_shared, "updates": 10})
+            before = hosts.carried()
+            inside = ["ip", "netns", "exec", hosts.names[0], *run.words, "--processes", str(count)]
+            ended([subprocess.Popen(inside, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)], 0)
+            sent = (hosts.carried() - before) / count / 10
+            words = [*run.planning, "--processes", str(count), "--json"]
+            plan = json.loads(subprocess.run(words, cwd=ROOT, check=True, capture_output=True).stdout)["processes"]
+            report = (run.folder / "output/run/report.html").read_text()
+            tensors = max(map(float, re.findall(r"at most ([0-9.]+) MB of tensors", report)))
+            what = "shared out" if is_shared else "in each"
+            print(f"| {what} | {count} | {sent / 1e6:.2f} MB | {plan['sent_bytes'] / 1e6:.2f} MB | {tensors:.1f} MB |", flush=True)
+            if not 0.9 < sent / plan["sent_bytes"] < 1.25:
+                sys.exit("a plan says something else than what is sent")
 
 
 def ended(processes: list[subprocess.Popen], status: int) -> list[str]:
@@ -149,6 +177,9 @@ def main() -> None:
             print(f"cut for good: process {rank} ended after {ends[rank]:.0f} s of {PATIENCE}: {said.strip().splitlines()[-1]}")
             if f"process {1 - rank}" not in said:
                 sys.exit(f"process {rank} does not name the one it has lost:\n{said}")
+
+        hosts.carry(LINK)
+        measure(command, folder, hosts)
 
 
 if __name__ == "__main__":

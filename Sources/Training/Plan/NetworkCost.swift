@@ -20,13 +20,16 @@ struct NetworkCost {
         // Those with the most samples decide how many parts there are.
         let own = (run.batchSize + run.processes - 1) / run.processes
         let parts = min(run.accumulation, own)
-        let stage = others * Double(parts * plan.models.shared.bytes)
+        let stage = plan.models.shared
         if run.sharesStage, run.trainsWhole {
-            self.parts.append(Part(name: "gradients", bytes: Int(stage)))
+            self.parts.append(Part(name: "gradients", bytes: Int(others * Double(parts * stage.bytes))))
         } else {
             self.parts.append(Part(name: "gradients", bytes: Int(2 * others * Double(4 * plan.trainable))))
         }
-        if run.sharesStage { self.parts.append(Part(name: "blocks", bytes: Int(2 * stage))) }
+        if run.sharesStage {
+            let gathered = Double(parts * stage.gathered(isFrozen: !run.trainsWhole))
+            self.parts.append(Part(name: "blocks", bytes: Int(others * gathered)))
+        }
     }
 
     /// What that takes, in seconds.

@@ -46,6 +46,11 @@ struct PlannedModels {
         init(_ blocks: [Int]) { self.blocks = blocks }
 
         var bytes: Int { blocks.reduce(0, +) }
+        /// What a pass forward and back gathers: the last two blocks are still there on the way back, and the first two of a frozen
+        /// stage when the next pass begins.
+        func gathered(isFrozen: Bool) -> Int {
+            2 * bytes - (blocks.suffix(2) + (isFrozen ? blocks.prefix(2) : [])).reduce(0, +)
+        }
         func share(of processes: Int) -> Int { (bytes + processes - 1) / processes }
         /// The one that is passed and the next.
         var twoBlocks: Int { 2 * (blocks.max() ?? 0) }
