@@ -7,7 +7,8 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm outages logs kills plan-memory parts \
+    bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm \
+    hosts outages logs kills plan-memory parts \
     engine clean clean-demo
 
 help: ## this list
@@ -101,6 +102,10 @@ processes: build .venv/ready ## runs of one, two and four processes beside each 
 slurm: build .venv/ready ## a job in a real Slurm of one node, on what make demo draws (as root; Debian's slurm-wlm, munge)
 	@command -v slurmctld munged >/dev/null || { echo "install slurm-wlm and munge first" >&2; exit 1; }
 	.venv/bin/python Tests/Peers/slurm.py --command .build/release/cascade-adapt
+
+hosts: build .venv/ready ## a run on two hosts made of network namespaces, over a link that is slow and fails (as root; needs make demo)
+	@command -v ip tc >/dev/null || { echo "install iproute2 first" >&2; exit 1; }
+	.venv/bin/python Tests/Peers/hosts.py --command .build/release/cascade-adapt
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
 	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt

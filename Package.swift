@@ -85,6 +85,7 @@ let package = Package(
         door("CArchive", libraries: ["archive"]),
         door("CCurl", libraries: ["curl"]),
         door("CMemory"),
+        door("CProcess"),
         door("CYAML", libraries: [":libyaml.a"]),
         door("CPNG", libraries: ["png16"]),
         door("CJPEG", libraries: ["jpeg"]),
@@ -150,7 +151,7 @@ let package = Package(
                 "Training", "Generation", "AdapterAlgebra", "AdapterKit", "Models", "Diffusion", "Cascade", "Layers",
                 "Weights", "Loading", "Shards", "Images", "Settings", "Telemetry", "Web", "Torch", "LinearAlgebra",
                 "JSON", "Files", "Failures",
-                "Expressions", "COpenBLAS", "COpenCV", argumentParser,
+                "Expressions", "COpenBLAS", "COpenCV", "CProcess", argumentParser,
             ] + plugIns.map { .target(name: $0.name) }),
         .executableTarget(name: "cascade-adapt", dependencies: ["CascadeAdapt"]),
         .executableTarget(

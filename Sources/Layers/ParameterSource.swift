@@ -35,10 +35,17 @@ public final class DrawnParameters: ParameterSource {
 
 /// Gives zeros that take no memory, for networks of which only keys and shapes matter.
 public struct Placeholders: ParameterSource {
-    public init() {}
+    private let forms: [String: BaseDType]
+
+    /// - Parameter quantised: matrices that are stored in fewer bits, by key.
+    public init(quantised: [String: BaseDType] = [:]) { forms = quantised }
 
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
         try .zeros(shape.map { _ in 1 }).expanded(shape)
+    }
+
+    public func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? {
+        try forms[key].map { try .placeholder(shape, as: $0) }
     }
 
     public func finish() throws {}

@@ -21,18 +21,22 @@ public final class ParameterStore {
     public let dtype: DType
     public let device: Device
     private let matrices: MatrixStorage?
+    private let blocks: SharedBlocks?
     private let source: any ParameterSource
     private var positions: [String: Int] = [:]
 
     /// - Parameters:
     ///   - dtype: what every parameter is converted to; buffers stay float32.
     ///   - matrices: which of them are kept otherwise; nil for none but those that the source has quantised.
+    ///   - blocks: take every tensor in, where processes share the network; on the CPU.
     public init(
-        from source: any ParameterSource, dtype: DType = .float32, matrices: MatrixStorage? = nil, device: Device = .cpu
+        from source: any ParameterSource, dtype: DType = .float32, matrices: MatrixStorage? = nil,
+        blocks: SharedBlocks? = nil, device: Device = .cpu
     ) {
         self.source = source
         self.dtype = dtype
         self.matrices = matrices
+        self.blocks = blocks
         self.device = device
     }
 
@@ -75,7 +79,7 @@ public final class ParameterStore {
 
     fileprivate func makeMatrix(_ key: String, _ shape: [Int], _ initial: Initializer) throws -> Matrix {
         let stored = BaseDType.takes(shape) ? try source.quantised(key, shape: shape) : nil
-        let matrix: QuantisedMatrix
+        var matrix: QuantisedMatrix
         if let stored {
             matrix = try stored.to(device: device)
         } else {
@@ -92,6 +96,10 @@ public final class ParameterStore {
                 : QuantisedMatrix(value, as: matrices.dtype, name: key).to(device: device)
             source.release(key)
         }
+        if let blocks {
+            matrix = try matrix.replacing { try blocks.place(key + $0, $1) }
+            for ending in [""] + QuantisedMatrix.endings { source.release(key + ending) }
+        }
         quantised.append((key, matrix))
         return .quantised(matrix)
     }
@@ -105,7 +113,7 @@ public final class ParameterStore {
         // Beside matrices that are quantised the rest is small, and pages of the file around it are not. Of a table's pages
         // only those with rows that are looked up are ever read.
         let isQuantising = matrices?.dtype.isQuantised ?? false
-        let tensor = try withoutGradients {
+        var tensor = try withoutGradients {
             guard value.isOneElementSpread else {
                 let kept = try value.to(device: device).to(dtype: dtype)
                 return isQuantising && !isTable && kept === value ? try kept.cloned() : kept
@@ -114,6 +122,7 @@ public final class ParameterStore {
             let element = try (0..<value.rank).reduce(value) { try $0.sliced($1, 0..<1) }
             return try element.to(device: device).to(dtype: dtype).expanded(value.shape)
         }
+        if let blocks { tensor = try withoutGradients { try blocks.place(key, tensor) } }
         if tensor !== value { source.release(key) }
         positions[key] = entries.count
         entries.append(Entry(key: key, tensor: tensor, isBuffer: isBuffer))

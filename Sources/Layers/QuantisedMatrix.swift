@@ -75,18 +75,12 @@ public struct QuantisedMatrix {
     /// What all of the stored matrix takes.
     public var byteCount: Int { pieces.reduce(0) { $0 + $1.tensor.byteCount } }
 
-    public func to(device: Device) throws -> QuantisedMatrix {
-        let moved: Numbers
-        switch numbers {
-        case .int8(let rows):
-            moved = .int8(.init(codes: try rows.codes.to(device: device), scales: try rows.scales.to(device: device)))
-        case .nf4(let blocks):
-            moved = .nf4(
-                try .init(
-                    codes: blocks.codes.to(device: device), magnitudes: blocks.magnitudes.to(device: device),
-                    scales: blocks.scales.to(device: device), mean: blocks.mean.to(device: device)))
-        }
-        return QuantisedMatrix(moved, kept, inputs: inputs)
+    public func to(device: Device) throws -> QuantisedMatrix { try replacing { try $1.to(device: device) } }
+
+    /// The same matrix with other tensors of the same numbers for its pieces, by what their names end with.
+    func replacing(_ other: (_ ending: String, _ piece: Tensor) throws -> Tensor) throws -> QuantisedMatrix {
+        let pieces = try pieces.map { try other($0.ending, $0.tensor) }
+        return QuantisedMatrix(try Self.numbers(pieces, dtype), kept, inputs: inputs)
     }
 
     /// Some rows, which share the memory.

@@ -20,12 +20,19 @@ public final class FusedSteps {
     private let optimizer: any Optimizer
     private let tensors: [Tensor]
     private let arrivals: [Int]
+    private let sum: ((Tensor) throws -> Void)?
     private var pass: Pass?
 
-    /// - Parameter arrivals: how often a backward pass adds to each tensor's gradient: once, but for weights of blocks that
-    ///   are run several times and computed again each time.
-    public init(_ optimizer: any Optimizer, arrivals: (_ name: String) -> Int) throws {
+    /// - Parameters:
+    ///   - arrivals: how often a backward pass adds to each tensor's gradient: once, but for weights of blocks that are run
+    ///     several times and computed again each time.
+    ///   - sum: adds to a gradient, in float32, those of other processes, whose passes come by the same tensors in the same
+    ///     order; nil where there are none.
+    public init(
+        _ optimizer: any Optimizer, arrivals: (_ name: String) -> Int, sum: ((Tensor) throws -> Void)? = nil
+    ) throws {
         self.optimizer = optimizer
+        self.sum = sum
         tensors = optimizer.groups.parameters.map(\.tensor)
         self.arrivals = optimizer.groups.parameters.map { arrivals($0.name) }
         for (index, tensor) in tensors.enumerated() {
@@ -77,7 +84,11 @@ public final class FusedSteps {
     private func take(_ index: Int, _ gradient: Tensor) throws {
         pass?.awaited[index] = 0
         guard var step = pass?.step, pass?.isFinite == true else { return }
-        let gradient = try gradient.contiguous()
+        var gradient = try gradient.contiguous()
+        if let sum {
+            gradient = try gradient.to(dtype: .float32)
+            try sum(gradient)
+        }
         let norm = try Tensor.norm(of: [gradient])
         pass?.norms[index] = norm
         guard norm.isFinite else {

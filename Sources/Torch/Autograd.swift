@@ -140,7 +140,10 @@ private let runNodeBackward: CTorchBackward = {
 ///
 /// Trainable leaves that `body` uses but that are not among `inputs` get their gradients too. Costs one more forward
 /// pass; saves all activations inside `body`. `body` must be deterministic.
-public func checkpointed(_ inputs: [Tensor], _ body: @escaping ([Tensor]) throws -> Tensor) throws -> Tensor {
+/// - Parameter after: runs once its leaves have their gradients.
+public func checkpointed(
+    _ inputs: [Tensor], after: (() throws -> Void)? = nil, _ body: @escaping ([Tensor]) throws -> Tensor
+) throws -> Tensor {
     guard try gradientsEnabled() else { return try body(inputs) }
     // An anchor that wants a gradient keeps the node in the graph where only leaves inside `body` want one.
     let anchor = try Tensor([Float(0)])
@@ -155,6 +158,7 @@ public func checkpointed(_ inputs: [Tensor], _ body: @escaping ([Tensor]) throws
         }
         let output = try withGradients(enabled: true) { try body(again) }
         if output.requiresGrad { try output.backward(gradient) }
+        try after?()
         return try again.map { try $0.requiresGrad ? $0.gradient() : nil }
     }
     return output

@@ -119,6 +119,17 @@ public struct Engine: @unchecked Sendable {
     /// Tensor handles alive in this process.
     public var liveTensors: Int { Int(table.pointee.live_tensors()) }
 
+    /// Bytes that tensors on the CPU take, those of mapped files among them, and the most that they took at a time since
+    /// ``resetTensorBytes()``.
+    public var tensorBytes: (now: Int, most: Int) {
+        var (now, most): (Int64, Int64) = (0, 0)
+        table.pointee.tensor_bytes(&now, &most)
+        return (Int(now), Int(most))
+    }
+
+    /// Starts a new measurement for the most of ``tensorBytes``.
+    public func resetTensorBytes() { table.pointee.reset_tensor_bytes() }
+
     /// Waits until the device has done all it was asked.
     public func synchronize(_ device: Device) throws { try check(table.pointee.synchronize(device.raw)) }
 

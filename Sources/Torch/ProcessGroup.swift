@@ -14,6 +14,8 @@ public final class ProcessGroup {
         public var size: Int
         /// Counted from 0 on each machine.
         public var localRank: Int
+        /// How many of them share this one's machine.
+        public var localSize = 1
         /// Of the first process.
         public var host: String
         public var port: Int
@@ -58,18 +60,71 @@ public final class ProcessGroup {
     /// Puts in the place of each tensor the sum of what the processes have there; bfloat16 is added up in float32.
     public func sum(_ tensors: [Tensor]) throws {
         let handles = tensors.map { Optional($0.handle) }
-        do {
+        try tellingLoss {
             try engine.check(
                 handles.withUnsafeBufferPointer {
                     engine.table.pointee.sum_over(handle, $0.baseAddress, Int32($0.count))
                 })
-        } catch let failure as Failure {
+        }
+        withExtendedLifetime(tensors) {}
+    }
+
+    private func tellingLoss(_ body: () throws -> Void) throws {
+        do { try body() } catch let failure as Failure where !failure.lacksMemory {
             // Such as "[FILE:LINE] Connection closed by peer [ADDRESS]. HINTS".
             let reason = failure.what.split(separator: "] ", maxSplits: 1).last ?? ""
             let sentence = reason.split(separator: ". ", maxSplits: 1).first ?? reason
-            throw Failure.run("process \(rank) of \(size) has lost the others", got: String(sentence))
+            throw Failure.run("process \(rank) of \(size) has lost the others", got: "\(sentence); \(whoIsSilent())")
         }
-        withExtendedLifetime(tensors) {}
+    }
+
+    /// Who of the others gives no sign of life any more.
+    private func whoIsSilent() -> String {
+        var beating = [Bool](repeating: true, count: size)
+        guard engine.table.pointee.feel_pulses(handle, &beating) == 0 else {
+            return "no sign of process 0, at whose host \(place.host) they meet"
+        }
+        let silent = beating.indices.filter { !beating[$0] && $0 != rank }.map(String.init)
+        return silent.isEmpty
+            ? "all of them are there"
+            : "no sign of process\(silent.count > 1 ? "es" : "") \(silent.joined(separator: ", "))"
+    }
+
+    /// A row of bytes that is on its way from all processes.
+    public final class Gathering {
+        private let group: ProcessGroup
+        private let row: Tensor
+        private var handle: OpaquePointer?
+
+        fileprivate init(_ group: ProcessGroup, _ row: Tensor) throws {
+            (self.group, self.row) = (group, row)
+            try group.tellingLoss {
+                try group.engine.check(group.engine.table.pointee.begin_gather(group.handle, row.handle, &handle))
+            }
+        }
+
+        /// Waits until it is there.
+        public func finish() throws {
+            guard let started = handle else { return }
+            handle = nil
+            try group.tellingLoss { try group.engine.check(group.engine.table.pointee.finish_gather(started, true)) }
+        }
+
+        deinit {
+            if let handle { _ = group.engine.table.pointee.finish_gather(handle, false) }
+        }
+    }
+
+    /// Begins to gather a row of bytes, of which each process has a part of the same length at its place. Nobody may touch
+    /// it until that is finished.
+    /// - Parameter row: [processes * bytes], uint8, on the CPU.
+    public func gather(_ row: Tensor) throws -> Gathering { try Gathering(self, row) }
+
+    /// Puts the sum over all processes in the place of this process's part of a row; the rest becomes anything.
+    /// - Parameter row: [processes * numbers], float32, on the CPU.
+    public func sumParts(_ row: Tensor) throws {
+        try tellingLoss { try engine.check(engine.table.pointee.sum_parts(handle, row.handle)) }
+        withExtendedLifetime(row) {}
     }
 
     /// What every process says, by rank: numbers as many as this one's.

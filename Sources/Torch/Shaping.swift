@@ -12,6 +12,9 @@ extension Tensor {
     public func squeezed(_ dimension: Int) throws -> Tensor { try Operators.squeeze(.tensor(self), .int(dimension)) }
     public func expanded(_ shape: [Int]) throws -> Tensor { try Operators.expand(.tensor(self), .ints(shape)) }
 
+    /// The bytes of a contiguous tensor as numbers of another type, as a view; the last dimension is other.
+    public func viewed(as dtype: DType) throws -> Tensor { try Operators.viewDType(.tensor(self), .dtype(dtype)) }
+
     /// Elements `range` of one dimension, as a view.
     public func sliced(_ dimension: Int, _ range: Range<Int>) throws -> Tensor {
         try Operators.slice(.tensor(self), .int(dimension), .int(range.lowerBound), .int(range.upperBound))

@@ -29,9 +29,10 @@ import Testing
         #expect(Set(files.map { "\(folder)/\($0)" }) == Set(Self.commands.map(Self.kept)))
         let dump = try JSON.parse(expectSuccess(["--experimental-dump-help"]), file: "help")
         func commands(_ command: JSON, _ path: [String]) -> [[String]] {
-            [path] + (command["subcommands"]?.arrayValue ?? []).flatMap {
-                commands($0, path + [$0["commandName"]?.stringValue ?? ""])
-            }
+            [path]
+                + (command["subcommands"]?.arrayValue ?? []).flatMap {
+                    commands($0, path + [$0["commandName"]?.stringValue ?? ""])
+                }
         }
         let named = try #require(dump["command"]).self
         #expect(Set(commands(named, [])).subtracting([["help"]]) == Set(Self.commands))

@@ -36,6 +36,38 @@ import Weights
         #expect((plan["memory"]?["bytes"]?.intValue ?? 0) > 16 * trained)
     }
 
+    @Test func `a plan for several processes says what each holds and sends`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, TinyWorld.lora.merging(["use_fsdp": "true", "batch_size": "8"]) { $1 })
+        #expect(try plan(path)["processes"]?.isNull == true)
+        let four = try plan(path, "--processes", "4", "--network", "0.1")
+        let trained = try #require(four["parameters"]?["trainable"]?.intValue)
+        let entries = try SafetensorsFile(TinyWorld.shared().base).entries
+        let base = entries.reduce(0) { $0 + $1.byteCount }
+        // The first two blocks and the last two are there already where a pass begins and turns back.
+        let ends = ["embedding.", "clip_", "down_blocks.0.", "up_blocks.1.", "clf."]
+        let there = entries.filter { entry in ends.contains { entry.name.hasPrefix($0) } }.reduce(0) {
+            $0 + $1.byteCount
+        }
+        func bytes(_ parts: JSON?, _ name: String) -> Double {
+            Double(parts?.arrayValue?.first { $0["name"]?.stringValue == name }?["bytes"]?.intValue ?? 0)
+        }
+        // A ring: each sends three quarters of the sum twice. Blocks go round twice, three quarters of each.
+        let sent = four["processes"]?["sent"]
+        #expect(bytes(sent, "gradients") == 2 * 0.75 * 4 * Double(trained))
+        // Each tensor begins at a multiple of 64 bytes.
+        #expect((1..<1.2).contains(bytes(sent, "blocks") / (0.75 * Double(2 * base - there))))
+        #expect((1..<1.2).contains(bytes(four["memory"]?["parts"], "share of the base") / (Double(base) / 4)))
+        let whole = try #require(four["processes"]?["sent_bytes"]?.doubleValue)
+        #expect(four["processes"]?["network_seconds"]?.doubleValue == 8 * whole / 1e8)
+        let text = try expectSuccess(["plan", path, "--processes", "16"])
+        #expect(
+            text.contains("of 16 processes each sends ") && text.contains("batch_size has to be at least 16"), "\(text)"
+        )
+        try expectRefusal(["plan", path, "--processes", "0"], saying: "--processes is out of range")
+        try expectRefusal(["plan", path, "--network", "0"], saying: "--network is out of range")
+    }
+
     @Test func `of many shards some are read and the rest told in proportion, unless all are asked for`() throws {
         let (scratch, world) = (try Scratch(), try TinyWorld.shared())
         // Of 40 shards 38 have 12 samples and two have four; one image is smaller than the others.

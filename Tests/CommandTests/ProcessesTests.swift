@@ -2,6 +2,7 @@ import Foundation
 import JSON
 import TestSupport
 import Testing
+import Torch
 import Weights
 
 /// Runs of several processes, which have to come to what one process comes to.
@@ -12,8 +13,11 @@ import Weights
         "ema_start_iters": "2", "ema_iters": "1",
     ]
 
-    private func configuration(_ scratch: Scratch, _ name: String, _ changes: [String: String] = [:]) throws -> String {
-        let keys = TinyWorld.lora.merging(Self.keys) { $1 }.merging(["experiment_id": name]) { $1 }
+    private func configuration(
+        _ scratch: Scratch, _ name: String, of recipe: [String: String] = TinyWorld.lora,
+        _ changes: [String: String] = [:]
+    ) throws -> String {
+        let keys = recipe.merging(Self.keys) { $1 }.merging(["experiment_id": name]) { $1 }
         return try scratch.write(
             TinyWorld.shared().configuration(in: scratch, keys.merging(changes) { $1 }), to: "\(name).yaml")
     }
@@ -25,13 +29,15 @@ import Weights
         }
     }
 
-    private func weights(_ scratch: Scratch, _ name: String) throws -> Data {
-        try Data(contentsOf: URL(fileURLWithPath: scratch["checkpoints/\(name)/lora.safetensors"]))
+    private func weights(_ scratch: Scratch, _ name: String, _ file: String = "lora") throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: scratch["checkpoints/\(name)/\(file).safetensors"]))
     }
 
     @discardableResult
-    private func train(_ path: String, processes: Int, _ more: String...) throws -> Command.Outcome {
-        let outcome = try Command.run(["lora", path, "--processes", "\(processes)"] + more)
+    private func train(
+        _ path: String, by recipe: String = "lora", processes: Int, _ more: String...
+    ) throws -> Command.Outcome {
+        let outcome = try Command.run([recipe, path, "--processes", "\(processes)"] + more)
         #expect(outcome.exited && outcome.status == 0, "\(outcome)")
         return outcome
     }
@@ -57,6 +63,146 @@ import Weights
         }
         #expect(try losses(scratch, "two") == losses(again, "two"))
         #expect(try weights(scratch, "two") == weights(again, "two"))
+        let report = try String(contentsOfFile: scratch["output/four/report.html"], encoding: .utf8)
+        for rank in 0..<4 { #expect(report.contains("process \(rank)"), "\(report)") }
+    }
+
+    @Test(arguments: [[:], ["fused_backward": "true", "gradient_checkpointing": "true"]])
+    func `losses of Stage B do not depend on how many processes there are`(more: [String: String]) throws {
+        let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys.merging(more) { $1 })
+        for (count, name) in [(1, "one"), (2, "two"), (4, "four")] {
+            try train(configuration(scratch, name, of: stageB), by: "finetune", processes: count)
+        }
+        let one = try losses(scratch, "one")
+        #expect(one.count == 8)
+        for name in ["two", "four"] {
+            for (ours, theirs) in zip(try losses(scratch, name), one) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+    }
+
+    @Test func `processes of one machine share the memory that is free, and settle alike`() throws {
+        let scratch = try Scratch()
+        func free(_ count: Int) throws -> Double {
+            let path = try configuration(scratch, "\(count)", ["grad_accum_steps": "auto", "base_dtype": "auto"])
+            let said = try train(path, processes: count, "--steps", "1").errors
+            let words = try #require(said.range(of: "[0-9]+ MB are free", options: .regularExpression), "\(said)")
+            return try #require(Double(said[words].prefix { $0.isNumber }))
+        }
+        let (one, four) = (try free(1), try free(4))
+        // Other programs take and free memory meanwhile.
+        #expect(four < one / 2.5 && four > one / 6, "\(four) of \(one) MB")
+    }
+
+    @Test(arguments: ["lora", "controlnet"])
+    func `processes that share the base come to what each with all of it comes to`(recipe: String) throws {
+        let scratch = try Scratch()
+        let keys = recipe == "lora" ? TinyWorld.lora : TinyWorld.controlNet
+        // Previews and validation losses are passes that one process alone has use for.
+        let seen = try TinyWorld.shared().heldOut.merging(["gradient_checkpointing": "true"]) { $1 }
+        let parts = ["grad_accum_steps": "2"]
+        func train(_ name: String, _ count: Int, _ changes: [String: String]) throws -> String {
+            let path = try configuration(scratch, name, of: keys, seen.merging(changes) { $1 })
+            return try self.train(path, by: recipe, processes: count).errors
+        }
+        #expect(try train("one", 1, ["use_fsdp": "true"]).contains("use_fsdp: this run is one process"))
+        // Of six samples in two parts, four processes take 1, 2, 1 and 2: two of them have a part less.
+        for (count, changes) in [(2, [:]), (4, parts)] {
+            _ = try train("whole \(count)", count, changes)
+            let said = try train("shared \(count)", count, changes.merging(["use_fsdp": "true"]) { $1 })
+            #expect(said.contains("use_fsdp: each of \(count) processes holds its share of the base"), "\(said)")
+            #expect(try losses(scratch, "shared \(count)") == losses(scratch, "whole \(count)"))
+            #expect(try held(scratch, "shared \(count)") == held(scratch, "whole \(count)"))
+            #expect(try losses(scratch, "shared \(count)").count == 8)
+            #expect(
+                try weights(scratch, "shared \(count)", recipe) == weights(scratch, "whole \(count)", recipe),
+                "\(count)")
+        }
+    }
+
+    @Test(arguments: ["C", "B"])
+    func `processes that share a stage and train it come to what one comes to`(stage: String) throws {
+        let scratch = try Scratch()
+        let base = stage == "C" ? try TinyWorld.shared().base : try TinyStageB.shared().base
+        let keys = stage == "C" ? ["generator_checkpoint_path": base] : try TinyStageB.shared().keys
+        let seen = try TinyWorld.shared().heldOut
+        func train(_ name: String, _ count: Int, _ changes: [String: String] = [:], _ more: String...) throws -> String
+        {
+            let path = try configuration(scratch, name, of: keys, seen.merging(changes) { $1 })
+            let outcome = try Command.run(["finetune", path, "--processes", "\(count)"] + more)
+            #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+            return outcome.errors
+        }
+        let shared = ["use_fsdp": "true"]
+        _ = try train("one", 1)
+        let said = try train("two", 2, shared)
+        #expect(said.contains("each of 2 processes holds, steps and averages its share of the stage"), "\(said)")
+        _ = try train("four", 4, shared.merging(["grad_accum_steps": "2"]) { $1 })
+        // Begun by three, gone on with by one that has all of it.
+        _ = try train("parts", 3, shared, "--steps", "4")
+        #expect(try train("parts", 1).contains("resumed at update 4"))
+        for name in ["two", "four", "parts"] {
+            for (ours, theirs) in zip(try losses(scratch, name), try losses(scratch, "one")) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+        // Two that each have all of it come to the same files, but for the rounding of the gradients' norm.
+        _ = try train("whole", 2, ["gradient_checkpointing": "true"])
+        for file in ["generator", "generator_ema", "generator_optim"] {
+            func open(_ run: String) throws -> SafetensorsFile {
+                try SafetensorsFile(scratch["checkpoints/\(run)/\(file).safetensors"])
+            }
+            let (ours, theirs) = (try open("two"), try open("whole"))
+            #expect(ours.entries.map(\.name).sorted() == theirs.entries.map(\.name).sorted(), "\(file)")
+            let (apart, way) = try distances(
+                ours, theirs, from: file == "generator_optim" ? nil : SafetensorsFile(base))
+            #expect(way > 0 && apart < 1e-4 * way, "\(file): \(apart) of \(way)")
+        }
+    }
+
+    /// How far two files are from each other, and the second from a third one; from nothing where there is none.
+    private func distances(
+        _ ours: SafetensorsFile, _ theirs: SafetensorsFile, from start: SafetensorsFile?
+    ) throws -> (apart: Double, way: Double) {
+        var (apart, way) = (0.0, 0.0)
+        for entry in theirs.entries {
+            let their = try theirs.required(entry.name)
+            let difference = try ours.required(entry.name) - their
+            apart += try (difference * difference).sum().item()
+            let gone = try start.map { try their - $0.required(entry.name) } ?? their
+            way += try (gone * gone).sum().item()
+        }
+        return (apart.squareRoot(), way.squareRoot())
+    }
+
+    /// The validation losses of a run.
+    private func held(_ scratch: Scratch, _ name: String) throws -> [Double] {
+        let path = scratch["output/\(name)/metrics.jsonl"]
+        return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").compactMap {
+            try JSON.parse(String($0), file: path)["validation_loss"]?.doubleValue
+        }
+    }
+
+    @Test func `when what started them is killed, the processes end`() throws {
+        let scratch = try Scratch()
+        let path = try configuration(scratch, "orphans", ["updates": "100000", "save_every": "2"])
+        var started: [Int32] = []
+        let outcome = try Command.run(["lora", path, "--processes", "2"]) { process in
+            let info = scratch["checkpoints/orphans/info.json"]
+            for _ in 0..<6000 where !fileExists(info) && process.isRunning { usleep(10_000) }
+            started = children(of: process.processIdentifier)
+            kill(process.processIdentifier, SIGKILL)
+        }
+        #expect(!outcome.exited && outcome.status == SIGKILL && Set(started).count == 2, "\(outcome)")
+        // A process that has ended has no program, even where nobody has taken note of its end.
+        func isRunning(_ process: Int32) -> Bool {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/exe")) != nil
+        }
+        for _ in 0..<1000 where started.contains(where: isRunning) { usleep(10_000) }
+        #expect(!started.contains(where: isRunning))
     }
 
     @Test func `a run goes on with another number of processes`() throws {
@@ -84,6 +230,11 @@ import Weights
         #expect(outcome.exited && outcome.status == 137, "\(outcome)")
         #expect(outcome.errors.contains("ended by signal 9"), "\(outcome)")
         #expect(outcome.errors.contains("of 3 has lost the others"), "\(outcome)")
+        // The one that was killed is the one that the launcher says.
+        let killed = try #require(outcome.errorLines.first { $0.hasSuffix("ended by signal 9") })
+        let rank = killed.dropFirst().prefix { $0.isNumber }
+        let lost = outcome.errorLines.filter { $0.contains("has lost the others") }
+        #expect(lost.allSatisfy { $0.contains("no sign of process \(rank)") }, "\(outcome)")
         #expect(ContinuousClock.now - began < .seconds(60))
         try train(path, processes: 2, "--steps", "2")
     }

@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import torch
+from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
 from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -38,7 +39,36 @@ RUNS = {
         "compute_dtype",
     ),
 }  # fmt: skip
+STAGE_B = """
+experiment_id: run
+checkpoint_path: {folder}/runs
+output_path: {folder}/output
+model_version: {folder}/stage_b.yaml
+effnet_checkpoint_path: {folder}/models/effnet_encoder.safetensors
+stage_a_checkpoint_path: {folder}/stage_a
+clip_text_model_name: {folder}/models/clip-text
+webdataset_path: file:.demo/data/train-00.tar
+image_size: 96
+lr: 1.0e-3
+backup_every: 100000
+"""
+STAGE_B_ARCHITECTURE = """
+{c_r: 32, c_cond: 96, c_hidden: [64, 96], nhead: [-1, 6], blocks: [[1, 2], [2, 1]], block_repeat: [[1, 1], [2, 1]],
+ level_config: [CT, CTA], c_clip: WIDTH, c_clip_seq: 2}
+"""
 DTYPES = ("float32", "bfloat16")
+
+
+def stage_b(command: pathlib.Path, folder: pathlib.Path) -> tuple:
+    """A run of a small Stage B, which the miniature lacks, with all that it needs: networks that have learned nothing."""
+    draw = [command, "models", "draw", "tiny", "-o", folder / "models", "--data", ".demo/data/train-00.tar", "--quiet"]
+    subprocess.run(draw, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    torch.manual_seed(0)
+    PaellaVQModel(bottleneck_blocks=1, embed_dim=16, num_vq_embeddings=64).save_pretrained(folder / "stage_a")
+    width = json.loads((folder / "models/clip-text/config.json").read_text())["projection_dim"]
+    (folder / "stage_b.yaml").write_text(STAGE_B_ARCHITECTURE.replace("WIDTH", str(width)))
+    (folder / "run.yaml").write_text(STAGE_B.format(folder=folder))
+    return "finetune", str(folder / "run.yaml"), "generator", {"batch_size": 8, "dropout": 0.1}, "compute_dtype"
 
 
 class Run:
@@ -95,6 +125,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        RUNS["Stage B whole"] = stage_b(command, folder)
         print("| run | numbers | processes | losses, relative | weights, of the way they went |\n|---|---|---|---|---|")
         for what in RUNS:
             for dtype in DTYPES:

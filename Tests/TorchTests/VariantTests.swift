@@ -26,7 +26,7 @@ import Torch
         }
     }
 
-    /// What must not depend on the processor: draws, dropout, rounding by chance, codes of quantised matrices.
+    /// What must not depend on the processor: draws, dropout, rounding at random, codes of quantised matrices.
     private static func exact() throws -> [[Double]] {
         let draws = Draws(seed: 11, update: 3, places: 0..<3)
         let x = try draws.normal(.noise, [1000])

@@ -5,6 +5,8 @@ final class Level {
     /// A block and whether ControlNet counts it.
     struct Member {
         let block: any Block
+        /// What the keys of its parameters begin with.
+        let path: String
         let isInjectionPoint: Bool
     }
 
@@ -12,9 +14,15 @@ final class Level {
     /// next: the blocks of one layer.
     let groups: [[Member]]
     /// 1x1 convolutions between repetitions, keys `{down,up}_repeat_mappers.STEP.REPETITION`.
-    let repeatMappers: [Linear]
+    let repeatMappers: [(mapper: Linear, path: String)]
     /// Which level it is, the outermost 0.
     let index: Int
+
+    /// What is passed in one piece: groups by the path of their first block, and mappers.
+    var blocks: [NetworkBlock] {
+        groups.map { NetworkBlock($0[0].path, paths: $0.map(\.path)) }
+            + repeatMappers.map { NetworkBlock($0.path, paths: [$0.path]) }
+    }
 
     /// Which way the rows are passed: down from the outermost level, or up from the innermost.
     enum Way: Int {
@@ -45,16 +53,15 @@ final class Level {
                 case "A": try AttentionBlock(shape, conditionWidth: c.conditionWidth, scope(position))
                 default: try FeedForwardBlock(shape, scope(position))
                 }
-            return Member(block: block, isInjectionPoint: letter == "C")
+            return Member(block: block, path: scope(position).path, isInjectionPoint: letter == "C")
         }
         groups = members.reduce(into: []) { groups, member in
             if groups.isEmpty || member.isInjectionPoint { groups.append([]) }
             groups[groups.count - 1].append(member)
         }
         repeatMappers = try (0..<c.blockRepeat[way.rawValue][step] - 1).map { repetition in
-            try Linear(
-                .init(shape.width, shape.width, storedAsConvolution: true),
-                root("\(way.name)_repeat_mappers")(step)(repetition))
+            let scope = root("\(way.name)_repeat_mappers")(step)(repetition)
+            return (try Linear(.init(shape.width, shape.width, storedAsConvolution: true), scope), scope.path)
         }
     }
 }

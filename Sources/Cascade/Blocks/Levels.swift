@@ -5,17 +5,24 @@ import Torch
 final class Levels {
     /// Keeps only the input of each residual block with those behind it, and computes the rest again for the backward pass.
     var isCheckpointing = false
+    /// Where processes share the network; nil where each has all of it.
+    var shared: SharedBlocks?
 
     /// Changes under `down_downscalers.STEP` and `up_upscalers.STEP`.
-    private let down: [(change: (any LevelChange)?, level: Level)]
-    private let up: [(level: Level, change: (any LevelChange)?)]
+    private let down: [(change: Change?, level: Level)]
+    private let up: [(level: Level, change: Change?)]
+
+    /// A change with what the keys of its parameters begin with.
+    private typealias Change = (run: any LevelChange, path: String)
 
     init(_ c: some StageConfiguration, _ root: Scope) throws {
-        func change(_ way: Level.Way, outer: Int, _ scope: Scope) throws -> any LevelChange {
+        func change(_ way: Level.Way, outer: Int, _ scope: Scope) throws -> Change {
             let widths = [c.hidden[outer], c.hidden[outer + 1]]
             let (inputs, outputs) = way == .down ? (widths[0], widths[1]) : (widths[1], widths[0])
-            guard let switchLevel = c.switchLevel else { return try StridedChange(inputs, outputs, way, scope) }
-            return try ResizingChange(inputs, outputs, way, switchesSides: switchLevel[outer], scope)
+            guard let switchLevel = c.switchLevel else {
+                return (try StridedChange(inputs, outputs, way, scope), scope.path)
+            }
+            return (try ResizingChange(inputs, outputs, way, switchesSides: switchLevel[outer], scope), scope.path)
         }
         down = try (0..<c.levels).map { index in
             let change =
@@ -27,6 +34,14 @@ final class Levels {
             let level = try Level(c, .up, step: step, root)
             return (level, outer < 0 ? nil : try change(.up, outer: outer, root("up_upscalers")(step)))
         }
+    }
+
+    /// All of it, in the order of a pass.
+    var blocks: [NetworkBlock] {
+        func block(_ change: Change?) -> [NetworkBlock] {
+            change.map { [NetworkBlock($0.path, paths: [$0.path])] } ?? []
+        }
+        return down.flatMap { block($0.change) + $0.level.blocks } + up.flatMap { $0.level.blocks + block($0.change) }
     }
 
     /// - Parameters:
@@ -44,16 +59,20 @@ final class Levels {
         var x = x
         var outputs: [Tensor] = []
         for (change, level) in down {
-            if let change { x = try change(x) }
+            if let change { x = try pass(change, x) }
             x = try run(level, x, skip: nil, context, &injections, &dropout)
             outputs.append(x)
         }
         for (step, (level, change)) in up.enumerated() {
             let skip = step == 0 ? nil : outputs[down.count - 1 - step]
             x = try run(level, x, skip: skip, context, &injections, &dropout)
-            if let change { x = try change(x) }
+            if let change { x = try pass(change, x) }
         }
         return x
+    }
+
+    private func pass(_ change: Change, _ x: Tensor) throws -> Tensor {
+        try shared.run(change.path, [x]) { try change.run($0[0]) }
     }
 
     private func run(
@@ -72,16 +91,20 @@ final class Levels {
                 }
                 if group[0].isInjectionPoint { x = try injections.applied(to: x) }
                 let members = group.map { ($0.block, dropout?.next(level: level.index)) }
-                x = try apply(members, x, aside, context)
+                x = try apply(group[0].path, members, x, aside, context)
             }
-            if repetition < level.repeatMappers.count { x = try level.repeatMappers[repetition](x) }
+            if repetition < level.repeatMappers.count {
+                let (mapper, path) = level.repeatMappers[repetition]
+                x = try shared.run(path, [x]) { try mapper($0[0]) }
+            }
         }
         return x
     }
 
     /// - Parameter skip: what the first of the blocks takes in beside its input.
     private func apply(
-        _ blocks: [(block: any Block, dropout: Dropout?)], _ x: Tensor, _ skip: Tensor?, _ context: BlockContext
+        _ name: String, _ blocks: [(block: any Block, dropout: Dropout?)], _ x: Tensor, _ skip: Tensor?,
+        _ context: BlockContext
     ) throws -> Tensor {
         func run(_ x: Tensor, _ skip: Tensor?, _ context: BlockContext) throws -> Tensor {
             var (x, skip, context) = (x, skip, context)
@@ -92,9 +115,9 @@ final class Levels {
             }
             return x
         }
-        guard isCheckpointing else { return try run(x, skip, context) }
+        guard isCheckpointing || shared != nil else { return try run(x, skip, context) }
         let inputs = [x, context.activatedCondition] + (skip.map { [$0] } ?? [])
-        return try checkpointed(inputs) { inputs in
+        return try shared.run(name, inputs, isCheckpointing: true) { inputs in
             let context = BlockContext(times: context.times, activatedCondition: inputs[1])
             return try run(inputs[0], inputs.count > 2 ? inputs[2] : nil, context)
         }

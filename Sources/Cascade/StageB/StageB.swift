@@ -32,6 +32,18 @@ public final class StageB {
         set { levels.isCheckpointing = newValue }
     }
 
+    /// Where processes share the network; nil where each has all of it.
+    public var shared: SharedBlocks? {
+        get { levels.shared }
+        set { levels.shared = newValue }
+    }
+
+    /// What is passed in one piece, in the order of a pass: all of the network.
+    public var blocks: [NetworkBlock] {
+        let first = ["embedding", "effnet_mapper", "pixels_mapper", "clip_mapper"]
+        return [NetworkBlock(first[0], paths: first)] + levels.blocks + [NetworkBlock("clf", paths: ["clf"])]
+    }
+
     private let embedding: PatchEmbedding
     private let effnetMapper: ImageMapper
     private let pixelsMapper: ImageMapper
@@ -65,15 +77,26 @@ public final class StageB {
         let times = try c.timeEmbeddings(time, conditions.times)
         let pooled = conditions.clip
         try pooled.checkShape("clip", [nil, nil, c.clipWidth])
-        let tokens = try clipMapper(pooled).reshaped([pooled.size(0), -1, c.conditionWidth])
-            .layerNorm(size: c.conditionWidth, epsilon: 1e-6)  // [B, L * clipSequence, conditionWidth]
+        try shared?.beginPass()
+        let tokens = try shared.run("embedding", [pooled]) { [clipMapper] inputs in
+            try clipMapper(inputs[0]).reshaped([inputs[0].size(0), -1, c.conditionWidth])
+                .layerNorm(size: c.conditionWidth, epsilon: 1e-6).silu()  // [B, L * clipSequence, conditionWidth]
+        }
+        let inputs = [latents, conditions.effnet] + (conditions.pixels.map { [$0] } ?? [])
+        let x = try shared.run("embedding", inputs) { [self] in
+            try embedded($0[0], effnet: $0[1], pixels: $0.count > 2 ? $0[2] : nil)
+        }
+        let context = BlockContext(times: times, activatedCondition: tokens)
+        let y = try levels(x, context, dropout: conditions.dropout)
+        return try shared.run("clf", [y]) { [classifier] in try classifier($0[0]) }
+    }
 
-        var x = try embedding(latents)  // [B, h, w, hidden[0]]
-        let effnet = try conditions.effnet.resized(height: x.size(1), width: x.size(2), alignCorners: true)
+    /// [B, h, w, hidden[0]].
+    private func embedded(_ latents: Tensor, effnet: Tensor, pixels: Tensor?) throws -> Tensor {
+        var x = try embedding(latents)
+        let effnet = try effnet.resized(height: x.size(1), width: x.size(2), alignCorners: true)
         x = try x + effnetMapper(effnet)
-        x = try x + pixels(conditions.pixels, like: x)
-        let context = BlockContext(times: times, activatedCondition: try tokens.silu())
-        return try classifier(levels(x, context, dropout: conditions.dropout))
+        return try x + self.pixels(pixels, like: x)
     }
 
     /// What the image adds to activations, [B, h, w, hidden[0]]; it is mapped before it is resized.

@@ -39,6 +39,18 @@ public final class StageC {
         set { levels.isCheckpointing = newValue }
     }
 
+    /// Where processes share the network; nil where each has all of it.
+    public var shared: SharedBlocks? {
+        get { levels.shared }
+        set { levels.shared = newValue }
+    }
+
+    /// What is passed in one piece, in the order of a pass: all of the network.
+    public var blocks: [NetworkBlock] {
+        let first = ["embedding", "clip_txt_mapper", "clip_txt_pooled_mapper", "clip_img_mapper"]
+        return [NetworkBlock(first[0], paths: first)] + levels.blocks + [NetworkBlock("clf", paths: ["clf"])]
+    }
+
     /// What activations are computed in: the parameters' dtype, unless that is only how they are stored.
     public var computeDType: DType
 
@@ -77,25 +89,27 @@ public final class StageC {
     public func callAsFunction(_ latents: Tensor, time: Tensor, _ conditions: Conditions) throws -> Tensor {
         try configuration.check(latents: latents)
         try check(conditions)
+        try shared?.beginPass()
+        let tokens = try shared.run(
+            "embedding", [conditions.clipText, conditions.clipTextPooled, conditions.clipImage]
+        ) { [self] in try conditionTokens($0[0], $0[1], $0[2]).silu() }
         let context = BlockContext(
-            times: try configuration.timeEmbeddings(time, conditions.times),
-            activatedCondition: try conditionTokens(conditions).silu())
-        return try classifier(
-            levels(
-                embedding(latents), context, injections: [conditions.injections] + conditions.furtherInjections,
-                dropout: conditions.dropout))
+            times: try configuration.timeEmbeddings(time, conditions.times), activatedCondition: tokens)
+        let x = try shared.run("embedding", [latents]) { [embedding] in try embedding($0[0]) }
+        let y = try levels(
+            x, context, injections: [conditions.injections] + conditions.furtherInjections, dropout: conditions.dropout)
+        return try shared.run("clf", [y]) { [classifier] in try classifier($0[0]) }
     }
 
     /// [B, T + L * clipSequence + L * clipSequence, conditionWidth], normalised.
-    private func conditionTokens(_ conditions: Conditions) throws -> Tensor {
+    private func conditionTokens(_ text: Tensor, _ pooledText: Tensor, _ image: Tensor) throws -> Tensor {
         let width = configuration.conditionWidth
         func tokens(_ mapper: Linear, _ pooled: Tensor) throws -> Tensor {
             try mapper(pooled).reshaped([pooled.size(0), -1, width])
         }
         return try Tensor.concatenated(
             [
-                textMapper(conditions.clipText), tokens(pooledMapper, conditions.clipTextPooled),
-                tokens(imageMapper, conditions.clipImage),
+                textMapper(text), tokens(pooledMapper, pooledText), tokens(imageMapper, image),
             ], dimension: 1
         ).layerNorm(size: width, epsilon: 1e-6)
     }

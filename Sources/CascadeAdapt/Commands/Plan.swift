@@ -1,4 +1,5 @@
 import ArgumentParser
+import Failures
 import Telemetry
 import Training
 
@@ -16,6 +17,14 @@ struct Plan: Action {
 
     @OptionGroup var data: PlannedDataOption
 
+    @Option(
+        help: ArgumentHelp(
+            "For how many processes that train together; the figures are then those of each.", valueName: "n"))
+    var processes = 1
+
+    @Option(help: ArgumentHelp("Of the network between processes.", valueName: "Gbit/s"))
+    var network = 10.0
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -25,6 +34,13 @@ struct Plan: Action {
         var options = RunOptions()
         options.device = try machine.prepared()
         options.seed = machine.seed
+        guard (1...65536).contains(processes) else {
+            throw Failure.input("--processes is out of range", expected: "1 to 65536", got: "\(processes)")
+        }
+        guard network > 0, network.isFinite else {
+            throw Failure.input("--network is out of range", expected: "more than 0 Gbit/s", got: "\(network)")
+        }
+        (options.plannedProcesses, options.networkSpeed) = (processes, network * 1e9)
         options.shardAccess = machine.shardAccess
         data.apply(to: &options, Console.standardError(isQuiet: machine.quiet))
         let setting = try file.setting()

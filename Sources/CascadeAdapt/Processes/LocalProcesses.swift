@@ -1,3 +1,4 @@
+import CProcess
 import Failures
 import Foundation
 import Synchronization
@@ -17,12 +18,24 @@ struct LocalProcesses {
         values["RANK"] = "\(rank)"
         values["LOCAL_RANK"] = "\(rank)"
         values["WORLD_SIZE"] = "\(count)"
+        values["LOCAL_WORLD_SIZE"] = "\(count)"
+        values[Self.launcherKey] = "\(getpid())"
         values["MASTER_ADDR"] = "127.0.0.1"
         values["MASTER_PORT"] = "\(port)"
         if values["OMP_NUM_THREADS"] == nil {
             values["OMP_NUM_THREADS"] = "\(max(1, ProcessInfo.processInfo.activeProcessorCount / count))"
         }
         return values
+    }
+
+    /// The variable that tells a child which process started it.
+    private static let launcherKey = "CASCADE_LAUNCHER"
+
+    /// Lets this process end with the one that started it, where that is a launcher: also when that is killed and can end
+    /// nobody any more.
+    static func followLauncher(_ environment: [String: String]) {
+        guard let launcher = environment[launcherKey].flatMap(Int32.init) else { return }
+        if cascade_process_end_with(launcher) != 0 { kill(getpid(), SIGKILL) }
     }
 
     /// How a set of processes ended.

@@ -37,6 +37,7 @@ struct ProcessOptions: ParsableArguments {
     /// Starts the processes that are asked for, and ends with their status. Returns where there are none to start.
     func start() throws {
         let environment = ProcessInfo.processInfo.environment
+        LocalProcesses.followLauncher(environment)
         guard restarts >= 0, restarts == 0 || processes != nil else {
             throw Failure.input("--restarts is for --processes", expected: "0 or more, with --processes N")
         }

@@ -27,6 +27,11 @@ extension ProcessGroup.Place {
             localRank: variables.has("LOCAL_RANK") ? try variables.number("LOCAL_RANK", 0...rank) : rank,
             host: size == 1 ? "" : try variables.text("MASTER_ADDR"),
             port: size == 1 ? 0 : try variables.number("MASTER_PORT", 1...65535))
+        // Where nothing tells, those that meet on their own machine are all there.
+        let isLocal = host == "localhost" || host.hasPrefix("127.")
+        localSize =
+            variables.has("LOCAL_WORLD_SIZE")
+            ? try variables.number("LOCAL_WORLD_SIZE", 1...size) : isLocal ? size : 1
         // torchrun's agent listens at the port itself, and may start the processes again at the same place.
         hasStore = variables.values["TORCHELASTIC_USE_AGENT_STORE"]?.lowercased() == "true"
         name += " \(variables.values["TORCHELASTIC_RESTART_COUNT"] ?? "0")"
@@ -41,6 +46,11 @@ extension ProcessGroup.Place {
             rank: rank, size: size, localRank: try variables.number("SLURM_LOCALID", 0...rank),
             host: size == 1 ? "" : try Self.firstHost(of: variables.text("SLURM_STEP_NODELIST")),
             port: variables.has("MASTER_PORT") ? try variables.number("MASTER_PORT", 1...65535) : 20000 + job % 20000)
+        if variables.has("SLURM_STEP_TASKS_PER_NODE") {
+            let tasks = try Self.tasks(on: variables.text("SLURM_STEP_TASKS_PER_NODE"))
+            let node = variables.has("SLURM_NODEID") ? try variables.number("SLURM_NODEID", 0...(tasks.count - 1)) : 0
+            localSize = tasks[node]
+        }
         name += " \(variables.values["SLURM_STEP_ID"] ?? "0") \(variables.values["SLURM_RESTART_COUNT"] ?? "0")"
     }
 
@@ -54,6 +64,23 @@ extension ProcessGroup.Place {
             throw Failure.input("SLURM_STEP_NODELIST can't be read", expected: "hosts such as node[01-03]", got: list)
         }
         return String(start + number + list[list.index(after: close)...].prefix { $0 != "," })
+    }
+
+    /// Slurm's `2(x3),1`: how many tasks each host has.
+    static func tasks(on list: String) throws -> [Int] {
+        func number(_ text: Substring) throws -> Int {
+            guard let number = Int(text), (1...65536).contains(number) else {
+                throw Failure.input(
+                    "SLURM_STEP_TASKS_PER_NODE can't be read", expected: "tasks of each host such as 2(x3),1", got: list
+                )
+            }
+            return number
+        }
+        return try list.split(separator: ",", omittingEmptySubsequences: false).flatMap { part in
+            let words = part.split(separator: "(x", maxSplits: 1, omittingEmptySubsequences: false)
+            let times = words.count > 1 ? try number(words[1].prefix { $0 != ")" }) : 1
+            return Array(repeating: try number(words[0]), count: times)
+        }
     }
 
     private struct Variables {

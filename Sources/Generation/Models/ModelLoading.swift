@@ -12,6 +12,8 @@ import Weights
 /// Brings networks into memory, each by itself, so that whoever needs one after the other need not hold them all.
 public struct ModelLoading {
     public let files: ModelFiles
+    /// The processes that share a frozen Stage C, or a stage that is trained whole; nil where each has all of it.
+    public var group: ProcessGroup?
 
     public init(_ files: ModelFiles) { self.files = files }
 
@@ -61,10 +63,17 @@ public struct ModelLoading {
     /// The trained Stage C, frozen.
     public func stageC() throws -> StageC {
         let file = try weights(.stageC, files.stageC?.weights, mayBeQuantised: true)
-        let dtype = dtype(of: file)
+        let (dtype, matrices) = (dtype(of: file), try matrices(.stageC, of: file))
+        let blocks = try group.map { group in
+            let outline = ParameterStore(
+                from: Placeholders(quantised: QuantisedMatrix.keys(in: file)), dtype: dtype, matrices: matrices)
+            let network = try StageC(files.stageCArchitecture(), outline)
+            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group)
+        }
         let store = ParameterStore(
-            from: StoredParameters(file), dtype: dtype, matrices: try matrices(.stageC, of: file), device: files.device)
+            from: StoredParameters(file), dtype: dtype, matrices: matrices, blocks: blocks, device: files.device)
         let stageC = try StageC(files.stageCArchitecture(), store)
+        stageC.shared = blocks
         stageC.isCheckpointing = files.isCheckpointing
         stageC.computeDType = computeDType(dtype)
         return stageC

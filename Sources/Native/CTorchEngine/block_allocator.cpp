@@ -5,10 +5,12 @@
 // of its own, whose pages go back when it is freed; some freed ones wait to be used again, for a new mapping's pages have to
 // be made.
 #include <c10/core/Allocator.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -27,6 +29,9 @@ constexpr size_t beside_most = 64 << 20;
 /// Of the thread's allocations to come the one that fails, counted from 1; 0 for none.
 thread_local int64_t failing = 0;
 
+/// What tensors take, and the most that they took at a time.
+std::atomic<int64_t> counted{0}, most_counted{0};
+
 class Blocks {
 public:
     /// A block of at least so many bytes; null where there is no memory.
@@ -40,7 +45,7 @@ public:
             start = map(size);
         }
         if (start != nullptr) {
-            taken[start] = size;
+            taken[start] = {size, bytes};
             taken_bytes += size;
             most_taken = std::max(most_taken, taken_bytes);
             // A new block is beside those that wait.
@@ -50,13 +55,15 @@ public:
     }
 
     /// Whether it is one of these.
-    bool give_back(void *start) {
+    /// - Parameter asked: becomes the bytes that were asked for.
+    bool give_back(void *start, size_t &asked) {
         // Mappings begin with a page.
         if (reinterpret_cast<uintptr_t>(start) % page != 0) return false;
         std::lock_guard<std::mutex> lock(mutex);
         auto found = taken.find(start);
         if (found == taken.end()) return false;
-        Block block{start, found->second};
+        Block block{start, found->second.size};
+        asked = found->second.asked;
         taken.erase(found);
         taken_bytes -= block.size;
         waiting.push_back(block);
@@ -113,7 +120,10 @@ private:
 
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     std::mutex mutex;
-    std::unordered_map<void *, size_t> taken;
+    struct Taken {
+        size_t size, asked;
+    };
+    std::unordered_map<void *, Taken> taken;
     /// In the order in which they were freed. Together with what is taken they have hardly more than was once taken at a time, so
     /// that what is kept for its speed does not raise the peak.
     std::vector<Block> waiting;
@@ -133,7 +143,11 @@ c10::Allocator *small_allocator() {
 }
 
 void free_block(void *start) {
-    if (!blocks().give_back(start)) small_allocator()->raw_deallocate(start);
+    if (start == nullptr) return;
+    size_t asked = 0;
+    if (blocks().give_back(start, asked)) return count_bytes(-static_cast<int64_t>(asked));
+    count_bytes(-static_cast<int64_t>(malloc_usable_size(start)));
+    small_allocator()->raw_deallocate(start);
 }
 
 /// libtorch's allocator, but for large blocks.
@@ -142,6 +156,7 @@ struct BlockAllocator final : c10::Allocator {
         void *start = nullptr;
         if (failing == 0 || --failing != 0) {
             start = bytes < least ? small_allocator()->raw_allocate(bytes) : blocks().take(bytes);
+            if (start != nullptr) count_bytes(static_cast<int64_t>(bytes < least ? malloc_usable_size(start) : bytes));
             if (bytes == 0) return {start, start, free_block, c10::Device(c10::DeviceType::CPU)};
         }
         TORCH_CHECK_WITH(OutOfMemoryError, start != nullptr, "there is no memory for a tensor of ", bytes, " bytes");
@@ -166,6 +181,19 @@ void use_block_allocator() {
 }
 
 void release_memory() { blocks().release(); }
+
+void count_bytes(int64_t bytes) {
+    int64_t now = counted.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    int64_t most = most_counted.load(std::memory_order_relaxed);
+    while (now > most && !most_counted.compare_exchange_weak(most, now, std::memory_order_relaxed)) {}
+}
+
+void tensor_bytes(int64_t *now, int64_t *most) {
+    *now = counted.load(std::memory_order_relaxed);
+    *most = most_counted.load(std::memory_order_relaxed);
+}
+
+void reset_tensor_bytes() { most_counted.store(counted.load(std::memory_order_relaxed), std::memory_order_relaxed); }
 
 int fail_allocation(int64_t number) {
     failing = number;

@@ -56,6 +56,10 @@ int reset_peak_memory(CTorchDevice device);
 void use_block_allocator();
 int fail_allocation(int64_t number);
 void release_memory();
+/// Adds to the bytes that tensors take, or takes away from them.
+void count_bytes(int64_t bytes);
+void tensor_bytes(int64_t *now, int64_t *most);
+void reset_tensor_bytes();
 
 // variants.cpp
 int32_t fast_bfloat16();
@@ -68,6 +72,10 @@ int start_group(
     int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
     CTorchGroup **out);
 int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
+int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out);
+int finish_gather(CTorchGathering *gathering, bool waits);
+int sum_parts(CTorchGroup *group, CTorchTensor *row);
+int feel_pulses(CTorchGroup *group, bool *beating);
 void end_group(CTorchGroup *group);
 
 }  // namespace engine

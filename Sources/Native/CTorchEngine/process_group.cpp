@@ -15,17 +15,35 @@
 #include <c10/util/Logging.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <future>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace engine {
 
 #ifdef USE_C10D_GLOO
 
+/// A process's sign of life, which it gives in the store as long as it is there, whatever it waits for.
+struct Pulse {
+    std::mutex mutex;
+    std::condition_variable change;
+    bool is_over = false;
+};
+
 struct Group {
     c10::intrusive_ptr<c10d::Store> store;
     c10::intrusive_ptr<c10d::ProcessGroupGloo> processes;
+    std::shared_ptr<Pulse> pulse;
+};
+
+/// A row of which each process sends its part to all.
+struct Gathering {
+    std::vector<c10::intrusive_ptr<c10d::Work>> parts;
 };
 
 namespace {
@@ -34,6 +52,30 @@ namespace {
 constexpr int64_t bucket_elements = 8 << 20;
 
 Group &group_of(CTorchGroup *handle) { return *reinterpret_cast<Group *>(handle); }
+
+/// Between two beats of a pulse; for how long one is felt; for how long the store is waited for meanwhile.
+constexpr auto beat = std::chrono::seconds(1), feeling = std::chrono::seconds(3), patience = std::chrono::seconds(8);
+
+std::string pulse_of(int32_t rank) { return "pulse " + std::to_string(rank); }
+
+/// Begins to give signs of life. The thread belongs to nobody: the store may keep it for good where its host is lost.
+std::shared_ptr<Pulse> begin_pulse(c10::intrusive_ptr<c10d::Store> store, int32_t rank) {
+    auto pulse = std::make_shared<Pulse>();
+    std::thread([store, rank, pulse] {
+        std::unique_lock<std::mutex> lock(pulse->mutex);
+        while (!pulse->is_over) {
+            lock.unlock();
+            try {
+                store->add(pulse_of(rank), 1);
+            } catch (const std::exception &) {
+                return;
+            }
+            lock.lock();
+            pulse->change.wait_for(lock, beat, [&] { return pulse->is_over; });
+        }
+    }).detach();
+    return pulse;
+}
 
 /// What the processes of this machine are reached by: `GLOO_SOCKET_IFNAME` as in PyTorch, the loopback where the first
 /// process is there too, else what this host's name resolves to.
@@ -110,7 +152,7 @@ int start_group(
         options->devices.push_back(device_towards(host));
         options->threads = 2;
         auto processes = c10::make_intrusive<c10d::ProcessGroupGloo>(own, rank, size, options);
-        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes});
+        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes, begin_pulse(own, rank)});
     });
 }
 
@@ -131,7 +173,89 @@ int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count) {
     });
 }
 
-void end_group(CTorchGroup *group) { delete &group_of(group); }
+int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out) {
+    return guarded([&] {
+        at::NoGradGuard no_gradients;
+        at::Tensor whole = borrow(row);
+        c10d::ProcessGroupGloo &processes = *group_of(group).processes;
+        int64_t size = processes.getSize(), part = whole.numel() / size;
+        TORCH_CHECK(
+            whole.is_cpu() && whole.dim() == 1 && whole.is_contiguous() && part * size == whole.numel(),
+            "a row to gather is one of ", size, " equal parts on the CPU");
+        // Each process sends its part to all, straight into their rows: an all-gather of Gloo's has the whole row once more.
+        auto started = std::make_unique<Gathering>();
+        for (int64_t root = 0; root < size; ++root) {
+            std::vector<at::Tensor> message{whole.narrow(0, root * part, part)};
+            c10d::BroadcastOptions options;
+            options.rootRank = root;
+            started->parts.push_back(processes.broadcast(message, options));
+        }
+        *out = reinterpret_cast<CTorchGathering *>(started.release());
+    });
+}
+
+int finish_gather(CTorchGathering *gathering, bool waits) {
+    std::unique_ptr<Gathering> started(reinterpret_cast<Gathering *>(gathering));
+    return guarded([&] {
+        if (!waits) return;
+        for (auto &part : started->parts) part->wait();
+    });
+}
+
+int sum_parts(CTorchGroup *group, CTorchTensor *row) {
+    return guarded([&] {
+        at::NoGradGuard no_gradients;
+        at::Tensor whole = borrow(row);
+        c10d::ProcessGroupGloo &processes = *group_of(group).processes;
+        int64_t size = processes.getSize(), part = whole.numel() / size;
+        TORCH_CHECK(
+            whole.is_cpu() && whole.dim() == 1 && whole.is_contiguous() && part * size == whole.numel()
+                && whole.scalar_type() == at::kFloat,
+            "a row to add up is one of ", size, " equal parts of float32 on the CPU");
+        std::vector<c10::intrusive_ptr<c10d::Work>> works;
+        for (int64_t root = 0; root < size; ++root) {
+            std::vector<at::Tensor> message{whole.narrow(0, root * part, part)};
+            c10d::ReduceOptions options;
+            options.rootRank = root;
+            works.push_back(processes.reduce(message, options));
+        }
+        for (auto &work : works) work->wait();
+    });
+}
+
+int feel_pulses(CTorchGroup *group, bool *beating) {
+    return guarded([&] {
+        Group &known = group_of(group);
+        int32_t size = known.processes->getSize();
+        auto told = std::make_shared<std::promise<std::vector<bool>>>();
+        auto found = told->get_future();
+        // A store whose host is lost answers never: then the thread is left where it is.
+        std::thread([told, store = known.store, size] {
+            try {
+                std::vector<int64_t> before;
+                for (int32_t rank = 0; rank < size; ++rank) before.push_back(store->add(pulse_of(rank), 0));
+                std::this_thread::sleep_for(feeling);
+                std::vector<bool> beats;
+                for (int32_t rank = 0; rank < size; ++rank) beats.push_back(store->add(pulse_of(rank), 0) != before[rank]);
+                told->set_value(beats);
+            } catch (...) {
+                told->set_exception(std::current_exception());
+            }
+        }).detach();
+        TORCH_CHECK(found.wait_for(patience) == std::future_status::ready, "the store does not answer");
+        std::vector<bool> beats = found.get();
+        for (int32_t rank = 0; rank < size; ++rank) beating[rank] = beats[rank];
+    });
+}
+
+void end_group(CTorchGroup *group) {
+    std::unique_ptr<Group> ended(&group_of(group));
+    {
+        std::lock_guard<std::mutex> lock(ended->pulse->mutex);
+        ended->pulse->is_over = true;
+    }
+    ended->pulse->change.notify_all();
+}
 
 #else
 
@@ -145,6 +269,10 @@ int without_gloo() {
 
 int start_group(int32_t, int32_t, const char *, int32_t, const char *, bool, double, CTorchGroup **) { return without_gloo(); }
 int sum_over(CTorchGroup *, CTorchTensor *const *, int32_t) { return without_gloo(); }
+int begin_gather(CTorchGroup *, CTorchTensor *, CTorchGathering **) { return without_gloo(); }
+int finish_gather(CTorchGathering *, bool) { return without_gloo(); }
+int sum_parts(CTorchGroup *, CTorchTensor *) { return without_gloo(); }
+int feel_pulses(CTorchGroup *, bool *) { return without_gloo(); }
 void end_group(CTorchGroup *) {}
 
 #endif

@@ -30,6 +30,8 @@ const CTorchTable *ctorch_engine_table(void) {
         t.copy_in = engine::copy_in;
         t.borrow = engine::borrow_memory;
         t.live_tensors = engine::live_tensors;
+        t.tensor_bytes = engine::tensor_bytes;
+        t.reset_tensor_bytes = engine::reset_tensor_bytes;
         t.set_requires_grad = engine::set_requires_grad;
         t.gradient = engine::gradient;
         t.set_gradient = engine::set_gradient;
@@ -58,6 +60,10 @@ const CTorchTable *ctorch_engine_table(void) {
         t.reset_peak_memory = engine::reset_peak_memory;
         t.start_group = engine::start_group;
         t.sum_over = engine::sum_over;
+        t.begin_gather = engine::begin_gather;
+        t.finish_gather = engine::finish_gather;
+        t.sum_parts = engine::sum_parts;
+        t.feel_pulses = engine::feel_pulses;
         t.end_group = engine::end_group;
         return t;
     }();

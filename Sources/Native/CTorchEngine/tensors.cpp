@@ -48,9 +48,18 @@ int borrow_memory(
     void *bytes, const int64_t *sizes, int32_t rank, int32_t dtype, CTorchReleaseContext release_context,
     void *context, CTorchTensor **out) {
     return guarded([&] {
-        *out = give(at::from_blob(
-            bytes, at::IntArrayRef(sizes, rank), [=](void *) { release_context(context); },
-            at::TensorOptions().dtype(static_cast<at::ScalarType>(dtype))));
+        auto type = static_cast<at::ScalarType>(dtype);
+        auto count = static_cast<int64_t>(c10::elementSize(type));
+        for (int32_t i = 0; i < rank; ++i) count *= sizes[i];
+        at::Tensor tensor = at::from_blob(
+            bytes, at::IntArrayRef(sizes, rank),
+            [=](void *) {
+                count_bytes(-count);
+                release_context(context);
+            },
+            at::TensorOptions().dtype(type));
+        count_bytes(count);
+        *out = give(std::move(tensor));
     });
 }
 

@@ -12,6 +12,7 @@ struct RunRecorder {
     private let checkpoints: RunFolder
     private let output: OutputFolder
     private let log: TrainingLog
+    private let times: ProcessTimes?
 
     /// Opens the logs, which go on after the updates that are done.
     init(
@@ -21,6 +22,7 @@ struct RunRecorder {
         seed = loop.seed
         self.checkpoints = checkpoints
         self.output = output
+        times = loop.shared?.times
         log = try TrainingLog(
             loop, output, resumeAfter: progress.updates,
             before: progress.validationSince == 0 ? progress.validationBefore : nil)
@@ -81,6 +83,6 @@ struct RunRecorder {
 
     /// How the run stands.
     func outcome(_ progress: TrainingProgress, _ loader: BatchLoader) -> RunOutcome {
-        RunOutcome(progress, checkpoint: checkpoints.weightsPath, output: output.path, loader)
+        RunOutcome(progress, checkpoint: checkpoints.weightsPath, output: output.path, loader, times)
     }
 }

@@ -21,7 +21,7 @@ struct TrainLoop {
         self.options = options
         self.console = console
         seed = options.seed ?? run.seed
-        shared = options.group.map(SharedUpdates.init)
+        shared = options.group.map { SharedUpdates($0, passTogether: run.sharesStage) }
         last = min(run.updates, options.steps ?? run.updates)
     }
 
@@ -33,13 +33,13 @@ struct TrainLoop {
         if !isWriter { try shared?.meet() }
         let folder = try RunFolder(run, name: task.name, isWritten: isWriter)
         let output = try OutputFolder(outputPath: run.outputPath, experimentID: run.experimentID)
-        var state = try TrainingState(task, run)
+        var state = try TrainingState(task, run, shared)
         try resume(&state, from: folder)
         if isWriter { try shared?.meet() }
         try shared?.check(
             "checkpoint", "\(state.progress.updates)",
             advice: "checkpoint_path has to be a folder that all machines share")
-        try shared?.check(state.trained)
+        try check(state)
         if state.progress.validationBefore == nil, let measure = task.evaluation.measure {
             (state.progress.validationBefore, state.progress.validationSince) = (try measure(), state.progress.updates)
         }
@@ -50,7 +50,7 @@ struct TrainLoop {
         let loader = try load(state.progress.loader)
         defer { loader.stop() }
         func standing() -> RunOutcome {
-            RunOutcome(state.progress, checkpoint: folder.weightsPath, output: output.path, loader)
+            RunOutcome(state.progress, checkpoint: folder.weightsPath, output: output.path, loader, shared?.times)
         }
         options.interruption.begin()
         // There is always a checkpoint to go back to.
@@ -73,8 +73,8 @@ struct TrainLoop {
             throw lost(state.progress, folder)
         }
         outcome.isComplete = state.progress.updates >= last
-        if let recorder, outcome.isComplete, let report = try judged(state) {
-            try recorder.write(report)
+        if outcome.isComplete, makesPasses(recorder), let report = try judged(state) {
+            try recorder?.write(report)
             outcome.validation = report
         }
         try recorder?.report(
@@ -125,15 +125,17 @@ struct TrainLoop {
             let isMeasured = made.number % run.validationEvery == 0 || isLast
             let validation = isMeasured ? try state.task.evaluation.measure?() : nil
             if isLast { state.progress.validationAfter = validation }
-            let preview = isDue && recorder != nil ? try preview(state) : nil
+            let preview = isDue && makesPasses(recorder) ? try preview(state) : nil
             try recorder?.record(made, state, validation: validation, preview: preview)
             bar.update(done: made.number, loss: state.progress.loss)
-            if made.number % run.backupEvery == 0 { try recorder?.backUp(state) }
+            if made.number % run.backupEvery == 0 {
+                if let recorder { try recorder.backUp(state) } else { try state.takePart(withOptimizer: false) }
+            }
             if isDue {
                 // Weights that have just given no finite loss may be the reason why: those before them stay the last.
                 if made.isGood || isLast && !isLost(state.progress) {
                     attempted = made.number
-                    try shared?.check(state.trained)
+                    try check(state)
                     try save(&state, recorder)
                 }
                 if let recorder { try recorder.report("Under way", recorder.outcome(state.progress, loader)) }
@@ -157,15 +159,20 @@ struct TrainLoop {
         return failure
     }
 
+    /// Holds what is trained against what other processes have of it, where each has all.
+    private func check(_ state: TrainingState) throws {
+        if state.task.sharing == nil { try shared?.check(state.trained) }
+    }
+
     /// Saves, unless there is nothing good to save: an update may have made weights of the network infinite, and only the
     /// next one's loss would show it.
     private func save(_ state: inout TrainingState, _ recorder: RunRecorder?) throws {
         try recorder?.sync()
-        if let name = try state.notFinite() {
+        if let name = try state.notFinite(shared) {
             console.warn("update \(state.progress.updates) is not saved: `\(name)` has values that are not finite")
             return
         }
-        try recorder?.save(state)
+        if let recorder { try recorder.save(state) } else { try state.takePart(withOptimizer: true) }
         state.progress.saved = state.progress.updates
         state.progress.bad.returns = 0
     }
@@ -180,6 +187,9 @@ struct TrainLoop {
         state.progress.count(lost: later)
         console.warn("the weights are those of update \(checkpoint.updates) again; the samples since then are passed")
     }
+
+    /// Whether this process makes the passes of which the writer alone has use: it does, or is needed for them.
+    private func makesPasses(_ recorder: RunRecorder?) -> Bool { recorder != nil || shared?.passTogether == true }
 
     private func preview(_ state: TrainingState) throws -> PreviewGrid? {
         try state.task.evaluation.preview(state.average)

@@ -88,12 +88,25 @@ struct TrainingLog {
                 ]),
             ReportSection("Data", data),
         ]
+        if !outcome.processes.isEmpty {
+            sections.append(ReportSection("Processes since the last start", outcome.processes.enumerated().map(row)))
+        }
         if let validation = outcome.validation { sections.append(ReportSection("Validation loss", validation.rows)) }
         sections.append(
             ReportSection(
                 "Versions",
                 [("cascade-adapt", programVersion), ("libtorch", try Engine.shared().version)]))
         try log.writeReport(state: "\(state): update \(outcome.updates) of \(run.updates).", sections)
+    }
+
+    /// How fast a process is by itself.
+    private func row(_ rank: Int, _ rate: ProcessTimes.Rate) -> (String, String) {
+        func short(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
+        return (
+            "process \(rank)",
+            "\(short(rate.samples)) samples a second without waiting for the others, "
+                + "\(short(rate.waited)) s of an update for data, at most \(short(Double(rate.bytes) / 1e6)) MB of tensors"
+        )
     }
 
     /// What was counted of the data and how much of it there was; nothing where no sample was handed out.

@@ -19,14 +19,22 @@ extension TrainingState {
             throw Failure.input("info.json lacks the place in the data, or a file", at: Failure.Place(folder.path))
         }
         try Self.requireOptimizer(optimizer.name, saved)
-        try Self.checkFit(saved, optimizer.state, isAll: true)
-        try Self.checkFit(weights, task.restored, isAll: false)
+        try Self.checkFit(saved, optimizerShapes, isAll: true)
+        try Self.checkFit(weights, task.restored.map { ($0.name, $0.tensor.shape) }, isAll: false)
         try Self.checkDescription(weights, task.description)
-        for (name, tensor) in task.restored { try tensor.assign(weights.required(name)) }
-        try optimizer.restore(updates: progress.steps) { try saved.tensor($0) }
+        for (name, tensor) in task.restored {
+            if let sharing = task.sharing {
+                try sharing.assign(name, weights.required(name))
+            } else {
+                try tensor.assign(weights.required(name))
+            }
+        }
+        try optimizer.restore(updates: progress.steps) { try own(saved.tensor($0), Self.parameter(of: $0)) }
         if let average, let saved = try folder.open(.average, of: checkpoint) {
-            try Self.checkFit(saved, average.means, isAll: false)
-            for (name, mean) in average.means { try mean.assign(saved.required(name)) }
+            try Self.checkFit(saved, averageShapes, isAll: false)
+            for (name, mean) in average.means {
+                if let value = try own(saved.required(name), name) { try mean.assign(value) }
+            }
         } else if let average {
             try average.copyWeights()
             log("weights are averaged from update \(checkpoint.updates) on: the run did not do so before")
@@ -56,6 +64,9 @@ extension TrainingState {
         let (optimizer, updates) = (optimizer, progress.updates)
         return RunFolder.Part(kind: .optimizer) { path in
             let metadata = ["trained_steps": String(updates), Self.optimizerKey: optimizer.name]
+            if let stream = optimizerStream {
+                return try SafetensorsWriter.writeHashed(stream, metadata: metadata, to: path)
+            }
             return try SafetensorsWriter.writeHashed(optimizer.state, metadata: metadata, to: path)
         }
     }
@@ -96,15 +107,15 @@ extension TrainingState {
     /// Checks that a file of a checkpoint holds what this run trains.
     /// - Parameter isAll: whether it may hold nothing else.
     private static func checkFit(
-        _ file: SafetensorsFile, _ tensors: [(name: String, tensor: Tensor)], isAll: Bool
+        _ file: SafetensorsFile, _ tensors: [(name: String, shape: [Int])], isAll: Bool
     ) throws {
-        let misfit = tensors.first { file[$0.name]?.shape != $0.tensor.shape }
+        let misfit = tensors.first { file[$0.name]?.shape != $0.shape }
         let names = Set(tensors.map(\.name))
         let stray = isAll ? file.entries.first { !names.contains($0.name) } : nil
         guard misfit != nil || stray != nil else { return }
         throw Failure.input(
             "the checkpoint is of a run with another configuration", at: Failure.Place(file.path),
-            expected: misfit.map { "`\($0.name)` of shape \($0.tensor.shape)" } ?? "nothing but what is trained",
+            expected: misfit.map { "`\($0.name)` of shape \($0.shape)" } ?? "nothing but what is trained",
             got: misfit.map { file[$0.name].map { "\($0.shape)" } ?? "nothing" } ?? stray.map { "`\($0.name)`" },
             advice: "choose another experiment_id, or put back the configuration that the run began with")
     }

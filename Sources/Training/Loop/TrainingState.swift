@@ -18,10 +18,14 @@ struct TrainingState {
     var parts: Int { max(accumulation, fused == nil ? progress.parts ?? 1 : 1) }
 
     /// The state before the first update.
-    init(_ task: TrainingTask, _ run: RunConfiguration) throws {
+    /// - Parameter shared: the processes that share the updates.
+    init(_ task: TrainingTask, _ run: RunConfiguration, _ shared: SharedUpdates? = nil) throws {
         self.task = task
         optimizer = try run.optimizer.make(task.groups)
-        fused = try run.isFused ? FusedSteps(optimizer, arrivals: task.arrivals) : nil
+        fused =
+            try run.isFused
+            ? FusedSteps(
+                optimizer, arrivals: task.arrivals, sum: shared.map { shared in { try shared.sum([$0]) } }) : nil
         accumulation = run.accumulation
         if run.partsAreFound { progress.parts = run.accumulation }
         average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }
@@ -31,7 +35,13 @@ struct TrainingState {
     var trained: [Tensor] { task.groups.parameters.map(\.tensor) }
 
     /// The name of a trained parameter with values that are not finite; nil where there is none.
-    func notFinite() throws -> String? {
+    func notFinite(_ shared: SharedUpdates?) throws -> String? {
+        let own = try ownNotFinite()
+        guard task.sharing != nil, let shared, try shared.any(own != nil) else { return own }
+        return own ?? "what another process holds"
+    }
+
+    private func ownNotFinite() throws -> String? {
         try task.groups.lazy.flatMap(\.parameters).first { try !$0.tensor.isAllFinite() }?.name
     }
 }

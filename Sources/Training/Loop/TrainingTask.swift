@@ -1,4 +1,5 @@
 import Diffusion
+import Layers
 import Loading
 import Optimization
 import Torch
@@ -26,6 +27,8 @@ struct TrainingTask {
     var writeAverage: ((_ path: String, _ updates: Int, _ means: [(name: String, tensor: Tensor)]) throws -> String)?
     /// Lets go what no update has asked for in a while; whether there was anything.
     var endUpdate: () -> Bool = { false }
+    /// What processes share and train together; ``groups`` are then this process's parts of it. Nil where each trains all.
+    var sharing: SharedBlocks?
     /// How often one backward pass adds to the gradient of a tensor, by its name.
     var arrivals: (_ name: String) -> Int = { _ in 1 }
     /// What a resumed run takes up of the file that was written.

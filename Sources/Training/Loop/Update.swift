@@ -26,7 +26,7 @@ struct Update {
         let samples: [String]
         /// What the update took.
         let seconds: Double
-        /// How much of `seconds` it waited for its samples.
+        /// How much of `seconds` it waited for its samples; of several processes the one that waited for longest.
         let secondsWaited: Double
         /// In how many parts the batch was taken, where memory did not hold the parts of the update before; else nil.
         var newParts: Int?
@@ -58,11 +58,21 @@ struct Update {
         // Of the step to come.
         let rate = try optimizer.effectiveRate(run.schedule(number))
         let made: (loss: Double, norm: Double)
+        var waited = 0.0
+        func learn(_ losses: [TrainingLoss], of batch: ImageBatch) throws -> Double {
+            let samples = batch.samples.count
+            let timing = ProcessTimes.Timing(
+                samples: shared?.share(of: samples).count ?? samples, seconds: clock.seconds() - began,
+                waited: batch.secondsWaited, bytes: try Engine.shared().tensorBytes.most)
+            let (loss, timings) = try self.learn(task, losses, of: samples, timing)
+            waited = timings.map(\.waited).max() ?? 0
+            return loss
+        }
         do {
             batch = try next()
             if let fused = state.fused {
                 do {
-                    made = try pass(batch, number, state, steppedBy: fused)
+                    made = try pass(batch, number, state, steppedBy: fused) { try learn($0, of: batch) }
                 } catch var failure as Failure where failure.lacksMemory {
                     failure.advice = "`fused_backward` takes a batch as one micro-batch: make batch_size smaller"
                     throw failure
@@ -70,13 +80,14 @@ struct Update {
             } else {
                 let samples = batch.samples.count
                 let own = shared?.share(of: samples).count ?? samples
+                let whole = state.parts
                 let gradients = try fitting(&state, own) { parts in
-                    try self.gradients(of: batch, number, task, parts: parts)
+                    try self.gradients(of: batch, number, task, parts: parts, of: whole)
                 } before: {
                     forgetLosses()
                     try optimizer.clearGradients()
                 }
-                made = try stepped(by: gradients, of: samples, number, task, optimizer)
+                made = try stepped(by: gradients, number, task, optimizer) { try learn($0, of: batch) }
             }
         } catch {
             forgetLosses()
@@ -98,7 +109,7 @@ struct Update {
         if !isSpoilt { state.progress.count(loss: made.loss, isGood: isGood) }
         return Result(
             number: number, loss: made.loss, gradientNorm: made.norm, rate: rate, isSpoilt: isSpoilt,
-            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: batch.secondsWaited,
+            samples: batch.places, seconds: clock.seconds() - began, secondsWaited: waited,
             newParts: state.parts == parts ? nil : state.parts)
     }
 
@@ -113,6 +124,12 @@ struct Update {
             do {
                 return try body(parts)
             } catch var failure as Failure where failure.lacksMemory {
+                if shared?.passTogether == true {
+                    failure.advice =
+                        "processes that share a base cannot take a part again by themselves: set grad_accum_steps to "
+                        + "\(2 * parts) or more"
+                    throw failure
+                }
                 guard parts < samples else {
                     failure.advice = "a single sample does not fit; `cascade-adapt plan CFG` says what would"
                     throw failure
@@ -131,9 +148,11 @@ struct Update {
         var sums: [Int: Tensor]?
     }
 
-    /// Adds up the gradients of this process' samples, part by part. It waits for no other process, and may be made again.
+    /// Adds up the gradients of this process' samples, part by part. Where processes share no network it waits for none of
+    /// them, and may be made again.
+    /// - Parameter all: the parts that a batch is taken in, of which this process may have fewer.
     private func gradients(
-        of batch: ImageBatch, _ number: Int, _ task: TrainingTask, parts: Int
+        of batch: ImageBatch, _ number: Int, _ task: TrainingTask, parts: Int, of all: Int
     ) throws -> Gradients {
         let parameters = task.groups.parameters
         let gradients = Gradients()
@@ -144,6 +163,17 @@ struct Update {
         let count = batch.samples.count
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
         let share = shared?.share(of: count) ?? 0..<count
+        // Others have more samples, and need this one's part of the network for them.
+        try task.sharing?.clearGradients()
+        for _ in 0..<(shared?.idlePasses(of: count, parts: all) ?? 0) {
+            let one = share.lowerBound..<share.lowerBound + 1
+            func pass() throws {
+                let loss = try task.loss(batch.part(one), draws[one])
+                if loss.weighted.requiresGrad { try loss.weighted.backward() }
+            }
+            try task.sharing?.idly(pass) ?? pass()
+            for (_, tensor) in parameters { try tensor.setGradient(nil) }
+        }
         for part in 0..<parts {
             let first = share.lowerBound + share.count * part / parts
             let range = first..<share.lowerBound + share.count * (part + 1) / parts
@@ -164,15 +194,20 @@ struct Update {
             }
             gradients.losses.append(try loss.withoutGraph())
         }
+        if let sharing = task.sharing {
+            for (name, tensor) in parameters { try tensor.setGradient(sharing.gradient(of: name)) }
+        }
         return gradients
     }
 
     /// A step of all tensors by the gradients of all samples, unless the update is bad.
+    /// - Parameter learn: takes in the losses of this process' samples, and gives the mean of all.
     private func stepped(
-        by gradients: Gradients, of samples: Int, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer
+        by gradients: Gradients, _ number: Int, _ task: TrainingTask, _ optimizer: any Optimizer,
+        learn: ([TrainingLoss]) throws -> Double
     ) throws -> (loss: Double, norm: Double) {
         let parameters = task.groups.parameters
-        let loss = try learn(task, gradients.losses, of: samples)
+        let loss = try learn(gradients.losses)
         // What no part held has a gradient of zero, as it would in a graph over the whole batch.
         for (index, (_, tensor)) in parameters.enumerated() {
             func zeros(_ dtype: DType) throws -> Tensor {
@@ -188,10 +223,11 @@ struct Update {
             if let sums = gradients.sums { return parameters.indices.compactMap { sums[$0] } }
             return try parameters.compactMap { try $0.tensor.gradient() }
         }
-        try shared?.sum(all())
+        if task.sharing == nil { try shared?.sum(all()) }
         // From here on loss and gradients are those of all samples of the update.
         let clipping = GradientClipping(limit: run.gradientClip)
-        let norm = try gradients.sums == nil ? task.groups.gradientNorm() : Tensor.norm(of: all())
+        var norm = try gradients.sums == nil ? task.groups.gradientNorm() : Tensor.norm(of: all())
+        if task.sharing != nil, let shared { norm = try shared.norm(norm) }
         guard loss.isFinite, norm.isFinite else { return (loss, norm) }
         if parameters.contains(where: { $0.tensor.dtype != .float32 }) {
             try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), parameters.count)) { index in
@@ -208,17 +244,21 @@ struct Update {
     ///
     /// Where it fails on the way, or a gradient is not finite, some tensors have been stepped.
     private func pass(
-        _ batch: ImageBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps
+        _ batch: ImageBatch, _ number: Int, _ state: TrainingState, steppedBy fused: FusedSteps,
+        learn: ([TrainingLoss]) throws -> Double
     ) throws -> (loss: Double, norm: Double) {
-        let draws = Draws(
-            seed: seed, stream: RandomStream.update, update: number, places: 0..<batch.samples.count)
-        let made = try state.task.loss(batch, draws)
-        let loss = try learn(state.task, [made], of: batch.samples.count)
+        let count = batch.samples.count
+        let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
+        let share = shared?.share(of: count) ?? 0..<count
+        let made = try state.task.loss(batch.part(share), draws[share])
+        let loss = try learn([made])
         guard loss.isFinite else { return (loss, .nan) }
         let clipping = GradientClipping(limit: run.gradientClip)
         let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
         let norm = try fused(step(number, scale: scale, state.task.groups.parameters.count)) {
-            if made.weighted.requiresGrad { try made.weighted.backward() }
+            guard made.weighted.requiresGrad else { return }
+            try (share.count == count ? made.weighted : made.weighted * (Double(share.count) / Double(count)))
+                .backward()
         }
         return (loss, norm)
     }
@@ -230,16 +270,21 @@ struct Update {
     }
 
     /// Tells the losses to what learns of them.
-    /// - Parameter count: samples of the update, in all processes.
-    /// - Returns: their mean over all samples.
-    private func learn(_ task: TrainingTask, _ losses: [TrainingLoss], of count: Int) throws -> Double {
+    /// - Parameters:
+    ///   - count: samples of the update, in all processes.
+    ///   - timing: of this process's share.
+    /// - Returns: their mean over all samples, and how long each process took.
+    private func learn(
+        _ task: TrainingTask, _ losses: [TrainingLoss], of count: Int, _ timing: ProcessTimes.Timing
+    ) throws -> (loss: Double, timings: [ProcessTimes.Timing]) {
+        var timings = [timing]
         var perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
         var logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
         if let shared {
-            let all = try shared.all([perSample, logSNR], of: count)
-            (perSample, logSNR) = (all[0], all[1])
+            let all = try shared.all([perSample, logSNR], of: count, timing)
+            (perSample, logSNR, timings) = (all.numbers[0], all.numbers[1], all.timings)
         }
         for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }
-        return try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count)
+        return (try perSample.values(as: Double.self).reduce(0, +) / Double(perSample.count), timings)
     }
 }

@@ -7,9 +7,15 @@ extension ModelLoading {
     /// A Stage C to train whole, in float32 or bfloat16: from a checkpoint, or drawn where the configuration names none.
     func trainable(_ generator: Generator) throws -> StageC {
         let architecture = try files.stageCArchitecture()
+        let blocks = try group.map { group in
+            let outline = ParameterStore(from: Placeholders())
+            let network = try StageC(architecture, outline)
+            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group, trains: true)
+        }
         let source = try start(.stageC, files.stageC?.weights, generator)
         let stageC = try StageC(
-            architecture, ParameterStore(from: source, dtype: files.weightsDType, device: files.device))
+            architecture, ParameterStore(from: source, dtype: files.weightsDType, blocks: blocks, device: files.device))
+        stageC.shared = blocks
         stageC.isCheckpointing = files.isCheckpointing
         stageC.computeDType = computeDType(files.weightsDType)
         try stageC.store.setTrainable(true)
@@ -18,10 +24,17 @@ extension ModelLoading {
 
     /// A Stage B to train whole, likewise.
     func trainableStageB(_ generator: Generator) throws -> (stageB: StageB, store: ParameterStore) {
+        let architecture = try files.stageBArchitecture()
+        let blocks = try group.map { group in
+            let outline = ParameterStore(from: Placeholders())
+            let network = try StageB(architecture, outline.root)
+            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group, trains: true)
+        }
         let source = try start(.stageB, files.stageB?.weights, generator)
-        let store = ParameterStore(from: source, dtype: files.weightsDType, device: files.device)
-        let stageB = try StageB(files.stageBArchitecture(), store.root)
+        let store = ParameterStore(from: source, dtype: files.weightsDType, blocks: blocks, device: files.device)
+        let stageB = try StageB(architecture, store.root)
         try store.finish()
+        stageB.shared = blocks
         stageB.isCheckpointing = files.isCheckpointing
         try store.setTrainable(true)
         return (stageB, store)

@@ -55,9 +55,11 @@ struct MemoryEstimate {
     /// Adafactor has as much again of the largest tensor while it steps it.
     mutating func addTrained(_ shapes: [[Int]], _ run: RunConfiguration) {
         let counts = shapes.map { $0.reduce(1, *) }
-        let (parameters, size) = (counts.reduce(0, +), run.weightsDType.size)
+        // Of a stage that processes share each has its part.
+        let sharers = run.sharesStage && run.trainsWhole ? run.processes : 1
+        let (parameters, size) = ((counts.reduce(0, +) + sharers - 1) / sharers, run.weightsDType.size)
         add("trained weights", size * parameters, from: .loaded)
-        add("optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1) }, from: .optimizer)
+        add("optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1) } / sharers, from: .optimizer)
         if run.average != nil { add("averaged weights", 4 * parameters, from: .optimizer) }
 
         let largest = counts.sorted(by: >).prefix(4)

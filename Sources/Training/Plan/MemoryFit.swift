@@ -49,8 +49,9 @@ struct MemoryFit {
     }
 
     /// Whether there can't be room, even where an estimate is a tenth too high.
-    func exceeds(_ memory: MemoryEstimate) -> Bool {
-        free.map { Double(memory.needed) * 0.9 > Double($0) } ?? false
+    /// - Parameter count: of processes that take as much each.
+    func exceeds(_ memory: MemoryEstimate, times count: Int = 1) -> Bool {
+        free.map { Double(count * memory.needed) * 0.9 > Double($0) } ?? false
     }
 
     // MARK: Advice

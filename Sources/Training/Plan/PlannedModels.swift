@@ -39,7 +39,29 @@ struct PlannedModels {
         case stageB(StageBConfiguration, shapes: [[Int]])
     }
 
+    /// The bytes of a stage that processes share, block by block.
+    struct SharedStage {
+        private let blocks: [Int]
+
+        init(_ blocks: [Int]) { self.blocks = blocks }
+
+        var bytes: Int { blocks.reduce(0, +) }
+        /// What a pass forward and back gathers: the last two blocks are still there in the backward pass, and the first two of a frozen
+        /// stage when the next pass begins.
+        func gathered(isFrozen: Bool) -> Int {
+            2 * bytes - (blocks.suffix(2) + (isFrozen ? blocks.prefix(2) : [])).reduce(0, +)
+        }
+        func share(of processes: Int) -> Int { (bytes + processes - 1) / processes }
+        /// The one that is passed and the next.
+        var twoBlocks: Int { 2 * (blocks.max() ?? 0) }
+    }
+
+    /// The name of a frozen base.
+    static let base = "base"
+
     let network: Network
+    /// Where it can be shared out.
+    private(set) var shared = SharedStage([])
     let loading: ModelLoading
     let frozen: [Frozen]
     let text: TextEncoder?
@@ -91,13 +113,15 @@ struct PlannedModels {
             from: ShapesOnly(baseFile), dtype: trainsWhole ? .float32 : dtype, matrices: baseMatrices)
         if trainsWhole && run.stage == .b {
             let architecture = try files.stageBArchitecture()
-            _ = try StageB(architecture, base.root)
+            let stageB = try StageB(architecture, base.root)
             try base.finish()
+            shared = SharedStage(BlockLayout(of: base, stageB.blocks).sizes)
             network = .stageB(architecture, shapes: base.parameters.map(\.tensor.shape))
         } else {
             network = .stageC(try StageC(files.stageCArchitecture(), base))
         }
-        if !trainsWhole { add("base", base, baseFile, baseMatrices) }
+        if !trainsWhole { add(Self.base, base, baseFile, baseMatrices) }
+        if case .stageC(let stageC) = network { shared = SharedStage(BlockLayout(of: base, stageC.blocks).sizes) }
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))

@@ -22,11 +22,21 @@ extension TrainingPlan {
         memory.addProgram()
         for frozen in models.frozen {
             // A text encoder that lies in its file is there one layer at a time, but where gradients go back through it.
+            if frozen.name == PlannedModels.base, run.sharesBase {
+                memory.add("share of the base", models.shared.share(of: run.processes), from: .loaded)
+                memory.add("two blocks of the base", models.shared.twoBlocks, from: .loaded)
+                continue
+            }
             let isPassing = frozen.name == "text" && frozen.isMapped && !pass.trainsText
             let bytes = isPassing ? frozen.bytes / max(1, models.textConfiguration.layers) : frozen.bytes
             memory.add(frozen.name, bytes, from: .loaded, isMapped: frozen.isMapped)
         }
         memory.addTrained(groups.flatMap(\.shapes), run)
+        if run.sharesStage, !run.sharesBase {
+            memory.add("two blocks of the stage", models.shared.twoBlocks, from: .loaded)
+            // As the passes leave them, and in a row to be added up.
+            memory.add("gradients of a block", models.shared.twoBlocks, from: .update)
+        }
         addPass(run, to: &memory)
         addData(run, to: &memory)
         return memory

@@ -36,6 +36,7 @@ extension TrainingPlan {
                         ]
                     }),
             ],
+            "processes": processes,
             "data": [
                 "samples": .integer(data.samples),
                 "kept": .integer(data.kept),
@@ -55,6 +56,19 @@ extension TrainingPlan {
                     ]
                 }),
             "unknown": .array(unknown.map(JSON.string)),
+        ]
+    }
+
+    /// What several processes send; null of one.
+    private var processes: JSON {
+        guard run.processes > 1 else { return .null }
+        let network = NetworkCost(self)
+        return [
+            "count": .integer(run.processes),
+            "sent_bytes": .integer(network.bytes),
+            "sent": .array(network.parts.map { ["name": .string($0.name), "bytes": .integer($0.bytes)] }),
+            "network_bits_per_second": .number(networkSpeed),
+            "network_seconds": .number(network.seconds(at: networkSpeed)),
         ]
     }
 
@@ -97,6 +111,7 @@ extension TrainingPlan {
             lines += shown.map { "  \($0.isSelected ? "*" : " ") \($0.name)" }
         }
         lines += memoryLines
+        if run.processes > 1 { lines += networkLines }
         lines.append(
             "\(updates) updates of \(run.batchSize) samples"
                 + (run.accumulation > 1 ? " in \(run.accumulation) steps each" : "")
@@ -110,6 +125,16 @@ extension TrainingPlan {
             "missing: \(item.key) \(item.path)" + (item.command.map { "; get it with: \($0)" } ?? "")
         }
         return lines
+    }
+
+    /// What several processes send.
+    private var networkLines: [String] {
+        let network = NetworkCost(self)
+        let seconds = (network.seconds(at: networkSpeed) * 1000).rounded() / 1000
+        return [
+            "of \(run.processes) processes each sends \(Self.megabytes(network.bytes)) an update, which takes "
+                + "\(seconds) s at \(networkSpeed / 1e9) Gbit/s"
+        ] + network.parts.map { "  \($0.name): \(Self.megabytes($0.bytes))" }
     }
 
     /// What is taken from when on, and what for.

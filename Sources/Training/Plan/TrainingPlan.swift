@@ -30,6 +30,8 @@ public struct TrainingPlan {
     /// The networks: what is trained or adapted, and what is only used.
     let models: PlannedModels
     let trainsWhole: Bool
+    /// Of the network between processes, in bits a second.
+    let networkSpeed: Double
     var groups: [Group] = []
     var points: [Point] = []
     var pass = Pass()
@@ -48,6 +50,7 @@ public struct TrainingPlan {
         self.recipe = recipe
         self.run = run
         self.trainsWhole = trainsWhole
+        networkSpeed = options.networkSpeed
         updates = min(run.updates, options.steps ?? run.updates)
         models = try PlannedModels(run, files: ModelFiles(run, device: options.device), trainsWhole: trainsWhole)
         missing += models.missing

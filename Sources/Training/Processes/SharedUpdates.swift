@@ -11,33 +11,70 @@ public struct ReportedByFirstProcess: Error {}
 /// all of them take the same step, so that what is trained stays the same everywhere; the first process alone writes.
 struct SharedUpdates {
     private let group: ProcessGroup
+    /// How fast each of them is.
+    let times: ProcessTimes
+    /// Whether they share the network, so that none can pass through it by itself.
+    let passTogether: Bool
 
-    init(_ group: ProcessGroup) { self.group = group }
+    init(_ group: ProcessGroup, passTogether: Bool = false) {
+        (self.group, self.passTogether) = (group, passTogether)
+        times = ProcessTimes(group.size)
+    }
 
     /// Whether this process writes for all.
     var isWriter: Bool { group.rank == 0 }
 
     /// The places of an update's samples that this process takes.
-    func share(of count: Int) -> Range<Int> {
-        count * group.rank / group.size..<count * (group.rank + 1) / group.size
+    func share(of count: Int) -> Range<Int> { share(of: count, group.rank) }
+
+    private func share(of count: Int, _ rank: Int) -> Range<Int> {
+        count * rank / group.size..<count * (rank + 1) / group.size
+    }
+
+    /// How many passes through a network that they share this process makes only for the others' sake, where its own
+    /// samples are gone through in so many parts.
+    func idlePasses(of count: Int, parts: Int) -> Int {
+        guard passTogether else { return 0 }
+        func passes(_ rank: Int) -> Int { min(parts, share(of: count, rank).count) }
+        return (0..<group.size).reduce(0) { max($0, passes($1)) } - passes(group.rank)
     }
 
     /// Adds up gradients, in their place.
     func sum(_ gradients: [Tensor]) throws { try group.sum(gradients) }
 
+    /// The norm of all numbers, from that of each process's.
+    func norm(_ own: Double) throws -> Double {
+        try group.gathered([own * own]).reduce(0) { $0 + $1[0] }.squareRoot()
+    }
+
     /// The numbers of all samples of an update, from those of each process's share.
     /// - Parameters:
     ///   - own: of this process's share, [samples] each.
     ///   - count: how many samples the update has.
-    func all(_ own: [Tensor], of count: Int) throws -> [Tensor] {
+    ///   - timing: this process's, until its share was done.
+    /// - Returns: the numbers, and how long each process took.
+    func all(
+        _ own: [Tensor], of count: Int, _ timing: ProcessTimes.Timing
+    ) throws -> (numbers: [Tensor], timings: [ProcessTimes.Timing]) {
         let whole = try own.map { own in
             let whole = try Tensor.zeros([count], dtype: own.dtype, device: own.device)
             try whole.sliced(0, share(of: count)).assign(own)
             return whole
         }
+        let own = [timing.seconds, timing.waited, Double(timing.bytes)].map { Float($0) }
+        var numbers = [Float](repeating: 0, count: own.count * group.size)
+        numbers.replaceSubrange(own.count * group.rank..<own.count * (group.rank + 1), with: own)
+        let told = try Tensor(numbers)
         // Of the same dtype they are one message.
-        try group.sum(whole)
-        return whole
+        try group.sum(whole + [told])
+        let said = try told.values(as: Double.self)
+        let timings = (0..<group.size).map {
+            ProcessTimes.Timing(
+                samples: share(of: count, $0).count, seconds: said[3 * $0], waited: said[3 * $0 + 1],
+                bytes: Int(said[3 * $0 + 2]))
+        }
+        times.add(timings)
+        return (whole, timings)
     }
 
     /// Whether any process says so.
@@ -56,13 +93,6 @@ struct SharedUpdates {
             throw Failure.input(
                 "an update has fewer samples than there are processes",
                 expected: "batch_size of at least \(group.size)", got: "\(run.batchSize)")
-        }
-        guard !run.isFused else {
-            guard shared.isWriter else { throw ReportedByFirstProcess() }
-            throw Failure.input(
-                "`fused_backward` and several processes exclude each other",
-                expected: "fused_backward: false, or one process",
-                advice: "a gradient is dropped before those of the other processes could be added")
         }
     }
 

@@ -69,7 +69,8 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
         let objective = try parts.objective(model, encoders, diffusion, isFrozen: false)
         let evaluation = try Evaluation(parts, objective, showing: .stageC(encoders.previewer))
         return try parts.train(
-            task(stageC.store, stageC.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective,
+            task(stageC.store, stageC.shared, stageC.configuration, evaluation) { try objective.loss(of: $0, $1) },
+            objective,
             resting: parts.resting(encoders))
     }
 
@@ -87,30 +88,48 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
             chances: run.chances, dropout: try DropoutRates(run, stageB.configuration, isFrozen: false))
         let evaluation = try Evaluation(parts, objective, showing: .stageB(stageA))
         return try parts.train(
-            task(store, stageB.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective,
+            task(store, stageB.shared, stageB.configuration, evaluation) { try objective.loss(of: $0, $1) }, objective,
             resting: parts.resting(latents: stageA, others: [text]))
     }
 
     private func task(
-        _ store: ParameterStore, _ stage: some StageConfiguration, _ evaluation: Evaluation,
+        _ store: ParameterStore, _ shared: SharedBlocks?, _ stage: some StageConfiguration, _ evaluation: Evaluation,
         loss: @escaping (ImageBatch, Draws) throws -> TrainingLoss
-    ) -> TrainingTask {
+    ) throws -> TrainingTask {
+        func metadata(_ updates: Int) -> [String: String] {
+            ["format": "pt", "trained_steps": String(updates), ModelFiles.targetKey: diffusion.process.target.rawValue]
+        }
         func write(_ tensors: [(name: String, tensor: Tensor)], _ path: String, _ updates: Int) throws -> String {
-            var metadata = ["format": "pt", "trained_steps": String(updates)]
-            metadata[ModelFiles.targetKey] = diffusion.process.target.rawValue
-            return try SafetensorsWriter.writeHashed(tensors, metadata: metadata, to: path)
+            try SafetensorsWriter.writeHashed(tensors, metadata: metadata(updates), to: path)
         }
         let isCheckpointing = run.isCheckpointing
+        var groups = ParameterGroup.decaying(store.parameters, by: run.weightDecay)
+        if let shared {
+            for index in groups.indices {
+                groups[index].parameters = try groups[index].parameters.compactMap { name, _ in
+                    try shared.part(of: name).map { (name, $0) }
+                }
+            }
+        }
         return TrainingTask(
             name: "generator",
-            groups: ParameterGroup.decaying(store.parameters, by: run.weightDecay),
+            groups: groups,
             isWhole: true,
             loss: loss,
-            write: { try write(store.tensors, $0, $1) },
+            write: { path, updates in
+                guard let shared else { return try write(store.tensors, path, updates) }
+                return try SafetensorsWriter.writeHashed(
+                    shared.stream(of: store.tensors), metadata: metadata(updates), to: path)
+            },
             writeAverage: { path, updates, means in
+                if let shared {
+                    return try SafetensorsWriter.writeHashed(
+                        shared.stream(ofAverage: means, of: store.tensors), metadata: metadata(updates), to: path)
+                }
                 let means = Dictionary(means.map { ($0.name, $0.tensor) }) { first, _ in first }
                 return try write(store.tensors.map { ($0.name, means[$0.name] ?? $0.tensor) }, path, updates)
             },
+            sharing: shared,
             // A block that is computed again has its gradients each time it was run.
             arrivals: { isCheckpointing ? stage.runs(of: $0) : 1 },
             restored: store.tensors,

@@ -50,7 +50,9 @@ struct RecipeParts {
             failure.place = failure.place ?? run.places.data
             throw failure
         }
-        loading = ModelLoading(ModelFiles(run, device: options.device))
+        var loading = ModelLoading(ModelFiles(run, device: options.device))
+        if run.sharesStage { loading.group = options.group }
+        self.loading = loading
         loop = TrainLoop(run: run, options: options, console: console)
     }
 
@@ -196,8 +198,24 @@ struct RecipeParts {
             console.log(Self.noTower)
         }
         if run.isSharded {
-            let who = options.group == nil ? "this run is one process on one device, which" : "each process"
-            console.log("use_fsdp: \(who) holds all in one piece")
+            console.log("use_fsdp: \(sharing)")
         }
+    }
+
+    /// What the processes of a run that asks for it share.
+    private var sharing: String {
+        if run.sharesBase {
+            return
+                "each of \(run.processes) processes holds its share of the base and gathers it block by block, as with "
+                + "`gradient_checkpointing: true`; what is trained is replicated"
+        }
+        if run.sharesStage {
+            return
+                "each of \(run.processes) processes holds, steps and averages its share of the stage and gathers it block by "
+                + "block, as with `gradient_checkpointing: true`"
+        }
+        if options.group == nil { return "this run is one process, which holds all: replicated" }
+        return
+            "with \(run.whyReplicated ?? "--device \(options.device)") the stage is replicated: each process holds all of it"
     }
 }

@@ -17,18 +17,27 @@ extension SettledRecipe {
     /// All that a run would do.
     func settledPlan(_ options: RunOptions) throws -> TrainingPlan {
         var remarks: [String] = []
-        let fit = fit(options)
+        let fit = try fit(options)
         let recipe = try settled(fit, options) { remarks.append($0) }
         var plan = try recipe.networks(options)
         try plan.addData(options)
         plan.remarks += remarks
+        if plan.run.processes > plan.run.batchSize {
+            plan.remarks.append(
+                "an update has fewer samples than there are processes: batch_size has to be at least \(plan.run.processes)"
+            )
+        }
         if let free = fit.free {
             // Of a run that fits no figures that are others a moment later.
+            let count = plan.run.processes
             plan.remarks.append(
                 fit.exceeds(plan.memory)
                     ? "does not fit into the \(TrainingPlan.megabytes(free)) that are free: "
                         + (try fit.advice(for: recipe.run))
-                    : "fits into the memory that is free")
+                    : count > 1
+                        ? "each process fits into the memory that is free here, all \(count) together "
+                            + (fit.exceeds(plan.memory, times: count) ? "do not" : "do too")
+                        : "fits into the memory that is free")
         }
         return plan
     }
@@ -36,7 +45,7 @@ extension SettledRecipe {
     /// Trains with what the machine's memory holds.
     /// - Throws: a failure of the input, before anything is loaded, where it does not hold the run.
     func settledTraining(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
-        let fit = fit(options)
+        let fit = try fit(options)
         let recipe = try settled(fit, options, console.log)
         // What is wrong with a file is told by what loads it.
         if let free = fit.free, let plan = try? recipe.networks(options), fit.exceeds(plan.memory) {
@@ -48,8 +57,8 @@ extension SettledRecipe {
         return try recipe.trainSettled(options, console)
     }
 
-    private func fit(_ options: RunOptions) -> MemoryFit {
-        MemoryFit(free: options.freeMemory(options.device)) { run in
+    private func fit(_ options: RunOptions) throws -> MemoryFit {
+        MemoryFit(free: try options.sharedFreeMemory()) { run in
             var recipe = self
             recipe.run = run
             return try recipe.networks(options)
@@ -60,13 +69,9 @@ extension SettledRecipe {
     /// - Parameter tell: told what was chosen, and why.
     private func settled(_ fit: MemoryFit, _ options: RunOptions, _ tell: (String) -> Void) throws -> Self {
         var recipe = self
-        recipe.run.processes = options.group?.size ?? 1
+        recipe.run.share(among: options.group?.size ?? options.plannedProcesses, on: options.device)
+        let run = recipe.run
         guard run.checkpointing == .auto || run.partsAreFound || run.baseIsFound else { return recipe }
-        if run.baseIsFound, options.group != nil {
-            throw Failure.input(
-                "`base_dtype: auto` goes by the memory of one process", at: run.places.batch,
-                expected: "bfloat16, int8 or nf4, so that all processes have the same base", got: "auto")
-        }
         let settings = try fit.settings(for: recipe.run, base: run.baseIsFound ? run.baseSoFar : nil)
         recipe.run.settle(settings)
         var chosen: [String] = []
@@ -76,7 +81,9 @@ extension SettledRecipe {
         let needed = TrainingPlan.megabytes(try fit.plan(recipe.run).memory(of: recipe.run).needed)
         tell(
             chosen.joined(separator: ", ") + ": about \(needed), "
-                + (fit.free.map { "\(TrainingPlan.megabytes($0)) are free" }
+                + (fit.free.map {
+                    "\(TrainingPlan.megabytes($0)) are free\(options.group == nil ? "" : " for each process")"
+                }
                     ?? "and how much is free can't be told here"))
         return recipe
     }

@@ -160,7 +160,29 @@ public struct RunConfiguration: Sendable {
     }
 
     /// How many processes share the batch, where that is known.
-    var processes = 1
+    private(set) var processes = 1
+
+    /// Whether processes share the frozen base, or the stage that is trained whole, of which each then has its part, and two
+    /// blocks at a time.
+    private(set) var sharesStage = false
+    /// Whether that is the frozen base.
+    var sharesBase: Bool { sharesStage && !trainsWhole }
+    /// Why a stage that is trained whole cannot be shared; nil where it can.
+    var whyReplicated: String? {
+        guard trainsWhole else { return nil }
+        if optimizer.name != AdamW.name { return "optimizer: \(optimizer.name)" }
+        if weightsDType != .float32 { return "weights_dtype: \(weightsDType)" }
+        return isFused ? "fused_backward: true" : nil
+    }
+
+    /// Says how many processes share the run, and where each computes.
+    mutating func share(among processes: Int, on device: Device) {
+        self.processes = processes
+        sharesStage = isSharded && whyReplicated == nil && processes > 1 && device == .cpu
+        guard sharesStage else { return }
+        // A block's numbers are gone when its gradients are due.
+        (checkpointing, isCheckpointing) = (.on, true)
+    }
 
     /// The largest micro batch.
     public var microBatchSize: Int {

@@ -25,8 +25,24 @@ public struct RunOptions {
     /// What ends the run early.
     public var interruption = RunInterruption.none
 
+    /// For how many processes a plan is; of a run ``group`` says it.
+    public var plannedProcesses = 1
+    /// Of the network between them, in bits a second.
+    public var networkSpeed = 10e9
+
     /// The processes that train this run together; nil where this one does it by itself.
     public var group: ProcessGroup?
 
     public init() {}
+
+    /// Bytes of memory that each process of the run can have on its device, as far as that can be told: processes of one
+    /// machine share what is free there. All get the same answer, that of the machine with the least, so that they settle
+    /// alike what goes by it; each looks before any of them goes on.
+    func sharedFreeMemory() throws -> Int? {
+        let free = freeMemory(device)
+        guard let group else { return free }
+        let own = free.map { Double($0 / group.place.localSize) }
+        let all = try group.gathered([own ?? -1]).map { $0[0] }
+        return all.min().flatMap { $0 < 0 ? nil : Int($0) }
+    }
 }

@@ -22,13 +22,20 @@ public struct RunOutcome {
     /// without a filter.
     public var conditions: Int?
 
+    /// How each of several processes does.
+    var processes: [ProcessTimes.Rate] = []
+
     /// How a run stands that goes on.
-    init(_ progress: TrainingProgress, checkpoint: String, output: String, _ loader: BatchLoader) {
+    /// - Parameter times: of several processes.
+    init(
+        _ progress: TrainingProgress, checkpoint: String, output: String, _ loader: BatchLoader, _ times: ProcessTimes?
+    ) {
         updates = progress.updates
         self.checkpoint = checkpoint
         self.output = output
         isComplete = false
         loaded = loader.loaded
         drops = loader.drops
+        processes = times?.rates ?? []
     }
 }

@@ -21,20 +21,34 @@ public enum SafetensorsWriter {
         return digest.finish()
     }
 
-    /// - Parameter watch: given the bytes of the file, in their order.
+    /// Likewise, of tensors that are made when their turn comes.
+    public static func writeHashed(
+        _ stream: TensorStream, metadata: [String: String] = [:], to path: String
+    ) throws -> String {
+        var digest = SHA256()
+        try write(stream, metadata: metadata, to: path) { digest.update($0) }
+        return digest.finish()
+    }
+
     private static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String], to path: String,
         _ watch: (UnsafeRawBufferPointer) -> Void
     ) throws {
-        let header = header(tensors, metadata: metadata)
+        try write(TensorStream(entries(of: tensors)) { tensors[$0].tensor }, metadata: metadata, to: path, watch)
+    }
+
+    /// - Parameter watch: given the bytes of the file, in their order.
+    private static func write(
+        _ stream: TensorStream, metadata: [String: String], to path: String, _ watch: (UnsafeRawBufferPointer) -> Void
+    ) throws {
+        let header = SafetensorsHeader(stream.entries, metadata: metadata)
         let file = try AtomicFile(at: path)
         try header.bytes.withUnsafeBytes {
             watch($0)
             try file.write($0)
         }
         for position in header.order {
-            let tensor = tensors[position].tensor
-            try tensor.detached().to(device: .cpu).contiguous().withBytes {
+            try stream.tensor(position).detached().to(device: .cpu).contiguous().withBytes {
                 watch($0)
                 try file.write($0)
             }
@@ -46,7 +60,7 @@ public enum SafetensorsWriter {
     public static func bytes(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:]
     ) throws -> [UInt8] {
-        let header = header(tensors, metadata: metadata)
+        let header = SafetensorsHeader(entries(of: tensors), metadata: metadata)
         var bytes = header.bytes
         for position in header.order {
             try tensors[position].tensor.detached().to(device: .cpu).contiguous().withBytes {
@@ -56,12 +70,8 @@ public enum SafetensorsWriter {
         return bytes
     }
 
-    private static func header(
-        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String]
-    ) -> SafetensorsHeader {
-        SafetensorsHeader(
-            tensors.map { TensorEntry(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) },
-            metadata: metadata)
+    private static func entries(of tensors: [(name: String, tensor: Tensor)]) -> [TensorEntry] {
+        tensors.map { TensorEntry(name: $0.name, dtype: $0.tensor.dtype, shape: $0.tensor.shape) }
     }
 
     /// Writes a large file tensor by tensor, each made when its turn comes.

@@ -25,6 +25,7 @@ typedef struct CTorchTensor CTorchTensor;
 typedef struct CTorchGenerator CTorchGenerator;
 typedef struct CTorchOperator CTorchOperator;
 typedef struct CTorchGroup CTorchGroup;
+typedef struct CTorchGathering CTorchGathering;
 
 /// What a `CTorchValue` holds.
 typedef enum CTorchTag {
@@ -118,6 +119,10 @@ typedef struct CTorchTable {
         void *context, CTorchTensor **out);
     /// Tensor handles in the hands of callers.
     int64_t (*live_tensors)(void);
+    /// Bytes that tensors on the CPU take, those of memory of the caller's among them, and the most that they took at a time
+    /// since `reset_tensor_bytes`.
+    void (*tensor_bytes)(int64_t *now, int64_t *most);
+    void (*reset_tensor_bytes)(void);
 
     // Autograd
     int (*set_requires_grad)(CTorchTensor *tensor, bool value);
@@ -176,6 +181,16 @@ typedef struct CTorchTable {
         CTorchGroup **out);
     /// Puts the sums over all processes in the place of tensors, which are of the same shapes everywhere.
     int (*sum_over)(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
+    /// Begins to gather a row of bytes, of which each process has a part of the same length at its place, on the CPU. The
+    /// row must not be touched before `finish_gather`, which releases `out`; without `waits` it only does that.
+    int (*begin_gather)(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out);
+    int (*finish_gather)(CTorchGathering *gathering, bool waits);
+    /// The reverse: puts the sum over all processes in the place of this process's part of a row of float32; the rest of the
+    /// row becomes anything.
+    int (*sum_parts)(CTorchGroup *group, CTorchTensor *row);
+    /// Which processes still give signs of life, whatever they wait for; takes some seconds. Fails where the store does not
+    /// answer.
+    int (*feel_pulses)(CTorchGroup *group, bool *beating);
     void (*end_group)(CTorchGroup *group);
 } CTorchTable;
 

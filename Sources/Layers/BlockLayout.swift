@@ -1,0 +1,58 @@
+import Torch
+
+/// A part of a network that is passed in one piece.
+public struct NetworkBlock {
+    public let name: String
+    /// What the keys of its parameters begin with, without the dot behind it.
+    public let paths: [String]
+
+    public init(_ name: String, paths: [String]) { (self.name, self.paths) = (name, paths) }
+}
+
+/// Where the tensors of a network lie in rows of bytes, one row for each block, in the order in which a pass comes to them.
+public struct BlockLayout {
+    /// Of a tensor.
+    struct Place {
+        let block: Int
+        let range: Range<Int>
+    }
+
+    /// Every tensor begins at a multiple of it.
+    static let alignment = 64
+
+    /// Bytes of each row.
+    public private(set) var sizes: [Int]
+    private(set) var places: [String: Place] = [:]
+    /// The place of each block in the order of a pass, by its name.
+    let order: [String: Int]
+
+    /// - Parameters:
+    ///   - store: a network of which only keys, shapes and types matter.
+    ///   - blocks: all of it, in the order of a pass.
+    public init(of store: ParameterStore, _ blocks: [NetworkBlock]) {
+        sizes = Array(repeating: 0, count: blocks.count)
+        order = Dictionary(uniqueKeysWithValues: blocks.enumerated().map { ($1.name, $0) })
+        var homes: [String: Int] = [:]
+        for (index, block) in blocks.enumerated() {
+            for path in block.paths { homes[path] = index }
+        }
+        func home(_ key: String) -> Int {
+            var path = Substring(key)
+            while let dot = path.lastIndex(of: ".") {
+                path = path[..<dot]
+                if let home = homes[String(path)] { return home }
+            }
+            preconditionFailure("`\(key)` belongs to no block")
+        }
+        for entry in store.entries { add(entry.key, entry.tensor, to: home(entry.key)) }
+        for (key, matrix) in store.quantised {
+            for (ending, piece) in matrix.pieces { add(key + ending, piece, to: home(key)) }
+        }
+    }
+
+    private mutating func add(_ name: String, _ tensor: Tensor, to block: Int) {
+        let start = sizes[block]
+        places[name] = Place(block: block, range: start..<start + tensor.byteCount)
+        sizes[block] = (start + tensor.byteCount + Self.alignment - 1) / Self.alignment * Self.alignment
+    }
+}
