@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Plugins Tests examples
 LIBTORCH ?= .libtorch
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers real-size parity configs s3 processes slurm outages logs kills plan-memory parts \
+    bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm outages logs kills plan-memory parts \
     engine clean clean-demo
 
 help: ## this list
@@ -81,6 +81,16 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 	@$(if $(wildcard .demo/runs/fernando/lora.safetensors),.venv/bin/python Tests/Peers/miniature.py \
 	    --command .build/release/cascade-adapt --lora .demo/runs/fernando/lora.safetensors,\
 	    echo "make demo first to hold its LoRA against diffusers and peft")
+
+help-texts: ## write the help of every command to Tests/CommandTests/HelpTexts, which the tests compare
+	$(SWIFT) build --product cascade-adapt
+	@Tests/CommandTests/write_help_texts.sh .build/debug/cascade-adapt
+
+goldens: .venv/ready ## write all expected values of the tests anew, and show what differs
+	.venv/bin/python Tests/Goldens/rewrite.py
+
+pages: build .venv/ready ## run the commands that the pages in docs show
+	.venv/bin/python Tests/Peers/pages.py --command .build/release/cascade-adapt
 
 configs: build .venv/ready ## three updates of every training configuration, on small random networks
 	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt

@@ -16,13 +16,13 @@ public struct PidiFilter: ControlFilter {
             "side of the square in which edges are looked for; null looks in the image as it is"),
         FilterParameter(
             "dilation_kernels", type: "list of whole numbers", default: "[0, 3, 5, 7, 9]",
-            "widths of the disc that edges are widened by, one drawn for each image; 0 leaves them, one number is fixed"
+            "widths of the disc that edges are widened by, one chosen at random for each image; 0 leaves them, a single value is fixed"
         ),
         FilterParameter(
             "binarize", type: "true or false", default: "true", "whether edges are made 0 and 1, at a threshold"),
         FilterParameter(
             "threshold", type: "number or list of two", default: "[0.05, 0.7]",
-            "range from which the threshold is drawn for each image; one number is fixed"),
+            "range from which the threshold is chosen at random for each image; a single value is fixed"),
         FilterParameter(
             "weights", type: "path or null", default: "null",
             "PiDiNet's weights; null is table5_pidinet.pth where models lie, which `models get pidinet` gets"),
@@ -55,7 +55,7 @@ public struct PidiFilter: ControlFilter {
 
     public func prepare() throws { _ = try model.network() }
 
-    /// Whether nothing is left to chance, so that an image's condition serves again.
+    /// Whether nothing is random, so that an image's condition serves again.
     private var isFixed: Bool {
         dilationKernels.count == 1 && (!binarize || threshold.lowerBound == threshold.upperBound)
     }

@@ -17,10 +17,10 @@ public struct IdentityFilter: ControlFilter {
             "how many faces count, the large ones in the middle first; null and 0 take all"),
         FilterParameter(
             "p_drop", type: "number", default: "0.05",
-            "how likely a face is left out, drawn for each; 0 and 1 are fixed"),
+            "probability that a face is left out"),
         FilterParameter(
             "p_full", type: "number", default: "0.3",
-            "how likely the one face of an image stands in the whole grid, drawn for each; 0 and 1 are fixed"),
+            "probability that the only face of an image fills the whole grid"),
         FilterParameter(
             "min_face", type: "whole number", default: "20",
             "the shorter side of the smallest face that counts, in pixels; the larger, the faster is the default detector"

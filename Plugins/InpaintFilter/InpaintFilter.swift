@@ -16,7 +16,7 @@ public struct InpaintFilter: ControlFilter {
                 + " fixed; `thresold` is read too"),
         FilterParameter(
             "p_outpaint", type: "number", default: "0.4",
-            "how likely all but that is cut out instead, drawn for each image; 0 and 1 are fixed"),
+            "probability that everything else is cut out instead"),
         FilterParameter(
             "saliency", type: "path or null", default: "null",
             "weights of the reference's saliency network (`models get saliency`); null is OpenCV's fine-grained"
@@ -69,7 +69,7 @@ public struct InpaintFilter: ControlFilter {
         }
     }
 
-    /// Whether nothing is left to chance, so that an image's condition serves again.
+    /// Whether nothing is random, so that an image's condition serves again.
     private var isFixed: Bool {
         mask != nil || threshold.lowerBound == threshold.upperBound && [0, 1].contains(outpaintProbability)
     }

@@ -2,7 +2,7 @@ import Cascade
 import Failures
 import Torch
 
-/// The embedding of a text tower in which some rows have a trained delta.
+/// The embedding of a text encoder in which some rows have a trained delta.
 ///
 /// Only the deltas are trainable; the table is read and never cloned.
 final class LearnedRows: TokenEmbedding {

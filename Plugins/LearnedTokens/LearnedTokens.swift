@@ -3,7 +3,7 @@ import Cascade
 import Failures
 import Torch
 
-/// Textual inversion (Gal et al. 2022) of new words and of words that exist: rows of the text tower's table with a
+/// Textual inversion (Gal et al. 2022) of new words and of words that exist: rows of the text encoder's table with a
 /// trained delta.
 public final class LearnedTokens: Adapter {
     /// The kind, to be registered.
@@ -126,7 +126,7 @@ public final class LearnedTokens: Adapter {
         try self.init(stored, file, start: start, tower: text.tower) { try text.tokenizer.addToken($0.text) }
     }
 
-    /// The tokens of a file for a text tower without tokenizer; a new one keeps the id it has in the file.
+    /// The tokens of a file for a text encoder without tokenizer; a new one keeps the id it has in the file.
     public convenience init(_ file: AdapterFile, tower: CLIPTextTower) throws {
         let stored = try StoredTokens(file)
         let start =

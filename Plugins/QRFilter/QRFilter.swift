@@ -17,14 +17,14 @@ public struct QRFilter: ControlFilter {
         FilterParameter("blobify", type: "true or false", default: "true", "whether blobs are made of the detail"),
         FilterParameter(
             "dilation_kernels", type: "whole number or list of such", default: "[3, 5, 7]",
-            "width of the round element that closes gaps, one of these by chance, so that one alone fixes it; below 3 "
+            "width of the round element that closes gaps, one of these is chosen at random; a single value is fixed; below 3 "
                 + "closes none"),
         FilterParameter(
             "blur_kernels", type: "whole number or list of such", default: "[15]",
-            "width of the Gaussian blur, odd or 0 for none, one of these by chance, so that one alone fixes it"),
+            "width of the Gaussian blur, odd or 0 for none, one of these is chosen at random; a single value is fixed"),
         FilterParameter(
             "blur_sigma", type: "number or list of two", default: "[0.1, 2]",
-            "deviation of the Gaussian blur in pixels: between the two by chance, or one that fixes it"),
+            "deviation of the Gaussian blur in pixels: chosen at random between the two; a single value is fixed"),
     ]
 
     /// Side of the square in which the filter works; nil leaves the image as it is.
@@ -71,7 +71,7 @@ public struct QRFilter: ControlFilter {
     }
 }
 
-/// What is left to chance, drawn once for all images of a call.
+/// What is random, drawn once for all images of a call.
 ///
 /// Always as many numbers are drawn, so that fixing one does not change the others; with all fixed none is, so that an
 /// image's condition serves again.

@@ -13,7 +13,7 @@ public struct SREffnetFilter: ControlFilter {
 
     public static let parameters = [
         FilterParameter(
-            "scale_factor", type: "number", default: "0.5", "part of each side's pixels that is left, 0.01 to 1"),
+            "scale_factor", type: "number", default: "0.5", "factor for each side of the image, 0.01 to 1"),
         FilterParameter(
             "effnet_checkpoint_path", type: "path or null", default: "null",
             "weights of the EffNet encoder; null takes them where `models get effnet` puts them or from the hub's cache"

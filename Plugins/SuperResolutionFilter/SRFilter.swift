@@ -11,7 +11,7 @@ public struct SRFilter: ControlFilter {
 
     public static let parameters = [
         FilterParameter(
-            "scale_factor", type: "number", default: "0.25", "part of each side's pixels that is left, 0.01 to 1")
+            "scale_factor", type: "number", default: "0.25", "factor for each side of the image, 0.01 to 1")
     ]
 
     public let scaleFactor: Double

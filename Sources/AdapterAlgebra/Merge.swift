@@ -96,7 +96,7 @@ public struct Merge {
             throw Failure.input(
                 "the adapter changes nothing in this base", at: place,
                 expected: "a base with \(elsewhere.joined(separator: " or "))",
-                got: base.parts.isEmpty ? "\(base.file.path), which is no checkpoint that is known" : base.holdings)
+                got: base.parts.isEmpty ? "\(base.file.path), which is not a known checkpoint" : base.holdings)
         }
         let published = ModelSize.all.filter { $0.part == .stageC && $0.isPublished }.map(\.name)
         if let named = part.file.weights.metadata["base_model"], published.contains(named),

@@ -41,20 +41,20 @@ public struct AdaptedNetworks {
         (tower, text, model) = (nil, nil, nil)
     }
 
-    /// A text tower with its tokenizer.
+    /// A text encoder with its tokenizer.
     public init(_ text: TextEncoder) {
         self.text = text
         tower = text.tower
         (stageC, model) = (nil, nil)
     }
 
-    /// A text tower alone.
+    /// A text encoder alone.
     public init(_ tower: CLIPTextTower) {
         self.tower = tower
         (stageC, text, model) = (nil, nil, nil)
     }
 
-    /// Every product that an adapter can change, Stage C's before the text tower's.
+    /// Every product that an adapter can change, Stage C's before the text encoder's.
     var projections: [(path: String, projection: Projection)] {
         (stageC?.store.projections ?? []) + (tower?.projections ?? [])
     }

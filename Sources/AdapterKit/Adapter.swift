@@ -19,7 +19,7 @@ public protocol Adapter: AnyObject {
     /// Multiplies all that it adds, attached or fused; 1 as it was trained.
     var strength: Double { get set }
 
-    /// What of its file has no network here and is left out, for people: "4 modules of the text tower".
+    /// What of its file has no network here and is left out, for people: "4 modules of the text encoder".
     var leftOut: String? { get }
 
     /// Starts to change what the model computes.

@@ -57,6 +57,7 @@ struct MachineReport {
             "cuda_devices": running.map { .integer($0.cudaDevices) } ?? .null,
             "threads": running.map { .integer($0.threads) } ?? .null,
             "kernels": running == nil ? .null : Processor.kernels.map(JSON.string) ?? .null,
+            "kernels_at_hand": .array(Processor.kernelsAtHand.map(JSON.string)),
             "blas": [
                 "engine": ["sgemm_": running.map { .string($0.products) } ?? .null],
                 "algebra": [
@@ -79,10 +80,11 @@ struct MachineReport {
                 "  the engine was built with \(running.builtWith)\(same ? "" : ": build it again with this one")",
                 "CUDA devices: \(running.cudaDevices)",
                 "threads: \(running.threads)",
-                "kernels: \(Processor.kernels ?? "unknown")",
+                "kernels: \(Processor.kernels ?? "unknown") (of \(Processor.kernelsAtHand.joined(separator: ", ")))",
             ]
         } else {
-            lines.append("libtorch: could not be loaded")
+            let isOpen = Engine.attempts.contains { $0.problem == nil }
+            lines.append(isOpen ? "libtorch: loaded, but not used" : "libtorch: could not be loaded")
         }
         lines += [
             "matrix products of the engine (sgemm_): \(running?.products ?? "unknown")",

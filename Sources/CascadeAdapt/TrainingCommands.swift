@@ -91,7 +91,7 @@ extension ValidationReport {
         }
         let percent = (change / before * 1000).rounded() / 10
         let errors = standardError > 0 ? (abs(change) / standardError * 10).rounded() / 10 : 0
-        var text = "held-out loss over \(triples) triples: \(short(before)) before, \(short(after)) after "
+        var text = "validation loss over \(triples) triples: \(short(before)) before, \(short(after)) after "
         text += "(\(percent) %, \(errors) standard errors)"
         if let swapped { text += "; \(short(swapped.mean)) with the conditions of other images" }
         return text

@@ -29,12 +29,13 @@ public struct VarianceTable {
         let (x, y) = try (times.values(as: Float.self), variances.values(as: Float.self))
         func refuse(_ what: String, expected: String) -> Failure { .input(what, expected: expected) }
         guard x.count >= 2, x.first == 0, x.last == 1, zip(x, x.dropFirst()).allSatisfy({ $0 < $1 }) else {
-            throw refuse("the times of a piecewise linear course", expected: "two or more, rising from 0 to 1")
+            throw refuse("the times of a piecewise linear schedule", expected: "two or more, rising from 0 to 1")
         }
         guard y.count == x.count, zip(y, y.dropFirst()).allSatisfy({ $0 > $1 }), y.allSatisfy({ (0...1).contains($0) })
         else {
             throw refuse(
-                "the variances of a piecewise linear course", expected: "\(x.count), falling within 1 and 0 in float32")
+                "the variances of a piecewise linear schedule",
+                expected: "\(x.count), falling within 1 and 0 in float32")
         }
         self.times = times
         self.variances = variances

@@ -116,7 +116,7 @@ struct Parser {
             if dialect == .python {
                 object[key] = value
             } else if !object.insert(value, under: key) {
-                throw failure("the key \"\(key)\" stands here a second time", at: start)
+                throw failure("the key \"\(key)\" is given twice", at: start)
             }
             skipSpace()
             if skip("}") { return .object(object) }

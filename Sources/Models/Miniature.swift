@@ -17,9 +17,9 @@ public enum Miniature {
         source: .shipped, licence: "MIT; trained on images of Noto Emoji (SIL Open Font License 1.1)", megabytes: 15)
 }
 
-/// CLIP's vocabulary, which set-up puts in place: a text tower whose folder has none of its own takes it.
+/// CLIP's vocabulary, which set-up puts in place: a text encoder whose folder has none of its own takes it.
 public enum Vocabulary {
-    /// The folder of a text tower's vocabulary: the tower's own where it has one, else CLIP's where that is.
+    /// The folder of a text encoder's vocabulary: the tower's own where it has one, else CLIP's where that is.
     public static func folder(of tower: String) -> String {
         func isWhole(_ folder: String) -> Bool {
             ["tokenizer.json", "vocab.json"].contains { fileExists("\(folder)/\($0)") }

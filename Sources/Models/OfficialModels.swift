@@ -32,11 +32,11 @@ extension PublishedModel {
         official(
             "controlnet-super-resolution", "controlnet/super_resolution", nil, "ControlNet that enlarges, for 3.6B"),
         PublishedModel(
-            name: "clip-text", description: "CLIP text tower and tokenizer",
+            name: "clip-text", description: "CLIP text encoder and tokenizer",
             source: .hubFolder(repository: "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k"), licence: "MIT",
             megabytes: 10_160),
         PublishedModel(
-            name: "clip-image", description: "CLIP image tower",
+            name: "clip-image", description: "CLIP image encoder",
             source: .hubFolder(repository: "openai/clip-vit-large-patch14"), licence: "MIT, as CLIP's code",
             megabytes: 1710),
         Miniature.model,

@@ -105,7 +105,7 @@ struct Slot<Memory> {
     /// The parameter's gradient as a vector or matrix in its own order of elements; nil where there is none.
     func gradient() throws -> Tensor? { try parameter.gradient()?.contiguous() }
 
-    /// Runs `body` on the weights in float32: the parameter itself, or a copy that is rounded by chance into it.
+    /// Runs `body` on the weights in float32: the parameter itself, or a copy that is rounded stochastically into it.
     func withWeights(_ rounding: Draws, _ body: (Tensor) throws -> Void) throws {
         if parameter.dtype == .float32 { return try body(parameter) }
         let weights = try parameter.detached().to(dtype: .float32)

@@ -129,8 +129,8 @@ struct YAMLDocument {
             }
             if let first = places.updateValue(event.place, forKey: key) {
                 throw Failure.input(
-                    "the key \"\(key)\" stands here a second time", at: event.place,
-                    advice: "It stands first at \(first).")
+                    "the key \"\(key)\" is given twice", at: event.place,
+                    advice: "It is first given at \(first).")
             }
             let value = try node(next(), path: parent.path(of: key), depthLeft: depthLeft - 1)
             members.append(Setting.Member(key: key, place: event.place, value: value))

@@ -116,7 +116,7 @@ public struct Draws: Sendable {
             .tensor(x), .double(rate), .ints(seeds), .int(stream(purpose, position)), .int(update), .ints(places))
     }
 
-    /// Writes float32 numbers into a bfloat16 tensor of their shape, each rounded up or down by chance so that the mean of
+    /// Writes float32 numbers into a bfloat16 tensor of their shape, each rounded stochastically so that the mean of
     /// many draws is the number itself. In place and outside the graph.
     /// - Precondition: the draws are of one sample, which stands for the tensor.
     public func round(_ values: Tensor, into rounded: Tensor) throws {

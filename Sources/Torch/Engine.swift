@@ -20,7 +20,9 @@ public struct Engine: @unchecked Sendable {
     private static let opening = tryEach(of: candidates())
 
     /// The engine of this process, opened once.
-    static let opened: Result<Engine, Failure> = result(of: opening)
+    static let opened: Result<Engine, Failure> = result(of: opening).flatMap { engine in
+        engine.kernelsProblem.map { .failure($0) } ?? .success(engine)
+    }
 
     /// The engine of this process.
     /// - Throws: a `Failure` of the run that lists every place tried.
@@ -68,6 +70,16 @@ public struct Engine: @unchecked Sendable {
                 "libtorch could not be loaded: tried \(tried)",
                 advice: "`make setup build` finds or fetches libtorch and builds the engine; see `cascade-adapt doctor`"
             ))
+    }
+
+    /// What is wrong with the kernels that the environment asks for.
+    private var kernelsProblem: Failure? {
+        guard let problem = table.pointee.kernels_problem() else { return nil }
+        let name = Processor.kernelsVariable
+        return .input(
+            "\(name): \(String(cString: problem))", expected: text(table.pointee.kernels_at_hand()),
+            got: getenv(name).map { String(cString: $0) } ?? "",
+            advice: "unset \(name): the fastest that this processor has are then chosen")
     }
 
     /// The version of the libtorch in use, such as "2.13.0".

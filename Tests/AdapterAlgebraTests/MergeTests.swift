@@ -133,7 +133,7 @@ import Weights
             ["text_model.final_layer_norm.weight": .init([1], [1])], to: "text.safetensors")
         let elsewhere = try refusal(lora("clf.1", 4, 8), base: Checkpoint(text))
         #expect(elsewhere.what == "the adapter changes nothing in this base")
-        #expect(elsewhere.expected == "a base with Stage C" && elsewhere.got == "CLIP text tower")
+        #expect(elsewhere.expected == "a base with Stage C" && elsewhere.got == "CLIP text encoder")
     }
 
     @Test func aSumPastTheDtypesRangeIsRefusedAndLeavesNothing() throws {

@@ -9,7 +9,7 @@ import Weights
 /// A tiny base with its text model, in memory of its own, and a fixed question to ask it.
 public struct AdaptedWorld {
     public let model: AdaptedModel
-    /// Of the text tower.
+    /// Of the text encoder.
     public let textStore: ParameterStore
 
     public init() throws {

@@ -44,7 +44,7 @@ public struct AdapterContract: Sendable {
     private let configuration: String
 
     /// - Parameter configuration: keys that ask for the kind, a YAML mapping. The base has two levels of width 16, six
-    ///   residual blocks with attention in each, and a text tower of one layer.
+    ///   residual blocks with attention in each, and a text encoder of one layer.
     public init(_ kind: any AdapterKind, configuration: String) {
         self.kind = kind
         self.configuration = configuration

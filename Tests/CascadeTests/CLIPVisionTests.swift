@@ -69,7 +69,7 @@ import Torch
         #expect(try read("{}").patchSize == 32)
     }
 
-    @Test func `a whole CLIP holds its image tower inside`() throws {
+    @Test func `a whole CLIP holds its image encoder inside`() throws {
         let configuration = try read(
             """
             {"projection_dim": 768, "text_config": {"hidden_size": 768}, "vision_config": {"hidden_size": 1024,

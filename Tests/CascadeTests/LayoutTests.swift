@@ -7,7 +7,7 @@ import Testing
 import Torch
 import Weights
 
-/// Every layout, against official tensors that the peers' own converters and names give (`Tests/Goldens/layouts.py`).
+/// Every layout, against official tensors that the peers' own converters and names give (`Tests/Goldens/write_layouts.py`).
 @Suite struct LayoutTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Goldens/layouts").path

@@ -237,7 +237,7 @@ private func square(_ side: Int) -> Image {
     @Test func `texts become ids`() throws {
         let json = try JSON.parse(
             try expectSuccess(["tokenize", "a photo of a dog", "--tokenizer", Self.folder, "--json"]), file: "report")
-        // transformers' CLIPTokenizer, as in Tests/Goldens/tokenizer.py.
+        // transformers' CLIPTokenizer, as in Tests/Goldens/write_tokenizer.py.
         #expect(json["ids"]?.arrayValue?.compactMap(\.intValue) == [49406, 320, 1125, 539, 320, 1929, 49407])
         let padded = try expectSuccess([
             "tokenize", "[fernando]", "--tokenizer", Self.folder, "--add", "[fernando]", "--pad",

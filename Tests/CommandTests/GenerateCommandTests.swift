@@ -188,7 +188,7 @@ import Weights
             folder.generate("--prompt", "a", "-o", folder["a.png"]), saying: "cascade-adapt models get stage-b-bf16")
     }
 
-    @Test func `a variation wants CLIP's image tower, and says how to get it`() throws {
+    @Test func `a variation wants CLIP's image encoder, and says how to get it`() throws {
         let photo = try folder.image("photo.png")
         try expectRefusal(
             ["vary", "--image", photo, "-o", folder["a.png"]] + folder.common,

@@ -1,12 +1,41 @@
+import Foundation
+import JSON
 import Testing
 
 @Suite struct HelpTests {
+    /// Every command, by its words.
     static let commands = [
-        [], ["controlnet"], ["lora"], ["finetune"], ["export"], ["merge"], ["extract"], ["resize"], ["inspect"],
-        ["dataset"], ["dataset", "pack"], ["dataset", "inspect"],
-        ["filter"], ["filter", "list"], ["filter", "apply"], ["models"], ["models", "draw"], ["doctor"], ["tokenize"],
-        ["forward"],
+        [], ["controlnet"], ["lora"], ["finetune"], ["generate"], ["vary"], ["reconstruct"], ["export"], ["merge"],
+        ["extract"], ["resize"], ["inspect"], ["plan"], ["dataset"], ["dataset", "pack"], ["dataset", "inspect"],
+        ["filter"], ["filter", "list"], ["filter", "apply"], ["filter", "sheet"], ["models"], ["models", "list"],
+        ["models", "get"], ["models", "draw"], ["models", "quantise"], ["doctor"], ["tokenize"], ["forward"],
     ]
+
+    /// What `make help-texts` writes: a change of a help text is seen in the file that it changes.
+    private static func kept(_ command: [String]) -> String {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("HelpTexts")
+        let name = (["cascade-adapt"] + command).joined(separator: "-")
+        return folder.appendingPathComponent("\(name).txt").path
+    }
+
+    @Test(arguments: commands) func `help is what was agreed`(_ command: [String]) throws {
+        let shown = try Command.run(command + ["--help"], environment: ["COLUMNS": "100"]).output
+        #expect(try shown == String(contentsOfFile: Self.kept(command), encoding: .utf8), "see make help-texts")
+    }
+
+    @Test func `every command has its text, and no other`() throws {
+        let folder = URL(fileURLWithPath: Self.kept([])).deletingLastPathComponent().path
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+        #expect(Set(files.map { "\(folder)/\($0)" }) == Set(Self.commands.map(Self.kept)))
+        let dump = try JSON.parse(expectSuccess(["--experimental-dump-help"]), file: "help")
+        func commands(_ command: JSON, _ path: [String]) -> [[String]] {
+            [path] + (command["subcommands"]?.arrayValue ?? []).flatMap {
+                commands($0, path + [$0["commandName"]?.stringValue ?? ""])
+            }
+        }
+        let named = try #require(dump["command"]).self
+        #expect(Set(commands(named, [])).subtracting([["help"]]) == Set(Self.commands))
+    }
 
     @Test(arguments: commands) func `every command explains itself`(_ command: [String]) throws {
         let outcome = try Command.run(command + ["--help"])

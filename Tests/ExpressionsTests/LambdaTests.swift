@@ -3,7 +3,7 @@ import Failures
 import JSON
 import Testing
 
-/// Expressions against CPython's answers (Tests/Goldens/expressions.py).
+/// Expressions against CPython's answers (Tests/Goldens/write_expressions.py).
 @Suite struct LambdaTests {
     private static func golden() throws -> JSON {
         try JSON.read(

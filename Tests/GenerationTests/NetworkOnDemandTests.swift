@@ -41,7 +41,7 @@ import Torch
         #expect(held == nil)
     }
 
-    @Test func `the text tower is loaded for captions that no cache holds, and for no others`() throws {
+    @Test func `the text encoder is loaded for captions that no cache holds, and for no others`() throws {
         let scratch = try Scratch()
         let folder = try TinyWorld.shared().text
         let loads = Loads()

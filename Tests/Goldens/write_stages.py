@@ -1,4 +1,4 @@
-"""Writes the goldens of Stage A, Stage B and CLIP's image tower.
+"""Writes the goldens of Stage A, Stage B and CLIP's image encoder.
 
 Peers: diffusers 0.42.1 (StableCascadeUNet, PaellaVQModel), transformers 5.23.0 (CLIPVisionModelWithProjection),
 torchvision 0.29.2 (its transforms), all on torch 2.15.0. Each file's metadata names what it was written with."""

@@ -55,7 +55,7 @@ def write_lora() -> None:
 
 
 def write_lora_tokens() -> None:
-    """LoRA on attention together with two learned tokens, through the text tower; deltas start at zero."""
+    """LoRA on attention together with two learned tokens, through the text encoder; deltas start at zero."""
     generator = torch.Generator().manual_seed(810)
     network, tower = tiny.make_stage_c(generator), tiny.make_clip_text(generator)
     weights = stage_c.reference_state(network.state_dict())
@@ -83,7 +83,7 @@ def write_lora_tokens() -> None:
 
 
 def write_lora_text() -> None:
-    """LoRA on the attention of both networks; the text tower's learns at half the rate."""
+    """LoRA on the attention of both networks; the text encoder's learns at half the rate."""
     generator = torch.Generator().manual_seed(850)
     network, tower = tiny.make_stage_c(generator), tiny.make_clip_text(generator)
     weights, tower_weights = stage_c.reference_state(network.state_dict()), state(tower)

@@ -3,7 +3,7 @@ import Images
 import JSON
 import Testing
 
-/// What `Goldens/images.py` wrote.
+/// What `Goldens/write_images.py` wrote.
 enum Golden {
     static let folder = String(#filePath.dropLast("ImagesTests/ImageGoldens.swift".count)) + "Goldens/images/"
 

@@ -79,7 +79,7 @@ private func parse(_ text: String) throws -> JSON { try JSON.parse(text, file: "
     @Test(arguments: [
         ("", "a.json:1:1: not JSON, expected a value, got the end"),
         ("{\"a\": 1,\n  \"é\" 2}", "a.json:2:7: not JSON, expected \":\", got \"2\""),
-        ("{\"a\": 1, \"b\": 2,\n \"a\": 3}", "a.json:2:2: the key \"a\" stands here a second time"),
+        ("{\"a\": 1, \"b\": 2,\n \"a\": 3}", "a.json:2:2: the key \"a\" is given twice"),
         ("[1, 2", "a.json:1:6: not JSON, expected \",\" or \"]\", got the end"),
         ("[1,]", "a.json:1:4: not JSON, expected a value, got \"]\""),
         ("{\"a\":1,}", "a.json:1:8: not JSON, expected a key in quotes, got \"}\""),

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Torch
 
-/// The golden's five parameters and their gradients of fifty updates, as optimizers.py describes them.
+/// The golden's five parameters and their gradients of fifty updates, as write_optimizers.py describes them.
 struct Problem {
     static let names = ["matrix", "kernel", "vector", "row", "scalar"]
     static let updates = 50

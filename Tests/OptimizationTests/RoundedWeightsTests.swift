@@ -3,11 +3,11 @@ import TestSupport
 import Testing
 import Torch
 
-/// Weights of bfloat16, whose steps are computed in float32 and rounded by chance.
+/// Weights of bfloat16, whose steps are computed in float32 and rounded stochastically.
 @Suite struct RoundedWeightsTests {
     private static let names = ["matrix", "vector"]
 
-    /// The golden's two tensors, as rounding.py describes them.
+    /// The golden's two tensors, as write_rounding.py describes them.
     private struct Rounded {
         let golden: Golden
         let device: Device

@@ -4,7 +4,7 @@ weights, steps and sizes, in alternated pairs, and the memory of both.
 Stage C of 94 million parameters with 20 steps at guidance 4, Stage B of 7 million with 10 at 1.1, then Stage A: once each
 in a fresh process, started, loaded and written alike. diffusers' prior and decoder pipelines need CLIP's published towers;
 theirs is the loop they run: DDPMWuerstchenScheduler, both halves in one batch, PaellaVQModel at the end, on the same
-small text tower."""
+small text encoder."""
 
 import argparse
 import json

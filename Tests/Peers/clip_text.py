@@ -1,4 +1,4 @@
-"""The CLIP text tower: transformers' CLIPTextModelWithProjection, with learned tokens as deltas on embedding rows."""
+"""The CLIP text encoder: transformers' CLIPTextModelWithProjection, with learned tokens as deltas on embedding rows."""
 
 import torch
 from torch.func import functional_call

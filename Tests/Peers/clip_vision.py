@@ -1,4 +1,4 @@
-"""The CLIP image tower: transformers' CLIPVisionModelWithProjection, and torchvision's preprocessing."""
+"""The CLIP image encoder: transformers' CLIPVisionModelWithProjection, and torchvision's preprocessing."""
 
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection

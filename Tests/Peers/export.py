@@ -4,7 +4,7 @@
 
 Each case draws a Stage C and a LoRA by peft on part of its modules. The native file is exported to every format; each
 is loaded as its program loads it, and by `forward`, and brought back to native. A LoRA saved by peft is loaded by
-`forward`, and one on the text tower under kohya's names. Outputs must lie within 1e-5 of the peer's deviation."""
+`forward`, and one on the text encoder under kohya's names. Outputs must lie within 1e-5 of the peer's deviation."""
 
 import argparse
 import copy
@@ -135,7 +135,7 @@ def stage_c_case(command: list[str], draw: Draw, folder: Path) -> bool:
 
 
 def text_case(command: list[str], draw: Draw, folder: Path) -> bool:
-    """A LoRA by peft on the text tower, under kohya's and diffusers' names."""
+    """A LoRA by peft on the text encoder, under kohya's and diffusers' names."""
     check = Check()
     tower = redraw(clip_text.make(tiny.CLIP_TEXT), draw.generator).requires_grad_(False)
     save_file({key: t.contiguous() for key, t in tower.state_dict().items()}, folder / "weights.safetensors")
@@ -165,7 +165,7 @@ def text_case(command: list[str], draw: Draw, folder: Path) -> bool:
             "--outputs", folder / "out.safetensors")  # fmt: skip
         found = load_file(folder / "out.safetensors")
         for key in ("hidden", "pooled"):
-            check.close(f"text tower, {form}: {key}", found[key].reshape(expected[key].shape), expected[key])
+            check.close(f"text encoder, {form}: {key}", found[key].reshape(expected[key].shape), expected[key])
     return check.good
 
 

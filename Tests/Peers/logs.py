@@ -6,7 +6,7 @@ image has to stand under its step, in each of them as in metrics.jsonl.
     python Tests/Peers/logs.py --run output/my_run           only looks at a run that is there
 
 The run is killed and resumed on its way, so the logs also have to show no step twice. It has a running mean and a
-held-out loss; a LoRA follows, whose layers and tokens learn at rates of their own."""
+validation loss; a LoRA follows, whose layers and tokens learn at rates of their own."""
 
 import argparse
 import base64

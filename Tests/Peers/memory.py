@@ -4,7 +4,7 @@ of the others has to do with what the first quarter had.
     python Tests/Peers/memory.py --command .build/release/cascade-adapt
 
 A hundred's memory is the median over its updates, so what a preview takes for a moment does not count, but what stays
-of it does. Held-out losses, previews, reports and checkpoints all come within the first hundred, for what a thing costs
+of it does. Validation losses, previews, reports and checkpoints all come within the first hundred, for what a thing costs
 once is no growth: libtorch keeps what it compiled for shapes that it meets. Quarters and not single hundreds are
 compared because holes between blocks move memory up and down by some percent from hundred to hundred."""
 

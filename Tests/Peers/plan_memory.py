@@ -4,7 +4,7 @@
 
 Measured is VmHWM, the most that was resident at once, pages of mapped files and libraries among them; planned is
 `memory.bytes` of `plan --json`. FOLDER has weights of the real layout: stage_c_3.6b.safetensors, effnet.safetensors,
-previewer.safetensors, and text, a folder with a bigG text tower; without it the cases of the real size are left out. Those take minutes and up to 12 GB."""
+previewer.safetensors, and text, a folder with a bigG text encoder; without it the cases of the real size are left out. Those take minutes and up to 12 GB."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import full_stage_c
-from runs import OWN, Runs
+from runs import Runs
 
 WITHIN = 10
 

@@ -3,7 +3,7 @@
     python Tests/Peers/quantised_lora.py --command .build/release/cascade-adapt [--updates 60]
 
 The miniature draws foxes on grounds of several colours, and the LoRA learns to draw them for captions of something else.
-Exits 1 where the held-out loss falls by less than 90 % (int8) or 80 % (nf4) of what it falls with bfloat16."""
+Exits 1 where the validation loss falls by less than 90 % (int8) or 80 % (nf4) of what it falls with bfloat16."""
 
 import argparse
 import re
@@ -29,7 +29,7 @@ def draw(command: list[str], folder: Path, colours: list[str]) -> None:
 
 
 def learn(command: list[str], folder: Path, form: str, updates: int) -> tuple[float, float]:
-    """The held-out loss before and after."""
+    """The validation loss before and after."""
     keys = {
         "experiment_id": form, "checkpoint_path": folder / "runs", "output_path": folder / "output",
         "webdataset_path": folder / "trained", "validation_path": folder / "held-out", "train_tokens": "null",
@@ -39,7 +39,7 @@ def learn(command: list[str], folder: Path, form: str, updates: int) -> tuple[fl
     sets = [f"--set={key}={value}" for key, value in keys.items()]
     arguments = ["lora", "examples/miniature/fernando.yaml", *sets]
     done = subprocess.run(command + arguments, check=True, cwd=CHECKOUT, capture_output=True, text=True)
-    found = re.search(r"held-out loss over .*: ([0-9.e-]+) before, ([0-9.e-]+) after", done.stdout + done.stderr)
+    found = re.search(r"validation loss over .*: ([0-9.e-]+) before, ([0-9.e-]+) after", done.stdout + done.stderr)
     return float(found[1]), float(found[2])
 
 

@@ -2,8 +2,8 @@
 
     python Tests/Peers/real_size.py [--command .build/release/cascade-adapt] [--only NAME]… [--folder .real]
 
-The weights have the published shapes, contents are random: Stage C of 3.6B (7.2 GB) and 1B, a bigG text tower, EffNet and
-previewer, written once. No image tower, batch 1, 768 pixels, checkpointing, one thread; each run makes a few updates and
+The weights have the published shapes, contents are random: Stage C of 3.6B (7.2 GB) and 1B, a bigG text encoder, EffNet and
+previewer, written once. No image encoder, batch 1, 768 pixels, checkpointing, one thread; each run makes a few updates and
 shows no previews. Memory is the largest resident size of the process (VmHWM), mapped files included.
 
 Every run's numbers stay in FOLDER/results.json, so runs may be made one by one, in any order and again; the page's table has

@@ -61,6 +61,14 @@ adaptive_loss_weight: true
 """,
 }
 
+# A base in four bits, and a stage in bfloat16 whose steps are taken within the backward pass.
+OWN["lora_nf4"] = OWN["lora"] + "base_dtype: nf4\n"
+OWN["finetune_fused"] = f"""{STAGE_C}
+weights_dtype: bfloat16
+fused_backward: true
+optimizer: adafactor
+"""
+
 # Stage B's architecture: two levels, and the widths of the drawn networks.
 STAGE_B = """
 {stage: b, c_r: 16, c_cond: 16, c_hidden: [8, 16], nhead: [-1, 2], blocks: [[1, 2], [2, 1]],
@@ -68,8 +76,8 @@ STAGE_B = """
 """
 
 # What starts a recipe, and what its files are called.
-COMMANDS = {"lora": "lora", "controlnet": "controlnet", "finetune": "finetune", "stage_b": "finetune"}
-FILES = {"lora": "lora", "controlnet": "controlnet", "finetune": "generator", "stage_b": "generator"}
+COMMANDS = {recipe: recipe.split("_")[0].replace("stage", "finetune") for recipe in OWN}
+FILES = {recipe: command.replace("finetune", "generator") for recipe, command in COMMANDS.items()}
 
 
 class Runs:

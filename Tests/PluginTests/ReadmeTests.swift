@@ -3,7 +3,8 @@ import Files
 import Testing
 
 @Suite struct ReadmeTests {
-    @Test func `the filter and the program of the pages are those of the example, which these tests hold to the contract`()
+    @Test
+    func `the filter and the program of the pages are those of the example, which these tests hold to the contract`()
         throws
     {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")

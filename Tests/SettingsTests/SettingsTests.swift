@@ -30,7 +30,7 @@ private func parse(_ text: String) throws -> Setting { try Setting.parse(text, f
     }
 
     @Test(arguments: [
-        ("a: 1\nb: 2\na: 3", "a.yaml:3:1: the key \"a\" stands here a second time"),
+        ("a: 1\nb: 2\na: 3", "a.yaml:3:1: the key \"a\" is given twice"),
         ("a: 1\n---\nb: 2", "a.yaml:2:1: a second document begins here, expected one document"),
         ("a: *x", "a.yaml:1:4: the alias *x has no anchor before it"),
         ("a: &x [*x]", "a.yaml:1:8: the alias *x has no anchor before it"),

@@ -175,7 +175,7 @@ public final class TinyWorld: Sendable {
         "controlnet_blocks": "[0, 2, 5]", "controlnet_bottleneck_mode": "simple",
     ]
 
-    /// The keys that add a held-out loss and previews.
+    /// The keys that add a validation loss and previews.
     public var heldOut: [String: String] {
         ["validation_path": folder["held-out.tar"], "validation_triples": "4", "preview_steps": "2"]
     }

@@ -5,7 +5,7 @@ import Layers
 import Torch
 import Weights
 
-/// A base and a text tower like the tiny world's, but wide enough that their matrices can be quantised.
+/// A base and a text encoder like the tiny world's, but wide enough that their matrices can be quantised.
 public struct WideWorld {
     public let scratch: Scratch
     public var architecture: String { scratch["wide/wide.yaml"] }

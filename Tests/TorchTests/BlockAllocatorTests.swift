@@ -18,7 +18,8 @@ import Torch
     }
 
     /// Each allocation of a pass and its way back in turn, until none is left to fail.
-    @Test func `one that fails on the way back is told as such, through what is computed again and through hooks too`()
+    @Test
+    func `one that fails in the backward pass is told as such, through what is computed again and through hooks too`()
         throws
     {
         let engine = try Engine.shared()

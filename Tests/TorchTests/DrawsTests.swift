@@ -138,25 +138,4 @@ import Torch
         // Beyond four lie 63 of a million.
         #expect((25...110).contains(values.count { abs($0) > 4 }))
     }
-
-    @Test func `the clones that run are those that the processor has the features for`() throws {
-        let kernels = try #require(Processor.kernels)
-        guard let flags = Self.processorFlags else { return }
-        let needed = [
-            "x86-64-v4": ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"],
-            "x86-64-v3": ["avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"],
-        ]
-        let has = needed.mapValues { $0.allSatisfy(flags.contains) }
-        let expected =
-            has["x86-64-v3"] == true ? (has["x86-64-v4"] == true ? "x86-64-v4" : "x86-64-v3") : "default"
-        #expect(kernels == expected)
-    }
-
-    /// Nil where the machine is of another kind.
-    private static let processorFlags: Set<String>? = {
-        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("flags") })
-        else { return nil }
-        return Set(line.split(separator: " ").map(String.init))
-    }()
 }

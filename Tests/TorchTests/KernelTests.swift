@@ -51,7 +51,7 @@ import Torch
         var testDescription: String { "\(batch) x \(heads) heads, \(queries) to \(keys), width \(width)" }
     }
 
-    private static let heads = [
+    static let heads = [
         Heads(batch: 2, heads: 3, queries: 36, keys: 121, width: 32),
         Heads(batch: 1, heads: 2, queries: 1, keys: 2, width: 8),
         Heads(batch: 1, heads: 2, queries: 97, keys: 131, width: 64),
@@ -70,7 +70,11 @@ import Torch
     }
 
     @Test(arguments: heads, [DType.float32, .bfloat16])
-    func `attention is as exact as libtorch's`(heads h: Heads, dtype: DType) throws {
+    func `attention is as exact as libtorch's`(heads: Heads, dtype: DType) throws {
+        try checkAttention(heads, dtype)
+    }
+
+    func checkAttention(_ h: Heads, _ dtype: DType) throws {
         let generator = try Generator(seed: 3)
         // As the layers have them: [B, tokens, heads, width] seen as [B, heads, tokens, width].
         func drawn(_ tokens: Int) throws -> Tensor {
@@ -83,7 +87,11 @@ import Torch
     }
 
     @Test(arguments: heads, [DType.float32, .bfloat16])
-    func `attention drops what dropout of the softmax would drop`(heads h: Heads, dtype: DType) throws {
+    func `attention drops what dropout of the softmax would drop`(heads: Heads, dtype: DType) throws {
+        try checkDropping(heads, dtype)
+    }
+
+    func checkDropping(_ h: Heads, _ dtype: DType) throws {
         let generator = try Generator(seed: 6)
         func drawn(_ tokens: Int) throws -> Tensor {
             try generator.normal([h.batch, tokens, h.heads, h.width]).transposed(1, 2)
@@ -131,7 +139,7 @@ import Torch
         }
     }
 
-    private static let images = [
+    static let images = [
         Image(batch: 3, channels: 32, height: 6, width: 6, kernel: 5),
         Image(batch: 2, channels: 7, height: 5, width: 9, kernel: 3),
         Image(batch: 1, channels: 33, height: 1, width: 2, kernel: 7),
@@ -142,7 +150,11 @@ import Torch
     ]
 
     @Test(arguments: images, [DType.float32, .bfloat16])
-    func `depthwise convolutions are as exact as libtorch's`(image i: Image, dtype: DType) throws {
+    func `depthwise convolutions are as exact as libtorch's`(image: Image, dtype: DType) throws {
+        try checkDepthwise(image, dtype)
+    }
+
+    func checkDepthwise(_ i: Image, _ dtype: DType) throws {
         let generator = try Generator(seed: 4)
         func drawn(stride: Int = 1) throws -> Tensor {
             let (height, width) = ((i.height - 1) / stride + 1, (i.width - 1) / stride + 1)
@@ -158,6 +170,36 @@ import Torch
                     $0[1], bias: $0[2], stride: i.stride, padding: i.kernel / 2, groups: i.channels)
             },
             inputs, incoming: drawn(stride: i.stride), in: dtype, "\(i.testDescription), \(dtype)")
+    }
+
+    struct Positions: CustomTestStringConvertible {
+        var (batch, positions, channels) = (1, 1, 1)
+        var testDescription: String { "\(batch) x \(positions) positions of \(channels) channels" }
+    }
+
+    static let positions = [
+        Positions(batch: 2, positions: 36, channels: 48), Positions(batch: 1, positions: 1, channels: 16),
+        Positions(batch: 3, positions: 65, channels: 7), Positions(batch: 2, positions: 200, channels: 257),
+    ]
+
+    @Test(arguments: positions, [DType.float32, .bfloat16])
+    func `GELU with response norm is as exact as libtorch's operators`(positions: Positions, dtype: DType) throws {
+        try checkResponseNorm(positions, dtype)
+    }
+
+    func checkResponseNorm(_ p: Positions, _ dtype: DType) throws {
+        let generator = try Generator(seed: 8)
+        func drawn() throws -> Tensor { try generator.normal([p.batch, p.positions, p.channels]) }
+        try expectAsExact(
+            { try $0[0].geluResponseNorm(gamma: $0[1], beta: $0[2]) },
+            as: {
+                let active = try $0[0].gelu()
+                let gain = try active.squared().sum([1], keepingDimensions: true).sqrt()
+                let relative = try gain / (gain.mean([2], keepingDimensions: true) + 1e-6)
+                return try active * ($0[1] * relative + 1) + $0[2]
+            },
+            [drawn(), generator.normal([p.channels]), generator.normal([p.channels])], incoming: drawn(), in: dtype,
+            "\(p.testDescription), \(dtype)")
     }
 
     @Test func `a frozen kernel gets no gradient`() throws {

@@ -7,7 +7,7 @@ extension TrainingRuns {
     /// A run that goes on with another configuration than it began with.
     @Suite struct ChangedConfigurations {
         private static let changed = "changed since then: "
-        private static let compared = "the held-out loss is compared from here on"
+        private static let compared = "measured on other data"
 
         private func says(_ run: Run, _ words: String) -> Bool { run.lines.contains { $0.contains(words) } }
 
@@ -32,7 +32,7 @@ extension TrainingRuns {
             #expect(try JSON.read(other.info)["held_out_since"] == nil)
         }
 
-        @Test func `a held-out loss over other triples is not compared with the old one`() throws {
+        @Test func `a validation loss over other triples is not compared with the old one`() throws {
             let other = try run(["validation_triples": "3"])
             #expect(says(other, Self.compared))
             let info = try JSON.read(other.info)

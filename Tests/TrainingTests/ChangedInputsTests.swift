@@ -75,7 +75,7 @@ extension TrainingRuns {
             #expect(try JSON.read(run.info)["updates"]?.intValue == 2)
         }
 
-        @Test func `other data behind the same names is said, and a held-out loss begins anew`() throws {
+        @Test func `other data behind the same names is said, and a validation loss begins anew`() throws {
             let run = try Run(.lora)
             let (data, heldOut) = (run.scratch["d.tar"], run.scratch["h.tar"])
             let keys = [
@@ -89,10 +89,10 @@ extension TrainingRuns {
             try TinyWorld.pack(TinyWorld.images(8, seed: 20), to: data)
             try run(keys.merging(["updates": "3"]) { $1 })
             #expect(run.lines.contains { $0.contains("1 of 1 shards hold something else") && $0.contains(data) })
-            #expect(!run.lines.contains { $0.contains("compared from here on") })
+            #expect(!run.lines.contains { $0.contains("measured on other data") })
             try TinyWorld.pack(TinyWorld.images(2, seed: 70), to: heldOut)
             try run(keys.merging(["updates": "4"]) { $1 })
-            #expect(run.lines.contains { $0.contains("compared from here on") })
+            #expect(run.lines.contains { $0.contains("measured on other data") })
         }
 
         @Test func `the folder of another recipe's run is named as one`() throws {

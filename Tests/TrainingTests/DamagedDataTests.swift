@@ -63,12 +63,12 @@ extension TrainingRuns {
             #expect(failure.advice?.contains("dataset inspect") == true)
         }
 
-        @Test func `images under min_image_size are left out, the held-out ones too`() throws {
+        @Test func `images under min_image_size are left out, the validation ones too`() throws {
             let run = try Run(.lora)
             let failure = try run.failure(["min_image_size": "65"])
             #expect(failure.blame == .input && failure.got == "12 image is too small", "\(failure)")
             let held = try run.failure(TinyWorld.shared().heldOut.merging(["min_image_size": "65"]) { $1 })
-            #expect(held.what.contains("held-out") && held.got == "0", "\(held)")
+            #expect(held.what.contains("validation") && held.got == "0", "\(held)")
             #expect(try #require(try Run(.lora)(["min_image_size": "64", "updates": "1"])).drops.isEmpty)
         }
 

@@ -36,7 +36,7 @@ extension TrainingRuns {
             for (once, again) in zip(losses[0], losses[1]) { #expect(abs(once - again) < 1e-5 * once) }
         }
 
-        @Test func `held-out samples are measured without, and a run that starts from a file drops too`() throws {
+        @Test func `validation samples are measured without, and a run that starts from a file drops too`() throws {
             let (first, plain, dropping) = (try Run(.lora), try Run(.lora), try Run(.lora))
             let heldOut = try TinyWorld.shared().heldOut
             let trained = try #require(try first(heldOut.merging(Self.dropping) { $1 })?.validation)

@@ -106,7 +106,7 @@ extension TrainingRuns {
         }
     }
 
-    /// What training leaves out by chance.
+    /// What training leaves out at random.
     @Suite struct Chances {
         private func chances(_ text: String, _ stage: TrainedStage) throws -> ConditionChances {
             var fields = try Setting.parse(text, file: "run.yaml").fields()

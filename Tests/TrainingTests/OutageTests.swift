@@ -101,7 +101,7 @@ extension TrainingRuns {
             #expect(try run.metrics() == whole.metrics())
         }
 
-        @Test func `held-out data that can't be read ends the start`() throws {
+        @Test func `validation data that can't be read ends the start`() throws {
             let shards = try Shards()
             shards.set(served: 0, down: .max)
             let run = try Run(.lora)

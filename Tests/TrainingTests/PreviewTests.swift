@@ -21,7 +21,7 @@ extension TrainingRuns {
             return a.width == b.width && a.pixels[range] == b.pixels[range]
         }
 
-        @Test func `without held-out data the first samples are shown, the same in a run that goes on`() throws {
+        @Test func `without validation data the first samples are shown, the same in a run that goes on`() throws {
             let (whole, parts) = (try Run(.lora), try Run(.lora))
             // A rate that shows.
             let changes = ["save_every": "1", "preview_steps": "2", "lr": "0.3"]
@@ -114,7 +114,7 @@ extension TrainingRuns {
             #expect(shown.width == 4 * 66 - 2 && shown.height == 6 * (16 + 64 + 2) - 2)
         }
 
-        @Test func `the held-out loss is measured as often as asked for`() throws {
+        @Test func `the validation loss is measured as often as asked for`() throws {
             let world = try TinyWorld.shared()
             let (whole, parts) = (try Run(.lora), try Run(.lora))
             let changes = world.heldOut.merging(["validation_every": "2", "preview_steps": "0"]) { $1 }

@@ -38,7 +38,7 @@ import Weights
         for (ours, theirs) in zip(deltas, expected) { #expect(abs(ours - theirs) < 0.02 * largest) }
     }
 
-    @Test func `LoRA of the text tower learns at its own rate`() throws {
+    @Test func `LoRA of the text encoder learns at its own rate`() throws {
         let lesson = try Lesson("updates_lora_text")
         let tower = try lesson.tower()
         let model = AdaptedModel(

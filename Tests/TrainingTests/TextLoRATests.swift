@@ -7,7 +7,7 @@ import Training
 import Weights
 
 extension TrainingRuns {
-    /// Runs that train a LoRA on the text tower.
+    /// Runs that train a LoRA on the text encoder.
     @Suite struct TextLoRA {
         private static let text = [
             "text_module_filters": "[self_attn, mlp.fc1]", "text_lr": "0.02", "lora_init": "kaiming",
@@ -71,7 +71,7 @@ extension TrainingRuns {
             }
         }
 
-        @Test func `layers computed again give the same, and the text tower may be all that is trained`() throws {
+        @Test func `layers computed again give the same, and the text encoder may be all that is trained`() throws {
             let keys = Self.text.merging(["module_filters": "", "train_tokens": ""]) { $1 }
             let (plain, saving) = (try Run(.lora), try Run(.lora))
             try plain(keys)

@@ -24,6 +24,13 @@ extension TrainingRuns {
             #expect(try whole.metrics().allSatisfy { $0["grad_norm"]?.doubleValue == 0 })
         }
 
+        @Test func `null is a key that is left out`() throws {
+            let (left, null) = (try Run(.lora), try Run(.lora))
+            try left(Self.keys.merging(["updates": "1"]) { $1 })
+            try null(["module_filters": "null", "rank": "null", "save_every": "1", "updates": "1"])
+            #expect(try null.bytes(null.weights) == left.bytes(left.weights))
+        }
+
         @Test func `parts whose captions were dropped do not end a run`() throws {
             // The word that every caption holds is trained, and half of the captions are dropped.
             func deltas(_ parts: String) throws -> [Float] {

@@ -94,7 +94,7 @@ extension TrainingRuns {
         }
 
         @Test(arguments: [
-            (Recipe.finetune, ["fused_backward": "true", "grad_accum_steps": "2"], "one part"),
+            (Recipe.finetune, ["fused_backward": "true", "grad_accum_steps": "2"], "one micro-batch"),
             (.finetune, ["fused_backward": "true", "optimizer": "prodigy"], "prodigy"),
             (.finetune, ["weights_dtype": "bfloat16", "optimizer": "prodigy"], "prodigy"),
             (.finetune, ["weights_dtype": "int8"], "float32"),

@@ -4,7 +4,7 @@ import Testing
 import Torch
 import Weights
 
-/// Files of `torch.save`, against the tensors that went in (`Tests/Goldens/layouts.py`).
+/// Files of `torch.save`, against the tensors that went in (`Tests/Goldens/write_layouts.py`).
 @Suite struct TorchFileTests {
     @Test(arguments: ["zip", "legacy"], [2, 3, 4, 5])
     func `every tensor comes out as it went in`(_ kind: String, _ pickleProtocol: Int) throws {

@@ -10,7 +10,7 @@ enum EmbeddingFile {
     /// A word and the tensor of its vectors, one or several.
     typealias Word = (text: String, entry: TensorEntry)
 
-    static let plain = ForeignFormat("embedding", "token embedding for the text tower")
+    static let plain = ForeignFormat("embedding", "token embedding for the text encoder")
     private static let web = ForeignFormat("embedding-a1111", "token embedding as AUTOMATIC1111's web UI writes it")
     private static let diffusers = ForeignFormat("embedding-diffusers", "learned embeddings as diffusers writes them")
 

@@ -5,7 +5,7 @@ import JSON
 import Torch
 import Weights
 
-/// The official code's token files: `embeddings.embeddings` [k, c], what is added to rows of the text tower's table,
+/// The official code's token files: `embeddings.embeddings` [k, c], what is added to rows of the text encoder's table,
 /// and `embeddings.indices` [k], which rows. A new token's row is its id; its text and its start are not in the file.
 enum RelativeTokens {
     static let foreign = ForeignFormat("tokens-reference", "learned tokens as the official code writes them")

@@ -33,7 +33,7 @@ extension TokensKind {
             for entry in file.entries where entry.name.hasPrefix(Self.bundlePrefix) {
                 guard entry.name.hasSuffix(".\(Self.vectorKey)") else {
                     throw Failure.input(
-                        "the bundle has a vector for another text tower", at: place,
+                        "the bundle has a vector for another text encoder", at: place,
                         expected: "\(Self.bundlePrefix)TOKEN.\(Self.vectorKey)", got: entry.name)
                 }
                 adapter.used.insert(entry.name)

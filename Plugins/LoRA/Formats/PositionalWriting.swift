@@ -15,7 +15,7 @@ extension PositionalFormat {
         let place = Failure.Place(file.path)
         if let text = modules.first(where: \.isOfText) {
             throw Failure.input(
-                "stability has no place for a LoRA on the text tower", at: place, got: "`\(text.path)`",
+                "stability has no place for a LoRA on the text encoder", at: place, got: "`\(text.path)`",
                 advice: "kohya, comfyui and diffusers have one")
         }
         let (configuration, name) = try architecture(modules, of: file, export)

@@ -79,7 +79,7 @@ extension PlugIns {
     private func refusal(of stranger: KeyedFormat.Stranger, at place: Failure.Place) -> Failure {
         .input(
             "\(stranger.method) cannot be used here", at: place,
-            expected: "\(adapters.flatMap(\.methods).joined(separator: " or ")) on Stage C or the text tower",
+            expected: "\(adapters.flatMap(\.methods).joined(separator: " or ")) on Stage C or the text encoder",
             got: "`\(stranger.key)`")
     }
 
@@ -98,7 +98,7 @@ extension PlugIns {
         guard !found.isEmpty else {
             if let stranger = stranger(among: file.entries.map(\.name)) { throw refusal(of: stranger, at: place) }
             throw Failure.input(
-                "not an adapter of a format that is known", at: place,
+                "not an adapter of a known format", at: place,
                 expected: "native, stability, kohya, comfyui, OneTrainer or diffusers",
                 got: file.entries.first.map { "a file with `\($0.name)`" } ?? "a file without tensors")
         }

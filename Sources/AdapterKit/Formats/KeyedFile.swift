@@ -60,13 +60,13 @@ struct KeyedFile<Method: ModuleMethod> {
         }
         if let ofStageB = keys.first(where: \.stem.isStageB) {
             throw Failure.input(
-                "Stage B cannot be used here", at: place, expected: "\(Method.title) on Stage C or the text tower",
+                "Stage B cannot be used here", at: place, expected: "\(Method.title) on Stage C or the text encoder",
                 got: "`\(ofStageB.name)`")
         }
         let strange = keys.filter { $0.stem.path == nil }.map(\.name)
         guard strange.isEmpty else {
             throw Failure.input(
-                "the \(Method.title) has \(strange.count) tensors for modules that no Stage C or text tower has",
+                "the \(Method.title) has \(strange.count) tensors for modules that no Stage C or text encoder has",
                 at: place, got: strange.prefix(4).joined(separator: ", "))
         }
         var parts: [String: [Key]] = [:]

@@ -12,7 +12,7 @@ enum KeyedFormat: CaseIterable {
         }
     }
 
-    /// What stands before the path of a module of Stage C, of the text tower, and of Stage B.
+    /// What stands before the path of a module of Stage C, of the text encoder, and of Stage B.
     ///
     /// Source: comfyanonymous/ComfyUI, comfy/lora.py; kohya-ss/sd-scripts, networks/lora.py; Nerogar/OneTrainer,
     /// modules/util/convert/lora; huggingface/diffusers, loaders/peft.py. What diffusers' prefixes stand before is
@@ -31,7 +31,7 @@ enum KeyedFormat: CaseIterable {
     /// What stands before a matrix's own name in a key, taken apart.
     struct Stem {
         let format: KeyedFormat
-        /// Our path; nil where the stem names no module of Stage C or of the text tower.
+        /// Our path; nil where the stem names no module of Stage C or of the text encoder.
         let path: String?
         var isStageB = false
     }

@@ -2,7 +2,7 @@ import Torch
 
 /// Writes kohya's layout: paths with underscores behind a prefix, alpha as a tensor of its own for each module.
 struct KohyaWriting<Method: ModuleMethod> {
-    /// What stands before the modules of Stage C and of the text tower.
+    /// What stands before the modules of Stage C and of the text encoder.
     let stageC: String
     let text: String
 

@@ -119,7 +119,7 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
                 alpha: stored.alpha)
         }
         let count = stored.count - here.count
-        let missing = networks.stageC == nil ? "Stage C" : "the text tower"
+        let missing = networks.stageC == nil ? "Stage C" : "the text encoder"
         self.init(
             layers, on: try ModuleSelection(describedIn: file),
             leftOut: count == 0 ? nil : "\(count) modules of \(missing)")

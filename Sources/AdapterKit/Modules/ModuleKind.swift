@@ -37,7 +37,7 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
                 let modules = try selection.modules(of: model)
                 let ofText = modules.count { ModulePath.isOfText($0.path) }
                 return "\(method.summary) on \(modules.count) modules"
-                    + (ofText > 0 ? ", \(ofText) of them of the text tower" : "")
+                    + (ofText > 0 ? ", \(ofText) of them of the text encoder" : "")
             },
             parts: { try parts(of: method, on: selection, $0) },
             make: { model, generator in
@@ -59,8 +59,11 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
     /// Whether a configuration names the method, or names none where this is the default one.
     private func isAskedFor(_ fields: inout Fields) throws -> Bool {
         if let chosen: String = try fields.optional(PlugIns.methodKey) { return chosen == name }
-        return Method.isDefault
-            && [ModuleSelection.key, ModuleSelection.textKey, "rank"].contains(where: fields.contains)
+        guard Method.isDefault else { return false }
+        let keys = [ModuleSelection.key, ModuleSelection.textKey, "rank"].filter(fields.contains)
+        if keys.contains(where: { fields.setting[$0]?.isNull == false }) { return true }
+        keys.forEach { fields.ignore($0) }
+        return false
     }
 
     private func parts(
@@ -73,7 +76,7 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
         return AdapterParts(
             kind: name, shapes: modules.flatMap { method.start(.init($0.path, $0.projection)).map(\.shape) },
             modules: modules.map(\.path),
-            unknown: isUnknown ? "the modules of the text tower: it is not here" : nil)
+            unknown: isUnknown ? "the modules of the text encoder: it is not here" : nil)
     }
 
     public func complete(_ reading: inout AdapterReading, from setting: Setting) {

@@ -5,7 +5,7 @@ import Torch
 
 /// A method's matrices for one module as a file holds them.
 public struct ModuleMatrices {
-    /// Of Stage C (`down_blocks.0.2.attention.attn.to_q`) or of the text tower
+    /// Of Stage C (`down_blocks.0.2.attention.attn.to_q`) or of the text encoder
     /// (`text_model.encoder.layers.0.self_attn.q_proj`).
     public let path: String
     /// In the method's order, [rows, columns] or [rows], in any dtype.
@@ -57,7 +57,7 @@ public struct ModuleMatrices {
 
     /// What the matrices are multiplied by.
     public var scale: Double { rank.map { alpha / Double($0) } ?? 1 }
-    /// Whether the module lies in the text tower and not in Stage C.
+    /// Whether the module lies in the text encoder and not in Stage C.
     public var isOfText: Bool { ModulePath.isOfText(path) }
 
     /// The matrices in use at a strength.

@@ -2,7 +2,7 @@ import Layers
 
 /// Paths of modules as the programs write them, and ours.
 public enum ModulePath {
-    /// Whether a path lies in the text tower; no module of Stage C begins so.
+    /// Whether a path lies in the text encoder; no module of Stage C begins so.
     public static func isOfText(_ path: String) -> Bool { path.hasPrefix("text_") }
 
     /// Whether the base keeps a module as a 1x1 convolution, and so do adapter files of its programs.
@@ -68,7 +68,7 @@ public enum ModulePath {
             "down_downscalers", "down_repeat_mappers", "down_blocks", "up_upscalers", "up_repeat_mappers", "up_blocks",
             "channelwise", "depthwise", "attention", "attn", Attention.fused, "out_proj", "to_out", "kv_mapper",
             "blocks",
-            // The text tower
+            // The text encoder
             "text_projection", "text_model", "encoder", "layers", "self_attn", "q_proj", "k_proj", "v_proj", "mlp",
             "fc1", "fc2",
         ] + Attention.thirds

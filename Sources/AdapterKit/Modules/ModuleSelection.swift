@@ -6,7 +6,7 @@ import Settings
 public struct ModuleSelection: Sendable {
     /// Parts of the paths of modules of Stage C.
     public var filters: [String]
-    /// Parts of the paths of modules of the text tower; none leave it alone.
+    /// Parts of the paths of modules of the text encoder; none leave it alone.
     public var textFilters: [String]
     /// Where the filters are written.
     private var places: (stageC: Failure.Place?, text: Failure.Place?)
@@ -36,13 +36,13 @@ public struct ModuleSelection: Sendable {
         self.init(try filters(Self.key), text: try filters(Self.textKey))
     }
 
-    /// The modules of a model that are selected, Stage C's before the text tower's.
+    /// The modules of a model that are selected, Stage C's before the text encoder's.
     /// - Throws: a failure of the input that shows what exists, where a filter matches nothing.
     func modules(of model: AdaptedModel) throws -> [(path: String, projection: Projection)] {
         let modules = try model.stageC.modules(matching: filters, at: places.stageC)
         guard !textFilters.isEmpty else { return modules }
         guard let tower = model.text?.tower else {
-            throw Failure.run("an adapter of the text tower needs one", at: places.text)
+            throw Failure.run("an adapter of the text encoder needs one", at: places.text)
         }
         return try modules + tower.modules(matching: textFilters, at: places.text)
     }

@@ -1,6 +1,6 @@
 import Torch
 
-/// Images as CLIP's image tower wants them: the reference's `clip_preprocess`, torchvision's resize, centre crop and
+/// Images as CLIP's image encoder wants them: the reference's `clip_preprocess`, torchvision's resize, centre crop and
 /// normalisation.
 public struct CLIPPreprocessing: Sendable {
     /// Side of what comes out.

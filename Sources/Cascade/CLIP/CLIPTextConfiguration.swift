@@ -1,6 +1,6 @@
 import JSON
 
-/// The values of a CLIP text tower, as transformers writes them to `config.json`.
+/// The values of a CLIP text encoder, as transformers writes them to `config.json`.
 public struct CLIPTextConfiguration: CLIPTowerConfiguration {
     public var width = 512
     public var innerWidth = 2048
@@ -19,8 +19,8 @@ public struct CLIPTextConfiguration: CLIPTowerConfiguration {
     /// transformers' own values.
     public init() {}
 
-    /// Reads a `config.json`, of a text tower or of a whole CLIP with its `text_config`. What it leaves out has
-    /// transformers' value, what a text tower does not read is passed over.
+    /// Reads a `config.json`, of a text encoder or of a whole CLIP with its `text_config`. What it leaves out has
+    /// transformers' value, what a text encoder does not read is passed over.
     /// - Throws: a failure of the input that names the key.
     public init(_ json: JSON, file: String) throws {
         let reader = try CLIPConfigurationReader(json, tower: "text_config", file: file)

@@ -2,7 +2,7 @@ import Failures
 import Layers
 import Torch
 
-/// A CLIP text tower with its projection, keys and numbers of transformers' `CLIPTextModelWithProjection`.
+/// A CLIP text encoder with its projection, keys and numbers of transformers' `CLIPTextModelWithProjection`.
 ///
 /// Frozen in every recipe; gradients pass through it to learned tokens and to what is attached to its projections.
 ///
@@ -58,7 +58,7 @@ public final class CLIPTextTower {
     }
 
     /// Whether a checkpoint may have a key that this tower does not read: constants, and the other half of a whole
-    /// CLIP, in whose file the published text tower lies.
+    /// CLIP, in whose file the published text encoder lies.
     public static func ignores(_ key: String) -> Bool {
         key.hasSuffix(".position_ids") || key == "logit_scale"
             || key.hasPrefix("vision_model.") || key.hasPrefix("visual_projection.")

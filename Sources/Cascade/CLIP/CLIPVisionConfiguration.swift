@@ -1,7 +1,7 @@
 import Failures
 import JSON
 
-/// The values of a CLIP image tower, as transformers writes them to `config.json`.
+/// The values of a CLIP image encoder, as transformers writes them to `config.json`.
 public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
     public var width = 768
     public var innerWidth = 3072
@@ -20,8 +20,8 @@ public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
     /// transformers' own values.
     public init() {}
 
-    /// Reads a `config.json`, of an image tower or of a whole CLIP with its `vision_config`. What it leaves out has
-    /// transformers' value, what an image tower does not read is passed over.
+    /// Reads a `config.json`, of an image encoder or of a whole CLIP with its `vision_config`. What it leaves out has
+    /// transformers' value, what an image encoder does not read is passed over.
     /// - Throws: a failure of the input that names the key.
     public init(_ json: JSON, file: String) throws {
         let reader = try CLIPConfigurationReader(json, tower: "vision_config", file: file)

@@ -1,7 +1,7 @@
 import Layers
 import Torch
 
-/// A CLIP image tower with its projection, keys and numbers of transformers' `CLIPVisionModelWithProjection`.
+/// A CLIP image encoder with its projection, keys and numbers of transformers' `CLIPVisionModelWithProjection`.
 public final class CLIPVisionTower {
     public let configuration: CLIPVisionConfiguration
     /// Key `vision_model.embeddings.class_embedding`, [c].
@@ -41,7 +41,7 @@ public final class CLIPVisionTower {
     }
 
     /// Whether a checkpoint may have a key that this tower does not read: constants, and the other half of a whole
-    /// CLIP, in whose file the published image tower lies.
+    /// CLIP, in whose file the published image encoder lies.
     public static func ignores(_ key: String) -> Bool {
         key.hasSuffix(".position_ids") || key == "logit_scale"
             || key.hasPrefix("text_model.") || key.hasPrefix("text_projection.")

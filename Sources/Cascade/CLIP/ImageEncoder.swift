@@ -1,6 +1,6 @@
 import Torch
 
-/// An image tower with its preprocessing: images in, the image condition of Stage C out.
+/// An image encoder with its preprocessing: images in, the image condition of Stage C out.
 public final class ImageEncoder {
     public let tower: CLIPVisionTower
     private let preprocessing: CLIPPreprocessing

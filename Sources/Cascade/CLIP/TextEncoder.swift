@@ -2,7 +2,7 @@ import JSON
 import Layers
 import Torch
 
-/// A tokenizer and the text tower it belongs to: captions in, the two text conditions of Stage C out.
+/// A tokenizer and the text encoder it belongs to: captions in, the two text conditions of Stage C out.
 public final class TextEncoder {
     public let tower: CLIPTextTower
     /// Adapters add their tokens here.
@@ -43,7 +43,7 @@ public final class TextEncoder {
 }
 
 extension TextEncoder {
-    /// The text tower and tokenizer in a folder of transformers' layout, its weights in any of that layout's files.
+    /// The text encoder and tokenizer in a folder of transformers' layout, its weights in any of that layout's files.
     /// - Parameters:
     ///   - vocabulary: the folder of the tokenizer; nil for the tower's.
     ///   - dtype: what the tower's weights are kept in.

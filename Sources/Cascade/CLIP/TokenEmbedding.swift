@@ -1,7 +1,7 @@
 import Layers
 import Torch
 
-/// How a text tower turns token ids into vectors: its own table, or what an adapter puts in its place.
+/// How a text encoder turns token ids into vectors: its own table, or what an adapter puts in its place.
 ///
 /// Learned tokens answer for rows of the table with a delta added, and for ids past its end; gradients then reach the
 /// deltas, and the table never gets one.

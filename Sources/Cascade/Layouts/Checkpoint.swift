@@ -46,7 +46,7 @@ public final class Checkpoint {
                 "the weights are quantised", at: Failure.Place(file.path),
                 expected: "the weights that they were made from", got: quantisation.rawValue,
                 advice:
-                    "only a frozen base can be in fewer bits: what trains or changes weights wants the original file")
+                    "only a frozen base can be in fewer bits: training or changing the weights needs the original file")
         }
         if parts.isEmpty {
             if let key = file.entries.first(where: { Self.isOfAdapter($0.name) })?.name {
@@ -84,7 +84,7 @@ public final class Checkpoint {
     /// The name in the file by which a part was known; nil where the file has no such part.
     public func evidence(of part: ModelPart) -> String? { roots.first { $0.part == part }?.evidence }
 
-    /// What the file holds, for people: "Stage C (3.6B), CLIP text tower".
+    /// What the file holds, for people: "Stage C (3.6B), CLIP text encoder".
     public var holdings: String {
         parts.map { part in part.description + (size(of: part).map { " (\($0))" } ?? "") }.joined(separator: ", ")
     }

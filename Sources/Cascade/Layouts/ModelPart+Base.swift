@@ -6,7 +6,7 @@ extension ModelPart {
     /// Whether there are any in this network.
     public var hasBaseMatrices: Bool { [.stageC, .stageB, .clipText].contains(self) }
 
-    /// Whether a key lies in a stage's blocks or between its levels, or in the text tower's layers. What a network begins
+    /// Whether a key lies in a stage's blocks or between its levels, or in the text encoder's layers. What a network begins
     /// and ends with, embeddings and mappers of conditions stay as they are.
     public func isOfBase(_ key: String) -> Bool {
         switch self {

@@ -18,8 +18,8 @@ public enum ModelPart: String, CaseIterable, Sendable {
         case .effnet: "EffNet encoder"
         case .previewer: "previewer"
         case .controlNet: "ControlNet"
-        case .clipText: "CLIP text tower"
-        case .clipVision: "CLIP image tower"
+        case .clipText: "CLIP text encoder"
+        case .clipVision: "CLIP image encoder"
         }
     }
 

@@ -22,7 +22,7 @@ public struct QuantisedFile {
 
     /// Quantises matrix after matrix; what was read of each is given back before the next.
     /// - Parameters:
-    ///   - path: weights of Stage C, Stage B or the text tower, in any layout.
+    ///   - path: weights of Stage C, Stage B or the text encoder, in any layout.
     ///   - part: which network of a file that has several; nil for the first that can be quantised.
     /// - Throws: a failure of the input where there is no such network, or it is quantised already.
     public init(_ path: String, part wanted: ModelPart? = nil, as dtype: BaseDType) throws {
@@ -30,8 +30,8 @@ public struct QuantisedFile {
         guard let part = wanted ?? checkpoint.parts.first(where: \.hasBaseMatrices), part.hasBaseMatrices else {
             throw Failure.input(
                 "nothing in the weights can be quantised", at: .init(path),
-                expected: "Stage C, Stage B or a CLIP text tower",
-                got: checkpoint.parts.isEmpty ? "no network that is known" : checkpoint.holdings)
+                expected: "Stage C, Stage B or a CLIP text encoder",
+                got: checkpoint.parts.isEmpty ? "no known network" : checkpoint.holdings)
         }
         let file = try checkpoint.tensors(of: part)
         (self.part, self.dtype, metadata) = (part, dtype, file.metadata)

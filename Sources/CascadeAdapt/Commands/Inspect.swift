@@ -133,7 +133,7 @@ struct FileReport {
             "\(file.path): \(kind.description)",
             "  \(parameters) parameters in \(file.entries.count) tensors (\(types)), \(bytes) bytes",
         ]
-        lines += parts.map { "  \($0.part.description): told by \($0.evidence)" }
+        lines += parts.map { "  \($0.part.description): recognised by \($0.evidence)" }
         lines += adapter?.lines ?? []
         lines += metadata.map { "  \($0.name): \($0.value.stringValue ?? $0.value.text())" }
         if let licence = kind.licence { lines.append("  licence: \(licence)") }

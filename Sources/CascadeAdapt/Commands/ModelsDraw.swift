@@ -47,7 +47,7 @@ struct ModelsDraw: Action {
         }
         guard Folder.isFolder(tokenizer) else {
             throw Failure.input(
-                "there is no tokenizer to lay beside the text tower", at: Failure.Place(tokenizer),
+                "there is no tokenizer to lay beside the text encoder", at: Failure.Place(tokenizer),
                 expected: "a folder with vocab.json and merges.txt",
                 advice: "make it with `make setup`, or give --tokenizer")
         }
@@ -59,7 +59,7 @@ struct ModelsDraw: Action {
         let measured =
             data == nil
             ? "images of coloured clouds, drawn too (give --data for real ones)" : "\(images.count) images"
-        console.note("drawing EffNet, previewer and text tower; measuring batch norms on \(measured)")
+        console.note("drawing EffNet, previewer and text encoder; measuring batch norms on \(measured)")
         let seed = machine.seed ?? 0
         let models = try DrawnModels(configuration, seed: seed, images: images) { update in
             if update % 50 == 0 {

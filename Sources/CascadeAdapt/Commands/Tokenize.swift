@@ -2,7 +2,7 @@ import ArgumentParser
 import Cascade
 import JSON
 
-/// `tokenize TEXT`: the ids that a text tower is given.
+/// `tokenize TEXT`: the ids that a text encoder is given.
 struct Tokenize: Action {
     static let configuration = CommandConfiguration(abstract: "Show the ids of a text's tokens.")
 

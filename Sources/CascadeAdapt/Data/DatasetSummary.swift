@@ -13,7 +13,7 @@ struct DatasetSummary {
     /// What a run on this data should know.
     private let warnings: [String]
 
-    /// What the text tower sees of a caption.
+    /// What the text encoder sees of a caption.
     private static let tokenLimit = CLIPTokenizer.length
 
     init(_ report: DatasetReport, buckets: [AspectBuckets.Bucket], cells: [ContactSheet.Cell], warnings: [String]) {

@@ -28,7 +28,7 @@ extension ImagePlan {
             try begin(with: Miniature.name, plugIns)
             if configuration == nil {
                 remark =
-                    "no official Stage C is here, so the miniature draws; `cascade-adapt models list` says how to get "
+                    "no official Stage C was found, so the miniature is used; `cascade-adapt models list` says how to get "
                     + "one"
             }
         }

@@ -25,7 +25,7 @@ public struct DrawnModels {
         public init() {}
     }
 
-    /// Values of a text tower that suits the tiny Stage C and the published vocabulary.
+    /// Values of a text encoder that suits the tiny Stage C and the published vocabulary.
     public static let textConfiguration: CLIPTextConfiguration = {
         var text = CLIPTextConfiguration()
         text.width = 128

@@ -14,7 +14,7 @@ public struct InferenceFile {
     public let models: ModelFiles
     /// Nil leaves it to the weights.
     public let dtype: DType?
-    /// What the matrices of stages and of the text tower are kept in; nil leaves it to the rest.
+    /// What the matrices of stages and of the text encoder are kept in; nil leaves it to the rest.
     public let baseDType: BaseDType?
     public let adapters: [AdapterUse]
     /// Their images may be empty: then they are given elsewhere.

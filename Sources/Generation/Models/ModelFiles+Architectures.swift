@@ -40,12 +40,12 @@ extension ModelFiles {
         return modelVersion == Miniature.name ? Miniature.architectureFile() : nil
     }
 
-    /// - Throws: a failure of the input where an image tower does not make the embeddings that Stage C takes.
+    /// - Throws: a failure of the input where an image encoder does not make the embeddings that Stage C takes.
     public func check(_ tower: CLIPVisionConfiguration) throws {
         let width = try stageCArchitecture().clipImageWidth
         guard tower.projected == width, tower.channels == 3 else {
             throw Failure.input(
-                "this image tower does not suit the model", at: image?.place,
+                "this image encoder does not suit the model", at: image?.place,
                 expected: "embeddings of \(width) numbers (`c_clip_img`) of images with 3 channels",
                 got: "\(tower.projected) numbers, \(tower.channels) channels")
         }

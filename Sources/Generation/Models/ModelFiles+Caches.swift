@@ -7,7 +7,7 @@ extension ModelFiles {
     /// The folder of encoded images within a cache folder. Caches on disk have this name.
     public static let imageCacheName = "pictures"
 
-    /// Encodings of images, by the network that makes their latents and by the image tower where there is one.
+    /// Encodings of images, by the network that makes their latents and by the image encoder where there is one.
     public func imageCache(
         in folder: String, encoder: Source?, warn: @escaping @Sendable (String) -> Void
     ) throws -> EncodingCache {

@@ -39,9 +39,9 @@ public struct ModelFiles: Sendable {
     public var stageA: Source?
     public var effnet: Source?
     public var previewer: Source?
-    /// The folder or hub name of the text tower with its tokenizer.
+    /// The folder or hub name of the text encoder with its tokenizer.
     public var text: Source?
-    /// The folder or hub name of CLIP's image tower.
+    /// The folder or hub name of CLIP's image encoder.
     public var image: Source?
     /// Whether images are averaged over what is left out where they are made smaller for it, which the reference does not
     /// do.
@@ -51,7 +51,7 @@ public struct ModelFiles: Sendable {
     public var dtype = DType.float32
     /// Whether they are kept as their files have them instead: then nothing is converted, and nothing copied.
     public var keepsStoredDType = false
-    /// What the matrices of frozen stages and of the text tower are kept in; nil keeps them as the rest, or as quantised
+    /// What the matrices of frozen stages and of the text encoder are kept in; nil keeps them as the rest, or as quantised
     /// files have them.
     public var baseDType: BaseDType?
     /// What stages compute in; nil leaves it to what their weights are kept in and to the processor.
@@ -59,7 +59,7 @@ public struct ModelFiles: Sendable {
     /// What the weights of a stage that is trained whole are kept in.
     public var weightsDType = DType.float32
     public var device = Device.cpu
-    /// Whether stages and the text tower keep only each block's input for the backward pass.
+    /// Whether stages and the text encoder keep only each block's input for the backward pass.
     public var isCheckpointing = false
 
     public init() {}

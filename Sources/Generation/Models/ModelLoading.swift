@@ -109,7 +109,7 @@ public struct ModelLoading {
         return encoder
     }
 
-    /// CLIP's image tower in a folder of transformers' layout; nil where none is named.
+    /// CLIP's image encoder in a folder of transformers' layout; nil where none is named.
     /// - Throws: a failure of the input where it does not suit Stage C, too.
     public func imageEncoder() throws -> ImageEncoder? { try files.image.map(imageEncoder(at:)) }
 

@@ -5,7 +5,7 @@ import Settings
 public struct AdapterUse {
     public var file: String
     public var strength: Double
-    /// In which of Stage C's steps; what it changes of the text tower counts in all.
+    /// In which of Stage C's steps; what it changes of the text encoder counts in all.
     public var window = StepWindow.all
     /// What the file does not say of itself.
     public var reading = AdapterReading()

@@ -19,7 +19,7 @@ extension GenerationPipeline {
         var peaks: [(bytes: Int, stage: String)] = []
         let text = try files.text?.folder()
         let tower = try text.map { try Checkpoint($0).tensors(of: .clipText, mayBeQuantised: true) }
-        peaks.append((tower.map { loading.bytes($0, .clipText) } ?? 0, "the text tower"))
+        peaks.append((tower.map { loading.bytes($0, .clipText) } ?? 0, "the text encoder"))
         let adapters = try configuration.adapters.reduce(0) { sum, use in
             try Tensors.open(use.file).entries.reduce(sum) { $0 + 4 * $1.count }
         }

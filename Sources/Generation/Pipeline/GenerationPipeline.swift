@@ -5,7 +5,7 @@ import Diffusion
 import Failures
 import Torch
 
-/// From prompts to images: text tower, Stage C, Stage B, Stage A, with any number of adapters.
+/// From prompts to images: text encoder, Stage C, Stage B, Stage A, with any number of adapters.
 ///
 /// Networks are loaded one after the other and gone before the next one comes, so that the largest of them decides how
 /// much memory it takes; all images go through one before the next is loaded. With `keepsNetworks` they stay, and each

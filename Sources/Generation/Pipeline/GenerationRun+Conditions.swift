@@ -45,7 +45,7 @@ extension GenerationRun {
     func embedVariations(_ part: [Int]) throws {
         let wanted = part.filter { requests[$0].variation != nil }
         guard !wanted.isEmpty else { return }
-        try pipeline.networks.with("image tower", { try pipeline.requiredImageEncoder() }) { encoder in
+        try pipeline.networks.with("image encoder", { try pipeline.requiredImageEncoder() }) { encoder in
             for index in wanted {
                 guard let image = requests[index].variation else { continue }
                 let short = try FittedImages.shortSide(
@@ -110,7 +110,7 @@ extension GenerationRun {
     }
 }
 
-/// A text tower with the adapters that change it.
+/// A text encoder with the adapters that change it.
 struct AdaptedText {
     let encoder: TextEncoder
     /// By the pipeline's adapters.
@@ -125,7 +125,7 @@ struct AdaptedText {
 
 extension GenerationPipeline {
     func requiredImageEncoder() throws -> ImageEncoder {
-        guard let encoder = try loading.imageEncoder() else { throw Failure.run("there is no image tower") }
+        guard let encoder = try loading.imageEncoder() else { throw Failure.run("there is no image encoder") }
         return encoder
     }
 

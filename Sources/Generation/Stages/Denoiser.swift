@@ -4,7 +4,7 @@ import Torch
 
 /// A stage as training and sampling ask it for predictions.
 ///
-/// Captions are encoded apart from it, so that the text tower can be gone by the time a stage is there.
+/// Captions are encoded apart from it, so that the text encoder can be gone by the time a stage is there.
 public protocol Denoiser {
     /// What the network is conditioned on.
     associatedtype Conditions

@@ -8,7 +8,7 @@ import Shards
 struct BatchAssignment {
     private let batchSize: Int
     private let preparation: SamplePreparation
-    /// Decides what is left to chance.
+    /// Decides what is random.
     private let seed: UInt64
     /// The state at which the loader began, but for what was decoded.
     private let start: LoaderState

@@ -13,7 +13,7 @@ struct FittedSample: Sendable {
     let mask: [UInt8]?
     let info: ImageInfo
     let fit: AspectBuckets.Fit
-    /// Decides what is left to chance in its condition.
+    /// Decides what is random in its condition.
     let filterSeed: UInt64
 
     /// Bytes of the files and of the image as it is cut.

@@ -46,7 +46,7 @@ public struct SamplePreparation: Sendable {
     static let tooSmall = "image is too small"
 
     /// A sample with its caption, and its image's way into a bucket.
-    /// - Parameter seed: with the sample's turn it decides what is left to chance, whichever thread does it and when.
+    /// - Parameter seed: with the sample's turn it decides what is random, whichever thread does it and when.
     func fitted(_ sample: Sample, _ turn: SampleTurn, seed: UInt64) -> Outcome<FittedSample> {
         var generator = Self.generator(turn, seed: seed)
         guard let bytes = sample.image else { return .dropped(sample.absence) }

@@ -7,7 +7,6 @@
 
 #include <cmath>
 
-#include "cloning.h"
 #include "number_types.h"
 #include "tensor_chunks.h"
 
@@ -18,7 +17,7 @@ struct Step {
     float decay, toward, beta2, rest, size, root, epsilon, scale;
 };
 
-CLONED void adamw_chunk(
+INLINE void adamw_chunk(
     float *__restrict p, const float *__restrict g, float *__restrict mean, float *__restrict square, int64_t count,
     Step s) {
     for (int64_t i = 0; i < count; ++i) {
@@ -46,10 +45,6 @@ INLINE double squares_of(const Number *__restrict x, int64_t count) {
     for (double lane : lanes) sum += lane;
     return sum;
 }
-
-CLONED double squares_of_chunk(const float *x, int64_t count) { return squares_of(x, count); }
-
-CLONED double squares_of_chunk(const uint16_t *x, int64_t count) { return squares_of(x, count); }
 
 bool is_native(at::TensorList tensors) {
     return std::all_of(tensors.begin(), tensors.end(), [](const at::Tensor &x) {
@@ -100,10 +95,10 @@ void adamw_(
         static_cast<float>(gradient_scale),
     };
     over_chunks(chunks_of(parameters), [&](int64_t, const Chunk &c) {
-        adamw_chunk(
-            parameters[c.tensor].data_ptr<float>() + c.begin, incoming[c.tensor].const_data_ptr<float>() + c.begin,
-            means[c.tensor].data_ptr<float>() + c.begin, squares[c.tensor].data_ptr<float>() + c.begin,
-            c.end - c.begin, s);
+        float *p = parameters[c.tensor].data_ptr<float>() + c.begin, *mean = means[c.tensor].data_ptr<float>() + c.begin;
+        const float *g = incoming[c.tensor].const_data_ptr<float>() + c.begin;
+        float *square = squares[c.tensor].data_ptr<float>() + c.begin;
+        vectorised([=, count = c.end - c.begin]() INLINED { adamw_chunk(p, g, mean, square, count, s); });
     });
 }
 
@@ -119,8 +114,8 @@ at::Tensor norm_of(at::TensorList tensors) {
     std::vector<double> sums(chunks.size());
     over_chunks(chunks, [&](int64_t i, const Chunk &c) {
         with_number_type(list[c.tensor], [&](auto *type) {
-            auto *from = static_cast<decltype(type)>(list[c.tensor].data_ptr());
-            sums[i] = squares_of_chunk(from + c.begin, c.end - c.begin);
+            auto *from = static_cast<decltype(type)>(list[c.tensor].data_ptr()) + c.begin;
+            vectorised([=, count = c.end - c.begin, to = &sums[i]]() INLINED { *to = squares_of(from, count); });
         });
     });
     double sum = 0;

@@ -11,8 +11,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "cloning.h"
 #include "tensor_chunks.h"
+#include "variants.h"
 
 // A product and a sum rounded together would make the bytes depend on the processor.
 #pragma STDC FP_CONTRACT OFF
@@ -67,7 +67,7 @@ INLINE float largest_of(const float *x, int64_t count) {
     return largest;
 }
 
-CLONED void step_block(
+INLINE void step_block(
     float *__restrict p, const float *__restrict g, uint8_t *__restrict mean_codes, uint8_t *__restrict square_codes,
     float *__restrict mean_scale, float *__restrict square_scale, const float *__restrict signed_values,
     const uint8_t *__restrict signed_first, const float *__restrict unsigned_values,
@@ -197,12 +197,17 @@ void adamw_8bit_(
     Codebook both(signed_values.const_data_ptr<float>()), positive(unsigned_values.const_data_ptr<float>());
     over_chunks(chunks_of(parameters), [&](int64_t, const Chunk &c) {
         for (int64_t at = c.begin; at < c.end; at += block_elements)
-            step_block(
-                parameters[c.tensor].data_ptr<float>() + at, incoming[c.tensor].const_data_ptr<float>() + at,
-                mean_codes[c.tensor].data_ptr<uint8_t>() + at, square_codes[c.tensor].data_ptr<uint8_t>() + at,
-                mean_scales[c.tensor].data_ptr<float>() + at / block_elements,
-                square_scales[c.tensor].data_ptr<float>() + at / block_elements, both.values, both.first.data(),
-                positive.values, positive.first.data(), std::min(block_elements, c.end - at), s);
+            vectorised_alike([=, p = parameters[c.tensor].data_ptr<float>() + at,
+                              g = incoming[c.tensor].const_data_ptr<float>() + at,
+                              means = mean_codes[c.tensor].data_ptr<uint8_t>() + at,
+                              squares = square_codes[c.tensor].data_ptr<uint8_t>() + at,
+                              mean_scale = mean_scales[c.tensor].data_ptr<float>() + at / block_elements,
+                              square_scale = square_scales[c.tensor].data_ptr<float>() + at / block_elements,
+                              both = &both, positive = &positive, count = std::min(block_elements, c.end - at)]() INLINED {
+                step_block(
+                    p, g, means, squares, mean_scale, square_scale, both->values, both->first.data(), positive->values,
+                    positive->first.data(), count, s);
+            });
     });
 }
 

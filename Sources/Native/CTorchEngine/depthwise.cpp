@@ -6,6 +6,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "number_types.h"
@@ -15,6 +16,20 @@ namespace {
 
 /// Channels that one task takes, side by side.
 constexpr int64_t channel_lanes = 32;
+
+/// A number of each of them, in float32 and in bfloat16.
+typedef float Numbers __attribute__((vector_size(4 * channel_lanes)));
+typedef uint32_t Bits __attribute__((vector_size(4 * channel_lanes)));
+typedef uint16_t Halves __attribute__((vector_size(2 * channel_lanes)));
+
+INLINE void load(const float *from, Numbers &to) { std::memcpy(&to, from, sizeof(to)); }
+
+INLINE void load(const uint16_t *from, Numbers &to) {
+    Halves halves;
+    std::memcpy(&halves, from, sizeof(halves));
+    Bits bits = __builtin_convertvector(halves, Bits) << 16;
+    std::memcpy(&to, &bits, sizeof(to));
+}
 
 struct Sides {
     int64_t batch, height, width, channels, kernel;
@@ -39,26 +54,25 @@ INLINE void add_products(const T *x, const T *dy, const Sides &sides, int64_t fi
                     if (begin >= end) continue;
                     const T *seen = at(x, sample, row + down, begin + right), *incoming = at(dy, sample, row, begin);
                     float *sum = sums + ((down + reach) * sides.kernel + right + reach) * channel_lanes;
-                    float row_sum[channel_lanes] = {};
                     if (lanes == channel_lanes) {
-                        for (int64_t i = 0; i < end - begin; ++i)
-                            for (int64_t c = 0; c < channel_lanes; ++c)
-                                row_sum[c] += widen(seen[i * sides.channels + c]) * widen(incoming[i * sides.channels + c]);
+                        Numbers row_sum = {}, here, there, before;
+                        for (int64_t i = 0; i < end - begin; ++i) {
+                            load(seen + i * sides.channels, here);
+                            load(incoming + i * sides.channels, there);
+                            row_sum += here * there;
+                        }
+                        load(sum, before);
+                        before += row_sum;
+                        std::memcpy(sum, &before, sizeof(before));
                     } else {
+                        float row_sum[channel_lanes] = {};
                         for (int64_t i = 0; i < end - begin; ++i)
                             for (int64_t c = 0; c < lanes; ++c)
                                 row_sum[c] += widen(seen[i * sides.channels + c]) * widen(incoming[i * sides.channels + c]);
+                        for (int64_t c = 0; c < lanes; ++c) sum[c] += row_sum[c];
                     }
-                    for (int64_t c = 0; c < lanes; ++c) sum[c] += row_sum[c];
                 }
             }
-}
-
-CLONED void products_of(const float *x, const float *dy, const Sides &s, int64_t first, int64_t lanes, float *sums) {
-    add_products(x, dy, s, first, lanes, sums);
-}
-CLONED void products_of(const uint16_t *x, const uint16_t *dy, const Sides &s, int64_t first, int64_t lanes, float *sums) {
-    add_products(x, dy, s, first, lanes, sums);
 }
 
 /// The gradient of the kernels, [C, 1, k, k] float32, of x and dy [B, H, W, C] in memory.
@@ -73,7 +87,7 @@ at::Tensor gradient_of_kernels(const at::Tensor &x, const at::Tensor &dy, const 
             for (int64_t task = from; task < end; ++task) {
                 int64_t first = task * channel_lanes, lanes = std::min(channel_lanes, sides.channels - first);
                 std::vector<float> sums(places * channel_lanes);
-                products_of(seen, incoming, sides, first, lanes, sums.data());
+                vectorised([=, sums = sums.data()]() INLINED { add_products(seen, incoming, sides, first, lanes, sums); });
                 for (int64_t c = 0; c < lanes; ++c)
                     for (int64_t place = 0; place < places; ++place)
                         to[(first + c) * places + place] = sums[place * channel_lanes + c];

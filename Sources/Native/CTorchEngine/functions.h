@@ -1,5 +1,5 @@
 // The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, block_allocator.cpp,
-// clones.cpp, process_group.cpp.
+// variants.cpp, process_group.cpp.
 #pragma once
 
 #include "CTorch.h"
@@ -47,7 +47,6 @@ int32_t threads();
 int set_threads(int32_t count);
 int set_own_threads(int32_t count);
 int32_t cuda_devices();
-int32_t fast_bfloat16();
 int32_t cuda_capability(int32_t index);
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
@@ -58,8 +57,11 @@ void use_block_allocator();
 int fail_allocation(int64_t number);
 void release_memory();
 
-// clones.cpp
+// variants.cpp
+int32_t fast_bfloat16();
 const char *kernels();
+const char *kernels_at_hand();
+const char *kernels_problem();
 
 // process_group.cpp
 int start_group(

@@ -12,10 +12,6 @@
 #include <mutex>
 #include <thread>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include "functions.h"
 #include "handles.h"
 
@@ -98,19 +94,6 @@ int32_t cuda_devices() {
     int32_t count = 0;
     guarded([&] { count = at::detail::getCUDAHooks().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0; });
     return count;
-}
-
-int32_t fast_bfloat16() {
-#if defined(__x86_64__)
-    // CPUID leaf 7: AVX-512 BF16 is bit 5 of EAX in subleaf 1, AMX-BF16 bit 22 of EDX in subleaf 0.
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return 0;
-    bool amx = (d >> 22) & 1, subleaf = a >= 1;
-    bool avx512 = subleaf && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> 5) & 1);
-    return amx || avx512;
-#else
-    return 0;
-#endif
 }
 
 int32_t cuda_capability(int32_t index) {

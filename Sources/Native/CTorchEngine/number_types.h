@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "cloning.h"
+#include "variants.h"
 
 namespace engine {
 
@@ -27,6 +27,23 @@ INLINE void store(uint16_t *to, float value) {
     std::memcpy(&bits, &value, 4);
     *to = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
+
+/// The same where a kernel's variant may have an instruction for it. Numbers too small for float's full precision become zero
+/// then.
+template <typename Compiled>
+INLINE void store(uint16_t *to, float value, Compiled variant) {
+#if defined(__clang__) && defined(__x86_64__)
+    if constexpr (variant() >= Variant::avx512_bf16) {
+        auto rounded = static_cast<__bf16>(value);
+        std::memcpy(to, &rounded, 2);
+        return;
+    }
+#endif
+    store(to, value);
+}
+
+template <typename Compiled>
+INLINE void store(float *to, float value, Compiled) { *to = value; }
 
 /// Whether kernels of these types take a tensor; elsewhere libtorch's operators do the same.
 inline bool has_native_numbers(const at::Tensor &x) {

@@ -65,7 +65,7 @@ INLINE void normals(uint32_t radial, uint32_t angular, float &a, float &b) {
     b = radius * across;
 }
 
-CLONED void words_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t *to) {
+INLINE void words_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t *to) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
         PhiloxWords words;
         philox(source, static_cast<uint32_t>(chunk), words);
@@ -74,7 +74,7 @@ CLONED void words_to(const PhiloxSource &source, int64_t begin, int64_t end, int
     }
 }
 
-CLONED void uniforms_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, float *to) {
+INLINE void uniforms_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, float *to) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
         PhiloxWords words;
         philox(source, static_cast<uint32_t>(chunk), words);
@@ -86,7 +86,7 @@ CLONED void uniforms_to(const PhiloxSource &source, int64_t begin, int64_t end, 
     }
 }
 
-CLONED void normals_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, float *to) {
+INLINE void normals_to(const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, float *to) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
         PhiloxWords words;
         philox(source, static_cast<uint32_t>(chunk), words);
@@ -133,18 +133,6 @@ INLINE void dropped(
     }
 }
 
-CLONED void dropped_to(
-    const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t threshold, float scale,
-    const float *from, float *to) {
-    dropped(source, begin, end, count, threshold, scale, from, to);
-}
-
-CLONED void dropped_to(
-    const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, uint32_t threshold, float scale,
-    const uint16_t *from, uint16_t *to) {
-    dropped(source, begin, end, count, threshold, scale, from, to);
-}
-
 /// Runs `body(row, begin, end)` over the chunks of all rows of `count` numbers.
 template <typename Body>
 void over_chunks(const PhiloxSamples &source, int64_t count, int64_t chunk, const Body &body) {
@@ -161,29 +149,31 @@ void over_chunks(const PhiloxSamples &source, int64_t count, int64_t chunk, cons
 }
 
 /// [places, numbers] of a dtype whose elements have four bytes.
-template <typename Number, typename Fill>
-at::Tensor filled(const PhiloxSamples &source, int64_t count, at::ScalarType dtype, const Fill &fill) {
+template <auto fill, typename Number>
+at::Tensor filled(const PhiloxSamples &source, int64_t count, at::ScalarType dtype) {
     at::Tensor out = at::empty({static_cast<int64_t>(source.places.size()), count}, dtype);
     auto *to = static_cast<Number *>(out.data_ptr());
     over_chunks(source, count, philox_chunk, [&](int64_t row, int64_t begin, int64_t end) {
-        fill(source.at(row), begin, end, count, to + row * count);
+        vectorised_alike([=, draws = source.at(row), row = to + row * count]() INLINED {
+            fill(draws, begin, end, count, row);
+        });
     });
     return out;
 }
 
 /// The bits of int32, [places, count].
 at::Tensor philox_words(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count) {
-    return filled<uint32_t>({seeds, stream, update, places}, count, at::kInt, words_to);
+    return filled<words_to, uint32_t>({seeds, stream, update, places}, count, at::kInt);
 }
 
 /// In 0 ..< 1, multiples of 2^-24, float32 [places, count].
 at::Tensor philox_uniform(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count) {
-    return filled<float>({seeds, stream, update, places}, count, at::kFloat, uniforms_to);
+    return filled<uniforms_to, float>({seeds, stream, update, places}, count, at::kFloat);
 }
 
 /// Standard normal, float32 [places, count].
 at::Tensor philox_normal(at::IntArrayRef seeds, int64_t stream, int64_t update, at::IntArrayRef places, int64_t count) {
-    return filled<float>({seeds, stream, update, places}, count, at::kFloat, normals_to);
+    return filled<normals_to, float>({seeds, stream, update, places}, count, at::kFloat);
 }
 
 /// The words of ``philox_words`` by operators of libtorch, int64 [places, count], for devices without a kernel.
@@ -237,7 +227,9 @@ at::Tensor drop(const at::Tensor &given, double rate, const PhiloxSamples &sourc
         auto *from = static_cast<const std::remove_pointer_t<decltype(type)> *>(x.const_data_ptr());
         auto *to = static_cast<decltype(type)>(out.data_ptr());
         over_chunks(source, count, dropout_chunk, [&](int64_t row, int64_t begin, int64_t end) {
-            dropped_to(source.at(row), begin, end, count, threshold, scale, from + row * count, to + row * count);
+            vectorised_alike([=, draws = source.at(row), x = from + row * count, y = to + row * count]() INLINED {
+                dropped(draws, begin, end, count, threshold, scale, x, y);
+            });
         });
     });
     return out;

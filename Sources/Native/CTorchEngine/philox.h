@@ -6,15 +6,7 @@
 
 #include <cstdint>
 
-#include "cloning.h"
-
-// Every processor gives the same bits: a multiplication and an addition are rounded one after the other everywhere.
-#if defined(__clang__)
-#define SEPARATE_ROUNDING _Pragma("clang fp contract(off)")
-#else
-#define SEPARATE_ROUNDING
-#pragma GCC optimize("fp-contract=off")
-#endif
+#include "variants.h"
 
 namespace engine {
 

@@ -16,7 +16,6 @@
 #include <tuple>
 #include <vector>
 
-#include "cloning.h"
 #include "number_types.h"
 
 // A product and a sum rounded together would make the numbers depend on the processor.
@@ -89,13 +88,11 @@ INLINE void quantise_blocks(const T *x, int64_t blocks, const float *bounds, uin
         float largest = largest_of(x + b * block, block);
         float factor = largest > 0 ? 1.0f / largest : 0;
         magnitudes[b] = largest;
-        int32_t code[block];
-        for (int64_t i = 0; i < block; ++i) {
-            float value = widen(x[b * block + i]) * factor;
-            int32_t above = 0;
-            for (int64_t k = 0; k < 15; ++k) above += value > bounds[k];
-            code[i] = above;
-        }
+        float values[block];
+        int32_t code[block] = {};
+        for (int64_t i = 0; i < block; ++i) values[i] = widen(x[b * block + i]) * factor;
+        for (int64_t k = 0; k < 15; ++k)
+            for (int64_t i = 0; i < block; ++i) code[i] += values[i] > bounds[k];
         for (int64_t i = 0; i < block / 2; ++i)
             codes[b * block / 2 + i] = static_cast<uint8_t>(code[2 * i] << 4 | code[2 * i + 1]);
     }
@@ -117,19 +114,6 @@ INLINE void expand_blocks(
     }
 }
 
-#define KERNELS(T)                                                                                                    \
-    CLONED void row_to_codes(const T *x, int64_t n, int8_t *c, float *s) { quantise_row(x, n, c, s); }                \
-    CLONED void blocks_to_codes(const T *x, int64_t n, const float *b, uint8_t *c, float *m) {                        \
-        quantise_blocks(x, n, b, c, m);                                                                               \
-    }                                                                                                                 \
-    CLONED void codes_to_row(const int8_t *c, float s, int64_t n, T *y) { expand_row(c, s, n, y); }                   \
-    CLONED void codes_to_blocks(const uint8_t *c, const float *m, int64_t n, const float (*p)[2], T *y) {             \
-        expand_blocks(c, m, n, p, y);                                                                                 \
-    }
-KERNELS(float)
-KERNELS(uint16_t)
-#undef KERNELS
-
 /// A matrix whose numbers the kernels read, on the CPU and in one piece.
 at::Tensor native(const at::Tensor &x) {
     at::Tensor plain = x.contiguous();
@@ -146,9 +130,10 @@ std::tuple<at::Tensor, at::Tensor> quantise_rows(const at::Tensor &input) {
         auto *from = static_cast<decltype(type)>(x.data_ptr());
         at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
             for (int64_t row = begin; row < end; ++row)
-                row_to_codes(
-                    from + row * columns, columns, codes.data_ptr<int8_t>() + row * columns,
-                    scales.data_ptr<float>() + row);
+                vectorised_alike([=, x = from + row * columns, to = codes.data_ptr<int8_t>() + row * columns,
+                                  scale = scales.data_ptr<float>() + row]() INLINED {
+                    quantise_row(x, columns, to, scale);
+                });
         });
     });
     return {codes, scales};
@@ -166,9 +151,11 @@ std::tuple<at::Tensor, at::Tensor> quantise_nf4(const at::Tensor &input) {
     with_number_type(x, [&](auto *type) {
         auto *from = static_cast<decltype(type)>(x.data_ptr());
         at::parallel_for(0, count, blocks_per_task, [&](int64_t begin, int64_t end) {
-            blocks_to_codes(
-                from + begin * block, end - begin, bounds.values, codes.data_ptr<uint8_t>() + begin * block / 2,
-                magnitudes.data_ptr<float>() + begin);
+            vectorised_alike([=, x = from + begin * block, bounds = bounds.values,
+                              to = codes.data_ptr<uint8_t>() + begin * block / 2,
+                              sizes = magnitudes.data_ptr<float>() + begin]() INLINED {
+                quantise_blocks(x, end - begin, bounds, to, sizes);
+            });
         });
     });
     return {codes, magnitudes};
@@ -218,7 +205,9 @@ struct Rows8 {
     /// Some numbers of a row.
     template <typename T>
     void expand(int64_t row, int64_t left, int64_t count, T *to) const {
-        codes_to_row(codes + row * columns + left, scales[row], count, to);
+        vectorised_alike([=, from = codes + row * columns + left, scale = scales[row]]() INLINED {
+            expand_row(from, scale, count, to);
+        });
     }
 };
 
@@ -241,7 +230,8 @@ struct Blocks4 {
             float sizes[blocks_per_task];
             for (int64_t i = 0; i < size; ++i)
                 sizes[i] = values[magnitudes[at + i]] * scales[(at + i) / group] + mean;
-            codes_to_blocks(codes + at * block / 2, sizes, size, pairs.values, to + (at - begin) * block);
+            vectorised_alike([=, from = codes + at * block / 2, sizes = &sizes[0], pairs = &pairs.values[0],
+                              to = to + (at - begin) * block]() INLINED { expand_blocks(from, sizes, size, pairs, to); });
         }
     }
 };

@@ -1,4 +1,4 @@
-// Float32 to bfloat16 by chance: up or down so that the mean of many draws is the number itself.
+// Float32 to bfloat16 with stochastic rounding: up or down so that the mean of many draws is the number itself.
 //
 // A number goes to one of its two neighbours in bfloat16, to the upper one with the share of the way that it has come
 // from the lower. With the nearest one, steps below half the distance of neighbours would all be lost. The chance is 16
@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cloning.h"
 #include "philox.h"
 
 namespace engine {
@@ -30,7 +29,7 @@ INLINE uint16_t rounded(float value, uint32_t chance) {
     return static_cast<uint16_t>((is_finite ? bits + chance : quiet) >> 16);
 }
 
-CLONED void round_chunks(
+INLINE void round_chunks(
     const PhiloxSource &source, int64_t begin, int64_t end, int64_t count, const float *from, uint16_t *to) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
         PhiloxWords words;
@@ -82,7 +81,7 @@ void round_by_chance_(
     auto *numbers = source.const_data_ptr<float>();
     auto *out = static_cast<uint16_t *>(to.data_ptr());
     at::parallel_for(0, chunks, grain, [&](int64_t begin, int64_t end) {
-        round_chunks(philox, begin, end, count, numbers, out);
+        vectorised_alike([=]() INLINED { round_chunks(philox, begin, end, count, numbers, out); });
     });
 }
 

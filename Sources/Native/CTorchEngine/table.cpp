@@ -51,6 +51,8 @@ const CTorchTable *ctorch_engine_table(void) {
         t.fast_bfloat16 = engine::fast_bfloat16;
         t.cuda_capability = engine::cuda_capability;
         t.kernels = engine::kernels;
+        t.kernels_at_hand = engine::kernels_at_hand;
+        t.kernels_problem = engine::kernels_problem;
         t.synchronize = engine::synchronize;
         t.peak_memory = engine::peak_memory;
         t.reset_peak_memory = engine::reset_peak_memory;

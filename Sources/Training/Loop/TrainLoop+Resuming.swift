@@ -21,7 +21,7 @@ extension TrainLoop {
             || state.task.inputs.hasOtherValidation(since: before)
         if state.progress.validationBefore != nil, isOverOther {
             state.progress.validationBefore = nil
-            console.log("the held-out loss is compared from here on: before, it was taken over something else")
+            console.log("the validation loss before this point was measured on other data and is not compared")
         }
         // A run that ended for its bad updates may be tried again.
         state.progress.bad.inARow = min(state.progress.bad.inARow, run.maxBadSteps - 1)

@@ -88,7 +88,7 @@ struct TrainingLog {
                 ]),
             ReportSection("Data", data),
         ]
-        if let validation = outcome.validation { sections.append(ReportSection("Held-out loss", validation.rows)) }
+        if let validation = outcome.validation { sections.append(ReportSection("Validation loss", validation.rows)) }
         sections.append(
             ReportSection(
                 "Versions",

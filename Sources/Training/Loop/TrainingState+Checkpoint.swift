@@ -62,7 +62,7 @@ extension TrainingState {
 
     /// - Throws: a failure of the input where another optimizer wrote the state.
     private static func requireOptimizer(_ name: String, _ state: SafetensorsFile) throws {
-        let writer = state.metadata[optimizerKey] ?? "none that is known"
+        let writer = state.metadata[optimizerKey] ?? "an unknown one"
         guard writer != name else { return }
         throw Failure.input(
             "the run was begun with another optimizer", at: Failure.Place(state.path),

@@ -64,7 +64,7 @@ struct Update {
                 do {
                     made = try pass(batch, number, state, steppedBy: fused)
                 } catch var failure as Failure where failure.lacksMemory {
-                    failure.advice = "`fused_backward` takes a batch in one part: make batch_size smaller"
+                    failure.advice = "`fused_backward` takes a batch as one micro-batch: make batch_size smaller"
                     throw failure
                 }
             } else {

@@ -111,7 +111,7 @@ struct ValidationSet {
         let samples = try self.first(shards, preparation, limit: limit)
         guard samples.count > 1 else {
             throw Failure.input(
-                "the held-out data is too little to measure with", at: Failure.Place(first.name),
+                "the validation dataset is too small", at: Failure.Place(first.name),
                 expected: "at least 2 images with captions", got: "\(samples.count)",
                 advice: "look at the data with: cascade-adapt dataset inspect PATH")
         }

@@ -161,7 +161,7 @@ struct PlannedModels {
             let store = ParameterStore(from: ShapesOnly(file, ignoring: CLIPVisionTower.ignores), dtype: dtype)
             _ = try CLIPVisionTower(configuration, store.root)
             try store.finish()
-            add("image tower", store, file)
+            add("image encoder", store, file)
         }
         self.frozen = frozen
         self.missing = missing
@@ -210,7 +210,7 @@ final class ShapesOnly: ParameterSource {
 }
 
 extension CLIPTextConfiguration {
-    /// The text tower of CLIP ViT-bigG/14, which Stable Cascade was trained with.
+    /// The text encoder of CLIP ViT-bigG/14, which Stable Cascade was trained with.
     static let bigG: CLIPTextConfiguration = {
         var text = CLIPTextConfiguration()
         (text.width, text.innerWidth, text.layers, text.heads) = (1280, 5120, 32, 20)
@@ -220,7 +220,7 @@ extension CLIPTextConfiguration {
 }
 
 extension CLIPVisionConfiguration {
-    /// The image tower of CLIP ViT-L/14, which Stable Cascade was trained with.
+    /// The image encoder of CLIP ViT-L/14, which Stable Cascade was trained with.
     static let largePatch14: CLIPVisionConfiguration = {
         var images = CLIPVisionConfiguration()
         (images.width, images.innerWidth, images.layers, images.heads) = (1024, 4096, 24, 16)

@@ -2,7 +2,7 @@ import Cascade
 
 /// What passes through the networks around a stage hold, in bytes.
 enum SideNetworks {
-    /// The text tower's pass: per layer and token 14 widths, of which four belong to the inner ones, and the attention's
+    /// The text encoder's pass: per layer and token 14 widths, of which four belong to the inner ones, and the attention's
     /// rows. Where gradients go through it each layer keeps that, or its input where it is computed again.
     static func text(
         _ text: CLIPTextConfiguration, batch: Int, numberSize: Int, isTrained: Bool, isCheckpointing: Bool

@@ -33,7 +33,7 @@ struct StageActivations {
         var adapted: [String] = []
     }
 
-    /// What all blocks keep until they are passed on the way back.
+    /// What all blocks keep until they are passed in the backward pass.
     private(set) var kept = 0
     /// What comes to that of the one block that is under way.
     private(set) var passing = 0

@@ -7,7 +7,7 @@ extension TrainingPlan {
         var adapted: [String] = []
         /// The first residual block whose input needs a gradient.
         var firstBlock = 0
-        /// Whether a gradient goes to the text tower.
+        /// Whether a gradient goes to the text encoder.
         var trainsText = false
         /// The side of a ControlNet's condition that goes through a trained EfficientNet; nil without one.
         var trunkSide: Int?
@@ -21,7 +21,7 @@ extension TrainingPlan {
         var memory = MemoryEstimate()
         memory.addProgram()
         for frozen in models.frozen {
-            // A text tower that lies in its file is there one layer at a time, but where gradients go back through it.
+            // A text encoder that lies in its file is there one layer at a time, but where gradients go back through it.
             let isPassing = frozen.name == "text" && frozen.isMapped && !pass.trainsText
             let bytes = isPassing ? frozen.bytes / max(1, models.textConfiguration.layers) : frozen.bytes
             memory.add(frozen.name, bytes, from: .loaded, isMapped: frozen.isMapped)

@@ -6,7 +6,7 @@ import Telemetry
 import Torch
 import Weights
 
-/// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text tower:
+/// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text encoder:
 /// `cascade-adapt lora`.
 public struct AdapterRecipe: Recipe, SettledRecipe {
     public static let name = "lora"

@@ -142,7 +142,8 @@ struct RecipeParts {
             resting.map { $0.endTurn() }.contains(true)
         }
         // Where caches of an earlier run hold something, they may hold all.
-        let hasEntries = try run.data.cacheFolder.map { try !Folder.names("\($0)/\(ModelFiles.imageCacheName)").isEmpty } ?? false
+        let hasEntries =
+            try run.data.cacheFolder.map { try !Folder.names("\($0)/\(ModelFiles.imageCacheName)").isEmpty } ?? false
         if hasEntries { for network in resting { network.release() } }
         var outcome = try loop(task) { state in
             var preparation = preparation
@@ -180,9 +181,9 @@ struct RecipeParts {
                 .prefix(count))
     }
 
-    /// What is said of a run of Stage C without an image tower.
+    /// What is said of a run of Stage C without an image encoder.
     static let noTower =
-        "no image tower (clip_image_model_name is null): Stage C sees zeros in the place of every image's embedding, and "
+        "no image encoder (clip_image_model_name is null): Stage C sees zeros in the place of every image's embedding, and "
         + "does not learn to follow one"
 
     /// Prints what a run would do.

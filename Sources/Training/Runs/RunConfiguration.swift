@@ -44,7 +44,7 @@ public struct RunConfiguration: Sendable {
     public let isCLIPAntialiased: Bool
     /// What the frozen base is kept in.
     public private(set) var dtype: DType
-    /// What the matrices of the frozen stage and of the text tower are kept in; nil for `dtype`, as the rest of them.
+    /// What the matrices of the frozen stage and of the text encoder are kept in; nil for `dtype`, as the rest of them.
     public private(set) var baseDType: BaseDType?
     /// Whether that goes by the free memory.
     let baseIsFound: Bool
@@ -84,7 +84,7 @@ public struct RunConfiguration: Sendable {
     public let isCachingInMemory: Bool
     public let validationPath: [String]
     public let validationTriples: Int
-    /// Updates between two measurements of the held-out loss.
+    /// Updates between two measurements of the validation loss.
     public let validationEvery: Int
     /// Steps in which previews are sampled; 0 makes none.
     public let previewSteps: Int

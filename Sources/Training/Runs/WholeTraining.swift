@@ -33,10 +33,12 @@ struct WholeTraining {
         }
         if isFused, accumulation > 1 {
             throw Failure.input(
-                "`fused_backward` takes the whole batch in one part", at: fields.setting["grad_accum_steps"]?.place,
-                expected: "`grad_accum_steps: 1`, for a gradient is dropped before the next part adds to it",
+                "`fused_backward` takes the whole batch as one micro-batch",
+                at: fields.setting["grad_accum_steps"]?.place,
+                expected:
+                    "`grad_accum_steps: 1`, because a gradient is freed before the next micro-batch could add to it",
                 got: "\(accumulation)",
-                advice: "make batch_size smaller, or leave `fused_backward` out and keep the parts")
+                advice: "make batch_size smaller, or leave `fused_backward` out and keep the micro-batches")
         }
     }
 }

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 8
+#define CTORCH_ABI 9
 #define CTORCH_MAX_RESULTS 64
 /// The status of a function, or of a caller's own, that failed because there was no memory to be had.
 #define CTORCH_NO_MEMORY 2
@@ -154,12 +154,15 @@ typedef struct CTorchTable {
     int (*fail_allocation)(int64_t number);
     /// Hands freed blocks that wait to be used again back to the system.
     void (*release_memory)(void);
-    /// Whether the processor multiplies bfloat16 matrices in hardware.
+    /// Whether the kernels that run multiply bfloat16 matrices in hardware.
     int32_t (*fast_bfloat16)(void);
     /// The compute capability of a CUDA device, 80 for sm_80; 0 where it can't be told.
     int32_t (*cuda_capability)(int32_t index);
-    /// Which clones of the engine's kernels run: the level of features that they need, "x86-64-v4" or so.
+    /// Which variant of the engine's kernels runs, "avx2" or so; and all that the processor can run, "baseline, avx2".
     const char *(*kernels)(void);
+    const char *(*kernels_at_hand)(void);
+    /// What is wrong with what CASCADE_ADAPT_KERNELS asks for; null where nothing is.
+    const char *(*kernels_problem)(void);
     int (*synchronize)(CTorchDevice device);
     /// Bytes allocated at the highest since `reset_peak_memory`, by the caching allocator of a CUDA device.
     int (*peak_memory)(CTorchDevice device, int64_t *out);

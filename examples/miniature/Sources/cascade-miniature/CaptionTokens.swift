@@ -16,7 +16,7 @@ struct CaptionTokens {
     /// Every id that a caption has.
     var ids: Set<Int> { Set(rows.values.flatMap(\.ids)) }
 
-    /// Ids and mask, [count, length] each, for the text tower.
+    /// Ids and mask, [count, length] each, for the text encoder.
     func callAsFunction(_ captions: [String]) throws -> (ids: Tensor, mask: Tensor) {
         let found = captions.compactMap { rows[$0] }
         precondition(found.count == captions.count, "every caption was tokenised")

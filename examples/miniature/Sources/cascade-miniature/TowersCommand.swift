@@ -12,12 +12,12 @@ import Weights
 struct TowersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "towers",
-        abstract: "Train text tower and image tower against each other: clip-text/ and clip-image/.")
+        abstract: "Train text encoder and image encoder against each other: clip-text/ and clip-image/.")
 
     @OptionGroup var options: TrainingOptions
 
     @Option(
-        help: ArgumentHelp("The tokenizer whose vocabulary the text tower has.", valueName: "folder"),
+        help: ArgumentHelp("The tokenizer whose vocabulary the text encoder has.", valueName: "folder"),
         completion: .directory)
     var tokenizer = "models/clip-tokenizer"
 
@@ -25,7 +25,7 @@ struct TowersCommand: ParsableCommand {
         try options.prepare()
         guard Folder.isFolder(tokenizer) else {
             throw Failure.input(
-                "there is no tokenizer for the text tower", at: Failure.Place(tokenizer),
+                "there is no tokenizer for the text encoder", at: Failure.Place(tokenizer),
                 expected: "a folder with vocab.json and merges.txt",
                 advice: "make it with `make setup`, or give --tokenizer")
         }

@@ -1,7 +1,7 @@
 import Cascade
 import JSON
 
-/// How text tower and image tower are contrasted, and what they are.
+/// How text encoder and image encoder are contrasted, and what they are.
 struct TowersRecipe {
     var updates = 1500
     var batch = 256

@@ -7,7 +7,7 @@ import Optimization
 import Telemetry
 import Torch
 
-/// Text tower and image tower, contrasted from a seed: an image and its caption get like embeddings.
+/// Text encoder and image encoder, contrasted from a seed: an image and its caption get like embeddings.
 struct TowersTraining {
     private let recipe: TowersRecipe
     private let images: ImageSet
@@ -21,11 +21,11 @@ struct TowersTraining {
     /// What keeps apart what the seed serves.
     private enum Stream: UInt64 { case text = 11, image, images, untrained }
 
-    /// - Parameter tokenizer: whose vocabulary the text tower has.
+    /// - Parameter tokenizer: whose vocabulary the text encoder has.
     init(_ recipe: TowersRecipe, tokenizer: CLIPTokenizer, seed: UInt64, images: ImageSet) throws {
         guard images.side == recipe.image.imageSize else {
             throw Failure.input(
-                "the images are not what the image tower looks at",
+                "the images are not what the image encoder looks at",
                 expected: "a side of \(recipe.image.imageSize) pixels",
                 got: "\(images.side)")
         }

@@ -1,6 +1,6 @@
 """Writes s3_signatures.json: GET requests of S3 as botocore 1.44.5 signs them.
 
-    python Tests/Goldens/s3_signatures.py
+    python Tests/Goldens/write_s3_signatures.py
 
 Each case is an object of the bucket `bucket`, or a page of a listing where it has `page`: its address, the headers of
 the signature, and what it was made of. Keys hold blanks, plus signs, marks and letters beyond ASCII; half of the cases

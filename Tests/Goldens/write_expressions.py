@@ -1,6 +1,6 @@
 """Writes expressions.json: filter expressions and what CPython (3.11) answers, and texts that must not be read.
 
-    python3 Tests/Goldens/expressions.py
+    python3 Tests/Goldens/write_expressions.py
 
 An answer is written as [kind, text], so that 1, 1.0 and True stay apart; ["error"] where Python raises an exception.
 """

@@ -1,6 +1,6 @@
 """Writes yaml_scalars.json: what PyYAML 6.0.3 (safe_load) makes of scalars without quotes.
 
-    python3 Tests/Goldens/yaml_scalars.py
+    python3 Tests/Goldens/write_yaml_scalars.py
 
 Each entry is [text, kind, value], kind being null, bool, int, float or str; a float's value is its repr.
 """

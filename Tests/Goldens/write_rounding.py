@@ -2,7 +2,7 @@
 
 Peers: torch 2.15.0 (AdamW), transformers 5.23.0 (Adafactor); the draws are those of Peers/philox.py.
 
-    python3 Tests/Goldens/rounding.py
+    python3 Tests/Goldens/write_rounding.py
 
 An optimizer of float32 steps a float32 copy of the weights, whose moments it keeps, by gradients that are bfloat16 widened;
 what comes out is rounded by the draws of the seed and stream in the metadata, of the update, and of the tensor's place:

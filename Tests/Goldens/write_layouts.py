@@ -6,7 +6,7 @@ checked here by running it. ComfyUI's names follow its `supported_models.Stable_
 
 Peers: diffusers 0.42.1, transformers 5, torch 2.15.0, safetensors 0.8.0.
 
-    python3 Tests/Goldens/layouts.py
+    python3 Tests/Goldens/write_layouts.py
 """
 
 import json
@@ -117,7 +117,7 @@ torch.save({**whole.state_dict(), "text_model.embeddings.position_ids": torch.ar
 for part, tower in (("text", text), ("picture", image)):
     expect(f"clip.bin/{part}", {key: whole.state_dict()[key] for key in tower.state_dict()})
 
-# ComfyUI's single file of Stage C: the network, the text tower, the autoencoder of its latents, the image tower.
+# ComfyUI's single file of Stage C: the network, the text encoder, the autoencoder of its latents, the image encoder.
 backbone = {"backbone.0.0.weight": torch.randn(4, 3, 3, 3, generator=generator)}
 effnet = backbone | {
     "backbone.0.1.num_batches_tracked": torch.tensor(7), "mapper.0.weight": torch.randn(2, 4, 1, 1, generator=generator)

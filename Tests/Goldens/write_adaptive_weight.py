@@ -4,7 +4,7 @@ The formula in float64, rounded at the end, with numpy 2: 299 edges from -10 to 
 batch that fall in one bucket count by their mean; a bucket's running loss moves a hundredth of the way to it and starts
 at 1; a weight is the running loss's inverse, held within 1e-7 and 1e7.
 
-    python3 Tests/Goldens/adaptive_weight.py
+    python3 Tests/Goldens/write_adaptive_weight.py
 """
 
 from pathlib import Path

@@ -3,7 +3,7 @@ as its versions before 0.3 wrote them, and weights.json with every value as a do
 
 Peers: safetensors 0.8.0, torch 2.15.0.
 
-    python3 Tests/Goldens/weights.py
+    python3 Tests/Goldens/write_weights.py
 """
 
 import json

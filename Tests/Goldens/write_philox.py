@@ -1,6 +1,6 @@
 """Writes philox.safetensors: draws of three samples by an implementation in whole numbers of torch 2.
 
-    python3 Tests/Goldens/philox.py
+    python3 Tests/Goldens/write_philox.py
 
 `words`, `uniform`, `normal` (in float64, rounded once) and `kept` at rate 0.3, [samples, numbers] each, for the seeds,
 places, stream and update of the metadata. The implementation is held against its authors' known answers first."""

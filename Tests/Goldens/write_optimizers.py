@@ -3,7 +3,7 @@
 Peers: torch 2.15.0 (AdamW, clipping, schedules), transformers 5.23.0 (Adafactor, the schedule with restarts),
 prodigyopt 1.1.2, bitsandbytes 0.50.2 on the CPU; AdamW with eight bits also as written down in Peers/adamw_8bit.py.
 
-    python3 Tests/Goldens/optimizers.py
+    python3 Tests/Goldens/write_optimizers.py
 
 Parameters begin as `start.NAME`. Update t, from 1, has the gradient noise.NAME[(t - 1) % 3] * factor[t - 1]
 + 0.1 * parameter, where noise is large in some rows and tiny in others, and the rate lr[t - 1]. Matrix and kernel decay

@@ -1,6 +1,6 @@
 """Writes algebra.safetensors by torch 2: products, decompositions, merged weights and the errors of the best low ranks.
 
-    python3 Tests/Goldens/algebra.py
+    python3 Tests/Goldens/write_algebra.py
 
 `product.*`: 2 a b + c. `matrix.*` with `singular.*`, their singular values, and `best.*`, the norm of what a rank-4
 approximation leaves. `base.*`, two LoRA (`one.*` of rank 2, `two.*` of rank 1) and `merged.DTYPE.*`: base + 0.5 one -

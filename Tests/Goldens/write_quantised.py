@@ -1,6 +1,6 @@
 """Writes quantised.safetensors: matrices, and what bitsandbytes 0.50 makes of them in int8 and nf4.
 
-    python3 Tests/Goldens/quantised.py
+    python3 Tests/Goldens/write_quantised.py
 
 `NAME.matrix` [rows, columns], whose numbers are bfloat16's where the name says so; `NAME.int8.codes`, `.scales` by
 `int8_vectorwise_quant`, whose statistics over 127 are the scales; `NAME.nf4.codes` by `quantize_4bit` in blocks of 64;

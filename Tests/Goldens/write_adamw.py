@@ -2,7 +2,7 @@
 
 Peer: torch 2.15.0, on the CPU, AdamW(foreach=False, fused=False), torch.nn.utils.clip_grad_norm_.
 
-    python3 Tests/Goldens/adamw.py
+    python3 Tests/Goldens/write_adamw.py
 """
 
 from pathlib import Path

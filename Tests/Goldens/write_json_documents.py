@@ -1,6 +1,6 @@
 """Writes json_documents.json: values as Python's json module (CPython 3.11) reads and writes them.
 
-    python3 Tests/Goldens/json_documents.py
+    python3 Tests/Goldens/write_json_documents.py
 
 Each case holds a text with every character outside ASCII escaped, the same document in compact UTF-8 with sorted keys,
 and, for a number, the bits of the double.

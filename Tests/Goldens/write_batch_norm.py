@@ -4,7 +4,7 @@ Peer: torch 2.15.0, on the CPU, BatchNorm2d(3, eps=1e-3) in float32, its running
 and 1. Of each batch: input, output, the gradients of input, scale and shift for a drawn gradient of the output, and the
 running statistics behind it. `plain` is the same batch through one without scale and shift.
 
-    python3 Tests/Goldens/batch_norm.py
+    python3 Tests/Goldens/write_batch_norm.py
 """
 
 from pathlib import Path

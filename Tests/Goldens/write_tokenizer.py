@@ -1,7 +1,7 @@
 """Writes tokenizer.json: 1,000 strings with their ids by transformers 5.23.0 (tokenizers 0.23.3), and the effect of the
 files that may lie beside a vocabulary.
 
-    python3 Tests/Goldens/tokenizer.py models/clip-tokenizer
+    python3 Tests/Goldens/write_tokenizer.py models/clip-tokenizer
 
 The folder is what examples/tokenizer/make_clip_tokenizer.py makes.
 """

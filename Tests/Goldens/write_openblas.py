@@ -1,6 +1,6 @@
 """Writes openblas.json: a product and a singular value decomposition in double precision by numpy 2.
 
-    python3 Tests/Goldens/openblas.py
+    python3 Tests/Goldens/write_openblas.py
 """
 
 import json
