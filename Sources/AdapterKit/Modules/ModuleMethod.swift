@@ -169,14 +169,16 @@ public struct StrangeKey: Sendable {
     /// For people: "DoRA".
     public let method: String
 
-    /// A key that ends so.
-    /// - Parameter method: for people.
+    /// - Parameters:
+    ///   - ending: how the key ends.
+    ///   - method: for people.
     public init(ending: String, _ method: String) {
         (mark, isEnding, self.method) = (ending, true, method)
     }
 
-    /// A key that has this in it.
-    /// - Parameter method: for people.
+    /// - Parameters:
+    ///   - part: what the key has in it.
+    ///   - method: for people.
     public init(part: String, _ method: String) {
         (mark, isEnding, self.method) = (part, false, method)
     }
