@@ -5,11 +5,13 @@ SWIFT ?= swift
 SOURCES = Package.swift Sources Plugins Tests examples
 # The torch that `make engine` compiles for, unless LIBTORCH names another.
 LIBTORCH ?= .libtorch
+PREFIX ?= /usr/local
+export PREFIX DESTDIR
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
     bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm \
     hosts outages logs kills plan-memory parts \
-    engine clean clean-demo
+    engine docs install uninstall dist install-check clean clean-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -142,8 +144,26 @@ engine: ## the engine library alone, with only a C++ compiler and a torch: .buil
 	    -L$(LIBTORCH)/lib -Wl,-rpath,$(realpath $(LIBTORCH)/lib) -Wl,--no-as-needed -ltorch_cpu -lc10 \
 	    $(if $(wildcard $(LIBTORCH)/lib/libtorch_cuda.so),-ltorch_cuda -lc10_cuda)
 
+docs: ## the documentation of AdapterKit: .build/docs
+	@.ci/setup --for-building
+	@.ci/docs
+
+install: ## what `make build` made, under PREFIX (/usr/local); DESTDIR goes before it
+	@packaging/install install
+
+uninstall: ## what `make install` put under PREFIX
+	@packaging/install uninstall
+
+dist: ## a tar and a Debian package with Swift's runtime in the program: dist/ (10 minutes)
+	@.ci/setup --for-building
+	@packaging/dist
+
+install-check: ## the Debian package in a fresh Debian 12: installed, used, removed (as root; Debian's debootstrap, 3 GB of disk)
+	@command -v debootstrap >/dev/null || { echo "install debootstrap first" >&2; exit 1; }
+	python3 Tests/Peers/install_check.py --deb $$(ls -t dist/*.deb | head -n 1)
+
 clean: ## what building made
-	rm -rf .build
+	rm -rf .build .build-static dist
 
 clean-demo: ## what the demo made, but for the downloaded packages
 	find .demo -mindepth 1 -maxdepth 1 ! -name packages -exec rm -rf {} +

@@ -104,7 +104,7 @@ let package = Package(
         library("Files", ["CSHA256", "Failures"]),
         library("JSON", ["Files", "Failures"]),
         library("Expressions", ["JSON", "Failures"]),
-        library("Torch", ["CTorch", "CMemory", "Failures"]),
+        library("Torch", ["CTorch", "CMemory", "Files", "Failures"]),
         library("LinearAlgebra", ["COpenBLAS", "Failures"]),
 
         // Files, images, data, configuration, logs

@@ -3,12 +3,16 @@ import Layers
 
 /// A frozen base with the places at which adapters attach.
 public final class AdaptedModel {
+    /// The Stage C that adapters attach to, frozen.
     public let stageC: StageC
+    /// The text encoder with its tokenizer; nil where no adapter of the model needs one.
     public let text: TextEncoder?
+    /// What is known of where Stage C comes from.
     public let base: BaseModel
     /// The ControlNet in use.
     public var controlNet: ControlNetTrunk?
 
+    /// A model of networks that are loaded, without a ControlNet.
     public init(stageC: StageC, text: TextEncoder?, base: BaseModel) {
         self.stageC = stageC
         self.text = text
@@ -21,7 +25,9 @@ public final class AdaptedModel {
 
 /// The networks that are there for an adapter: all of a model, or one by itself.
 public struct AdaptedNetworks {
+    /// Stage C; nil where it is not there.
     public let stageC: StageC?
+    /// The text encoder; nil where it is not there.
     public let tower: CLIPTextTower?
     /// The tower with its tokenizer; nil where only the tower is there.
     public let text: TextEncoder?
@@ -72,6 +78,9 @@ public struct BaseModel: Sendable {
     /// The licence that derivatives inherit.
     public let licence: String
 
+    /// - Parameters:
+    ///   - name: `3.6B`, `1B`, `tiny` or the name of an architecture file.
+    ///   - sha256: of the checkpoint file, in hexadecimal.
     public init(name: String, sha256: String) {
         self.name = name
         self.sha256 = sha256

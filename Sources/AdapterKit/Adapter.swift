@@ -4,6 +4,7 @@ import Torch
 ///
 /// A new adapter computes what the model computed before; detached, it leaves the model as it was.
 public protocol Adapter: AnyObject {
+    /// The kind that it is of, by which files hold it.
     var kind: any AdapterKind { get }
 
     /// What an optimizer trains, float32, by its key in the adapter's file.

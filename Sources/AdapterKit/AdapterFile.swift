@@ -5,9 +5,11 @@ import Weights
 
 /// What an adapter file in the native format will hold: tensors by key and a description by name.
 public struct AdapterContents {
+    /// What is written, in this order.
     public var tensors: [(name: String, tensor: Tensor)] = []
     /// The kinds of adapter inside.
     public private(set) var kinds: [String] = []
+    /// The description: texts as they are, everything else as JSON.
     public private(set) var metadata: [String: String] = [:]
 
     /// - Parameters:
@@ -42,9 +44,12 @@ public struct AdapterContents {
 
 /// An adapter file in the native format.
 public struct AdapterFile {
+    /// What `format` says in the metadata of a file of ours.
     public static let format = "cascade-adapt-adapter"
+    /// The version of the format that is written and read.
     public static let version = "1"
 
+    /// The tensors of all kinds inside, with the metadata.
     public let weights: any NamedTensors
 
     /// - Throws: a failure of the input where the file is no adapter of ours.
@@ -62,10 +67,15 @@ public struct AdapterFile {
         self.weights = weights
     }
 
+    /// Opens a safetensors file.
+    /// - Throws: a failure of the input where it is no adapter of ours.
     public init(_ path: String) throws { try self.init(SafetensorsFile(path)) }
 
+    /// Where it lies.
     public var path: String { weights.path }
+    /// The names of the kinds inside.
     public var kinds: [String] { (weights.metadata["kind"] ?? "").split(separator: ",").map(String.init) }
+    /// Updates that it was trained for; 0 where it does not say.
     public var trainedSteps: Int { weights.metadata["trained_steps"].flatMap(Int.init) ?? 0 }
 
     /// A description written with `AdapterContents.describe`, or null.

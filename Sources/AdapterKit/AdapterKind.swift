@@ -93,6 +93,12 @@ public struct AdapterPlan {
     /// - Throws: a failure of the input where the two say different things.
     public let continuation: ((AdapterFile, AdaptedModel) throws -> AdapterContinuation)?
 
+    /// - Parameters:
+    ///   - summary: what will be trained, for people.
+    ///   - parts: what it will consist of, told from shapes alone.
+    ///   - make: makes it, drawing from the generator.
+    ///   - settle: brings the configuration's training to an adapter that came from a file.
+    ///   - continuation: how a file of the kind goes on; nil where the file alone says what is trained.
     public init(
         summary: @escaping (AdaptedModel) throws -> String,
         parts: @escaping (AdaptedModel) throws -> AdapterParts,
@@ -117,6 +123,10 @@ public struct AdapterContinuation {
     /// Makes it, drawing what is added from the generator.
     public let make: (Generator) throws -> any Adapter
 
+    /// - Parameters:
+    ///   - parts: what it will consist of.
+    ///   - added: what the file lacks, for people; nil for nothing.
+    ///   - make: makes it, drawing what is added from the generator.
     public init(parts: AdapterParts, added: String?, make: @escaping (Generator) throws -> any Adapter) {
         self.parts = parts
         self.added = added
@@ -126,6 +136,7 @@ public struct AdapterContinuation {
 
 /// What an adapter consists of.
 public struct AdapterParts: Equatable, Sendable {
+    /// The name of the kind.
     public var kind: String
     /// The shapes of what is trained, float32.
     public var shapes: [[Int]]
@@ -137,6 +148,11 @@ public struct AdapterParts: Equatable, Sendable {
     /// Numbers that are trained.
     public var parameters: Int { shapes.reduce(0) { $0 + $1.reduce(1, *) } }
 
+    /// - Parameters:
+    ///   - kind: the name of the kind.
+    ///   - shapes: of what is trained, float32.
+    ///   - modules: it attaches to these, by path.
+    ///   - unknown: what could not be told yet, and why.
     public init(kind: String, shapes: [[Int]], modules: [String] = [], unknown: String? = nil) {
         self.kind = kind
         self.shapes = shapes

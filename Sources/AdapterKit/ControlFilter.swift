@@ -48,7 +48,10 @@ public protocol ControlFilter: Sendable {
     func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition
 
     /// The condition of images that have masks, otherwise likewise. Asked of filters that take them.
-    /// - Parameter masks: [B, 1, H, W] in 0...1, 1 for what is meant, float32 on the CPU.
+    /// - Parameters:
+    ///   - images: [B, 3, H, W], RGB in 0...1, float32 on the CPU.
+    ///   - masks: [B, 1, H, W] in 0...1, 1 for what is meant, float32 on the CPU.
+    ///   - generator: the only source of randomness.
     func callAsFunction(_ images: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition
 }
 
@@ -93,6 +96,9 @@ public struct ControlCondition {
     /// What a person can look at, [B, 3, H, W] in 0...1.
     public let preview: Tensor
 
+    /// - Parameters:
+    ///   - condition: [B, channels, h, w].
+    ///   - preview: [B, 3, H, W] in 0...1.
     public init(condition: Tensor, preview: Tensor) {
         self.condition = condition
         self.preview = preview
@@ -105,8 +111,13 @@ public struct FilterModelFile: Sendable, Equatable {
     public let name: String
     /// Where it lies, or should.
     public let path: String
+    /// Whether the file is there.
     public let isThere: Bool
 
+    /// - Parameters:
+    ///   - name: what `models get` knows it by.
+    ///   - path: where it lies, or should.
+    ///   - isThere: whether it does.
     public init(name: String, path: String, isThere: Bool) {
         self.name = name
         self.path = path
@@ -116,13 +127,20 @@ public struct FilterModelFile: Sendable, Equatable {
 
 /// One key of a filter's parameters, as `filter list` shows it.
 public struct FilterParameter: Sendable {
+    /// The key.
     public let name: String
     /// Such as "whole number" or "list of numbers".
     public let type: String
     /// As it would be written in YAML.
     public let defaultValue: String
+    /// What it decides, in a few words.
     public let meaning: String
 
+    /// - Parameters:
+    ///   - name: the key.
+    ///   - type: such as "whole number".
+    ///   - defaultValue: as it would be written in YAML.
+    ///   - meaning: what it decides, in a few words.
     public init(_ name: String, type: String, default defaultValue: String, _ meaning: String) {
         self.name = name
         self.type = type

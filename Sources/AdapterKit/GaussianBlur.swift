@@ -8,6 +8,7 @@ public struct GaussianBlur: Sendable {
         /// The image mirrored at its outermost pixels, which are not repeated; over and over where it is smaller than the
         /// bell. As torchvision's `gaussian_blur`.
         case mirrored
+        /// Black, as zeros are.
         case zeros
     }
 

@@ -4,10 +4,14 @@ import Settings
 
 /// The filters and kinds of adapter that a program offers: an explicit list, nothing is found by itself.
 public struct PlugIns: Sendable {
+    /// The filters, by whose names configurations ask for them.
     public let filters: [any ControlFilter.Type]
     /// Those that a configuration of adapters can ask for.
     public let adapters: [any AdapterKind]
 
+    /// - Parameters:
+    ///   - filters: no two of one name.
+    ///   - adapters: no two of one name.
     public init(filters: [any ControlFilter.Type], adapters: [any AdapterKind]) {
         self.filters = filters
         self.adapters = adapters

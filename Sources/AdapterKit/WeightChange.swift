@@ -22,11 +22,13 @@ public enum WeightChange {
 
 /// `scale · up · down`, added to the weight of a module.
 public struct LowRankChange {
+    /// The weight that it changes.
     public let module: ModuleWeight
     /// [out, r], in any dtype.
     public let up: Tensor
     /// [r, in], in any dtype; of depthwise kernels `in` is the numbers of one kernel.
     public let down: Tensor
+    /// What the product is multiplied by.
     public let scale: Double
 
     /// - Precondition: two matrices of one rank.
@@ -38,12 +40,15 @@ public struct LowRankChange {
         self.scale = scale
     }
 
+    /// The rank of the product.
     public var rank: Int { down.size(0) }
+    /// Columns of the weight.
     public var inputs: Int { down.size(1) }
 }
 
 /// What a method's matrices make of the weight of a module, each row by itself.
 public struct ModuleChange {
+    /// The weight that it changes.
     public let module: ModuleWeight
     /// Numbers in a row of the weight; nil where the matrices do not say.
     public let inputs: Int?
@@ -86,6 +91,10 @@ public struct RowChange {
         /// Whether the base's table lacks it.
         public let isNew: Bool
 
+        /// - Parameters:
+        ///   - id: in the table the adapter was trained with.
+        ///   - text: as captions have it.
+        ///   - isNew: whether the base's table lacks it.
         public init(id: Int, text: String, isNew: Bool) {
             self.id = id
             self.text = text
@@ -93,9 +102,11 @@ public struct RowChange {
         }
     }
 
+    /// The network whose table it is.
     public let part: ModelPart
     /// Of the table, [n, c], in the official checkpoint.
     public let key: String
+    /// The learned rows, in the order of ``delta``.
     public let rows: [Row]
     /// What the rows started from, [k, c]; nil where the file does not say. Only new rows need it.
     public let start: Tensor?

@@ -82,7 +82,7 @@ struct RootCommand: ParsableCommand {
                 subcommands: [Export.self, MergeCommand.self, Extract.self, Resize.self, Inspect.self, Plan.self]),
             CommandGroup(
                 name: "Data and models",
-                subcommands: [Dataset.self, Filter.self, Models.self]),
+                subcommands: [Dataset.self, Filter.self, Models.self, Configs.self, EngineCommand.self]),
             CommandGroup(
                 name: "Checks", subcommands: [Doctor.self, Tokenize.self, Forward.self]),
         ])

@@ -3,7 +3,9 @@ import Settings
 
 /// The configuration that a run is made of.
 struct ConfigurationOptions: ParsableArguments {
-    @Argument(help: "The configuration, a YAML file.", completion: .file(extensions: ["yaml", "yml"]))
+    @Argument(
+        help: "The configuration, a YAML file, or the name of one that `configs` lists.",
+        completion: .file(extensions: ["yaml", "yml"]))
     var configuration: String
 
     @Option(
@@ -15,6 +17,6 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// The configuration with its overrides.
     func setting() throws -> Setting {
-        try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
+        try Setting.read(configuration, for: .training, overriddenBy: overrides)
     }
 }

@@ -1,11 +1,13 @@
 import COpenBLAS
+import Failures
 import Files
 import Glibc
 import JSON
 import Models
 import Torch
 
-/// What `doctor` found: the engine, its libtorch, where each side's algebra comes from, models at hand.
+/// What `doctor` found: the engine, its libtorch, where each side's algebra comes from, what came with the program, models at
+/// hand; and what is missing.
 struct MachineReport {
     /// What is known once the engine runs.
     private struct Running {
@@ -21,6 +23,12 @@ struct MachineReport {
     private let running: Running?
     /// Where plain builds look for libtorch, and what is there.
     private let sources: [(name: String, value: String)]
+    /// Where the engine looks for libtorch; empty where there is no engine.
+    private let searched: [TorchSearch.Place]
+    /// The folder of what came with the program.
+    private let shipped: String?
+    private let miniature: String?
+    private let vocabulary: String?
     private let algebra: (product: String, decomposition: String)?
     private let models: [String]
 
@@ -33,6 +41,8 @@ struct MachineReport {
                 products: engine.library(of: "sgemm_"))
         }
         sources = Self.libtorchSources()
+        searched = Engine.candidates().first(where: fileExists).map { TorchSearch().all(for: EngineFile($0)) } ?? []
+        (shipped, miniature, vocabulary) = (Shipped().root, Miniature.folder(), Vocabulary.folder())
         algebra = copenblas_path("sgemm_").flatMap { product in
             copenblas_path("sgesdd_").map { (String(cString: product), String(cString: $0)) }
         }
@@ -53,7 +63,20 @@ struct MachineReport {
                         ["path": .string($0.path), "problem": $0.problem.map(JSON.string) ?? .null]
                     }),
                 "sources": .object(Self.object(sources.map { ($0.name, .string($0.value)) })),
+                "searched": .array(
+                    searched.map {
+                        [
+                            "name": .string($0.name), "folder": $0.folder.map { .string($0.path) } ?? .null,
+                            "version": $0.folder?.version.map(JSON.string) ?? .null,
+                            "problem": $0.problem.map(JSON.string) ?? .null,
+                        ]
+                    }),
             ],
+            "shipped": [
+                "folder": shipped.map(JSON.string) ?? .null, "miniature": miniature.map(JSON.string) ?? .null,
+                "vocabulary": vocabulary.map(JSON.string) ?? .null,
+            ],
+            "missing": .array(missing.map(JSON.string)),
             "cuda_devices": running.map { .integer($0.cudaDevices) } ?? .null,
             "threads": running.map { .integer($0.threads) } ?? .null,
             "kernels": running == nil ? .null : Processor.kernels.map(JSON.string) ?? .null,
@@ -72,7 +95,8 @@ struct MachineReport {
     var lines: [String] {
         var lines = ["engine:"]
         lines += Engine.attempts.map { "  \($0.path): \($0.problem ?? "opened")" }
-        lines += ["where a build looks for libtorch:"] + sources.map { "  \($0.name): \($0.value)" }
+        lines += ["where the engine looks for libtorch, the first that serves is taken:"] + searched.map(Self.line)
+        lines += ["where a build looks for it:"] + sources.map { "  \($0.name): \($0.value)" }
         if let running {
             let same = running.version == running.builtWith
             lines += [
@@ -90,9 +114,38 @@ struct MachineReport {
             "matrix products of the engine (sgemm_): \(running?.products ?? "unknown")",
             "algebra (sgemm_): \(algebra?.product ?? "OpenBLAS could not be loaded")",
             "algebra (sgesdd_): \(algebra?.decomposition ?? "OpenBLAS could not be loaded")",
+            "what came with the program: \(shipped ?? "not found")",
+            "  the miniature: \(miniature ?? "not found")",
+            "  CLIP's vocabulary: \(vocabulary ?? "not found")",
             "models: \(models.isEmpty ? "none in models/ or the caches" : "")",
         ]
-        return lines + models.map { "  \($0)" }
+        lines += models.map { "  \($0)" }
+        return lines + (missing.isEmpty ? ["nothing is missing"] : ["missing:"] + missing.map { "  \($0)" })
+    }
+
+    private static func line(_ place: TorchSearch.Place) -> String {
+        let found = place.folder.map { "torch \($0.version ?? "of an unknown version"), \($0.path)" } ?? ""
+        return "  \(place.name): \(place.problem ?? found)"
+    }
+
+    /// What is not here that most work needs, each with what to do.
+    private var missing: [String] {
+        var missing: [String] = []
+        if running == nil {
+            var advice: String?
+            do { _ = try Engine.shared() } catch { advice = (error as? Failure)?.advice }
+            missing.append("libtorch" + (advice.map { ": \($0)" } ?? ""))
+        }
+        if algebra == nil { missing.append("OpenBLAS: install libopenblas0") }
+        if miniature == nil || shipped == nil {
+            missing.append(
+                "configurations and the miniature: install the program with `make install`, or run that of a checkout")
+        }
+        if vocabulary == nil {
+            missing.append(
+                "CLIP's vocabulary: `make setup` gets it in a checkout; a text encoder from `models get` has its own")
+        }
+        return missing
     }
 
     private static func object(_ members: [(String, JSON)]) -> JSON.Object {

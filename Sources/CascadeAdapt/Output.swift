@@ -10,7 +10,12 @@ struct Output {
 
     /// Writes a line of the result, as ``ShownText`` has it. A reader that went away is no failure; a full disk is.
     func result(_ line: String) throws {
-        if let error = Self.write(ShownText.line(line) + "\n", to: STDOUT_FILENO), error.code != EPIPE {
+        try verbatim(ShownText.line(line) + "\n")
+    }
+
+    /// Writes a text as it is, for one that came with the program: nothing in it is secret.
+    func verbatim(_ text: String) throws {
+        if let error = Self.write(text, to: STDOUT_FILENO), error.code != EPIPE {
             throw error.failure("can't write the result", path: "standard output")
         }
     }

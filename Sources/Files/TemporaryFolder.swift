@@ -12,18 +12,5 @@ public final class TemporaryFolder {
         path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    deinit { Self.remove(path) }
-
-    /// Removes a file or a folder with all that is in it. What can't be removed stays.
-    private static func remove(_ path: String) {
-        var facts = stat()
-        // A link is removed and not followed.
-        guard lstat(path, &facts) == 0 else { return }
-        guard facts.st_mode & S_IFMT == S_IFDIR else {
-            _ = unlink(path)
-            return
-        }
-        for name in (try? Folder.names(path)) ?? [] { remove("\(path)/\(name)") }
-        _ = rmdir(path)
-    }
+    deinit { Folder.remove(path) }
 }

@@ -7,7 +7,9 @@ public enum Miniature {
     public static let name = "miniature"
 
     /// Where it is; nil where the program came without it.
-    public static func folder() -> String? { Shipped.folder(name, in: "examples") { fileExists("\($0)/stage_c.yaml") } }
+    public static func folder() -> String? {
+        Shipped().folder(name, in: "examples") { fileExists("\($0)/stage_c.yaml") }
+    }
 
     /// Its architecture file; nil where the program came without it.
     public static func architectureFile() -> String? { folder().map { "\($0)/stage_c.yaml" } }
@@ -19,27 +21,13 @@ public enum Miniature {
 
 /// CLIP's vocabulary, which set-up puts in place: a text encoder whose folder has none of its own takes it.
 public enum Vocabulary {
-    /// The folder of a text encoder's vocabulary: the tower's own where it has one, else CLIP's where that is.
-    public static func folder(of tower: String) -> String {
-        func isWhole(_ folder: String) -> Bool {
-            ["tokenizer.json", "vocab.json"].contains { fileExists("\(folder)/\($0)") }
-        }
-        return isWhole(tower) ? tower : Shipped.folder("clip-tokenizer", in: "models", where: isWhole) ?? tower
+    private static func isWhole(_ folder: String) -> Bool {
+        ["tokenizer.json", "vocab.json"].contains { fileExists("\(folder)/\($0)") }
     }
-}
 
-/// Folders that come with the program.
-private enum Shipped {
-    /// A folder that is looked for in `models/`, in a checkout that the command runs in, and beside the program: in the
-    /// checkout that it was built in, or in `share/` of where it was installed.
-    /// - Parameter place: the folder of the checkout that it lies in.
-    static func folder(_ name: String, in place: String, where isWhole: (String) -> Bool) -> String? {
-        var folders = ["models/\(name)", "\(place)/\(name)"]
-        var around = programPath().map(parentFolder) ?? "/"
-        while around != "/" {
-            folders += ["\(around)/\(place)/\(name)", "\(around)/share/cascade-adapt/\(name)"]
-            around = parentFolder(of: around)
-        }
-        return folders.first(where: isWhole)
-    }
+    /// The folder of a text encoder's vocabulary: its own where it has one, else CLIP's where that is.
+    public static func folder(of tower: String) -> String { isWhole(tower) ? tower : folder() ?? tower }
+
+    /// The folder of CLIP's; nil where it is not here.
+    public static func folder() -> String? { Shipped().folder("clip-tokenizer", in: "models", where: isWhole) }
 }

@@ -1,6 +1,7 @@
 import CMemory
 import CTorch
 import Failures
+import Files
 import Glibc
 
 /// The engine library and what was tried to find it.
@@ -12,15 +13,17 @@ public struct Engine: @unchecked Sendable {
         public let path: String
         /// Nil where the engine was opened.
         public let problem: String?
+        /// The version of libtorch that a library there lacks; nil where that is not what is missing.
+        public var lackedTorch: String?
     }
 
     let table: UnsafePointer<CTorchTable>
     public let path: String
 
-    private static let opening = tryEach(of: candidates())
+    private static let opening = tryEach(of: candidates(), TorchSearch())
 
     /// The engine of this process, opened once.
-    static let opened: Result<Engine, Failure> = result(of: opening).flatMap { engine in
+    static let opened: Result<Engine, Failure> = result(of: opening, TorchSearch()).flatMap { engine in
         engine.kernelsProblem.map { .failure($0) } ?? .success(engine)
     }
 
@@ -33,43 +36,79 @@ public struct Engine: @unchecked Sendable {
 
     /// Where the engine is looked for, in order: `CASCADE_ENGINE`, beside the program, and `lib` beside its folder.
     public static func candidates() -> [String] {
-        var folder = [CChar](repeating: 0, count: 4096)
-        ctorch_executable_folder(&folder, folder.count)
-        let home = String(decoding: folder.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let home = programFolder
         let name = "libCTorchEngine.so"
         let named = getenv("CASCADE_ENGINE").map { [String(cString: $0)] } ?? []
-        return named + ["\(home)/\(name)", "\(home)/../lib/\(name)"]
+        return named + ["\(home)/\(name)", "\(parentFolder(of: home))/lib/\(name)"]
     }
 
-    /// Opens the first of `paths` that works.
-    public static func open(from paths: [String]) -> Result<Engine, Failure> { result(of: tryEach(of: paths)) }
+    /// The folder of the program that runs, without links on the way.
+    public static var programFolder: String {
+        var folder = [CChar](repeating: 0, count: 4096)
+        ctorch_executable_folder(&folder, folder.count)
+        return String(decoding: folder.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
 
-    private static func tryEach(of paths: [String]) -> (engine: Engine?, attempts: [Attempt]) {
+    /// Opens the first of `paths` that works, each with the libtorch that a search finds for it.
+    public static func open(from paths: [String], _ search: TorchSearch = TorchSearch()) -> Result<Engine, Failure> {
+        result(of: tryEach(of: paths, search), search)
+    }
+
+    private static func tryEach(of paths: [String], _ search: TorchSearch) -> (engine: Engine?, attempts: [Attempt]) {
         var attempts: [Attempt] = []
         for path in paths {
             if access(path, R_OK) != 0 {
                 attempts.append(Attempt(path: path, problem: "no such file"))
                 continue
             }
-            var found: UnsafePointer<CTorchTable>?
-            let (status, message) = withErrorMessage { ctorch_open(path, &found, $0, $1) }
-            if status == 0, let found {
-                attempts.append(Attempt(path: path, problem: nil))
-                return (Engine(table: found, path: path), attempts)
+            let file = EngineFile(path)
+            let (torch, tried) = search.find(for: file)
+            guard let torch else {
+                let places = tried.map { "\($0.name): \($0.problem ?? "serves")" }.joined(separator: ", ")
+                attempts.append(
+                    Attempt(
+                        path: path,
+                        problem: "found no torch \(file.builtWith.map(TorchFolder.minor) ?? "") for it: \(places)",
+                        lackedTorch: file.builtWith ?? ""))
+                continue
             }
-            attempts.append(Attempt(path: path, problem: message))
+            var found: UnsafePointer<CTorchTable>?
+            let (status, message) = withErrorMessage { ctorch_open(path, torch.libraries, &found, $0, $1) }
+            guard status == 0, let found else {
+                attempts.append(Attempt(path: path, problem: message))
+                continue
+            }
+            let engine = Engine(table: found, path: path)
+            if TorchFolder.areAlike(engine.version, engine.builtWith) {
+                attempts.append(Attempt(path: path, problem: nil))
+                return (engine, attempts)
+            }
+            attempts.append(
+                Attempt(
+                    path: path,
+                    problem: "\(torch.path) is torch \(engine.version), the engine was built with \(engine.builtWith)",
+                    lackedTorch: engine.builtWith))
         }
         return (nil, attempts)
     }
 
-    private static func result(of opening: (engine: Engine?, attempts: [Attempt])) -> Result<Engine, Failure> {
+    private static func result(
+        of opening: (engine: Engine?, attempts: [Attempt]), _ search: TorchSearch
+    ) -> Result<Engine, Failure> {
         if let engine = opening.engine { return .success(engine) }
         let tried = opening.attempts.map { "\($0.path) (\($0.problem ?? "opened"))" }.joined(separator: "; ")
-        return .failure(
-            .run(
-                "libtorch could not be loaded: tried \(tried)",
-                advice: "`make setup build` finds or fetches libtorch and builds the engine; see `cascade-adapt doctor`"
-            ))
+        let lacked = opening.attempts.lazy.compactMap(\.lackedTorch).first
+        let advice: String
+        if search.isNamed, let lacked {
+            advice = "let LIBTORCH name the folder of a torch \(TorchFolder.minor(lacked)), or unset it"
+        } else if search.installedCopy != nil, let lacked {
+            advice =
+                "`cascade-adapt engine install` gets a private copy of torch \(lacked); or let LIBTORCH name the folder of one, "
+                + "or python3 have it"
+        } else {
+            advice = "`make setup build` finds or fetches libtorch and builds the engine; see `cascade-adapt doctor`"
+        }
+        return .failure(.run("libtorch could not be loaded: tried \(tried)", advice: advice))
     }
 
     /// What is wrong with the kernels that the environment asks for.

@@ -8,7 +8,8 @@ import Testing
         [], ["controlnet"], ["lora"], ["finetune"], ["generate"], ["vary"], ["reconstruct"], ["export"], ["merge"],
         ["extract"], ["resize"], ["inspect"], ["plan"], ["dataset"], ["dataset", "pack"], ["dataset", "inspect"],
         ["filter"], ["filter", "list"], ["filter", "apply"], ["filter", "sheet"], ["models"], ["models", "list"],
-        ["models", "get"], ["models", "draw"], ["models", "quantise"], ["doctor"], ["tokenize"], ["forward"],
+        ["models", "get"], ["models", "draw"], ["models", "quantise"], ["configs"],
+        ["engine"], ["engine", "install"], ["doctor"], ["tokenize"], ["forward"],
     ]
 
     /// What `make help-texts` writes: a change of a help text is seen in the file that it changes.

@@ -7,15 +7,21 @@ import Torch
 
 /// A ControlNet as an adapter: its trunk makes a condition's injections for the residual blocks it was trained for.
 public final class ControlNetAdapter: Adapter {
+    /// Always ``ControlNetKind``.
     public var kind: any AdapterKind { ControlNetKind() }
 
+    /// What makes the injections of a condition.
     public let trunk: ControlNetTrunk
     private let store: ParameterStore
     private let model: AdaptedModel
     /// The filter the condition is made with, and its parameters.
     public let filter: (name: String, parameters: JSON)
 
-    /// - Parameter store: the one that `trunk` was made from.
+    /// - Parameters:
+    ///   - trunk: what makes the injections.
+    ///   - store: the one that `trunk` was made from.
+    ///   - model: whose residual blocks they go into.
+    ///   - filter: what conditions are made with, and its parameters.
     public init(
         trunk: ControlNetTrunk, store: ParameterStore, model: AdaptedModel, filter: (name: String, parameters: JSON)
     ) {

@@ -9,6 +9,7 @@ import Weights
 public struct ControlNetKind: AdapterKind {
     public let name = "controlnet"
 
+    /// The kind, to be registered.
     public init() {}
 
     /// The `controlnet` recipe makes its ControlNet itself, with a filter beside it.

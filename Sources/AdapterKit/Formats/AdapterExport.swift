@@ -6,12 +6,16 @@ import Weights
 public struct AdapterExport {
     /// One file.
     public struct Contents {
+        /// What is written, in this order.
         public var tensors: [(name: String, tensor: Tensor)] = []
+        /// What is said beside the tensors.
         public var metadata: [String: String] = [:]
 
+        /// A file with nothing in it.
         public init() {}
     }
 
+    /// The format that is written.
     public let format: AdapterFormat
     /// The Stage C that the adapter is for, where it was named.
     public let architecture: StageCConfiguration?
@@ -31,6 +35,7 @@ public struct AdapterExport {
     /// A file without tensors that carries our descriptions.
     public let blank: Contents
 
+    /// An export without any tensors yet.
     public init(_ file: AdapterFile, as format: AdapterFormat, _ reading: AdapterReading) {
         self.format = format
         architecture = reading.architecture

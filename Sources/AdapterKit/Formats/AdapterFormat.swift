@@ -19,6 +19,9 @@ public struct ForeignFormat: Sendable {
     /// For people: "LoRA as kohya's scripts write it".
     public let description: String
 
+    /// - Parameters:
+    ///   - name: short and stable, for programs.
+    ///   - description: for people.
     public init(_ name: String, _ description: String) {
         self.name = name
         self.description = description

@@ -7,9 +7,14 @@ import Weights
 public struct AdapterReading {
     /// A token's text and the pattern of the words it started from.
     public struct Token: Sendable {
+        /// The text, as captions have it.
         public let text: String
+        /// The expression whose tokens it started from; nil where that is not known.
         public let pattern: String?
 
+        /// - Parameters:
+        ///   - text: as captions have it.
+        ///   - pattern: the expression whose tokens it started from.
         public init(text: String, pattern: String?) {
             self.text = text
             self.pattern = pattern
@@ -27,19 +32,24 @@ public struct AdapterReading {
     /// The text model that relative vectors count from.
     public var text: TextEncoder?
 
+    /// Knows at most the architecture.
     public init(architecture: StageCConfiguration? = nil) { self.architecture = architecture }
 }
 
 /// What a foreign file holds of one kind of adapter, under the names and descriptions of the native format.
 public struct ForeignAdapter {
+    /// The name of the kind.
     public let kind: String
+    /// By what the file was recognised.
     public let format: ForeignFormat
     /// None where the file only has room for this kind.
     public var tensors: [(name: String, tensor: StoredTensor)] = []
+    /// The description, as ``AdapterContents/describe(_:_:)`` writes it.
     public private(set) var metadata: [String: String] = [:]
     /// The keys of the file that this was made of, or that are known to say nothing.
     public var used: Set<String> = []
 
+    /// An adapter with nothing in it yet.
     public init(kind: String, format: ForeignFormat) {
         self.kind = kind
         self.format = format

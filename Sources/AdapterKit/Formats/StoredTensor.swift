@@ -3,10 +3,16 @@ import Weights
 
 /// A tensor that is read, or made of others, when it is asked for; its shape and dtype are known before.
 public struct StoredTensor {
+    /// Known without the numbers.
     public let shape: [Int]
+    /// Known without the numbers.
     public let dtype: DType
     private let make: () throws -> Tensor
 
+    /// - Parameters:
+    ///   - shape: of what `make` gives.
+    ///   - dtype: likewise.
+    ///   - make: reads or makes it, each time that it is asked for.
     public init(shape: [Int], dtype: DType, _ make: @escaping () throws -> Tensor) {
         self.shape = shape
         self.dtype = dtype
@@ -21,6 +27,7 @@ public struct StoredTensor {
     /// One that is in memory.
     public init(_ tensor: Tensor) { self.init(shape: tensor.shape, dtype: tensor.dtype) { tensor } }
 
+    /// The tensor itself, read or made now, without gradients.
     public func callAsFunction() throws -> Tensor { try withoutGradients(make) }
 
     /// The same numbers in another shape of as many elements.

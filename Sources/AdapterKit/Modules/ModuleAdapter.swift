@@ -12,6 +12,7 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
     /// Share of each module's input that dropout takes away.
     var dropout = 0.0
 
+    /// The method's kind.
     public var kind: any AdapterKind { Method.kind }
 
     /// A new adapter on the modules that the filters select.

@@ -8,6 +8,7 @@ public protocol ModuleFormat: SendableMetatype {
     /// The format of an export that it is.
     static var exported: AdapterFormat { get }
 
+    /// Whether a file is of the format, by its tensors' names alone.
     static func isPresent(in file: any NamedTensors) -> Bool
 
     /// The modules of a file, the keys they are made of, and the filters that selected them.

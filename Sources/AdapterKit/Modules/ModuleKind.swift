@@ -7,6 +7,7 @@ import Weights
 /// The kind of adapters that a method for modules makes: its keys in configurations, and all that its files share with
 /// those of the other methods.
 public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
+    /// The kind, to be registered; `Method.kind` is the same.
     public init() {}
 
     public var name: String { Method.name }

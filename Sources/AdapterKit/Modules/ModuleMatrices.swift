@@ -14,12 +14,16 @@ public struct ModuleMatrices {
     public let alpha: Double
     /// Nil of a method without one.
     public let rank: Int?
+    /// The shape of the module, as far as the matrices tell it.
     public let shape: ModuleShape
 
     /// - Parameters:
+    ///   - method: whose matrices they are.
+    ///   - path: of the module.
     ///   - tensors: in the method's order; those of 1x1 convolutions are taken for the matrices they are, and so are
     ///     depthwise kernels, [rows, 1, k, k].
     ///   - alpha: nil for the rank.
+    ///   - place: the file, for failures.
     /// - Throws: a failure of the input where the matrices or alpha cannot be.
     public init<Method: ModuleMethod>(
         of method: Method.Type, _ path: String, _ tensors: [StoredTensor], alpha: Double?, at place: Failure.Place

@@ -47,7 +47,9 @@ public protocol ModuleMethod: Sendable {
     func alpha(for module: ModuleShape) -> Double
 
     /// The output of a changed product.
-    /// - Parameter pass: its input is what dropout leaves of it.
+    /// - Parameters:
+    ///   - pass: its input is what dropout leaves of it.
+    ///   - module: the matrices in use.
     /// - Returns: in the shape and dtype of the pass's output.
     static func output(_ pass: ProjectionPass, _ module: ModuleValues) throws -> Tensor
 
@@ -55,6 +57,7 @@ public protocol ModuleMethod: Sendable {
     /// - Parameters:
     ///   - weight: the frozen rows, [k, in], float32; of depthwise kernels `in` is the numbers of one kernel.
     ///   - rows: which of the module's rows they are.
+    ///   - module: the matrices in use.
     /// - Returns: [k, in], float32.
     static func merged(_ weight: Tensor, rows: Range<Int>, _ module: ModuleValues) throws -> Tensor
 
@@ -111,6 +114,10 @@ public struct MethodMatrix: Sendable {
     /// Whether all that the method adds is proportional to this matrix, so that a scale can go into it.
     public var carriesScale = false
 
+    /// - Parameters:
+    ///   - name: for people.
+    ///   - key: behind the module's path in files.
+    ///   - axes: one, or two: rows and columns.
     public init(_ name: String, key: String, axes: [Axis]) {
         self.name = name
         self.key = key
@@ -123,6 +130,7 @@ public struct MethodMatrix: Sendable {
 
 /// The matrices of a module in use, and the frozen product they change.
 public struct ModuleValues {
+    /// The shape of the module.
     public let shape: ModuleShape
     /// In the method's order, float32 while they are trained.
     public let matrices: [Tensor]
@@ -144,6 +152,9 @@ public struct PEFTNames: Sendable {
     /// The key of dropout: `lora_dropout`.
     public let dropout: String
 
+    /// - Parameters:
+    ///   - alpha: the key of alpha.
+    ///   - dropout: the key of dropout.
     public init(alpha: String, dropout: String) {
         self.alpha = alpha
         self.dropout = dropout
@@ -158,10 +169,14 @@ public struct StrangeKey: Sendable {
     /// For people: "DoRA".
     public let method: String
 
+    /// A key that ends so.
+    /// - Parameter method: for people.
     public init(ending: String, _ method: String) {
         (mark, isEnding, self.method) = (ending, true, method)
     }
 
+    /// A key that has this in it.
+    /// - Parameter method: for people.
     public init(part: String, _ method: String) {
         (mark, isEnding, self.method) = (part, false, method)
     }

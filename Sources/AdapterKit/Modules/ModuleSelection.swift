@@ -14,6 +14,9 @@ public struct ModuleSelection: Sendable {
     static let key = "module_filters"
     static let textKey = "text_module_filters"
 
+    /// - Parameters:
+    ///   - filters: parts of the paths of modules of Stage C.
+    ///   - textFilters: the same of the text encoder; none leave it alone.
     public init(_ filters: [String], text textFilters: [String] = []) {
         self.filters = filters
         self.textFilters = textFilters

@@ -6,6 +6,7 @@ import Weights
 public struct ModuleWeight: Equatable, Sendable {
     /// As module filters see it: `down_blocks.0.2.attention.attn.to_q`.
     public let path: String
+    /// The network that it lies in.
     public let part: ModelPart
     /// In the official checkpoint: `down_blocks.0.2.attention.attn.in_proj_weight`.
     public let key: String
@@ -17,7 +18,9 @@ public struct ModuleWeight: Equatable, Sendable {
     private static let attention = ".attention.attn."
     private static let fused = "\(Attention.fused)_weight"
 
-    /// - Parameter outputs: of the module.
+    /// - Parameters:
+    ///   - path: of the module.
+    ///   - outputs: rows of the module's own weight.
     public init(path: String, outputs: Int) {
         self.path = path
         part = ModulePath.isOfText(path) ? .clipText : .stageC

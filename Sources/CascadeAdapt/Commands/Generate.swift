@@ -12,7 +12,8 @@ struct Generate: Action {
             """)
 
     @Argument(
-        help: ArgumentHelp("An inference file, of Stage C or of Stage B.", valueName: "cfg"),
+        help: ArgumentHelp(
+            "An inference file, of Stage C or of Stage B, or the name of one that `configs` lists.", valueName: "cfg"),
         completion: .file(extensions: ["yaml", "yml"]))
     var file: String?
 

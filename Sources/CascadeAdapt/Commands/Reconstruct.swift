@@ -122,7 +122,7 @@ struct Reconstruct: Action {
         var way = StageSampling.stageB
         var name = SamplerName.ddpm
         if let configuration {
-            let setting = try overrides.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
+            let setting = try Setting.read(configuration, for: .inference, overriddenBy: overrides)
             let file = try InferenceFile(setting, plugIns)
             guard file.stage == .stageB else {
                 throw Failure.input(

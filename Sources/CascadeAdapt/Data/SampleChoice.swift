@@ -11,7 +11,8 @@ import Training
 struct SampleChoice: ParsableArguments {
     @Option(
         name: .customLong("config"),
-        help: ArgumentHelp("A training configuration, a YAML file.", valueName: "cfg"),
+        help: ArgumentHelp(
+            "A training configuration, a YAML file, or the name of one that `configs` lists.", valueName: "cfg"),
         completion: .file(extensions: ["yaml", "yml"]))
     var path: String?
 
@@ -23,7 +24,7 @@ struct SampleChoice: ParsableArguments {
     var filters: [FilterArgument] = []
 
     func configuration() throws -> DataConfiguration? {
-        try path.map { try DataConfiguration(Setting.read($0)) }
+        try path.map { try DataConfiguration(Setting.read($0, for: .training)) }
     }
 
     func reading(_ configuration: DataConfiguration?) throws -> SampleReading {

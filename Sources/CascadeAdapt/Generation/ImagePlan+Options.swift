@@ -60,7 +60,7 @@ extension ImagePlan {
     /// official Stage C is here.
     private static func isForMiniature(_ configuration: String?) throws -> Bool {
         guard let configuration else { return ModelFiles.isMiniatureStandard() }
-        let setting = try Setting.read(configuration)
+        let setting = try Setting.read(configuration, for: .inference)
         return setting["model_version"]?.text == Miniature.name && setting["generator_checkpoint_path"] == nil
     }
 
@@ -88,7 +88,7 @@ extension ImagePlan {
         var missing: Failure?
         var (stageBPath, overridesOfB) = (options.stageB, ofB)
         if let configuration {
-            let setting = try own.reduce(Setting.read(configuration)) { try $0.overridden(by: $1) }
+            let setting = try Setting.read(configuration, for: .inference, overriddenBy: own)
             let file = try InferenceFile(setting, plugIns)
             apply(file)
             missing = file.missingControlNet
@@ -99,7 +99,7 @@ extension ImagePlan {
                 "--set stage_b. has no file to change", got: overridesOfB[0], advice: "name it: --stage-b")
         }
         if let stageBPath {
-            let setting = try overridesOfB.reduce(Setting.read(stageBPath)) { try $0.overridden(by: $1) }
+            let setting = try Setting.read(stageBPath, for: .inference, overriddenBy: overridesOfB)
             let file = try InferenceFile(setting, plugIns)
             guard file.stage == .stageB else {
                 throw Failure.input(

