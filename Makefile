@@ -85,9 +85,9 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 	    --command .build/release/cascade-adapt --lora .demo/runs/fernando/lora.safetensors,\
 	    echo "make demo first to hold its LoRA against diffusers and peft")
 
-help-texts: ## write the help of every command to Tests/CommandTests/HelpTexts, which the tests compare
+help-texts: ## write the help of every command to Tests/Goldens/help, which the tests compare
 	$(SWIFT) build --product cascade-adapt
-	@Tests/CommandTests/write_help_texts.sh .build/debug/cascade-adapt
+	@Tests/Goldens/write_help.sh .build/debug/cascade-adapt
 
 goldens: .venv/ready ## write all expected values of the tests anew, and show what differs
 	.venv/bin/python Tests/Goldens/rewrite.py

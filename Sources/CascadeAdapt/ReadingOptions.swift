@@ -2,6 +2,7 @@ import AdapterKit
 import ArgumentParser
 import Cascade
 import Failures
+import Models
 import Settings
 
 /// The Stage C that a file belongs to, where the file fits no known one.
@@ -9,14 +10,15 @@ struct ArchitectureOption: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The Stage C that the files belong to, where it is not a known size: an architecture file, or "
-                + "\(ModelSize.names(of: .stageC, last: " or ")).",
+                + "\(ModelSize.names(of: .stageC, last: ", ")) or \(Miniature.name).",
             valueName: "file"),
         completion: .file())
     var arch: String?
 
     func configuration() throws -> StageCConfiguration? {
         try arch.map { name in
-            try StageCConfiguration.known.first { $0.name == name }?.configuration
+            let name = name == Miniature.name ? Miniature.architectureFile() ?? name : name
+            return try StageCConfiguration.known.first { $0.name == name }?.configuration
                 ?? Setting.read(name).read(as: StageCConfiguration.self)
         }
     }

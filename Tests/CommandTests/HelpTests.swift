@@ -14,7 +14,8 @@ import Testing
 
     /// What `make help-texts` writes: a change of a help text is seen in the file that it changes.
     private static func kept(_ command: [String]) -> String {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("HelpTexts")
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Goldens/help")
         let name = (["cascade-adapt"] + command).joined(separator: "-")
         return folder.appendingPathComponent("\(name).txt").path
     }

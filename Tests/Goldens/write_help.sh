@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# write_help_texts.sh PROGRAM: writes the help of each command to HelpTexts, as HelpTests compares it.
+# write_help.sh PROGRAM: writes the help of each command to help, as HelpTests compares it.
 set -euo pipefail
 program=$1
-folder=$(dirname "$0")/HelpTexts
+folder=$(dirname "$0")/help
 rm -rf "$folder"
 mkdir "$folder"
 "$program" --experimental-dump-help | python3 -c '
