@@ -10,7 +10,7 @@ export PREFIX DESTDIR
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
     bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm \
-    hosts outages logs kills plan-memory parts \
+    hosts outages logs kills fuzz-kernels plan-memory parts \
     engine docs install uninstall dist install-check clean clean-demo
 
 help: ## this list
@@ -123,6 +123,9 @@ parts: build .venv/ready ## batches cut into 1, 2, 4 and 8 parts: the same losse
 
 plan-memory: build .venv/ready ## what `plan` says of memory, beside what runs take
 	.venv/bin/python Tests/Peers/plan_memory.py --command .build/release/cascade-adapt
+
+fuzz-kernels: .venv/ready ## the engine's kernels on random shapes under the address and undefined-behaviour sanitizers
+	.venv/bin/python Tests/Peers/fuzz_kernels.py --build .bench/fuzz
 
 kills: build .venv/ready ## runs killed at random moments, starved of disk and watched for memory
 	.venv/bin/python Tests/Peers/kills.py --command .build/release/cascade-adapt

@@ -204,7 +204,7 @@ at::Tensor philox_composed(
     std::vector<at::Tensor> words;
     for (const at::Tensor &word : {c0, c1, c2, c3})
         words.push_back(word.expand({rows, blocks}).reshape({rows, blocks / philox_lanes, 1, philox_lanes}));
-    return at::cat(words, 2).reshape({rows, -1}).slice(1, 0, count);
+    return at::cat(words, 2).reshape({rows, 4 * blocks}).slice(1, 0, count);
 }
 
 /// Zeros at random places of x [samples, ...], the rest divided by 1 - rate.
@@ -217,8 +217,8 @@ at::Tensor drop(const at::Tensor &given, double rate, const PhiloxSamples &sourc
     if (!has_native_numbers(x)) {
         int64_t whole = (count + dropout_chunk - 1) / dropout_chunk * philox_chunk;
         at::Tensor words = philox_composed(source.seeds, source.stream, source.update, source.places, whole, x.device())
-                               .reshape({x.size(0), -1, 1, philox_lanes});
-        at::Tensor halves = at::cat({words.__and__(0xffff), words.__rshift__(16)}, 2).reshape({x.size(0), -1});
+                               .reshape({x.size(0), whole / philox_lanes, 1, philox_lanes});
+        at::Tensor halves = at::cat({words.__and__(0xffff), words.__rshift__(16)}, 2).reshape({x.size(0), 2 * whole});
         at::Tensor kept = halves.slice(1, 0, count).ge(static_cast<int64_t>(threshold)).reshape(x.sizes());
         return x * kept.to(x.scalar_type()) * scale;
     }
