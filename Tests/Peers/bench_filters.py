@@ -63,7 +63,7 @@ def bodies(graph: pathlib.Path):
 
 def identities():
     networks = faces.opened()
-    return lambdan images: torch.from_numpy(faces.condition(networks, filters.pixels(images[0])))
+    return lambda images: torch.from_numpy(faces.condition(networks, filters.pixels(images[0])))
 
 
 def timed(call, rounds: int) -> float:
@@ -103,12 +103,12 @@ if __name__ == "__main__":
             "CannyFilter": ({}, filters.canny),
             "QRFilter": (
                 {"dilation_kernels": 5, "blur_kernels": 15, "blur_sigma": 1.0},
-                lambdan images: filters.qr(images, dilation=5, blur=15, sigma=1.0),
+                lambda images: filters.qr(images, dilation=5, blur=15, sigma=1.0),
             ),
             "SRFilter": ({}, filters.sr),
             "SREffnetFilter": (
                 {"effnet_checkpoint_path": str(folder / "effnet.safetensors")},
-                lambdan images: filters.sr_effnet(encoder, images),
+                lambda images: filters.sr_effnet(encoder, images),
             ),
             "InpaintFilter": ({"threshold": 0.2, "p_outpaint": 0}, inpaint),
             "PidiFilter": (
