@@ -44,25 +44,25 @@ format: ## rewrite the sources in the house style
 bench: bench-lora bench-data bench-filters bench-optimizers ## what is measured against Python, in alternated pairs
 
 bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
-	.venv/bin/python Tests/Peers/bench_pairs.py --command .build/release/cascade-bench
+	.venv/bin/python Tests/Peers/benches/bench_pairs.py --command .build/release/cascade-bench
 
 bench-data: build .venv/ready ## images from tars to batches beside webdataset and torchvision (200 MB, in .bench)
-	.venv/bin/python Tests/Peers/bench_data.py --command .build/release/cascade-bench
+	.venv/bin/python Tests/Peers/benches/bench_data.py --command .build/release/cascade-bench
 
 bench-filters: filter-models .venv/ready ## each control filter beside the same in Python
-	.venv/bin/python Tests/Peers/bench_filters.py --command .build/release/cascade-filter-bench
+	.venv/bin/python Tests/Peers/benches/bench_filters.py --command .build/release/cascade-filter-bench
 
 bench-generate: build .venv/ready ## an image beside diffusers' two pipelines
-	.venv/bin/python Tests/Peers/bench_generate.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/benches/bench_generate.py --command .build/release/cascade-adapt
 
 bench-optimizers: build .venv/ready ## steps of each optimizer beside PyTorch's, bitsandbytes', transformers' and Prodigy's
-	.venv/bin/python Tests/Peers/bench_optimizers.py --command .build/release/cascade-bench
+	.venv/bin/python Tests/Peers/benches/bench_optimizers.py --command .build/release/cascade-bench
 
 bench-merge: build .venv/ready ## a merge into 7 GB of weights beside PyTorch's (needs 22 GB of disk, in .bench)
-	.venv/bin/python Tests/Peers/bench_merge.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/benches/bench_merge.py --command .build/release/cascade-adapt
 
 real-size: build .venv/ready ## how much memory training takes at 3.6B and 1B: docs/memory.md (12 GB of weights in .real, hours)
-	.venv/bin/python Tests/Peers/real_size.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/real_size.py --command .build/release/cascade-adapt
 
 filters: filter-models ## every filter's image, as examples/filters.md shows them
 	.build/release/cascade-adapt filter sheet .photographs/astronaut.png .photographs/footballer.jpg \
@@ -76,12 +76,12 @@ quality: build .venv/ready ## how well the miniature draws and adapters learn on
 	.venv/bin/python examples/miniature/quality/measure.py
 
 parity: setup build .venv/ready ## every part beside its peer, on random configurations
-	.venv/bin/python Tests/Peers/parity.py --command .build/release/cascade-adapt
-	.venv/bin/python Tests/Peers/export.py --command .build/release/cascade-adapt
-	.venv/bin/python Tests/Peers/parity_filters.py --command .build/release/cascade-adapt
-	.venv/bin/python Tests/Peers/quantised.py --command .build/release/cascade-adapt
-	.venv/bin/python Tests/Peers/quantised_lora.py --command .build/release/cascade-adapt
-	@$(if $(wildcard .demo/runs/fernando/lora.safetensors),.venv/bin/python Tests/Peers/miniature.py \
+	.venv/bin/python Tests/Peers/checks/parity.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/export.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/parity_filters.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/quantised.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/quantised_lora.py --command .build/release/cascade-adapt
+	@$(if $(wildcard .demo/runs/fernando/lora.safetensors),.venv/bin/python Tests/Peers/checks/miniature.py \
 	    --command .build/release/cascade-adapt --lora .demo/runs/fernando/lora.safetensors,\
 	    echo "make demo first to hold its LoRA against diffusers and peft")
 
@@ -93,44 +93,44 @@ goldens: .venv/ready ## write all expected values of the tests anew, and show wh
 	.venv/bin/python Tests/Goldens/rewrite.py
 
 pages: build .venv/ready ## run the commands that the pages in docs show
-	.venv/bin/python Tests/Peers/pages.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/pages.py --command .build/release/cascade-adapt
 
 configs: build .venv/ready ## three updates of every training configuration, on small random networks
-	.venv/bin/python Tests/Peers/train_configs.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/train_configs.py --command .build/release/cascade-adapt
 
 processes: build .venv/ready ## runs of one, two and four processes beside each other, and with one killed (needs make demo)
-	.venv/bin/python Tests/Peers/processes.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/processes.py --command .build/release/cascade-adapt
 
 slurm: build .venv/ready ## a job in a real Slurm of one node, on what make demo draws (as root; Debian's slurm-wlm, munge)
 	@command -v slurmctld munged >/dev/null || { echo "install slurm-wlm and munge first" >&2; exit 1; }
-	.venv/bin/python Tests/Peers/slurm.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/slurm.py --command .build/release/cascade-adapt
 
 hosts: build .venv/ready ## a run on two hosts made of network namespaces, over a link that is slow and fails (as root; needs make demo)
 	@command -v ip tc >/dev/null || { echo "install iproute2 first" >&2; exit 1; }
-	.venv/bin/python Tests/Peers/hosts.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/hosts.py --command .build/release/cascade-adapt
 
 s3: build .venv/ready ## shards out of an S3 server with signatures, through a line that breaks
-	.venv/bin/python Tests/Peers/s3.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/s3.py --command .build/release/cascade-adapt
 
 outages: build .venv/ready ## a run whose server is gone for a minute, beside one that meets no fault
-	.venv/bin/python Tests/Peers/network.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/network.py --command .build/release/cascade-adapt
 
 logs: build .venv/ready ## a run's logs, read by TensorBoard's and W&B's own readers
-	.venv/bin/python Tests/Peers/logs.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/logs.py --command .build/release/cascade-adapt
 
 parts: build .venv/ready ## batches cut into 1, 2, 4 and 8 parts: the same losses
-	.venv/bin/python Tests/Peers/parts.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/parts.py --command .build/release/cascade-adapt
 
 plan-memory: build .venv/ready ## what `plan` says of memory, beside what runs take
-	.venv/bin/python Tests/Peers/plan_memory.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/plan_memory.py --command .build/release/cascade-adapt
 
 fuzz-kernels: .venv/ready ## the engine's kernels on random shapes under the address and undefined-behaviour sanitizers
-	.venv/bin/python Tests/Peers/fuzz_kernels.py --build .bench/fuzz
+	.venv/bin/python Tests/Peers/checks/fuzz_kernels.py --build .bench/fuzz
 
 kills: build .venv/ready ## runs killed at random moments, starved of disk and watched for memory
-	.venv/bin/python Tests/Peers/kills.py --command .build/release/cascade-adapt
-	.venv/bin/python Tests/Peers/full_disk.py --command .build/release/cascade-adapt
-	.venv/bin/python Tests/Peers/memory.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/kills.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/full_disk.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/memory.py --command .build/release/cascade-adapt
 
 .venv/ready: Tests/Peers/requirements.txt
 	python3 -m venv .venv
@@ -163,7 +163,7 @@ dist: ## a tar and a Debian package with Swift's runtime in the program: dist/ (
 
 install-check: ## the Debian package in a fresh Debian 12: installed, used, removed (as root; Debian's debootstrap, 3 GB of disk)
 	@command -v debootstrap >/dev/null || { echo "install debootstrap first" >&2; exit 1; }
-	python3 Tests/Peers/install_check.py --deb $$(ls -t dist/*.deb | head -n 1)
+	python3 Tests/Peers/checks/install_check.py --deb $$(ls -t dist/*.deb | head -n 1)
 
 clean: ## what building made
 	rm -rf .build .build-static dist

@@ -47,7 +47,7 @@ extension Image {
     }
 
     /// How many times larger than what is wanted a JPEG decoded at a part of its size must still be, so that resizing
-    /// hides the coarser decoding: see Tests/Peers/scaled.py. On photographs of 1024 x 1024 pixels the PSNR to full
+    /// hides the coarser decoding: see Tests/Peers/checks/scaled.py. On photographs of 1024 x 1024 pixels the PSNR to full
     /// decoding is then above 45 dB; at twice the size it falls to 39 dB, at 1.33 times to 37.
     private static let leastShrinking = 2.5
 

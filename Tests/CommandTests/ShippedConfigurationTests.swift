@@ -123,7 +123,7 @@ import Weights
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).isEmpty)
     }
 
-    /// One of each kind; Tests/Peers/train_configs.py trains them all, with the trunks that are too large here.
+    /// One of each kind; Tests/Peers/checks/train_configs.py trains them all, with the trunks that are too large here.
     @Test(arguments: [
         ("finetune_c_3b_v", "generator"), ("finetune_b_700m", "generator"), ("finetune_c_3b_lora", "lora"),
         ("controlnet_c_3b_inpainting", "controlnet"), ("controlnet_c_3b_pose", "controlnet"),

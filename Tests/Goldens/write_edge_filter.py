@@ -1,6 +1,6 @@
 """Writes the goldens of the edge filter: PiDiNet, and what the reference's `PidiFilter` computes with it, step by step.
 
-Peers: Tests/Peers/pidinet.py in torch (the network, from the paper), kornia (dilation) and torch
+Peers: Tests/Peers/peers/pidinet.py in torch (the network, from the paper), kornia (dilation) and torch
 (bilinear resizing); the file's metadata names their versions. `pidinet` has the published size, its weights drawn from
 their names; `pidinet_narrow.pth` is a file in the published layout, of fewer channels. In the filter images are brought
 to 224 x 224, edges are dilated by a disc, cut at a threshold, and brought back to the image's size."""
@@ -14,7 +14,7 @@ import numpy
 import torch
 from torch.nn.functional import interpolate
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import drawn
 import golden

@@ -1,7 +1,7 @@
 """Writes the goldens of whole images: prompt to latents to pixels, from given noise with DDIM.
 
 Peers: transformers 5.23.0 (CLIP towers), diffusers 0.42.1 (StableCascadeUNet, PaellaVQModel), torchvision 0.29.2
-(efficientnet_v2_s, resizing), driven by the reference's sampling formula as Tests/Peers/sampling.py has it. Weights are
+(efficientnet_v2_s, resizing), driven by the reference's sampling formula as Tests/Peers/peers/sampling.py has it. Weights are
 drawn from their names (drawn.py), what blocks hear of the time is turned down (stage_c.calm). Each file's metadata names
 what it was written with."""
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import clip_text
 import clip_vision

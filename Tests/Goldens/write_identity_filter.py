@@ -15,7 +15,7 @@ import torch
 from onnx import helper
 from skimage.transform import SimilarityTransform
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import golden
 from write_inference import numbers, save

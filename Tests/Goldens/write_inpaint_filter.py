@@ -1,6 +1,6 @@
 """Writes the golden of the inpainting filter: what the reference's `InpaintFilter` computes, step by step.
 
-Peers: Tests/Peers/saliency.py in torch (the network) and torchvision (resizing to a short side of 240, Gaussian blur of
+Peers: Tests/Peers/peers/saliency.py in torch (the network) and torchvision (resizing to a short side of 240, Gaussian blur of
 side 141); the file's metadata names their versions. The weights are of the published size and drawn from their names.
 What is cut out turns white."""
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torchvision.transforms.functional import resize
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import drawn
 import filters

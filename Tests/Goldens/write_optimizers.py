@@ -1,7 +1,7 @@
 """Writes optimizers.safetensors: fifty updates of five parameters by each optimizer, and schedules of the rate.
 
 Peers: torch 2.15.0 (AdamW, clipping, schedules), transformers 5.23.0 (Adafactor, the schedule with restarts),
-prodigyopt 1.1.2, bitsandbytes 0.50.2 on the CPU; AdamW with eight bits also as written down in Peers/adamw_8bit.py.
+prodigyopt 1.1.2, bitsandbytes 0.50.2 on the CPU; AdamW with eight bits also as written down in Peers/peers/adamw_8bit.py.
 
     python3 Tests/Goldens/write_optimizers.py
 
@@ -22,7 +22,7 @@ import torch
 import transformers
 from safetensors.torch import save
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import adamw_8bit
 import golden

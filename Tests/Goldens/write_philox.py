@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import philox
 

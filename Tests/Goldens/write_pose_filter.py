@@ -1,6 +1,6 @@
 """Writes the goldens of the pose filter: people out of maps, their drawing, and a network whose people are rectangles.
 
-Peer: Tests/Peers/pose.py in OpenCV and numpy; the files' metadata names the versions. `pose_filter.safetensors` has maps
+Peer: Tests/Peers/peers/pose.py in OpenCV and numpy; the files' metadata names the versions. `pose_filter.safetensors` has maps
 of known people, made as Cao et al. 2017 make those to train on (section 2.2 and 2.3) with noise added, the people found
 in them, and drawings. `pose_corners.caffemodel` and its prototxt are a network in the layout of OpenPose's COCO model:
 the corners of a bright rectangle are neck, shoulders and hip of a person, and its fields are the same everywhere."""
@@ -12,7 +12,7 @@ import numpy
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import golden
 import pose

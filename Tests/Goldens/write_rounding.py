@@ -1,6 +1,6 @@
 """Writes rounding.safetensors: twelve updates of bfloat16 weights, each rounded by chance.
 
-Peers: torch 2.15.0 (AdamW), transformers 5.23.0 (Adafactor); the draws are those of Peers/philox.py.
+Peers: torch 2.15.0 (AdamW), transformers 5.23.0 (Adafactor); the draws are those of Peers/peers/philox.py.
 
     python3 Tests/Goldens/write_rounding.py
 
@@ -16,7 +16,7 @@ import torch
 import transformers
 from safetensors.torch import save
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Peers/peers"))
 
 import golden
 import philox

@@ -1,4 +1,4 @@
-/// Weights drawn from their own names, bit for bit as `Tests/Peers/drawn.py` draws them.
+/// Weights drawn from their own names, bit for bit as `Tests/Peers/peers/drawn.py` draws them.
 ///
 /// Element i of the parameter KEY comes from a counter and a hash: `seed` is FNV-1a (64 bits) of KEY's bytes, `z` is
 /// splitmix64 of `seed + (i + 1) * 0x9E3779B97F4A7C15`, and `u = ((z >> 40) - 2^23) / 2^23` lies in -1 ..< 1. What

@@ -3,7 +3,7 @@
 // A moment is cut into blocks of 256 elements; a block keeps its largest magnitude in float32, and each element the
 // number of the nearest of 256 values between -1 and 1, times that magnitude. Source: Dettmers et al. 2022, "8-bit
 // Optimizers via Block-wise Quantization". The exact order of operations is written down in
-// Tests/Peers/adamw_8bit.py, with which this file agrees bit for bit on the CPU.
+// Tests/Peers/peers/adamw_8bit.py, with which this file agrees bit for bit on the CPU.
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 #include <torch/library.h>

@@ -3,7 +3,7 @@ import Optimization
 /// What a run will have resident of memory, in bytes, by part, pages of mapped files among them.
 ///
 /// What each part is counted by stands with it: weights and what is trained here, activations in ``StageActivations``, the
-/// networks around a stage in ``SideNetworks``. `Tests/Peers/plan_memory.py` holds the sum against what runs take.
+/// networks around a stage in ``SideNetworks``. `Tests/Peers/checks/plan_memory.py` holds the sum against what runs take.
 struct MemoryEstimate {
     /// From when on bytes are taken.
     enum Phase: String, CaseIterable {
