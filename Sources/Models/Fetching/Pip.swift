@@ -1,5 +1,4 @@
 import Failures
-import Files
 import Shards
 
 /// The pip of the user's `python3`. It knows the registry, or whatever stands in for it on this machine.

@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "peers"))
 
-HERE = Path(__file__).resolve().parent
 STAGE_C = {
     "c_cond": 688, "c_hidden": [688, 688], "nhead": [8, 8], "blocks": [[2, 5], [5, 2]], "c_clip_text": 128,
     "c_clip_text_pooled": 128, "c_clip_img": 64,

@@ -83,7 +83,7 @@ def main() -> None:
     base = options.base or options.folder / "stage_c_36b_bf16.safetensors"
     lora = options.folder / ("lora_channelwise.safetensors" if options.channelwise else "lora_attention.safetensors")
     wide = ["--channelwise"] if options.channelwise else []
-    subprocess.run([sys.executable, HERE / "full_stage_c.py", base, "--lora", lora, *wide], check=True)
+    subprocess.run([sys.executable, HERE.parent / "peers/full_stage_c.py", base, "--lora", lora, *wide], check=True)
     outputs = [str(options.folder / name) for name in ("ours.safetensors", "peer.safetensors")]
     ours = [options.command, "merge", str(base), str(lora), "-o", outputs[0], "--quiet"]
     theirs = [sys.executable, __file__, "--peer", str(base), str(lora), outputs[1]]
