@@ -62,7 +62,8 @@ struct Update {
         func learn(_ losses: [TrainingLoss], of batch: ImageBatch) throws -> Double {
             let samples = batch.samples.count
             let timing = ProcessTimes.Timing(
-                samples: shared?.share(of: samples).count ?? samples, seconds: clock.seconds() - began,
+                samples: shared?.share(of: samples).count ?? samples,
+                seconds: shared == nil ? 0 : clock.seconds() - began,
                 waited: batch.secondsWaited, bytes: try Engine.shared().tensorBytes.most)
             let (loss, timings) = try self.learn(task, losses, of: samples, timing)
             waited = timings.map(\.waited).max() ?? 0
