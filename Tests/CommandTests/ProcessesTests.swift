@@ -70,12 +70,13 @@ import Weights
     @Test(arguments: [[:], ["fused_backward": "true", "gradient_checkpointing": "true"]])
     func `losses of Stage B do not depend on how many processes there are`(more: [String: String]) throws {
         let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys.merging(more) { $1 })
-        for (count, name) in [(1, "one"), (2, "two"), (4, "four")] {
+        let runs = more.isEmpty ? [(1, "one"), (2, "two"), (4, "four")] : [(1, "one"), (2, "two")]
+        for (count, name) in runs {
             try train(configuration(scratch, name, of: stageB), by: "finetune", processes: count)
         }
         let one = try losses(scratch, "one")
         #expect(one.count == 8)
-        for name in ["two", "four"] {
+        for (_, name) in runs.dropFirst() {
             for (ours, theirs) in zip(try losses(scratch, name), one) {
                 #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
             }
@@ -109,7 +110,7 @@ import Weights
         }
         #expect(try train("one", 1, ["use_fsdp": "true"]).contains("use_fsdp: this run is one process"))
         // Of six samples in two parts, four processes take 1, 2, 1 and 2: two of them have a part less.
-        for (count, changes) in [(2, [:]), (4, parts)] {
+        for (count, changes) in recipe == "lora" ? [(2, [:]), (4, parts)] : [(4, parts)] {
             _ = try train("whole \(count)", count, changes)
             let said = try train("shared \(count)", count, changes.merging(["use_fsdp": "true"]) { $1 })
             #expect(said.contains("use_fsdp: each of \(count) processes holds its share of the base"), "\(said)")
@@ -140,10 +141,14 @@ import Weights
         let said = try train("two", 2, shared)
         #expect(said.contains("each of 2 processes holds, steps and averages its share of the stage"), "\(said)")
         _ = try train("four", 4, shared.merging(["grad_accum_steps": "2"]) { $1 })
-        // Begun by three, gone on with by one that has all of it.
-        _ = try train("parts", 3, shared, "--steps", "4")
-        #expect(try train("parts", 1).contains("resumed at update 4"))
-        for name in ["two", "four", "parts"] {
+        var names = ["two", "four"]
+        if stage == "C" {
+            // Begun by three, gone on with by one that has all of it.
+            _ = try train("parts", 3, shared, "--steps", "4")
+            #expect(try train("parts", 1).contains("resumed at update 4"))
+            names.append("parts")
+        }
+        for name in names {
             for (ours, theirs) in zip(try losses(scratch, name), try losses(scratch, "one")) {
                 #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
             }
