@@ -39,6 +39,8 @@ struct Group {
     c10::intrusive_ptr<c10d::Store> store;
     c10::intrusive_ptr<c10d::ProcessGroupGloo> processes;
     std::shared_ptr<Pulse> pulse;
+    /// Whether the store is in this process, and ends with it.
+    bool has_store;
 };
 
 /// A row of which each process sends its part to all.
@@ -57,6 +59,11 @@ Group &group_of(CTorchGroup *handle) { return *reinterpret_cast<Group *>(handle)
 constexpr auto beat = std::chrono::seconds(1), feeling = std::chrono::seconds(3), patience = std::chrono::seconds(8);
 
 std::string pulse_of(int32_t rank) { return "pulse " + std::to_string(rank); }
+
+/// Where a process says that it looks for who is lost: it ends of itself after that, and is not one of them.
+std::string search_of(int32_t rank) { return "search " + std::to_string(rank); }
+/// Where it says that it has found out.
+std::string finding_of(int32_t rank) { return "finding " + std::to_string(rank); }
 
 /// Begins to give signs of life. The thread belongs to nobody: the store may keep it for good where its host is lost.
 std::shared_ptr<Pulse> begin_pulse(c10::intrusive_ptr<c10d::Store> store, int32_t rank) {
@@ -152,7 +159,7 @@ int start_group(
         options->devices.push_back(device_towards(host));
         options->threads = 2;
         auto processes = c10::make_intrusive<c10d::ProcessGroupGloo>(own, rank, size, options);
-        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes, begin_pulse(own, rank)});
+        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes, begin_pulse(own, rank), is_server});
     });
 }
 
@@ -226,17 +233,25 @@ int sum_parts(CTorchGroup *group, CTorchTensor *row) {
 int feel_pulses(CTorchGroup *group, bool *beating) {
     return guarded([&] {
         Group &known = group_of(group);
-        int32_t size = known.processes->getSize();
+        int32_t size = known.processes->getSize(), own = known.processes->getRank();
         auto told = std::make_shared<std::promise<std::vector<bool>>>();
         auto found = told->get_future();
         // A store whose host is lost answers never: then the thread is left where it is.
-        std::thread([told, store = known.store, size] {
+        std::thread([told, store = known.store, size, own, has_store = known.has_store] {
             try {
+                store->add(search_of(own), 1);
                 std::vector<int64_t> before;
                 for (int32_t rank = 0; rank < size; ++rank) before.push_back(store->add(pulse_of(rank), 0));
                 std::this_thread::sleep_for(feeling);
                 std::vector<bool> beats;
-                for (int32_t rank = 0; rank < size; ++rank) beats.push_back(store->add(pulse_of(rank), 0) != before[rank]);
+                for (int32_t rank = 0; rank < size; ++rank)
+                    beats.push_back(store->add(pulse_of(rank), 0) != before[rank] || store->add(search_of(rank), 0) > 0);
+                store->add(finding_of(own), 1);
+                // The others ask this process's store, and take it for the lost one if it ends before they have their answer.
+                auto end = std::chrono::steady_clock::now() + feeling + beat;
+                for (int32_t rank = 0; has_store && rank < size; ++rank)
+                    while (beats[rank] && store->add(finding_of(rank), 0) == 0 && std::chrono::steady_clock::now() < end)
+                        std::this_thread::sleep_for(beat / 20);
                 told->set_value(beats);
             } catch (...) {
                 told->set_exception(std::current_exception());

@@ -188,7 +188,8 @@ typedef struct CTorchTable {
     /// The reverse: puts the sum over all processes in the place of this process's part of a row of float32; the rest of the
     /// row becomes anything.
     int (*sum_parts)(CTorchGroup *group, CTorchTensor *row);
-    /// Which processes still give signs of life, whatever they wait for; takes some seconds. Fails where the store does not
+    /// Which processes still give signs of life, whatever they wait for, or ended because they looked for who is lost, as this
+    /// one does now; takes some seconds. Fails where the store does not
     /// answer.
     int (*feel_pulses)(CTorchGroup *group, bool *beating);
     void (*end_group)(CTorchGroup *group);
