@@ -2,6 +2,7 @@ import CTorch
 import Failures
 
 extension Tensor {
+    /// Whether a backward pass goes through this tensor: it is a trainable leaf, or was computed from one.
     public var requiresGrad: Bool { facts.requires_grad }
 
     /// Makes a leaf trainable, or frozen again.

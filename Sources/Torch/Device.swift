@@ -3,7 +3,9 @@ import Failures
 
 /// Where a tensor lies.
 public enum Device: Hashable, Sendable, CustomStringConvertible {
+    /// Main memory and the processor.
     case cpu
+    /// A CUDA device, counted from 0 among those that this process sees.
     case cuda(Int)
 
     /// Reads `cpu`, `cuda` or `cuda:N`.
@@ -20,6 +22,7 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The name that is read: "cpu" or "cuda:N".
     public var description: String {
         switch self {
         case .cpu: "cpu"

@@ -6,6 +6,7 @@
 public struct Draws: Sendable {
     /// What numbers are for. Each purpose has numbers of its own, and further ones for each position.
     public enum Purpose: Int, Sendable {
+        /// What is added to clean latents, or stands for them at the start of a sampler.
         case noise = 1
         /// Of a channel as a whole.
         case offset

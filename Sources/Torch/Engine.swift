@@ -10,6 +10,7 @@ import Glibc
 public struct Engine: @unchecked Sendable {
     /// A place that was tried and what came of it.
     public struct Attempt: Sendable {
+        /// The file of the engine library that was tried.
         public let path: String
         /// Nil where the engine was opened.
         public let problem: String?
@@ -18,6 +19,7 @@ public struct Engine: @unchecked Sendable {
     }
 
     let table: UnsafePointer<CTorchTable>
+    /// The file that the engine was opened from.
     public let path: String
 
     private static let opening = tryEach(of: candidates(), TorchSearch())

@@ -6,6 +6,7 @@ import CTorch
 public final class Generator {
     let handle: OpaquePointer
 
+    /// A generator that begins the sequence of a seed.
     public init(seed: UInt64) throws {
         let engine = try Engine.shared()
         var out: OpaquePointer?
@@ -54,6 +55,7 @@ public final class Generator {
         return Tensor(owning: try out.orMissing("generator state"))
     }
 
+    /// Goes back to what ``state()`` gave: the same numbers follow as then.
     public func restore(_ state: Tensor) throws {
         let engine = try Engine.shared()
         try engine.check(engine.table.pointee.set_generator_state(handle, state.handle))

@@ -1,5 +1,6 @@
 /// The operators of neural networks that libtorch brings.
 extension Tensor {
+    /// The matrix product [..., n, k] · [..., k, m] to [..., n, m]; dimensions before the last two broadcast.
     public func matmul(_ other: Tensor) throws -> Tensor { try Operators.matmul(.tensor(self), .tensor(other)) }
 
     /// `x · weightᵀ + bias` over the last dimension; weight [out, in], bias [out].
@@ -61,6 +62,7 @@ extension Tensor {
             .double(momentum), .double(epsilon), .bool(false))
     }
 
+    /// Exponentials along one dimension, divided by their sum; they add up to 1.
     public func softmax(_ dimension: Int) throws -> Tensor { try Operators.softmax(.tensor(self), .int(dimension)) }
 
     /// The logarithm of the softmax, exact where the softmax itself would vanish.
@@ -76,8 +78,11 @@ extension Tensor {
     public func geluResponseNorm(gamma: Tensor, beta: Tensor) throws -> Tensor {
         try Operators.geluResponseNorm(.tensor(self), .tensor(gamma), .tensor(beta))
     }
+    /// 1 / (1 + e^-x), between 0 and 1.
     public func sigmoid() throws -> Tensor { try Operators.sigmoid(.tensor(self)) }
+    /// x · sigmoid(x), also called swish.
     public func silu() throws -> Tensor { try Operators.silu(.tensor(self)) }
+    /// Negative elements times `slope`, the others as they are.
     public func leakyReLU(_ slope: Double) throws -> Tensor {
         try Operators.leakyReLU(.tensor(self), .double(slope))
     }
@@ -117,10 +122,12 @@ extension Tensor {
         return try op(.tensor(self), .ints([height, width]), .bool(false))
     }
 
+    /// Moves squares of pixels into channels: [B, C, H, W] to [B, C * factor², H / factor, W / factor].
     public func pixelUnshuffled(_ factor: Int) throws -> Tensor {
         try Operators.pixelUnshuffle(.tensor(self), .int(factor))
     }
 
+    /// Spreads channels over squares of pixels: [B, C * factor², H, W] to [B, C, H * factor, W * factor].
     public func pixelShuffled(_ factor: Int) throws -> Tensor {
         try Operators.pixelShuffle(.tensor(self), .int(factor))
     }

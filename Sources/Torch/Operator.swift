@@ -5,6 +5,7 @@ import Failures
 ///
 /// The typed methods of `Tensor` are the public face; this is how they are written.
 public final class Operator: @unchecked Sendable {
+    /// The schema's name with its overload, such as `aten::add.Tensor`.
     public let name: String
     private let resolved: Result<OpaquePointer, Failure>
 
@@ -25,17 +26,29 @@ public final class Operator: @unchecked Sendable {
 
     /// An argument of an operator.
     public enum Argument {
+        /// None of an optional argument: the schema's `None`.
         case none
+        /// The schema's `Tensor`, or `Tensor?` where there is one.
         case tensor(Tensor)
+        /// The schema's `int` or `SymInt`, and its `ScalarType` by number.
         case int(Int)
+        /// The schema's `float`, or a `Scalar` that is a fraction.
         case double(Double)
+        /// The schema's `bool`.
         case bool(Bool)
+        /// The schema's `int[]` or `SymInt[]`: sizes, strides, dimensions.
         case ints([Int])
+        /// The schema's `float[]`.
         case doubles([Double])
+        /// The schema's `Tensor[]`.
         case tensors([Tensor])
+        /// The schema's `Tensor?[]`.
         case optionalTensors([Tensor?])
+        /// The schema's `str`.
         case string(String)
+        /// The schema's `Generator`: where random numbers come from.
         case generator(Generator)
+        /// The schema's `Device`.
         case device(Device)
 
         static func dtype(_ dtype: DType) -> Argument { .int(Int(dtype.rawValue)) }

@@ -18,12 +18,14 @@ public final class ProcessGroup {
         public var localSize = 1
         /// Of the first process.
         public var host: String
+        /// The TCP port at `host` where all processes meet.
         public var port: Int
         /// Whether something else, such as torchrun, listens at the port; else the first process does.
         public var hasStore = false
         /// Tells apart groups that meet at the same place one after another.
         public var name = "cascade"
 
+        /// A place with one process on its machine, no store that listens already, and the usual name.
         public init(rank: Int, size: Int, localRank: Int, host: String, port: Int) {
             self.rank = rank
             self.size = size
@@ -33,11 +35,14 @@ public final class ProcessGroup {
         }
     }
 
+    /// Where this process found the others, and which one it is.
     public let place: Place
     private let handle: OpaquePointer
     private let engine: Engine
 
+    /// The number of this process, from 0.
     public var rank: Int { place.rank }
+    /// How many processes the group has.
     public var size: Int { place.size }
 
     /// Meets the other processes.

@@ -9,6 +9,7 @@ public struct Int8Rows {
     /// [rows], float32.
     public let scales: Tensor
 
+    /// Takes codes and scales that were made before, such as those of a file.
     public init(codes: Tensor, scales: Tensor) { (self.codes, self.scales) = (codes, scales) }
 
     /// - Parameter matrix: [rows, columns], on the CPU.
@@ -59,6 +60,7 @@ public struct NF4Blocks {
     /// How many scales there are for so many magnitudes.
     public static func scales(for magnitudes: Int) -> Int { DynamicCode.blocks(magnitudes) }
 
+    /// Takes the parts of a matrix that was quantised before, such as those of a file.
     public init(codes: Tensor, magnitudes: Tensor, scales: Tensor, mean: Tensor) throws {
         (self.codes, self.magnitudes, self.scales, self.mean) = (codes, magnitudes, scales, mean)
         values = try Tensor(DynamicCode.values(signed: true))

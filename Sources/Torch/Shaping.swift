@@ -2,14 +2,19 @@
 extension Tensor {
     /// The same elements in another shape; one size may be -1.
     public func reshaped(_ shape: [Int]) throws -> Tensor { try Operators.reshape(.tensor(self), .ints(shape)) }
+    /// The dimensions in another order, as a view: dimension i of the result is `order[i]` of this tensor.
     public func permuted(_ order: [Int]) throws -> Tensor { try Operators.permute(.tensor(self), .ints(order)) }
+    /// Two dimensions exchanged, as a view.
     public func transposed(_ a: Int, _ b: Int) throws -> Tensor {
         try Operators.transpose(.tensor(self), .int(a), .int(b))
     }
+    /// A new dimension of size 1 at this index, as a view.
     public func unsqueezed(_ dimension: Int) throws -> Tensor {
         try Operators.unsqueeze(.tensor(self), .int(dimension))
     }
+    /// Without this dimension where its size is 1, as a view; the same otherwise.
     public func squeezed(_ dimension: Int) throws -> Tensor { try Operators.squeeze(.tensor(self), .int(dimension)) }
+    /// Dimensions of size 1 repeated to `shape` without taking memory, as a view; -1 leaves a size as it is.
     public func expanded(_ shape: [Int]) throws -> Tensor { try Operators.expand(.tensor(self), .ints(shape)) }
 
     /// The bytes of a contiguous tensor as numbers of another type, as a view; the last dimension is other.
@@ -25,18 +30,22 @@ extension Tensor {
         try Operators.select(.tensor(self), .int(dimension), .int(index))
     }
 
+    /// At most `count` parts of one dimension, as views: all of the same size, but the last may be smaller.
     public func chunked(_ count: Int, dimension: Int) throws -> [Tensor] {
         try Operators.chunk.call([.tensor(self), .int(count), .int(dimension)])
     }
 
+    /// Parts of one dimension, as views, of these sizes, which add up to all of it.
     public func split(sizes: [Int], dimension: Int) throws -> [Tensor] {
         try Operators.split.call([.tensor(self), .ints(sizes), .int(dimension)])
     }
 
+    /// The tensors one after the other along a dimension; their other sizes are the same.
     public static func concatenated(_ tensors: [Tensor], dimension: Int) throws -> Tensor {
         try Operators.cat(.tensors(tensors), .int(dimension))
     }
 
+    /// Tensors of one shape along a new dimension, which becomes the one of this index.
     public static func stacked(_ tensors: [Tensor], dimension: Int = 0) throws -> Tensor {
         try Operators.stack(.tensors(tensors), .int(dimension))
     }
@@ -56,7 +65,9 @@ extension Tensor {
         try Operators.reflectionPad(.tensor(self), .ints([count, count, count, count]))
     }
 
+    /// The elements along these dimensions in opposite order, copied.
     public func flipped(_ dimensions: [Int]) throws -> Tensor { try Operators.flip(.tensor(self), .ints(dimensions)) }
+    /// The tensor side by side with itself, copied: `counts` times along each dimension.
     public func repeated(_ counts: [Int]) throws -> Tensor { try Operators.repeat(.tensor(self), .ints(counts)) }
 
     /// Rows of a dimension by an int64 tensor [n] of indices.
@@ -64,21 +75,25 @@ extension Tensor {
         try Operators.indexSelect(.tensor(self), .int(dimension), .tensor(indices))
     }
 
+    /// `value` where the bool mask is true, the elements elsewhere.
     public func filled(where mask: Tensor, with value: Double) throws -> Tensor {
         try Operators.maskedFill(.tensor(self), .tensor(mask), .double(value))
     }
 
+    /// The tensor itself where its elements follow one another in memory, else a copy in which they do.
     public func contiguous() throws -> Tensor { try isContiguous ? self : Operators.contiguous(.tensor(self)) }
     /// [B, C, H, W] with a pixel's channels side by side in memory, which convolutions and pooling are quicker on.
     public func laidOutByPixels() throws -> Tensor {
         try permuted([0, 2, 3, 1]).contiguous().permuted([0, 3, 1, 2])
     }
 
+    /// A copy in memory of its own; gradients pass through it.
     public func cloned() throws -> Tensor { try Operators.clone(.tensor(self)) }
 
     /// The same elements outside the graph.
     public func detached() throws -> Tensor { try Operators.detach(.tensor(self)) }
 
+    /// The elements in another type: the tensor itself where it has that type, else a copy.
     public func to(dtype: DType) throws -> Tensor {
         try dtype == self.dtype ? self : Operators.toDType(.tensor(self), .dtype(dtype))
     }
@@ -96,6 +111,7 @@ extension Tensor {
         return try Operators.viewDType(.tensor(detached().contiguous()), .dtype(whole)).sum().item()
     }
 
+    /// The elements on another device: the tensor itself where it is there, else a copy.
     public func to(device: Device) throws -> Tensor {
         try device == self.device ? self : Operators.copyTo(.tensor(self), .none, .none, .device(device))
     }
@@ -154,6 +170,7 @@ extension Tensor {
         try withoutGradients { _ = try Operators.lerpInPlace(.tensor(self), .tensor(end), .double(weight)) }
     }
 
+    /// A new tensor in which every element is 0.
     public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
         try Operators.zeros(.ints(shape), .dtype(dtype), .none, .device(device))
     }
@@ -163,6 +180,7 @@ extension Tensor {
         try Operators.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
     }
 
+    /// A new tensor in which every element is `value`.
     public static func full(
         _ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu
     ) throws -> Tensor {

@@ -82,6 +82,7 @@ public final class Tensor {
         return facts
     }
 
+    /// The sizes of the dimensions, outermost first; empty for a single number.
     public var shape: [Int] {
         let facts = facts
         return (0..<Int(facts.rank)).map { Int(facts.sizes[$0]) }
@@ -98,11 +99,17 @@ public final class Tensor {
         return Int(facts.sizes[at])
     }
 
+    /// How many dimensions there are; 0 for a single number.
     public var rank: Int { Int(facts.rank) }
+    /// All elements: the product of the sizes.
     public var count: Int { Int(facts.elements) }
+    /// What the elements take in memory where no two of them share it.
     public var byteCount: Int { count * Int(facts.element_size) }
+    /// The type of an element. One that ``DType`` lacks counts as float32.
     public var dtype: DType { DType(rawValue: facts.dtype) ?? .float32 }
+    /// Where the elements are in memory.
     public var device: Device { Device(raw: facts.device) }
+    /// Whether the elements follow one another in memory, the last dimension first, without gaps.
     public var isContiguous: Bool { facts.is_contiguous }
     /// Whether all elements are one and the same in memory.
     public var isOneElementSpread: Bool {
@@ -141,6 +148,7 @@ public final class Tensor {
 }
 
 extension Tensor: CustomStringConvertible {
+    /// Shape, type and device; no elements.
     public var description: String { "Tensor(\(shape), \(dtype), \(device))" }
 }
 

@@ -26,14 +26,20 @@ extension Tensor {
 public struct AdamWStep {
     /// Counted from 1; the moments' bias is corrected by it.
     public var number: Int
+    /// How far a step moves a parameter at most, about; weight decay is multiplied by it too.
     public var learningRate: Double
+    /// What a step leaves of the mean of gradients; the rest is the new gradient.
     public var beta1: Double
+    /// What a step leaves of the mean of squared gradients; the rest is the new square.
     public var beta2: Double
+    /// A step takes `learningRate * weightDecay` of each parameter away, apart from its gradient.
     public var weightDecay: Double
+    /// Added to the root of the corrected second moment, so that small gradients do not divide by zero.
     public var epsilon: Double
     /// What gradients are multiplied by on the way.
     public var gradientScale: Double
 
+    /// - Parameter betas: ``beta1`` and ``beta2``, each at least 0 and below 1.
     public init(
         number: Int, learningRate: Double, betas: (Double, Double), weightDecay: Double, epsilon: Double,
         gradientScale: Double

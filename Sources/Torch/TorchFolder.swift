@@ -2,6 +2,7 @@ import Files
 
 /// A folder that libtorch may lie in: that of Python's package, or an unpacked archive.
 public struct TorchFolder: Equatable, Sendable {
+    /// The folder that holds `lib`, where libtorch was found; else the one that was named.
     public let path: String
     /// The folder of its libraries.
     public let libraries: String
