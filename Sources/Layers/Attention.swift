@@ -13,6 +13,7 @@ public final class Attention {
     public let inWeight: Matrix
     /// Its bias, [3c].
     public let inBias: Tensor
+    /// The last projection, [..., c] to [..., c]: `out_proj`.
     public let output: Linear
     private let query: Projection
     private let key: Projection
@@ -20,6 +21,10 @@ public final class Attention {
     private let width: Int
     private let heads: Int
 
+    /// Takes `in_proj_weight`, `in_proj_bias` and `out_proj` from a scope.
+    /// - Parameters:
+    ///   - width: c, a multiple of `heads`.
+    ///   - heads: parts of the width that attend each by itself.
     public init(width: Int, heads: Int, _ scope: Scope) throws {
         self.width = width
         self.heads = heads

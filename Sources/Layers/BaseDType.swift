@@ -23,6 +23,7 @@ public enum BaseDType: String, CaseIterable, Sendable {
 
 /// Which matrices of a network a store keeps otherwise than the rest of it, and how.
 public struct MatrixStorage: Sendable {
+    /// The form in which the matrices meant are kept.
     public let dtype: BaseDType
     private let isOfBase: @Sendable (String) -> Bool
 

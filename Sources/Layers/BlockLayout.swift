@@ -2,10 +2,12 @@ import Torch
 
 /// A part of a network that is passed in one piece.
 public struct NetworkBlock {
+    /// What a pass asks for the block by, in ``SharedBlocks/require(_:)``.
     public let name: String
     /// What the keys of its parameters begin with, without the dot behind it.
     public let paths: [String]
 
+    /// - Parameter paths: all parts of the network that the block needs; each belongs to one block.
     public init(_ name: String, paths: [String]) { (self.name, self.paths) = (name, paths) }
 }
 

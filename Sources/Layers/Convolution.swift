@@ -2,18 +2,31 @@ import Torch
 
 /// A convolution over [B, C, H, W].
 public final class Convolution {
+    /// The sizes of a convolution, in pixels, and how it starts.
     public struct Configuration {
+        /// Channels that come in.
         public var inputs: Int
+        /// Channels that come out.
         public var outputs: Int
+        /// The side of the square kernel.
         public var kernel: Int
+        /// Pixels of the input from one output to the next; transposed, pixels of the output from one input to the
+        /// next.
         public var stride = 1
+        /// Zeros around the input on each side; transposed, pixels that the output loses on each side.
         public var padding = 0
+        /// Pixels from one element of the kernel to the next; 1 leaves no gaps.
         public var dilation = 1
+        /// Parts of the channels that are convolved each by itself; as many as channels is a depthwise convolution.
         public var groups = 1
+        /// Whether each output channel has a number added.
         public var bias = true
+        /// Whether it is the transpose of a convolution, which makes the image larger by `stride`.
         public var transposed = false
+        /// How the weight starts where no file gives it; a bias starts at zero.
         public var initial = Initializer.torchUniform
 
+        /// A convolution with a bias, step 1 and no padding; the rest may be set afterwards.
         public init(_ inputs: Int, _ outputs: Int, kernel: Int) {
             self.inputs = inputs
             self.outputs = outputs
@@ -36,6 +49,7 @@ public final class Convolution {
     public let bias: Tensor?
     private let configuration: Configuration
 
+    /// Takes `weight` and `bias` from a scope. It is no place for adapters.
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         let c = configuration
         let channels = c.transposed ? [c.inputs, c.outputs / c.groups] : [c.outputs, c.inputs / c.groups]

@@ -7,6 +7,7 @@ public final class GlobalResponseNorm {
     /// Shift, [1, 1, 1, C].
     public let beta: Tensor
 
+    /// Takes `gamma` and `beta`, which start at zero, from a scope; then the norm changes nothing.
     public init(_ channels: Int, _ scope: Scope) throws {
         gamma = try scope.parameter("gamma", [1, 1, 1, channels], .zeros)
         beta = try scope.parameter("beta", [1, 1, 1, channels], .zeros)

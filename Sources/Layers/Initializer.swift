@@ -2,8 +2,11 @@ import Torch
 
 /// How a parameter starts where no file gives it.
 public enum Initializer: Sendable {
+    /// Zeros: biases, and weights of what adds nothing at first.
     case zeros
+    /// Ones: scales of norms.
     case ones
+    /// Normal with mean 0.
     case normal(deviation: Double)
     /// Uniform within ±bound.
     case uniform(_ bound: Double)

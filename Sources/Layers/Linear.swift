@@ -9,16 +9,23 @@ public final class Linear {
     public let weight: Matrix
     /// Bias, [out].
     public let bias: Tensor?
+    /// The place where adapters change the output.
     public let projection: Projection
 
+    /// The sizes of a linear layer, how it starts and how a checkpoint keeps it.
     public struct Configuration {
+        /// Features of the input's last dimension.
         public var inputs: Int
+        /// Features of the output's last dimension.
         public var outputs: Int
+        /// Whether a bias is added to the product.
         public var bias = true
+        /// How the weight starts where no file gives it; a bias starts at zero.
         public var initial = Initializer.xavierUniform()
         /// The checkpoint keeps the weight as a 1x1 convolution's, [out, in, 1, 1].
         public var storedAsConvolution = false
 
+        /// A layer with a bias whose weight is kept as a matrix, unless the arguments say otherwise.
         public init(
             _ inputs: Int, _ outputs: Int, bias: Bool = true, initial: Initializer = .xavierUniform(),
             storedAsConvolution: Bool = false
@@ -31,6 +38,7 @@ public final class Linear {
         }
     }
 
+    /// Takes `weight` and `bias` from a scope and makes the layer known there as a place for adapters.
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         let (inputs, outputs) = (configuration.inputs, configuration.outputs)
         let shape = configuration.storedAsConvolution ? [outputs, inputs, 1, 1] : [outputs, inputs]

@@ -7,6 +7,7 @@ public enum Matrix {
     /// Frozen.
     case quantised(QuantisedMatrix)
 
+    /// Rows, which are the features of a product's output.
     public var outputs: Int {
         switch self {
         case .plain(let stored): stored.size(0)
@@ -14,6 +15,7 @@ public enum Matrix {
         }
     }
 
+    /// Columns, which are the features of a product's input.
     public var inputs: Int {
         switch self {
         case .plain(let stored): stored.size(1)
@@ -21,6 +23,7 @@ public enum Matrix {
         }
     }
 
+    /// Where the numbers or their codes are in memory.
     public var device: Device {
         switch self {
         case .plain(let stored): stored.device

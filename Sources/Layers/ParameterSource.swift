@@ -16,7 +16,9 @@ public protocol ParameterSource {
 }
 
 extension ParameterSource {
+    /// No weight is stored in fewer bits.
     public func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? { nil }
+    /// Nothing lies in a mapped file.
     public func release(_ key: String) {}
 }
 
@@ -24,12 +26,15 @@ extension ParameterSource {
 public final class DrawnParameters: ParameterSource {
     private let generator: Generator
 
+    /// - Parameter generator: drawn from in the order in which the network makes its parameters.
     public init(_ generator: Generator) { self.generator = generator }
 
+    /// A float32 tensor on the CPU, drawn as `initial` says.
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
         try initial.draw(shape, from: generator)
     }
 
+    /// Nothing can be missing.
     public func finish() throws {}
 }
 
@@ -40,14 +45,17 @@ public struct Placeholders: ParameterSource {
     /// - Parameter quantised: matrices that are stored in fewer bits, by key.
     public init(quantised: [String: BaseDType] = [:]) { forms = quantised }
 
+    /// One zero in float32 that stands for all elements of `shape`.
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
         try .zeros(shape.map { _ in 1 }).expanded(shape)
     }
 
+    /// A matrix of zeros in the form that was named for the key; nil where none was.
     public func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? {
         try forms[key].map { try .placeholder(shape, as: $0) }
     }
 
+    /// Nothing can be missing.
     public func finish() throws {}
 }
 
@@ -82,6 +90,15 @@ public final class StoredParameters: ParameterSource {
             lookUp: { try file.tensor(prefix + $0) })
     }
 
+    /// Takes values from a function.
+    /// - Parameters:
+    ///   - name: of the file, for messages.
+    ///   - available: all keys that are there; those that no layer asks for are a failure.
+    ///   - ignoring: keys that may be left over.
+    ///   - quantised: keys whose values are kept in fewer bits, with their forms.
+    ///   - storedName: what a key is called in the file, for messages.
+    ///   - release: called where no view of a key's value is kept.
+    ///   - lookUp: the tensor of a key; nil where there is none.
     public init(
         name: String, available: [String], ignoring: @escaping (String) -> Bool = { _ in false },
         quantised: [String: BaseDType] = [:], storedName: @escaping (String) -> String = { $0 },
@@ -96,6 +113,7 @@ public final class StoredParameters: ParameterSource {
         letGo = release
     }
 
+    /// The tensor of the key. Where it is missing or has another shape, zeros that take no memory; ``finish()`` tells.
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
         // Stands in until everything that does not fit is known.
         func placeholder() throws -> Tensor { try Placeholders().value(key, shape: shape, initial: initial) }
@@ -115,6 +133,7 @@ public final class StoredParameters: ParameterSource {
         return tensor
     }
 
+    /// The matrix that the file has quantised. Where its tensors do not fit, zeros; ``finish()`` tells.
     public func quantised(_ key: String, shape: [Int]) throws -> QuantisedMatrix? {
         guard let dtype = codes[key] else { return nil }
         used.formUnion(([""] + QuantisedMatrix.endings).map { key + $0 })
@@ -126,8 +145,10 @@ public final class StoredParameters: ParameterSource {
         }
     }
 
+    /// Passes on to the file that its memory for the key is not used any more.
     public func release(_ key: String) { letGo(key) }
 
+    /// - Throws: a failure of the input with all keys that are missing, left over, or of another shape.
     public func finish() throws {
         let unexpected = available.filter { !used.contains($0) && !ignored($0) }.map(stored)
         var problems: [String] = []

@@ -7,18 +7,23 @@ import Torch
 public final class ParameterStore {
     /// A named parameter or buffer.
     public struct Entry {
+        /// The name in a checkpoint, such as `blocks.0.weight`.
         public let key: String
+        /// The value that the network computes with; a leaf.
         public let tensor: Tensor
         /// Statistics and the like, which no optimizer touches.
         public let isBuffer: Bool
     }
 
+    /// Parameters and buffers in the order in which the network made them, without quantised matrices.
     public private(set) var entries: [Entry] = []
     /// The matrices that are kept in fewer bits, by key; they are no entries, for nothing trains or saves them.
     public private(set) var quantised: [(key: String, matrix: QuantisedMatrix)] = []
     /// The layers to which an adapter can add something, by path.
     public private(set) var projections: [(path: String, projection: Projection)] = []
+    /// The type of every parameter that ``MatrixStorage`` does not keep otherwise; buffers are float32.
     public let dtype: DType
+    /// Where all tensors of the network are in memory.
     public let device: Device
     private let matrices: MatrixStorage?
     private let blocks: SharedBlocks?
@@ -47,6 +52,7 @@ public final class ParameterStore {
     /// - Throws: what the source could not give, all of it in one failure.
     public func finish() throws { try source.finish() }
 
+    /// The parameter or buffer of a key; nil where the network has none, or has it quantised.
     public subscript(key: String) -> Tensor? { positions[key].map { entries[$0].tensor } }
 
     /// Everything an optimizer may train, by key.
@@ -137,6 +143,7 @@ public final class ParameterStore {
 /// A place in a network: hands out parameters whose keys begin with its path.
 public struct Scope {
     let store: ParameterStore
+    /// What keys and projections of this part begin with, without the dot behind it; empty for the whole network.
     public let path: String
 
     /// The scope of a part, by its name or its index.
@@ -144,6 +151,7 @@ public struct Scope {
         Scope(store: store, path: path.isEmpty ? name : "\(path).\(name)")
     }
 
+    /// The scope of a part of a list, such as `blocks.3`; counted from 0.
     public func callAsFunction(_ index: Int) -> Scope { self(String(index)) }
 
     /// The projections of this part so far, by their paths within it.

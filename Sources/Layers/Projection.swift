@@ -12,13 +12,16 @@ public final class Projection {
     /// What changes the output, in this order; empty where nothing is attached.
     public private(set) var adapters: [any ProjectionAdapter] = []
 
+    /// A place that nothing is attached to. The network's scope has to be told of it by `Scope.register`.
     public init(weight: Matrix, bias: Tensor? = nil, kernelSide: Int? = nil) {
         self.weight = weight
         self.bias = bias
         self.kernelSide = kernelSide
     }
 
+    /// Numbers that one output is computed from; of depthwise kernels those of one kernel.
     public var inputs: Int { weight.inputs }
+    /// Rows of the weight; of depthwise kernels one for each channel.
     public var outputs: Int { weight.outputs }
 
     /// Attaches an adapter; one that is attached already stays where it is.
@@ -29,6 +32,7 @@ public final class Projection {
     /// Detaches an adapter and leaves the others.
     public func detach(_ adapter: any ProjectionAdapter) { adapters.removeAll { $0 === adapter } }
 
+    /// Whether this very adapter, not one like it, changes the output.
     public func isAttached(_ adapter: any ProjectionAdapter) -> Bool { adapters.contains { $0 === adapter } }
 
     /// `output`, which the layer computed from `input`, as the attached adapters change it.
@@ -60,10 +64,12 @@ public struct ModuleShape: Sendable, Equatable {
     public let path: String
     /// Of depthwise kernels the numbers of one kernel.
     public let inputs: Int
+    /// Rows of the weight; of depthwise kernels one for each channel.
     public let outputs: Int
     /// The side of depthwise kernels, whose square is `inputs`; nil of any other product.
     public let kernelSide: Int?
 
+    /// A product whose sizes a file tells.
     public init(path: String, inputs: Int, outputs: Int, kernelSide: Int? = nil) {
         self.path = path
         self.inputs = inputs
@@ -71,6 +77,7 @@ public struct ModuleShape: Sendable, Equatable {
         self.kernelSide = kernelSide
     }
 
+    /// The sizes of a product that is there.
     public init(_ path: String, _ projection: Projection) {
         self.init(
             path: path, inputs: projection.inputs, outputs: projection.outputs, kernelSide: projection.kernelSide)

@@ -12,8 +12,10 @@ public struct QuantisedMatrix {
     private let numbers: Numbers
     /// Of the stored matrix; a part of it is made by ``rows(_:)``.
     private let kept: Range<Int>
+    /// Columns, which are the features of a product's input.
     public let inputs: Int
 
+    /// Rows, only those that ``rows(_:)`` took where this is a part.
     public var outputs: Int { kept.count }
 
     /// Quantises [out, in], or [out, in, 1, 1].
@@ -63,6 +65,7 @@ public struct QuantisedMatrix {
             : .nf4(try .init(codes: pieces[0], magnitudes: pieces[1], scales: pieces[2], mean: pieces[3]))
     }
 
+    /// The form of the codes: `int8` or `nf4`.
     public var dtype: BaseDType {
         switch numbers {
         case .int8: .int8
@@ -70,11 +73,13 @@ public struct QuantisedMatrix {
         }
     }
 
+    /// Where the codes and scales are in memory.
     public var device: Device { pieces[0].tensor.device }
 
     /// What all of the stored matrix takes.
     public var byteCount: Int { pieces.reduce(0) { $0 + $1.tensor.byteCount } }
 
+    /// The matrix with its codes and scales on another device; those that are there are shared.
     public func to(device: Device) throws -> QuantisedMatrix { try replacing { try $1.to(device: device) } }
 
     /// The same matrix with other tensors of the same numbers for its pieces, by what their names end with.

@@ -24,6 +24,7 @@ extension SharedBlocks {
         return try training.sum(place.block, range)
     }
 
+    /// Sets the sums of gradients to zero, for the next update.
     public func clearGradients() throws { try training?.clear() }
 
     /// Makes passes without leaving gradients, for the sake of other processes.
