@@ -1,11 +1,16 @@
 /// A size of Stage C or Stage B that has a name, the one that `model_version` takes.
 public struct ModelSize: Sendable {
+    /// The network that has the size, with its constructor values.
     public enum Architecture: Sendable {
+        /// A Stage C, which text and image embeddings condition.
         case stageC(StageCConfiguration)
+        /// A Stage B, which Stage C's latents condition.
         case stageB(StageBConfiguration)
     }
 
+    /// As `model_version` and the name of a base have it: "3.6B".
     public let name: String
+    /// The stage and its constructor values.
     public let architecture: Architecture
     /// Whether weights of it are published, whose licence derivatives inherit.
     public let isPublished: Bool
@@ -22,6 +27,7 @@ public struct ModelSize: Sendable {
         ModelSize(name: "700M", architecture: .stageB(.lite), isPublished: true),
     ]
 
+    /// The size of exactly this name; nil where there is none.
     public static func named(_ name: String) -> ModelSize? { all.first { $0.name == name } }
 
     /// The size of a stage that has this width.
@@ -41,10 +47,12 @@ public struct ModelSize: Sendable {
     /// Stage C or Stage B.
     public var part: ModelPart { stageC == nil ? .stageB : .stageC }
 
+    /// The constructor values of a Stage C; nil of a Stage B.
     public var stageC: StageCConfiguration? {
         if case .stageC(let configuration) = architecture { configuration } else { nil }
     }
 
+    /// The constructor values of a Stage B; nil of a Stage C.
     public var stageB: StageBConfiguration? {
         if case .stageB(let configuration) = architecture { configuration } else { nil }
     }

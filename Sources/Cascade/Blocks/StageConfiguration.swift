@@ -43,6 +43,7 @@ public protocol StageConfiguration: Equatable, Sendable {
 }
 
 extension StageConfiguration {
+    /// How many levels there are: the length of `c_hidden`.
     public var levels: Int { hidden.count }
 
     /// Runs of residual blocks over the whole network: what `controlnet_blocks` counts.

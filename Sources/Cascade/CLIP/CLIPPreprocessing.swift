@@ -10,6 +10,7 @@ public struct CLIPPreprocessing: Sendable {
     /// pins, 0.16, does not do so with tensors.
     public var isAntialiased = false
 
+    /// The published image encoder's side, and the reference's resize, unless the arguments say otherwise.
     public init(side: Int = 224, isAntialiased: Bool = false) {
         self.side = side
         self.isAntialiased = isAntialiased

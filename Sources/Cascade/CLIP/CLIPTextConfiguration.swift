@@ -2,12 +2,19 @@ import JSON
 
 /// The values of a CLIP text encoder, as transformers writes them to `config.json`.
 public struct CLIPTextConfiguration: CLIPTowerConfiguration {
+    /// `hidden_size`: numbers of a token between layers.
     public var width = 512
+    /// `intermediate_size`: numbers of a token inside a layer's feed-forward network.
     public var innerWidth = 2048
+    /// `num_hidden_layers`: attention with feed-forward network, one after the other.
     public var layers = 12
+    /// `num_attention_heads`: a divisor of the width.
     public var heads = 8
+    /// `projection_dim`: numbers of a pooled text.
     public var projected = 512
+    /// `hidden_act`: between the two layers of a feed-forward network.
     public var activation = CLIPActivation.quickGELU
+    /// `layer_norm_eps`: added to a variance before its root divides.
     public var epsilon = 1e-5
     /// `vocab_size`.
     public var vocabulary = 49408

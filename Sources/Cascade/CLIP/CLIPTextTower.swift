@@ -10,6 +10,7 @@ import Torch
 /// position of the largest id: a learned token, numbered past the vocabulary, then takes the place of the end token.
 /// Any other value means its own first position.
 public final class CLIPTextTower {
+    /// What comes of a batch of texts.
     public struct Output {
         /// The last layer's output before the final norm, [B, T, c].
         public let hidden: Tensor
@@ -17,6 +18,7 @@ public final class CLIPTextTower {
         public let pooled: Tensor
     }
 
+    /// What the network was made by.
     public let configuration: CLIPTextConfiguration
     /// Key `text_model.embeddings.token_embedding.weight`, [vocabulary, c].
     public let tokenTable: TokenTable
@@ -38,6 +40,7 @@ public final class CLIPTextTower {
     /// The layers to which an adapter can add something, by path: `text_model.encoder.layers.0.self_attn.q_proj`.
     public let projections: [(path: String, projection: Projection)]
 
+    /// Takes `text_model.*` and `text_projection` from a scope, whose projections adapters can then attach to.
     public init(_ configuration: CLIPTextConfiguration, _ scope: Scope) throws {
         self.configuration = configuration
         let (text, width) = (scope("text_model"), configuration.width)

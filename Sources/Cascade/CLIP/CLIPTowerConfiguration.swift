@@ -21,6 +21,7 @@ public protocol CLIPTowerConfiguration: Equatable, Sendable {
 
 /// What stands between the two layers of a block's network.
 public enum CLIPActivation: String, Sendable, CaseIterable {
+    /// By the error function (Hendrycks and Gimpel 2016).
     case gelu
     /// x · sigmoid(1.702 x).
     case quickGELU = "quick_gelu"

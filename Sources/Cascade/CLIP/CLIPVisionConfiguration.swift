@@ -3,12 +3,19 @@ import JSON
 
 /// The values of a CLIP image encoder, as transformers writes them to `config.json`.
 public struct CLIPVisionConfiguration: CLIPTowerConfiguration {
+    /// `hidden_size`: numbers of a token between layers.
     public var width = 768
+    /// `intermediate_size`: numbers of a token inside a layer's feed-forward network.
     public var innerWidth = 3072
+    /// `num_hidden_layers`: attention with feed-forward network, one after the other.
     public var layers = 12
+    /// `num_attention_heads`: a divisor of the width.
     public var heads = 12
+    /// `projection_dim`: numbers of an image's embedding.
     public var projected = 512
+    /// `hidden_act`: between the two layers of a feed-forward network.
     public var activation = CLIPActivation.quickGELU
+    /// `layer_norm_eps`: added to a variance before its root divides.
     public var epsilon = 1e-5
     /// `num_channels`.
     public var channels = 3

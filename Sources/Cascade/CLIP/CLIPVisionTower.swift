@@ -3,6 +3,7 @@ import Torch
 
 /// A CLIP image encoder with its projection, keys and numbers of transformers' `CLIPVisionModelWithProjection`.
 public final class CLIPVisionTower {
+    /// What the network was made by.
     public let configuration: CLIPVisionConfiguration
     /// Key `vision_model.embeddings.class_embedding`, [c].
     private let classEmbedding: Tensor
@@ -19,6 +20,7 @@ public final class CLIPVisionTower {
     /// Key `visual_projection.weight`, [projection, c].
     private let projection: Linear
 
+    /// Takes `vision_model.*` and `visual_projection` from a scope.
     public init(_ configuration: CLIPVisionConfiguration, _ scope: Scope) throws {
         let c = configuration
         self.configuration = c

@@ -2,6 +2,7 @@ import Torch
 
 /// An image encoder with its preprocessing: images in, the image condition of Stage C out.
 public final class ImageEncoder {
+    /// The network behind the preprocessing.
     public let tower: CLIPVisionTower
     private let preprocessing: CLIPPreprocessing
 

@@ -4,10 +4,12 @@ import Torch
 
 /// A tokenizer and the text encoder it belongs to: captions in, the two text conditions of Stage C out.
 public final class TextEncoder {
+    /// The network that gets the tokenizer's ids.
     public let tower: CLIPTextTower
     /// Adapters add their tokens here.
     public var tokenizer: CLIPTokenizer
 
+    /// Puts together two that belong together: neither is checked against the other here.
     public init(tower: CLIPTextTower, tokenizer: CLIPTokenizer) {
         self.tower = tower
         self.tokenizer = tokenizer
@@ -20,6 +22,7 @@ public final class TextEncoder {
         /// [B, 1, projection].
         public let pooled: Tensor
 
+        /// Takes both conditions as they are, such as those of a cache.
         public init(tokens: Tensor, pooled: Tensor) {
             self.tokens = tokens
             self.pooled = pooled

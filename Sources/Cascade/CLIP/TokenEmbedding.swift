@@ -24,7 +24,9 @@ public final class TokenTable: TokenEmbedding {
             "weight", [configuration.vocabulary, configuration.width], .normal(deviation: 0.02))
     }
 
+    /// Rows of the table.
     public var count: Int { weight.size(0) }
 
+    /// The rows of int64 ids [B, T], [B, T, c].
     public func callAsFunction(_ tokens: Tensor) throws -> Tensor { try weight.embedded(tokens) }
 }

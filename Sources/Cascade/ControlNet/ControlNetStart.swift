@@ -39,11 +39,13 @@ public final class ControlNetStart: ParameterSource {
         drawn = DrawnParameters(generator)
     }
 
+    /// Keys of the backbone from the file, all others drawn.
     public func value(_ key: String, shape: [Int], initial: Initializer) throws -> Tensor {
         let source: any ParameterSource = key.hasPrefix(Self.backbone) ? stored : drawn
         return try source.value(key, shape: shape, initial: initial)
     }
 
+    /// - Throws: a failure of the input where the backbone's keys or shapes are not those of the file.
     public func finish() throws { try stored.finish() }
 }
 

@@ -8,9 +8,11 @@ import Torch
 public final class ControlNetTrunk {
     /// What makes the features, `bottleneck_mode`.
     public enum BottleneckMode: String, Sendable, CaseIterable {
+        /// In this order: an EfficientNetV2, two 3x3 convolutions, wide 1x1 convolutions with eight residual blocks.
         case effnet, simple, large
     }
 
+    /// The sizes of a ControlNet and the residual blocks that it works on.
     public struct Configuration: Sendable {
         /// Channels of the condition, `c_in`.
         public var inputs = 3
@@ -19,10 +21,13 @@ public final class ControlNetTrunk {
         /// Indices of the residual blocks, counted over the whole network, `proj_blocks`; projections are numbered in
         /// this order.
         public var blocks: [Int]
+        /// What makes the features of a condition, `bottleneck_mode`.
         public var bottleneckMode = BottleneckMode.effnet
         /// The network of mode effnet, the published ones' EfficientNetV2-S if left out; keys of it stand beside these.
         public var efficientNet: EfficientNet.Configuration
 
+        /// Three channels and the published EfficientNetV2-S, for a Stage C of 2048 channels, unless the arguments say
+        /// otherwise.
         public init(
             inputs: Int = 3, projected: Int = 2048, blocks: [Int], bottleneckMode: BottleneckMode = .effnet,
             efficientNet: EfficientNet.Configuration = .init()
@@ -47,6 +52,7 @@ public final class ControlNetTrunk {
         }
     }
 
+    /// What the network was made by.
     public let configuration: Configuration
     /// Multiplies what the blocks get; 1 as it was trained.
     public var strength = 1.0
@@ -65,6 +71,8 @@ public final class ControlNetTrunk {
     /// Keys `projections.{i}.0.weight` [c, c, 1, 1] and `projections.{i}.2.weight` [c_proj, c, 1, 1], no biases.
     private let projections: [(first: Convolution, last: Convolution)]
 
+    /// Takes `backbone.*` and `projections.*` from a scope.
+    /// - Throws: a failure of the input that names a value that can't be.
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         try configuration.check()
         self.configuration = configuration

@@ -1,6 +1,7 @@
 import Settings
 
 extension EffNetEncoder.Configuration: SettingReadable {
+    /// For messages: the keys of the mapping.
     public static var expectation: String { "c_latent and the keys of an EfficientNet" }
 
     /// Reads a mapping; what it leaves out is as in the published encoder.

@@ -4,6 +4,7 @@ import Weights
 
 /// The encoder of Stage C: images to the latents it works on.
 public final class EffNetEncoder {
+    /// The backbone of an encoder and the channels of its latents.
     public struct Configuration: Equatable, Sendable {
         /// Channels of the latents, `c_latent`.
         public var latentChannels = 16
@@ -17,6 +18,7 @@ public final class EffNetEncoder {
         public init(latentChannels: Int = 16) { self.latentChannels = latentChannels }
     }
 
+    /// What the network was made by.
     public let configuration: Configuration
     /// Keys `backbone.*`.
     private let backbone: EfficientNet
@@ -25,6 +27,8 @@ public final class EffNetEncoder {
     /// Key `mapper.1`, statistics alone.
     private let norm: BatchNorm
 
+    /// Takes `backbone.*` and `mapper.*` from a scope.
+    /// - Throws: a failure of the input that names a value that can't be.
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         try Limits.check(configuration.latentChannels, "c_latent", 1...Limits.width)
         self.configuration = configuration

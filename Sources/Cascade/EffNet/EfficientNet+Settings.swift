@@ -2,6 +2,7 @@ import JSON
 import Settings
 
 extension EfficientNet.Configuration: SettingReadable {
+    /// For messages: the keys of the mapping.
     public static var expectation: String { "widths, depths, strides, expansions, fused and head of an EfficientNet" }
 
     /// Reads a mapping; what it leaves out is as in EfficientNetV2-S.

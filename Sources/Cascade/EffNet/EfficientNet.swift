@@ -4,6 +4,7 @@ import Torch
 /// EfficientNetV2 without its classifier (Tan and Le 2021), with the keys and numbers of torchvision's
 /// `EfficientNet.features` in eval mode.
 public final class EfficientNet {
+    /// The sizes of an EfficientNetV2, by its stages.
     public struct Configuration: Equatable, Sendable {
         /// Channels of the first convolution, then those of each stage, `widths`.
         public var widths = [24, 24, 48, 64, 128, 160, 256]
@@ -45,6 +46,7 @@ public final class EfficientNet {
         }
     }
 
+    /// What the network was made by.
     public let configuration: Configuration
     /// Keeps only each block's input for the backward pass and computes the rest again.
     public var isCheckpointing = false

@@ -8,6 +8,7 @@ import Weights
 public final class Checkpoint {
     /// The tensors by the names of the file; values that are stored scaled are already multiplied.
     public let file: any NamedTensors
+    /// Whose names the tensors have; `reference` where nothing tells.
     public let layout: Layout
     /// In the order of `ModelPart`; empty where nothing is known of the file.
     public let parts: [ModelPart]
@@ -18,6 +19,7 @@ public final class Checkpoint {
     /// Opens what lies at a path, whatever its format: see `Tensors.open`.
     public convenience init(_ path: String) throws { self.init(try Tensors.open(path)) }
 
+    /// Works out the places of tensors by their names and shapes; no value is read.
     public init(_ file: any NamedTensors) {
         let file = ScaledTensors.resolved(file)
         self.file = file

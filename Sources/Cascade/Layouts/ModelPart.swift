@@ -1,12 +1,20 @@
 /// The networks of Stable Cascade that files of weights hold.
 public enum ModelPart: String, CaseIterable, Sendable {
+    /// The network that turns text into latents at 1/32 of an image's sides.
     case stageC = "stage-c"
+    /// The network that turns Stage C's latents into those of Stage A.
     case stageB = "stage-b"
+    /// The decoder of latents at a fourth of an image's sides, with its encoder.
     case stageA = "stage-a"
+    /// The encoder that makes Stage C's latents of images.
     case effnet
+    /// The decoder that shows Stage C's latents as small images.
     case previewer
+    /// A network that adds features of a condition to Stage C.
     case controlNet = "controlnet"
+    /// OpenCLIP's ViT-bigG text encoder, of which both stages get captions.
     case clipText = "clip-text"
+    /// The ViT-L/14 image encoder, of which Stage C gets image prompts.
     case clipVision = "clip-vision"
 
     /// For people.
@@ -46,7 +54,9 @@ public enum ModelPart: String, CaseIterable, Sendable {
 public enum Layout: String, CaseIterable, Sendable {
     /// The official release, and who keeps its names (kohya's scripts).
     case reference
+    /// diffusers: `to_q`, `to_k` and `to_v` apart, and a Stage B with names of its own.
     case diffusers
+    /// transformers: the two towers of CLIP.
     case transformers
     /// ComfyUI: prefixes, and attention's q, k and v apart under `attention.attn`.
     case comfyUI = "comfyui"
@@ -58,6 +68,7 @@ public enum Layout: String, CaseIterable, Sendable {
 ///
 /// Official names are the reference's for the networks of Stable Cascade, transformers' for the CLIP towers.
 public struct TensorPlace: Equatable, Sendable {
+    /// The network that the tensor belongs to.
     public let part: ModelPart
     /// In the official checkpoint of the part.
     public let key: String
@@ -67,6 +78,7 @@ public struct TensorPlace: Equatable, Sendable {
     /// Whether the stored tensor is the transpose of the official one.
     public let isTransposed: Bool
 
+    /// A whole tensor as it is stored, unless the arguments say otherwise.
     public init(part: ModelPart, key: String, rows: Range<Int>? = nil, isTransposed: Bool = false) {
         self.part = part
         self.key = key

@@ -10,10 +10,14 @@ import Weights
 /// `NAME.scales`; in nf4 these are codes of magnitudes, with `NAME.scales.scales` and `NAME.scales.mean`. Everything else
 /// is in bfloat16. The metadata has `base_dtype`, and as `quantised_from` the SHA-256 of the weights it was made from.
 public struct QuantisedFile {
+    /// Metadata: the form of the matrices, a ``BaseDType`` by name.
     public static let dtypeKey = "base_dtype"
+    /// Metadata: the SHA-256, in hexadecimal, of the weights that were quantised.
     public static let originKey = "quantised_from"
 
+    /// The network whose weights these are.
     public let part: ModelPart
+    /// The form of the matrices that are large enough for it.
     public let dtype: BaseDType
     /// Matrices in fewer bits.
     public private(set) var matrices = 0
@@ -50,8 +54,10 @@ public struct QuantisedFile {
         }
     }
 
+    /// What all tensors take, without the file's header.
     public var bytes: Int { tensors.reduce(0) { $0 + $1.tensor.byteCount } }
 
+    /// Writes a safetensors file, whole or not at all.
     public func write(to path: String) throws {
         try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
     }

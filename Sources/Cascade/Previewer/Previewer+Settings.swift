@@ -1,6 +1,7 @@
 import Settings
 
 extension Previewer.Configuration: SettingReadable {
+    /// For messages: the keys of the mapping.
     public static var expectation: String { "c_in, c_hidden and c_out of a previewer" }
 
     /// Reads a mapping; what it leaves out is as in the published previewer.

@@ -5,6 +5,7 @@ import Weights
 
 /// A small decoder that shows what is in the latents of Stage C: images at a fourth of the encoded sides.
 public final class Previewer {
+    /// The channels of a previewer from latents to images.
     public struct Configuration: Equatable, Sendable {
         /// Channels of the latents, `c_in`.
         public var inputs = 16
@@ -13,6 +14,7 @@ public final class Previewer {
         /// Channels of the images, `c_out`.
         public var outputs = 3
 
+        /// The published previewer's, unless the arguments say otherwise.
         public init(inputs: Int = 16, hidden: Int = 512, outputs: Int = 3) {
             self.inputs = inputs
             self.hidden = hidden
@@ -26,6 +28,8 @@ public final class Previewer {
     private let last: Convolution
     private let inputs: Int
 
+    /// Takes `blocks.*` from a scope.
+    /// - Throws: a failure of the input that names a value that can't be.
     public init(_ configuration: Configuration, _ scope: Scope) throws {
         try Limits.check(configuration.inputs, "c_in", 1...Limits.width)
         try Limits.check(configuration.hidden, "c_hidden", 4...Limits.width)

@@ -8,6 +8,7 @@ import Weights
 /// Computes the functions of the reference's `modules/stage_a.py`, with its parameter names; activations are
 /// channels-last inside.
 public final class StageA {
+    /// What the network was made by.
     public let configuration: StageAConfiguration
     /// Keys `vquantizer.*`. Neither `encode` nor `decode` goes through it, as in the reference's use of Stage A; its
     /// entries live on the scale of the encoder's output, see `quantize`.
@@ -15,6 +16,8 @@ public final class StageA {
     private let encoder: StageAEncoder
     private let decoder: StageADecoder
 
+    /// Takes encoder, quantizer and decoder from a scope.
+    /// - Throws: a failure of the input that names a value that can't be.
     public init(_ configuration: StageAConfiguration, _ scope: Scope) throws {
         try configuration.check()
         self.configuration = configuration

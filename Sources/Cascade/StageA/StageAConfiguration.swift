@@ -17,6 +17,7 @@ public struct StageAConfiguration: Equatable, Sendable {
     /// What the encoder's output is divided by, `scale_factor`.
     public var scaleFactor = 0.43
 
+    /// The reference's defaults, which are the published Stage A's.
     public init() {}
 
     /// Channels of each level, the outermost first.
@@ -43,6 +44,7 @@ public struct StageAConfiguration: Equatable, Sendable {
 }
 
 extension StageAConfiguration: SettingReadable {
+    /// For messages about an architecture file.
     public static var expectation: String { "the constructor values of stage A" }
 
     /// Reads an architecture file: the reference's constructor names, each with the reference's default.

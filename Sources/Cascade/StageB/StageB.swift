@@ -19,12 +19,14 @@ public final class StageB {
         /// What is dropped in training; nil drops nothing.
         public var dropout: DropoutPass?
 
+        /// Without an image, time conditions and dropout, which may be set afterwards.
         public init(effnet: Tensor, clip: Tensor) {
             self.effnet = effnet
             self.clip = clip
         }
     }
 
+    /// What the network was made by.
     public let configuration: StageBConfiguration
     /// Keeps only the input of each residual block with those behind it, and computes the rest again for the backward pass.
     public var isCheckpointing: Bool {
@@ -51,6 +53,8 @@ public final class StageB {
     private let levels: Levels
     private let classifier: PatchClassifier
 
+    /// Takes the parameters from the scope of the whole network.
+    /// - Throws: a failure of the input that names a value that can't be.
     public init(_ configuration: StageBConfiguration, _ root: Scope) throws {
         try configuration.check()
         self.configuration = configuration

@@ -24,6 +24,7 @@ public final class StageC {
         /// Those of further ControlNets, whose conditions have sizes of their own.
         public var furtherInjections: [[Int: Tensor]] = []
 
+        /// Without time conditions, ControlNets and dropout, which may be set afterwards.
         public init(clipText: Tensor, clipTextPooled: Tensor, clipImage: Tensor) {
             self.clipText = clipText
             self.clipTextPooled = clipTextPooled
@@ -31,7 +32,9 @@ public final class StageC {
         }
     }
 
+    /// What the network was made by.
     public let configuration: StageCConfiguration
+    /// The network's parameters, with the places where adapters attach.
     public let store: ParameterStore
     /// Keeps only the input of each residual block with those behind it, and computes the rest again for the backward pass.
     public var isCheckpointing: Bool {
@@ -61,6 +64,8 @@ public final class StageC {
     private let levels: Levels
     private let classifier: PatchClassifier
 
+    /// Takes all of a store: the network has it to itself.
+    /// - Throws: a failure of the input that names a value that can't be, or the keys that do not fit.
     public init(_ configuration: StageCConfiguration, _ store: ParameterStore) throws {
         try configuration.check()
         self.configuration = configuration

@@ -2,6 +2,7 @@ import Failures
 import Settings
 
 extension StageCConfiguration: SettingReadable {
+    /// For messages about an architecture file.
     public static var expectation: String { "the constructor values of stage C" }
 
     /// Reads an architecture file: the reference's constructor names, each with the reference's default; beside them the

@@ -8,8 +8,11 @@ public struct CLIPTokenizer: Sendable {
     /// Tokens of a padded prompt, start and end included.
     public static let length = 77
 
+    /// The id of `<|startoftext|>`, before every text.
     public let startID: Int
+    /// The id of `<|endoftext|>`, behind every text.
     public let endID: Int
+    /// The id that fills a short text up to 77.
     public let padID: Int
     /// One past the largest id there is.
     public private(set) var size: Int
