@@ -5,10 +5,15 @@ import Torch
 ///
 /// Source: the reference's `GDF` in `gdf/__init__.py`.
 public struct Diffusion {
+    /// Where samples stand between clean and noise.
     public var schedule = Schedule()
+    /// What data and noise are multiplied by at a log SNR.
     public var scaler = Scaler.variancePreserving
+    /// What the network is asked to predict.
     public var target = Target.epsilon
+    /// What the network is told of the noise.
     public var noiseCondition = NoiseCondition()
+    /// How much a sample counts in the loss, by its log SNR.
     public var lossWeight = LossWeight.p2()
     /// Moves the log SNR that the loss weight sees.
     public var lossShift = 1.0
@@ -19,6 +24,7 @@ public struct Diffusion {
     /// What the noise is mixed with before that; nil leaves it normal.
     public var pyramidNoise: PyramidNoise?
 
+    /// The reference's values for Stage C.
     public init() {}
 
     /// What a batch became.
@@ -41,10 +47,12 @@ public struct Diffusion {
     public struct Draw {
         /// [B, C, H, W].
         public var epsilon: Tensor
+        /// Where each sample stands, on the same device.
         public var level: NoiseLevel
         /// [B, C, 1, 1]; used where `offsetNoise` is not 0.
         public var offset: Tensor?
 
+        /// Numbers that were drawn elsewhere, as ``draw(_:device:from:)`` would have drawn them.
         public init(epsilon: Tensor, level: NoiseLevel, offset: Tensor? = nil) {
             self.epsilon = epsilon
             self.level = level

@@ -22,6 +22,7 @@ public enum LossFunction: Sendable {
 }
 
 extension LossFunction: SettingReadable {
+    /// For messages about a configuration.
     public static var expectation: String { "mse or huber" }
 
     /// Reads `mse`, `huber`, or a mapping with `name` and Huber's `delta`.

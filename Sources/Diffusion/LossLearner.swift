@@ -3,6 +3,7 @@ import Torch
 
 /// What takes in the losses of a run by log SNR: running means that a checkpoint keeps.
 public protocol LossLearner: AnyObject {
+    /// The mean loss of each bucket, which ``update(logSNR:losses:)`` moves.
     var running: RunningLosses { get set }
     /// The bucket of each log SNR [B]; nil where it belongs to none.
     func buckets(of logSNR: Tensor) throws -> [Int?]
@@ -19,6 +20,7 @@ extension LossLearner {
 public struct RunningLosses: Sendable {
     /// How much of the old mean stays: the reference's `beta`.
     static let momentum = 0.99
+    /// The running mean of each bucket, the least log SNR first.
     public private(set) var means: [Float]
 
     init(buckets: Int) { means = [Float](repeating: 1, count: buckets) }

@@ -9,10 +9,12 @@ import Torch
 public struct PyramidNoise: Sendable {
     /// Sides of the additions: one whose height or width lies in it takes part.
     public var sides = 1...16
+    /// What the i-th addition counts is this to the power of i.
     public var decay = 0.75
     /// How many sizes there are at most, the noise itself counted.
     public var levels = 10
 
+    /// The reference's values for Stage B.
     public init() {}
 
     /// The sizes that are added to noise of a size, the finest first, and what each counts.

@@ -24,7 +24,9 @@ public enum Scaler: String, CaseIterable, Sendable {
 
 /// What signal and noise are multiplied by, [B] each.
 public struct Scales {
+    /// The factor of the data.
     public let signal: Tensor
+    /// The factor of the normal noise.
     public let noise: Tensor
 
     /// Those of latents without noise, as `perSample` has them.

@@ -4,6 +4,7 @@ import Torch
 ///
 /// Source: the reference's `gdf/targets.py`. Latents are [B, C, H, W], scales [B, 1, 1, 1].
 public enum Target: String, CaseIterable, Sendable {
+    /// The noise itself (Ho et al. 2020), or the data itself.
     case epsilon, x0
     /// a·epsilon - b·x0 (Salimans and Ho 2022).
     case v
@@ -40,7 +41,9 @@ public enum Target: String, CaseIterable, Sendable {
 
     /// Latents without noise, and the noise, [B, C, H, W] each.
     public struct Estimate {
+        /// The data, as the prediction has it.
         public let x0: Tensor
+        /// The noise, as the prediction has it.
         public let epsilon: Tensor
     }
 }

@@ -4,6 +4,7 @@ import Torch
 ///
 /// Source: the reference's `AdaptiveLossWeight` in `gdf/loss_weights.py`.
 public final class AdaptiveLossWeight: LossLearner {
+    /// The mean loss of each bucket of log SNR, which divides its samples' losses; 1 at first.
     public var running: RunningLosses
     private let edges: Tensor
     private let weightRange: ClosedRange<Double>
@@ -23,5 +24,6 @@ public final class AdaptiveLossWeight: LossLearner {
             .clamped(min: weightRange.lowerBound, max: weightRange.upperBound).to(device: logSNR.device)
     }
 
+    /// The bucket of each log SNR [B], an edge belonging to the one below it; the outermost take what lies outside.
     public func buckets(of logSNR: Tensor) throws -> [Int?] { try logSNR.bucketed(edges: edges).values(as: Int.self) }
 }

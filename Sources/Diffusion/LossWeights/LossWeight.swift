@@ -6,12 +6,15 @@ import Torch
 public enum LossWeight {
     /// Every sample counts alike.
     case constant(Double = 1)
+    /// Signal over noise, squared: e to the log SNR.
     case snr
     /// (k + SNR^s)^-gamma (Choi et al. 2022).
     case p2(k: Double = 1, gamma: Double = 1, s: Double = 1)
+    /// SNR + 1 (Salimans and Ho 2022).
     case snrPlusOne
     /// At most `maximum` (Hang et al. 2023).
     case minSNR(maximum: Double = 5)
+    /// SNR + 1, at most `maximum`.
     case minSNRPlusOne(maximum: Double = 5)
     /// At least `minimum` (Salimans and Ho 2022).
     case truncatedSNR(minimum: Double = 1)
@@ -19,6 +22,7 @@ public enum LossWeight {
     case sech(width: Double = 2)
     /// One over the root of SNR (Yu et al. 2023).
     case debiased
+    /// The sigmoid of `slope` times log SNR.
     case sigmoid(slope: Double = 1)
     /// By the loss that samples of the like noise had.
     case adaptive(AdaptiveLossWeight)

@@ -4,12 +4,15 @@ import Torch
 ///
 /// Source: the reference's `CosineTNoiseCond` in `gdf/noise_conditions.py`.
 public struct CosineNoiseCondition: NoiseConditionForm {
+    /// The schedule's own ``CosineSchedule/offset``.
     public var offset = 0.008
     /// Limits of the signal's variance.
     public var varianceRange = 0.0...1.0
 
+    /// The reference's values, those of a cosine schedule.
     public init() {}
 
+    /// [B]: the time, from 0 (clean) to 1 (noise).
     public func callAsFunction(_ logSNR: Tensor) throws -> Tensor {
         let wave = try CosineWave(offset: offset, device: logSNR.device)
         let variance = try logSNR.sigmoid().clamped(min: varianceRange.lowerBound, max: varianceRange.upperBound)

@@ -11,11 +11,14 @@ public protocol NoiseConditionForm {
 ///
 /// Source: the reference's `gdf/noise_conditions.py`.
 public struct NoiseCondition {
+    /// What is computed of the shifted log SNR.
     public var form: any NoiseConditionForm
     /// Moves the log SNR first.
     public var shift = 1.0
+    /// What the result is kept within: 0...1 of a cosine schedule's time, -1e9...1e9 of any other form.
     public var clampRange: ClosedRange<Double>
 
+    /// A form without shift, within its limits.
     public init(_ form: any NoiseConditionForm = CosineNoiseCondition()) {
         self.form = form
         clampRange = form is CosineNoiseCondition ? 0...1 : -1e9...1e9

@@ -1,6 +1,7 @@
 import Settings
 
 extension LossWeight: SettingReadable {
+    /// For messages about a configuration.
     public static var expectation: String { "a loss weight" }
 
     /// Reads a name, or a mapping with `name` and the reference's constructor values.

@@ -1,6 +1,7 @@
 import Settings
 
 extension NoiseCondition: SettingReadable {
+    /// For messages about a configuration.
     public static var expectation: String { "a noise condition" }
 
     /// Reads a name, or a mapping with `name` and the reference's constructor values.

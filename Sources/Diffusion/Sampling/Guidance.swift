@@ -15,6 +15,7 @@ public struct Guidance: Sendable {
     /// Times between which there is guidance, ends included; outside the conditioned prediction stands alone.
     public var window = 0.0...1.0
 
+    /// One strength at all times.
     public init(strength: Double = 3) { self.strength = (strength, strength) }
 
     /// Whether the conditioned prediction stands alone at every time.

@@ -7,6 +7,7 @@ import Torch
 /// Source: the reference's `GDF.sample` in `gdf/__init__.py`. There a guided step takes both predictions from one
 /// doubled batch; here the network is asked twice, which computes the same and takes half the memory.
 public struct Sampler {
+    /// How latents go from one noise level to the next.
     public var step = SamplingStep.ddpm
     /// How many steps, of even length in time.
     public var steps = 20
@@ -19,6 +20,7 @@ public struct Sampler {
     /// Of the call, beside the schedule's own.
     public var shift = 1.0
 
+    /// Twenty ancestral steps from t = 1 to t = 0, which may be set otherwise afterwards.
     public init(_ process: Diffusion, guidance: Guidance? = Guidance(strength: 5)) {
         self.process = process
         self.guidance = guidance
@@ -47,6 +49,7 @@ public struct Sampler {
         /// of signal and noise.
         public var settle: (_ latents: Tensor, _ scales: Scales) throws -> Tensor = { latents, _ in latents }
 
+        /// With nothing to do before or after a step, which may be set afterwards.
         public init(fresh: @escaping (_ step: Int) throws -> Tensor) { self.fresh = fresh }
     }
 

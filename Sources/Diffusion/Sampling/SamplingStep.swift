@@ -38,6 +38,7 @@ public enum SamplingStep: Sendable {
 }
 
 extension SamplingStep: SettingReadable {
+    /// For messages about a configuration.
     public static var expectation: String { "a sampler" }
 
     /// Reads a name, or a mapping with `name` and, for ddpm and ddim, `eta`.

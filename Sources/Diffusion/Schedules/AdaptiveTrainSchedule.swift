@@ -5,6 +5,7 @@ import Torch
 /// Source: the reference's `AdaptiveTrainSchedule` in `gdf/schedulers.py`; log SNR outside the range, which belongs to
 /// no bucket, teaches nothing here.
 public final class AdaptiveTrainSchedule: LogSNRDistribution, LossLearner {
+    /// The mean loss of each bucket of log SNR, by which buckets are drawn; 1 at first.
     public var running: RunningLosses
     private let edges: [Float]
     private let leastWeight: Double
@@ -16,6 +17,7 @@ public final class AdaptiveTrainSchedule: LogSNRDistribution, LossLearner {
         self.leastWeight = leastWeight
     }
 
+    /// log SNR [B]: a bucket by its share of all losses, then a place in it, uniform.
     public func draw(_ draws: Draws) throws -> Tensor {
         var total = 0.0
         let sums = running.means.map { mean in
@@ -31,6 +33,7 @@ public final class AdaptiveTrainSchedule: LogSNRDistribution, LossLearner {
             })
     }
 
+    /// The bucket of each log SNR [B], an edge belonging to the one above it; nil outside the range.
     public func buckets(of logSNR: Tensor) throws -> [Int?] {
         try logSNR.bucketed(edges: Tensor(edges), right: true).values(as: Int.self).map { above in
             (1..<edges.count).contains(above) ? above - 1 : nil

@@ -7,10 +7,13 @@ import Torch
 public struct CosineSchedule: ScheduleCurve {
     /// Keeps the steps near t = 0 from becoming too small.
     public var offset = 0.008
+    /// How the signal's variance is kept away from 0 and 1.
     public var bounds = VarianceBounds()
 
+    /// The reference's values.
     public init() {}
 
+    /// log SNR [B] of the signal's variance cos²(π/2 · (t + offset) / (1 + offset)), divided by its value at t = 0.
     public func logSNR(at time: Tensor) throws -> Tensor {
         let wave = try CosineWave(offset: offset, device: time.device)
         let angle = try (wave.offset + time) / (1 + wave.offset) * Double.pi * 0.5
@@ -38,6 +41,7 @@ struct CosineWave {
 
 /// How the signal's variance is kept away from 0 and 1, where the log SNR is infinite.
 public struct VarianceBounds: Sendable {
+    /// The least and the largest variance that is let through, within 0...1.
     public var range = 0.0001...0.9999
     /// Squeezes 0...1 into the range instead of cutting off what lies outside.
     public var isScaling = false

@@ -10,8 +10,10 @@ public struct EDMSampleSchedule: ScheduleCurve {
     /// Spends the more steps on little noise the larger it is: rho of the paper.
     public var exponent = 7.0
 
+    /// The paper's values.
     public init() {}
 
+    /// log SNR [B]: -2 ln sigma.
     public func logSNR(at time: Tensor) throws -> Tensor {
         let least = pow(sigmaRange.lowerBound, 1 / exponent)
         let most = pow(sigmaRange.upperBound, 1 / exponent)
@@ -26,12 +28,15 @@ public struct EDMSampleSchedule: ScheduleCurve {
 public struct EDMTrainSchedule: LogSNRDistribution {
     /// Of ln sigma.
     public var mean = -1.2
+    /// Standard deviation of ln sigma.
     public var deviation = 1.2
     /// Takes the mean with the other sign, as the reference does.
     public var hasReferenceSign = false
 
+    /// The paper's values, with its sign of the mean.
     public init() {}
 
+    /// log SNR [B]: -2 ln sigma, with ln sigma normal.
     public func draw(_ draws: Draws) throws -> Tensor {
         try -2 * (draws.normal(.level) * deviation + (hasReferenceSign ? -mean : mean))
     }

@@ -42,11 +42,15 @@ public enum NoiseLevel {
 ///
 /// Source: the reference's `gdf/schedulers.py`.
 public struct Schedule {
+    /// What says where samples stand: the time, or a distribution without times.
     public enum Course {
+        /// log SNR by the time; for training and for sampling.
         case curve(any ScheduleCurve)
+        /// log SNR as it is drawn; for training alone.
         case distribution(any LogSNRDistribution)
     }
 
+    /// The curve or distribution, before shift and limits.
     public var course: Course
     /// Above 1 moves towards more noise, for larger images.
     public var shift = 1.0
@@ -55,6 +59,7 @@ public struct Schedule {
     /// Whether the curve's values at t = 1 and t = 0 bound the log SNR, whatever a call's shift makes of it.
     public var isLimited = true
 
+    /// A course without shift, in any times, within the curve's own ends.
     public init(_ course: Course = .curve(CosineSchedule())) { self.course = course }
 
     /// Whether a time may be given, as sampling needs it.
