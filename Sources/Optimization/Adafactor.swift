@@ -25,9 +25,11 @@ public final class Adafactor: Optimizer {
         /// With the relative step: lets it rise from 0.000001 t.
         public var warmsUp = false
 
+        /// The values of transformers, without relative step and scaling by the parameter.
         public init() {}
     }
 
+    /// `adafactor` in a configuration.
     public static let name = "adafactor"
 
     private struct Memory {
@@ -40,11 +42,15 @@ public final class Adafactor: Optimizer {
         case factored(rows: Tensor, columns: Tensor)
     }
 
+    /// What is stepped, with weight decay and rate by group.
     public let groups: [ParameterGroup]
+    /// Steps done, by which the mean of squares forgets less and less.
     public var updates = 0
     private let configuration: Configuration
     private let slots: [[Slot<Memory>]]
 
+    /// Begins with means of zero: of rows and columns where a parameter has two dimensions or more.
+    /// - Throws: where a parameter is neither float32 nor bfloat16.
     public init(_ groups: [ParameterGroup], configuration: Configuration = Configuration()) throws {
         self.groups = groups
         self.configuration = configuration
@@ -61,6 +67,7 @@ public final class Adafactor: Optimizer {
         }
     }
 
+    /// Steps all parameters that have a gradient, one after the other.
     public func step(learningRate: Double, gradientScale: Double) throws {
         begin()
         try withoutGradients {
@@ -75,6 +82,7 @@ public final class Adafactor: Optimizer {
         }
     }
 
+    /// Steps one parameter; one in bfloat16 is stepped in float32 and rounded stochastically.
     public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
         try withoutGradients {
             let (place, slot) = slots.slot(index)
@@ -152,6 +160,8 @@ public final class Adafactor: Optimizer {
         try tensor.norm() / Double(tensor.count).squareRoot()
     }
 
+    /// For each parameter `exp_avg_sq_row.NAME` and `exp_avg_sq_col.NAME`, or `exp_avg_sq.NAME`; before them
+    /// `exp_avg.NAME` where there is a running mean of updates.
     public var state: [(name: String, tensor: Tensor)] {
         slots.joined().flatMap { slot -> [(name: String, tensor: Tensor)] in
             let mean = slot.memory.mean.map { [(name: "exp_avg.\(slot.name)", tensor: $0)] } ?? []

@@ -4,25 +4,34 @@ import Torch
 public final class AdamW: Optimizer {
     /// Values that hold for a whole run.
     public struct Configuration: Sendable {
+        /// What a step leaves of the means of gradients and of their squares, each at least 0 and below 1.
         public var betas = (0.9, 0.999)
+        /// Added to the root of the mean of squares, so that small gradients do not divide by zero.
         public var epsilon = 1e-8
 
+        /// torch's own values.
         public init() {}
     }
 
+    /// `adamw` in a configuration.
     public static let name = "adamw"
 
+    /// What is stepped, with weight decay and rate by group.
     public let groups: [ParameterGroup]
+    /// Steps done, by which the moments' bias is corrected.
     public var updates = 0
     private let configuration: Configuration
     private let slots: [[Slot<Moments>]]
 
+    /// Begins with moments of zero, two for each parameter.
+    /// - Throws: where a parameter is neither float32 nor bfloat16.
     public init(_ groups: [ParameterGroup], configuration: Configuration = Configuration()) throws {
         self.groups = groups
         self.configuration = configuration
         slots = try Slot.make(groups) { try Moments(of: $0) }
     }
 
+    /// Steps all parameters that have a gradient, in one call for each group.
     public func step(learningRate: Double, gradientScale: Double) throws {
         begin()
         for (group, slots) in zip(groups, slots) {
@@ -33,6 +42,7 @@ public final class AdamW: Optimizer {
         }
     }
 
+    /// Steps one parameter; one in bfloat16 is stepped in float32 and rounded stochastically.
     public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
         let (group, slot) = slots.slot(index)
         let values = values(groups[group], step.learningRate, step.gradientScale)
@@ -48,6 +58,7 @@ public final class AdamW: Optimizer {
             weightDecay: group.weightDecay, epsilon: configuration.epsilon, gradientScale: gradientScale)
     }
 
+    /// For each parameter `exp_avg.NAME` and `exp_avg_sq.NAME`, of its shape.
     public var state: [(name: String, tensor: Tensor)] {
         slots.joined().flatMap {
             [("exp_avg.\($0.name)", $0.memory.mean), ("exp_avg_sq.\($0.name)", $0.memory.square)]

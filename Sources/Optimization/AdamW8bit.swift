@@ -8,13 +8,16 @@ import Torch
 public final class AdamW8bit: Optimizer {
     /// Values that hold for a whole run.
     public struct Configuration: Sendable {
+        /// Betas and epsilon, as those of AdamW in float32.
         public var moments = AdamW.Configuration()
         /// Tensors with fewer elements keep float32.
         public var leastElements = 4096
 
+        /// bitsandbytes' own values.
         public init() {}
     }
 
+    /// `adamw_8bit` in a configuration.
     public static let name = "adamw_8bit"
 
     /// Moments of one parameter, whole or quantised.
@@ -33,7 +36,9 @@ public final class AdamW8bit: Optimizer {
         }
     }
 
+    /// What is stepped, with weight decay and rate by group.
     public let groups: [ParameterGroup]
+    /// Steps done, by which the moments' bias is corrected.
     public var updates = 0
     private let configuration: Configuration
     private let slots: [[Slot<Memory>]]
@@ -55,6 +60,7 @@ public final class AdamW8bit: Optimizer {
         }
     }
 
+    /// Steps all parameters that have a gradient, in two calls for each group: float32 moments and quantised ones.
     public func step(learningRate: Double, gradientScale: Double) throws {
         begin()
         for (group, slots) in zip(groups, slots) {
@@ -79,6 +85,7 @@ public final class AdamW8bit: Optimizer {
         }
     }
 
+    /// Steps one parameter; one in bfloat16 is stepped in float32 and rounded stochastically.
     public func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws {
         let (group, slot) = slots.slot(index)
         let values = self.step(groups[group], step.learningRate, step.gradientScale)
@@ -102,6 +109,8 @@ public final class AdamW8bit: Optimizer {
             weightDecay: group.weightDecay, epsilon: moments.epsilon, gradientScale: gradientScale)
     }
 
+    /// For each parameter `exp_avg.NAME` and `exp_avg_sq.NAME`; quantised ones also have `exp_avg_max.NAME` and
+    /// `exp_avg_sq_max.NAME`, the scale of each 256 elements.
     public var state: [(name: String, tensor: Tensor)] {
         slots.joined().flatMap { slot in
             switch slot.memory {

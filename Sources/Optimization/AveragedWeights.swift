@@ -7,6 +7,7 @@ import Torch
 /// At each update whose number divides by `every`, the mean takes a part of the weights as they are then; up to update
 /// `start` it is a copy of them. Source: the reference's ema_start_iters, ema_iters and ema_beta, counted in updates.
 public final class AveragedWeights {
+    /// When the mean is updated, and by how much.
     public struct Configuration: Equatable, Sendable {
         /// The last update up to which the mean is a copy.
         public var start: Int
@@ -15,6 +16,7 @@ public final class AveragedWeights {
         /// The part of the mean that stays.
         public var beta: Double
 
+        /// By the reference's values, every hundredth update takes a tenth of the weights in.
         public init(start: Int, every: Int = 100, beta: Double = 0.9) {
             self.start = start
             self.every = every
@@ -22,6 +24,7 @@ public final class AveragedWeights {
         }
     }
 
+    /// When the mean is updated, and by how much.
     public let configuration: Configuration
     private let weights: [(name: String, tensor: Tensor)]
     /// The means by the weights' names.

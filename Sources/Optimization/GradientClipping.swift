@@ -1,7 +1,9 @@
 /// Clipping by the norm over the gradients of all groups, as torch.nn.utils.clip_grad_norm_ does it.
 public struct GradientClipping {
+    /// The largest Euclidean norm that all gradients together may have.
     public var limit: Double
 
+    /// - Parameter limit: above 0.
     public init(limit: Double) { self.limit = limit }
 
     /// The norm of all gradients together, and what a step has to multiply them by so that it is at most the limit.

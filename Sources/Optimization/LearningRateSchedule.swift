@@ -8,7 +8,9 @@ import Settings
 /// least. Sources: torch.optim.lr_scheduler's LinearLR and CosineAnnealingLR, and transformers'
 /// get_cosine_with_hard_restarts_schedule_with_warmup.
 public struct LearningRateSchedule: Sendable {
+    /// How the rate falls behind the warm-up.
     public enum Course: Sendable {
+        /// Stays at the full rate.
         case constant
         /// Falls in a straight line to `least` of the full rate.
         case linear(least: Double)
@@ -16,12 +18,16 @@ public struct LearningRateSchedule: Sendable {
         case cosine(least: Double, cycles: Int)
     }
 
+    /// The rate at the end of the warm-up.
     public var full: Double
+    /// Updates in which the rate rises from nothing; 0 begins with the full one.
     public var warmupUpdates: Int
     /// Of the whole run.
     public var updates: Int
+    /// How the rate falls from then on.
     public var course: Course
 
+    /// Without warm-up and constant, unless the arguments say otherwise.
     public init(full: Double, warmupUpdates: Int = 0, updates: Int, course: Course = .constant) {
         self.full = full
         self.warmupUpdates = warmupUpdates
@@ -45,6 +51,7 @@ public struct LearningRateSchedule: Sendable {
 }
 
 extension LearningRateSchedule.Course: SettingReadable {
+    /// For messages about a configuration.
     public static var expectation: String { "a schedule of the learning rate" }
 
     /// Reads `constant`, `linear`, `cosine` or `cosine_with_restarts`, alone or as `name` of a mapping with

@@ -8,6 +8,7 @@ import Torch
 public protocol Optimizer: AnyObject {
     /// What a configuration calls it.
     static var name: String { get }
+    /// What is stepped, in the order in which ``step(_:by:_:)`` counts the tensors.
     var groups: [ParameterGroup] { get }
     /// Updates done.
     var updates: Int { get set }
@@ -35,10 +36,13 @@ public protocol Optimizer: AnyObject {
 }
 
 extension Optimizer {
+    /// ``name`` of the optimizer's type.
     public var name: String { Self.name }
 
+    /// Steps by the gradients as they are, not clipped.
     public func step(learningRate: Double) throws { try step(learningRate: learningRate, gradientScale: 1) }
 
+    /// The learning rate itself, as of AdamW.
     public func effectiveRate(_ learningRate: Double) -> Double { learningRate }
 
     /// Counts the update whose tensors are stepped next.
@@ -72,6 +76,7 @@ public struct TensorStep {
     /// Of one sample for each tensor: which way bfloat16 weights are rounded.
     public var rounding: Draws
 
+    /// - Parameter rounding: used for bfloat16 weights alone.
     public init(learningRate: Double, gradientScale: Double, rounding: Draws) {
         self.learningRate = learningRate
         self.gradientScale = gradientScale

@@ -4,9 +4,13 @@ import Torch
 
 /// Which optimizer a run steps its parameters with, and that optimizer's own values.
 public enum OptimizerChoice: Sendable {
+    /// Two moments in float32: 8 bytes a parameter.
     case adamW(AdamW.Configuration)
+    /// Two moments in eight bits: a little more than 2 bytes a parameter.
     case adamW8bit(AdamW8bit.Configuration)
+    /// Squares by rows and columns alone: next to nothing for a matrix.
     case adafactor(Adafactor.Configuration)
+    /// Finds its learning rate: 16 bytes a parameter.
     case prodigy(Prodigy.Configuration)
 
     /// Makes it for the groups.
@@ -53,6 +57,7 @@ public enum OptimizerChoice: Sendable {
 }
 
 extension OptimizerChoice: SettingReadable {
+    /// For messages about a configuration.
     public static var expectation: String { "an optimizer" }
 
     /// Reads a name, or a mapping with `name` and the values that the optimizer's source is made with.

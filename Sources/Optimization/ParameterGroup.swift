@@ -9,6 +9,7 @@ public struct ParameterGroup {
     /// What the learning rate of a step is multiplied by for this group.
     public var rateFactor: Double
 
+    /// Parameters that do not decay and take the step's own rate, unless the arguments say otherwise.
     public init(
         _ parameters: [(name: String, tensor: Tensor)], weightDecay: Double = 0, rateFactor: Double = 1
     ) {

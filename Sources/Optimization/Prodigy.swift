@@ -9,9 +9,11 @@ import Torch
 public final class Prodigy: Optimizer {
     /// Values that hold for a whole run.
     public struct Configuration: Sendable {
+        /// What a step leaves of the means of gradients and of their squares, each at least 0 and below 1.
         public var betas = (0.9, 0.999)
         /// The decay of the sums that the estimate is made of; nil takes the root of the second beta.
         public var beta3: Double?
+        /// Added to the root of the mean of squares, multiplied by the estimate.
         public var epsilon = 1e-8
         /// The first estimate.
         public var d0 = 1e-6
@@ -19,13 +21,16 @@ public final class Prodigy: Optimizer {
         public var dCoefficient = 1.0
         /// How much the estimate may grow in one update.
         public var growthRate = Double.infinity
+        /// Divides the bias of the moments out of the rate, as AdamW does.
         public var correctsBias = false
         /// Leaves the learning rate out of the estimate's denominator, for runs with a warm-up.
         public var safeguardsWarmup = false
 
+        /// prodigyopt's own values.
         public init() {}
     }
 
+    /// `prodigy` in a configuration.
     public static let name = "prodigy"
 
     private struct Memory {
@@ -45,7 +50,9 @@ public final class Prodigy: Optimizer {
         var steps = 0.0
     }
 
+    /// What is stepped, with weight decay by group and one rate for all.
     public let groups: [ParameterGroup]
+    /// Updates that were begun; one at a learning rate of 0, or without gradients, changes nothing.
     public var updates = 0
     private let configuration: Configuration
     private let slots: [[Slot<Memory>]]
@@ -70,6 +77,7 @@ public final class Prodigy: Optimizer {
         }
     }
 
+    /// Estimates the distance by all gradients together, then steps all parameters that have one.
     public func step(learningRate: Double, gradientScale: Double) throws {
         begin()
         var estimate = try estimate()
@@ -158,6 +166,7 @@ public final class Prodigy: Optimizer {
         try saved.assign(Tensor([estimate.d, estimate.largest, estimate.numerator, estimate.steps]))
     }
 
+    /// `prodigy`, the estimate; and for each parameter `exp_avg.NAME`, `exp_avg_sq.NAME`, `s.NAME` and `p0.NAME`.
     public var state: [(name: String, tensor: Tensor)] {
         [("prodigy", saved)]
             + slots.joined().flatMap { slot in
