@@ -5,11 +5,15 @@ import Glibc
 ///
 /// Its pages belong to the file: the system drops and reads them again as it likes, and they count as nobody's memory.
 public final class MappedFile {
+    /// As it was opened, for messages.
     public let path: String
+    /// All of the file, which live as long as this object; empty for an empty file.
     public let bytes: UnsafeRawBufferPointer
     /// Whether the pages are a file's, which come again when they are asked for.
     private let isOfFile: Bool
 
+    /// - Throws: a failure of the input where it can't be opened or is no regular file; one of the run where it can't
+    ///   be mapped.
     public init(_ path: String) throws {
         self.path = path
         isOfFile = true

@@ -22,7 +22,9 @@ public protocol NamedTensors: AnyObject {
 }
 
 extension NamedTensors {
+    /// The name itself: this is no view under other names.
     public func storedName(of name: String) -> String { name }
+    /// Nothing to take out of memory.
     public func release(_ name: String) {}
 
     /// The tensor of a name.
@@ -37,17 +39,23 @@ extension NamedTensors {
 
 /// What is known of a stored tensor before it is read.
 public struct TensorEntry: Sendable {
+    /// In a file or a view of it; names differ by their bytes.
     public let name: String
+    /// The type of the stored elements.
     public let dtype: DType
+    /// Sizes, the outermost first; empty for a single number.
     public let shape: [Int]
 
+    /// Takes the values as they are: none is checked.
     public init(name: String, dtype: DType, shape: [Int]) {
         self.name = name
         self.dtype = dtype
         self.shape = shape
     }
 
+    /// All elements; a shape from a file is checked before.
     public var count: Int { shape.reduce(1, *) }
+    /// Bytes of the elements as they are stored.
     public var byteCount: Int { count * dtype.size }
 
     /// The bytes of a tensor of a declared shape; nil where a size is negative or they cannot be counted. Sizes of zero

@@ -5,6 +5,7 @@ import Torch
 ///
 /// Source: ComfyUI, `comfy/ops.py`, `scaled_fp8_ops`.
 public final class ScaledTensors: NamedTensors {
+    /// The file's, without markers and factors; a weight that has a factor is float32.
     public let entries: [TensorEntry]
     private let file: any NamedTensors
     private let positions: TensorPositions
@@ -28,12 +29,18 @@ public final class ScaledTensors: NamedTensors {
         positions = TensorPositions(ofView: entries)
     }
 
+    /// That of the file behind it.
     public var path: String { file.path }
+    /// That of the file behind it.
     public var metadata: [String: String] { file.metadata }
+    /// A tensor by its name, byte by byte; nil where there is none, or where it is a factor.
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
+    /// As the file behind it has it.
     public func storedName(of name: String) -> String { file.storedName(of: name) }
+    /// Takes what was read of the stored tensor out of memory; a product is a copy.
     public func release(_ name: String) { file.release(name) }
 
+    /// The stored tensor, or its product with its factor in float32; nil where there is none.
     public func tensor(_ name: String) throws -> Tensor? {
         guard let entry = self[name], let stored = try file.tensor(name) else { return nil }
         guard let scale = Self.scale(of: entry, in: file) else { return stored }

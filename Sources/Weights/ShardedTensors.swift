@@ -7,8 +7,11 @@ import Torch
 ///
 /// Source: transformers, `modeling_utils`, `weight_map`.
 public final class ShardedTensors: NamedTensors {
+    /// The index, beside which its files lie.
     public let path: String
+    /// Every tensor that the index names, in its order, as its shard has it.
     public let entries: [TensorEntry]
+    /// Empty: the index's own metadata is not read.
     public let metadata: [String: String] = [:]
     private let shards: [ExactText: any NamedTensors]
     /// The shard of each entry.
@@ -71,13 +74,16 @@ public final class ShardedTensors: NamedTensors {
     /// The shards, sorted.
     public var files: [String] { shards.values.map(\.path).sorted() }
 
+    /// A tensor of any shard by its name, byte by byte; nil where the index has none.
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
 
+    /// The tensor of its shard, on the CPU, perhaps as a view of the mapped file; nil where the index has none.
     public func tensor(_ name: String) throws -> Tensor? {
         guard let position = positions[name] else { return nil }
         return try shards[homes[position]]?.tensor(name)
     }
 
+    /// Takes what was read of the tensor out of memory, where nobody keeps a view of it.
     public func release(_ name: String) {
         if let position = positions[name] { shards[homes[position]]?.release(name) }
     }

@@ -30,6 +30,7 @@ public struct TensorPositions: Sendable {
         positions = Dictionary(entries.enumerated().map { ($1.name, $0) }) { first, _ in first }
     }
 
+    /// The position of exactly this spelling; nil where the list has none.
     public subscript(name: String) -> Int? {
         positions[name].flatMap { entries[$0].name.utf8.elementsEqual(name.utf8) ? $0 : nil }
     }

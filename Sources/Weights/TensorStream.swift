@@ -2,6 +2,7 @@ import Torch
 
 /// Tensors that are made one after the other, as each is written, so that never all of them are there at once.
 public struct TensorStream {
+    /// What each tensor is called, its type and its shape, known before any is made.
     public let entries: [TensorEntry]
     let tensor: (Int) throws -> Tensor
 

@@ -8,6 +8,7 @@ import Torch
 /// Source of the format: huggingface/safetensors, README. Eight bytes of header length, a JSON header of
 /// `{"name": {"dtype", "shape", "data_offsets"}}`, then the data.
 public final class SafetensorsFile: NamedTensors {
+    /// Where the file lies, for messages.
     public let path: String
     /// Entries in the order of the header.
     public let entries: [TensorEntry]
@@ -21,6 +22,8 @@ public final class SafetensorsFile: NamedTensors {
     /// The longest header that is read, in bytes; the format's own limit.
     static let headerLimit = 100_000_000
 
+    /// Maps the file and reads its header.
+    /// - Throws: a failure of the input where it can't be opened or breaks the format's rules.
     public convenience init(_ path: String) throws { try self.init(MappedFile(path)) }
 
     /// Reads what is in memory already; `path` is for messages.
@@ -101,6 +104,7 @@ public final class SafetensorsFile: NamedTensors {
         positions = try TensorPositions(of: entries, in: path)
     }
 
+    /// A tensor by its name, byte by byte; nil where there is none.
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
 
     /// The stored bytes of a tensor, mapped; nil where there is none. They live as long as this file.
@@ -119,6 +123,7 @@ public final class SafetensorsFile: NamedTensors {
         return try Tensor(borrowing: bytes, shape: entry.shape, dtype: entry.dtype, owner: file)
     }
 
+    /// Takes the tensor's whole pages out of memory, where nobody keeps a view of them.
     public func release(_ name: String) {
         if let position = positions[name] { file.release(ranges[position]) }
     }

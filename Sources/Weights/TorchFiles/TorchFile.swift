@@ -6,13 +6,18 @@ import Torch
 /// Dictionaries within dictionaries become names with dots (`state_dict.module.conv.weight`), places in lists their
 /// numbers. What is no tensor is left out. Source of the formats: PyTorch, `torch/serialization.py`.
 public final class TorchFile: NamedTensors {
+    /// Where the file lies, for messages.
     public let path: String
+    /// Every tensor, in the order in which the pickle has them.
     public let entries: [TensorEntry]
+    /// Empty: the format has no texts beside its tensors.
     public let metadata: [String: String] = [:]
     private let file: MappedFile
     private let places: [TensorLocation]
     private let positions: TensorPositions
 
+    /// Maps the file and reads its pickle.
+    /// - Throws: a failure of the input where it can't be opened, is broken, or holds more than plain values.
     public convenience init(_ path: String) throws { try self.init(MappedFile(path)) }
 
     init(_ file: MappedFile) throws {
@@ -33,6 +38,7 @@ public final class TorchFile: NamedTensors {
         positions = try TensorPositions(of: entries, in: path)
     }
 
+    /// A tensor by its name with dots, byte by byte; nil where there is none.
     public subscript(name: String) -> TensorEntry? { positions[name].map { entries[$0] } }
 
     /// The tensor of a name, on the CPU: a view of the mapped file where it lies there in one piece and aligned, as
@@ -52,6 +58,7 @@ public final class TorchFile: NamedTensors {
         return try Tensor(borrowing: bytes, shape: entry.shape, dtype: entry.dtype, owner: file)
     }
 
+    /// Takes the tensor's whole pages out of memory, where nobody keeps a view of them.
     public func release(_ name: String) {
         if let position = positions[name] { file.release(places[position].range) }
     }
