@@ -1,6 +1,8 @@
 /// A matrix of float32 numbers in memory, row after row without gaps.
 public struct Matrix: Equatable, Sendable {
+    /// How many rows lie one behind the other; at least 1.
     public let rows: Int
+    /// Numbers of a row; at least 1.
     public let columns: Int
     /// `rows * columns` numbers.
     public var values: [Float]
@@ -13,10 +15,12 @@ public struct Matrix: Equatable, Sendable {
         self.values = values
     }
 
+    /// All numbers 0, `rows` times `columns` of them, at least one of each.
     public init(zeros rows: Int, _ columns: Int) {
         self.init([Float](repeating: 0, count: rows * columns), rows: rows, columns: columns)
     }
 
+    /// The number in a row and a column, counted from 0.
     public subscript(row: Int, column: Int) -> Float {
         get { values[row * columns + column] }
         set { values[row * columns + column] = newValue }
@@ -64,5 +68,6 @@ public struct Matrix: Equatable, Sendable {
         }
     }
 
+    /// Whether no number is infinite or not a number.
     public var isFinite: Bool { values.withUnsafeBufferPointer { $0.allSatisfy(\.isFinite) } }
 }

@@ -19,6 +19,7 @@ public struct Factor {
 
     /// Of what the product takes.
     public var rows: Int { isTransposed ? storedColumns : storedRows }
+    /// Of what the product takes; those of the left factor are the right one's rows.
     public var columns: Int { isTransposed ? storedRows : storedColumns }
     fileprivate var stride: Int { storedColumns }
 }
