@@ -12,6 +12,7 @@ import Failures
 public struct Lambda: Sendable {
     /// The text it was read from.
     public let text: String
+    /// Names between `lambda` and the colon, in the order in which arguments are given.
     public let parameters: [String]
     private let body: Expression
 

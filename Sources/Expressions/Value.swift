@@ -2,13 +2,19 @@ import JSON
 
 /// A value of the expression language; it behaves as Python's of the same kind.
 public enum Value: Sendable {
+    /// Python's `None`, JSON's null.
     case none
+    /// `True` or `False`; counts as 1 or 0 in arithmetic.
     case bool(Bool)
     /// Python's has no bounds; a result outside of 128 bits is a failure here.
     case integer(Int128)
+    /// 64 bits, as Python's.
     case float(Double)
+    /// At most ``sizeLimit`` characters.
     case string(String)
+    /// At most ``sizeLimit`` elements in brackets; JSON's arrays are lists.
     case list([Value])
+    /// At most ``sizeLimit`` elements in parentheses.
     case tuple([Value])
     /// Keys are texts and differ by their bytes.
     case dictionary([(key: String, value: Value)])
