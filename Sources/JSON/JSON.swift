@@ -1,17 +1,26 @@
 /// A JSON value (RFC 8259). Whole numbers that fit 64 bits stay whole; objects keep their order.
 public enum JSON: Equatable, Sendable {
+    /// The word `null`.
     case null
+    /// The word `true` or `false`.
     case bool(Bool)
+    /// A number without fraction and exponent that fits 64 bits.
     case integer(Int)
+    /// Any other number, as the nearest double.
     case number(Double)
+    /// A text, its escapes resolved.
     case string(String)
+    /// Values in their order.
     case array([JSON])
+    /// Members in the order in which they were written.
     case object(Object)
 }
 
 extension JSON {
+    /// Whether this is the word `null`; a value that is missing is not.
     public var isNull: Bool { self == .null }
 
+    /// True or false; nil of any other value, numbers too.
     public var boolValue: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
@@ -34,14 +43,17 @@ extension JSON {
         }
     }
 
+    /// The text of a string; nil of any other value.
     public var stringValue: String? {
         if case .string(let value) = self { value } else { nil }
     }
 
+    /// The elements of an array; nil of any other value.
     public var arrayValue: [JSON]? {
         if case .array(let value) = self { value } else { nil }
     }
 
+    /// The members of an object; nil of any other value.
     public var objectValue: Object? {
         if case .object(let value) = self { value } else { nil }
     }
@@ -72,11 +84,17 @@ extension JSON {
 extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+    /// `nil` stands for null.
     public init(nilLiteral: ()) { self = .null }
+    /// `true` and `false` stand for themselves.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A whole number stays whole.
     public init(integerLiteral value: Int) { self = .integer(value) }
+    /// A number with a point is no whole number, even where its value is.
     public init(floatLiteral value: Double) { self = .number(value) }
+    /// A text stands for a string.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// Values in brackets stand for an array.
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }
 
     /// A key given twice keeps its first place and its last value.

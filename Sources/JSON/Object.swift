@@ -4,14 +4,17 @@ extension JSON {
     /// Keys are told apart byte by byte, as other readers of JSON do, and not by Swift's canonical equivalence: a
     /// vocabulary may hold both spellings of an accented letter.
     public struct Object: Sendable {
+        /// In the order in which they were written or set.
         public private(set) var keys: [String] = []
         private var values: [JSON] = []
         /// Where each key stands; left empty while a walk over a few keys is cheaper.
         private var places: [ExactText: Int] = [:]
         private static let walked = 8
 
+        /// An object without members.
         public init() {}
 
+        /// How many members there are.
         public var count: Int { keys.count }
 
         /// The member under a key. Setting nil removes it; setting a new key appends it.
@@ -73,7 +76,10 @@ extension JSON.Object: Equatable {
 }
 
 extension JSON.Object: RandomAccessCollection {
+    /// The first member's position, always 0.
     public var startIndex: Int { 0 }
+    /// One past the last member's position.
     public var endIndex: Int { keys.count }
+    /// A member by its place in the order, counted from 0.
     public subscript(position: Int) -> (key: String, value: JSON) { (keys[position], values[position]) }
 }

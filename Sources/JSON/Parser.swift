@@ -15,12 +15,14 @@ extension JSON {
         return try parser.document()
     }
 
+    /// Reads one JSON document from an array of bytes, likewise.
     public static func parse(
         _ bytes: [UInt8], file: String, as dialect: Dialect = .strict, maximumDepth: Int = 128
     ) throws -> JSON {
         try bytes.withUnsafeBytes { try parse($0, file: file, as: dialect, maximumDepth: maximumDepth) }
     }
 
+    /// Reads one JSON document from a text, likewise.
     public static func parse(
         _ text: String, file: String, as dialect: Dialect = .strict, maximumDepth: Int = 128
     ) throws -> JSON {
