@@ -8,10 +8,14 @@ public struct Failure: Error, Equatable, Sendable {
 
     /// A place in a file; line and column count from 1.
     public struct Place: Equatable, Sendable {
+        /// A path, or whatever else tells a person where the text came from.
         public var file: String
+        /// Nil where the file as a whole is meant.
         public var line: Int?
+        /// In the line; nil where all of it is meant.
         public var column: Int?
 
+        /// All of a file, unless the arguments say which line.
         public init(_ file: String, line: Int? = nil, column: Int? = nil) {
             self.file = file
             self.line = line
@@ -19,11 +23,17 @@ public struct Failure: Error, Equatable, Sendable {
         }
     }
 
+    /// Who has to act, which decides the command's exit status.
     public var blame: Blame
+    /// What is wrong, in a few words and without a full stop.
     public var what: String
+    /// Where in the input it is; nil where no file is at fault.
     public var place: Place?
+    /// What would have been right, in words or as a value.
     public var expected: String?
+    /// What was there instead; it may hold secrets, see ``ShownText``.
     public var got: String?
+    /// What a person can do next, as one sentence; on a line of its own.
     public var advice: String?
     /// Whether it may pass by itself, as a network that is down does: it tells nothing of what was asked for.
     public var mayPass = false
@@ -54,6 +64,7 @@ public struct Failure: Error, Equatable, Sendable {
 }
 
 extension Failure.Place: CustomStringConvertible {
+    /// `FILE`, `FILE:LINE` or `FILE:LINE:COLUMN`.
     public var description: String {
         [file, line.map(String.init), column.map(String.init)].compactMap(\.self).joined(separator: ":")
     }
