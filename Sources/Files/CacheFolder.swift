@@ -6,6 +6,7 @@ import Glibc
 /// good as absent. Several processes may share a folder. A key is the caller's: it must hold all that the result
 /// depends on.
 public struct CacheFolder: Sendable {
+    /// The folder in which entries lie by the first two digits of their keys.
     public let path: String
 
     /// Makes the folder where it is not there.

@@ -18,6 +18,7 @@ public enum Folder {
         }
     }
 
+    /// Whether a folder lies at a path, or a link to one.
     public static func isFolder(_ path: String) -> Bool {
         var facts = stat()
         return stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR

@@ -6,7 +6,9 @@ public enum MistakenContent: Equatable, Sendable {
     case gitLFSPointer
     /// What a server says to a browser: a sign-in, an error.
     case webPage
+    /// An archive that begins with `PK`, also an empty one.
     case zip
+    /// A compressed file, such as `.tar.gz`.
     case gzip
 
     /// How many bytes from the beginning tell.

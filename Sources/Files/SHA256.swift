@@ -9,8 +9,10 @@ public struct SHA256 {
     private var pending: [UInt8] = []
     private var length: UInt64 = 0
 
+    /// A digest of no bytes as yet.
     public init() {}
 
+    /// Takes bytes in behind those before; how they are cut into calls does not matter.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         length += UInt64(bytes.count)
         var rest = bytes[...]

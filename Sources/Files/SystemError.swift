@@ -3,11 +3,13 @@ import Glibc
 
 /// What a call of the C library said, as `errno` tells it.
 public struct SystemError: Equatable, Sendable {
+    /// A value of `errno`, such as `ENOENT`.
     public var code: Int32
 
     /// The present `errno`; take it right after the call that failed.
     public static var current: SystemError { SystemError(code: errno) }
 
+    /// - Parameter code: as a call returned it, where that leaves `errno` alone.
     public init(code: Int32) { self.code = code }
 
     /// The C library's sentence.

@@ -2,6 +2,7 @@ import Glibc
 
 /// A folder in `TMPDIR`, or `/tmp`, that is removed with all that is in it when the last reference goes.
 public final class TemporaryFolder {
+    /// Where it was made; empty at first, and for its owner alone.
     public let path: String
 
     /// - Throws: a failure of the run where it can't be made.
