@@ -8,8 +8,10 @@ import Torch
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct CannyFilter: ControlFilter {
+    /// The filter's name in configurations, that of the reference's class.
     public static let name = "CannyFilter"
 
+    /// What `filter list` shows.
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number or null", default: "224",
@@ -22,17 +24,23 @@ public struct CannyFilter: ControlFilter {
 
     /// Side of the square in which edges are looked for; nil leaves the image as it is.
     public let resize: Int?
+    /// Gradient from which an edge that has begun goes on, in OpenCV's units of 8-bit images.
     public let lowThreshold: Double
+    /// Gradient at which an edge begins.
     public let highThreshold: Double
 
+    /// Reads the three parameters.
     public init(parameters fields: inout Fields) throws {
         resize = try fields.resize()
         lowThreshold = try fields.value("low_threshold", default: 100, .within(0...1e6))
         highThreshold = try fields.value("high_threshold", default: 200, .within(0...1e6))
     }
 
+    /// One: whether there is an edge.
     public var channels: Int { 1 }
 
+    /// Edges [B, 1, H, W], 0 and 1 at the small size, between them where they are brought back to the image's.
+    /// - Parameter generator: not used, nothing is random.
     public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let (height, width) = (images.size(2), images.size(3))
         let (rows, columns) = (resize ?? height, resize ?? width)

@@ -8,8 +8,10 @@ import Torch
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct PidiFilter: ControlFilter {
+    /// The filter's name in configurations, that of the reference's class.
     public static let name = "PidiFilter"
 
+    /// What `filter list` shows.
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number or null", default: "224",
@@ -28,16 +30,20 @@ public struct PidiFilter: ControlFilter {
             "PiDiNet's weights; null is table5_pidinet.pth where models lie, which `models get pidinet` gets"),
     ]
 
+    /// PiDiNet's weights, which the filter needs.
     public static let models = [PublishedModel.pidinet]
 
     /// Side of the square in which edges are looked for; nil leaves the image as it is.
     public let resize: Int?
+    /// Widths of the disc, one of which is chosen at random; 0 leaves the edges as they are.
     public let dilationKernels: [Int]
+    /// Whether edges become 0 and 1.
     public let binarize: Bool
     /// Lowest and highest threshold.
     public let threshold: ClosedRange<Double>
     private let model: FilterModel<PiDiNet>
 
+    /// Reads the parameters; the network is opened when it is first needed.
     public init(parameters fields: inout Fields) throws {
         resize = try fields.resize(atLeast: PiDiNet.leastSide)
         dilationKernels = try fields.choices(
@@ -49,10 +55,14 @@ public struct PidiFilter: ControlFilter {
         model = FilterModel(.pidinet, path: try fields.optional("weights")) { try PiDiNet(file: $0) }
     }
 
+    /// One: how surely there is an edge.
     public var channels: Int { 1 }
 
+    /// The file of PiDiNet's weights.
     public var modelFiles: [FilterModelFile] { [model.file] }
 
+    /// Opens PiDiNet.
+    /// - Throws: a failure of the input where its file is missing or another.
     public func prepare() throws { _ = try model.network() }
 
     /// Whether nothing is random, so that an image's condition serves again.
@@ -60,6 +70,8 @@ public struct PidiFilter: ControlFilter {
         dilationKernels.count == 1 && (!binarize || threshold.lowerBound == threshold.upperBound)
     }
 
+    /// Edges [B, 1, H, W] in 0...1.
+    /// - Parameter generator: chooses the disc and the threshold, once for all images of a call.
     public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let network = try model.network()
         // Both are drawn where one is fixed, so that this leaves the other as it was.

@@ -9,8 +9,10 @@ import Torch
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct IdentityFilter: ControlFilter {
+    /// The filter's name in configurations, that of the reference's class.
     public static let name = "IdentityFilter"
 
+    /// What `filter list` shows.
     public static let parameters = [
         FilterParameter(
             "max_faces", type: "whole number or null", default: "4",
@@ -37,13 +39,17 @@ public struct IdentityFilter: ControlFilter {
             "the user's `w600k_r50.onnx`, or FaceNet's frozen graph; null is that of `models get facenet`"),
     ]
 
+    /// The detectors and recognisers that the filter may take.
     public static let models = FaceModels.all
 
+    /// The condition lies on the grid of the latents, whose cells this parameter measures.
     public static let strideParameter: String? = "stride"
 
     /// How many faces of an image count; nil takes all.
     public let maxFaces: Int?
+    /// Probability, 0...1, that a face is left out.
     public let dropProbability: Double
+    /// Probability, 0...1, that the only face of an image fills the whole grid.
     public let fullProbability: Double
     /// The shorter side of the smallest face that counts, in pixels.
     public let leastFace: Int
@@ -51,6 +57,7 @@ public struct IdentityFilter: ControlFilter {
     public let stride: Int
     let models: FaceModels
 
+    /// Reads the parameters; the networks are opened when they are first needed.
     public init(parameters fields: inout Fields) throws {
         let isUnlimited = fields.setting["max_faces"]?.isNull ?? false
         let limit: Int = try fields.value("max_faces", default: 4, .within(0...1_000_000))
@@ -64,12 +71,18 @@ public struct IdentityFilter: ControlFilter {
             leastFace: leastFace)
     }
 
+    /// 512, the numbers that tell a face apart.
     public var channels: Int { embeddingSize }
 
+    /// The files of the detector and of the recogniser.
     public var modelFiles: [FilterModelFile] { models.files }
 
+    /// Opens detector and recogniser.
+    /// - Throws: a failure of the input where a file is missing or another.
     public func prepare() throws { _ = try models.networks() }
 
+    /// Grids [B, 512, rows, columns], zeros but in the cells of faces.
+    /// - Parameter generator: decides for each face whether it is left out, and whether it fills the grid.
     public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let networks = try models.networks()
         let (height, width) = (images.size(2), images.size(3))

@@ -7,8 +7,10 @@ import Torch
 ///
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`.
 public struct InpaintFilter: ControlFilter {
+    /// The filter's name in configurations, that of the reference's class.
     public static let name = "InpaintFilter"
 
+    /// What `filter list` shows.
     public static let parameters = [
         FilterParameter(
             "threshold", type: "number or list of two", default: "[0.04, 0.4]",
@@ -28,16 +30,20 @@ public struct InpaintFilter: ControlFilter {
                 + " comes before it"),
     ]
 
+    /// A mask of an image says what is cut out of it, and nothing is random then.
     public static let takesMasks = true
 
+    /// The reference's saliency network, which the filter can do without.
     public static let models = [PublishedModel.saliency]
 
     /// Lowest and highest threshold.
     public let threshold: ClosedRange<Double>
+    /// Probability, 0...1, that all but what is salient is cut out.
     public let outpaintProbability: Double
     let saliency: Saliency
     private let mask: GivenMask?
 
+    /// Reads the parameters and the file of `mask`.
     public init(parameters fields: inout Fields) throws {
         // Configurations of the reference spell it so.
         let spelling = fields.contains("thresold") && !fields.contains("threshold") ? "thresold" : "threshold"
@@ -50,17 +56,21 @@ public struct InpaintFilter: ControlFilter {
         mask = try fields.optional("mask").map { try GivenMask($0) }
     }
 
+    /// Four: the image and the mask.
     public var channels: Int { 4 }
 
+    /// The file of the saliency network where it is named and no mask is.
     public var modelFiles: [FilterModelFile] {
         if case .network(let model) = saliency, mask == nil { return [model.file] }
         return []
     }
 
+    /// Opens the saliency network where it is named and no mask is.
     public func prepare() throws {
         if case .network(let model) = saliency, mask == nil { _ = try model.network() }
     }
 
+    /// Where the masks come from, or what is wrong with the one that is given.
     public var remark: String? {
         if let mask { return mask.complaint ?? "the mask is given" }
         return switch saliency {
@@ -74,6 +84,8 @@ public struct InpaintFilter: ControlFilter {
         mask != nil || threshold.lowerBound == threshold.upperBound && [0, 1].contains(outpaintProbability)
     }
 
+    /// The images, white where they are cut out, with the mask, [B, 4, H, W].
+    /// - Parameter generator: chooses the threshold and what is cut out, once for all images of a call.
     public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         // Both are drawn where one is fixed, so that this leaves the other as it was.
         let draws = isFixed ? [0, 0] : try generator.uniform([2]).values(as: Double.self)
@@ -88,6 +100,7 @@ public struct InpaintFilter: ControlFilter {
         return try cut(images, where: .concatenated(masks, dimension: 0))
     }
 
+    /// The same with masks that are given, cut at 0.5.
     public func callAsFunction(_ images: Tensor, masks: Tensor, generator: Generator) throws -> ControlCondition {
         try cut(images, where: (0.5 - masks).isBelow(0).to(dtype: .float32))
     }

@@ -8,6 +8,7 @@ import Torch
 public final class LearnedTokens: Adapter {
     /// The kind, to be registered.
     public static let kind = TokensKind()
+    /// Always ``TokensKind``.
     public var kind: any AdapterKind { Self.kind }
 
     private let tower: CLIPTextTower
@@ -78,10 +79,13 @@ public final class LearnedTokens: Adapter {
 
     // MARK: Changing the model
 
+    /// The deltas of all tokens as one tensor, [k, c], float32.
     public var parameters: [(name: String, tensor: Tensor)] { [(TokensKind.deltaKey, learned.delta)] }
 
+    /// False: a token's vector has no reason to become small.
     public let decays = false
 
+    /// Multiplies the deltas; 1 as they were trained, 0 leaves the vectors where they start.
     public var strength: Double {
         get { learned.strength }
         set { learned.strength = newValue }
@@ -95,10 +99,13 @@ public final class LearnedTokens: Adapter {
         tower.tokenEmbedding = learned
     }
 
+    /// Gives the text encoder its own table again.
     public func detach() {
         if tower.tokenEmbedding === learned { tower.tokenEmbedding = tower.tokenTable }
     }
 
+    /// Writes the vectors into the text encoder's table.
+    /// - Throws: a failure of the input where a token is new, for which the table has no row.
     public func fuse() throws {
         guard learned.rows.allSatisfy({ !$0.isNew }) else {
             throw Failure.input(
@@ -113,6 +120,7 @@ public final class LearnedTokens: Adapter {
 
     // MARK: The file
 
+    /// Adds the tokens' texts and ids, the vectors they started from and the deltas.
     public func write(to contents: inout AdapterContents) throws {
         contents.add(kind: kind.name)
         contents.describe("tokens", StoredTokens.describe(learned.rows))

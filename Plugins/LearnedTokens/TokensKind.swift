@@ -6,7 +6,9 @@ import Settings
 
 /// The kind of learned tokens: `train_tokens` of a configuration, and their files.
 public struct TokensKind: AdapterKind {
+    /// The name in files and messages.
     public let name = "tokens"
+    /// `token_lr`, the learning rate of all tokens.
     public let rateKeys = ["token_lr"]
     static let startKey = "tokens.start"
     static let deltaKey = "tokens.delta"
@@ -14,6 +16,8 @@ public struct TokensKind: AdapterKind {
 
     // MARK: Configuration
 
+    /// Reads `train_tokens`.
+    /// - Returns: nil where it is missing or empty.
     public func plan(_ fields: inout Fields) throws -> AdapterPlan? {
         guard let requests: [TokenRequest] = try fields.optional(Self.requestsKey), !requests.isEmpty else {
             return nil
@@ -101,6 +105,7 @@ public struct TokensKind: AdapterKind {
         return text
     }
 
+    /// Adds the texts and patterns of `train_tokens`, for files that hold vectors alone.
     public func complete(_ reading: inout AdapterReading, from setting: Setting) {
         reading.tokens = (setting[Self.requestsKey]?.elements ?? []).compactMap { entry in
             guard let parts = entry.elements, parts.count == 2, let text = parts[0].text else { return nil }
@@ -110,6 +115,8 @@ public struct TokensKind: AdapterKind {
 
     // MARK: Native files
 
+    /// The tokens for the text encoder that is here; nil where there is none.
+    /// - Throws: a failure of the input where they are of another width or vocabulary.
     public func read(_ file: AdapterFile, for networks: AdaptedNetworks) throws -> (any Adapter)? {
         guard file.kinds.contains(name) else { return nil }
         if let text = networks.text { return try LearnedTokens(file, text: text) }
@@ -121,10 +128,12 @@ public struct TokensKind: AdapterKind {
         AdapterParts(kind: name, shapes: [try StoredTokens(file).delta.shape])
     }
 
+    /// The tokens' texts.
     public func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
         [("tokens", .array(try StoredTokens(file).rows.map { .string($0.text) }))]
     }
 
+    /// Rows of the text encoder's table: those of existing tokens changed, those of new ones added.
     public func changes(in file: AdapterFile) throws -> [WeightChange]? {
         guard file.kinds.contains(name) else { return nil }
         let stored = try StoredTokens(file)

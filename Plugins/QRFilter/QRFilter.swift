@@ -8,8 +8,10 @@ import Torch
 /// Behaves as the reference's filter of this name in `modules/controlnet.py`, except that every image has the limits
 /// of its own brightness; the reference takes those of the batch's first image for all.
 public struct QRFilter: ControlFilter {
+    /// The filter's name in configurations, that of the reference's class.
     public static let name = "QRFilter"
 
+    /// What `filter list` shows.
     public static let parameters = [
         FilterParameter(
             "resize", type: "whole number or null", default: "224",
@@ -29,11 +31,16 @@ public struct QRFilter: ControlFilter {
 
     /// Side of the square in which the filter works; nil leaves the image as it is.
     public let resize: Int?
+    /// Whether brightness is blurred and its gaps are closed; else it is only divided into three levels.
     public let isBlobbing: Bool
+    /// Widths of the element that closes gaps, one of which is chosen at random; below 3 closes none.
     public let dilationKernels: [Int]
+    /// Widths of the Gaussian blur, one of which is chosen at random; 0 is none.
     public let blurKernels: [Int]
+    /// Range of the blur's standard deviation, in pixels of the square.
     public let blurSigma: ClosedRange<Double>
 
+    /// Reads the parameters.
     public init(parameters fields: inout Fields) throws {
         resize = try fields.resize()
         isBlobbing = try fields.value("blobify", default: true)
@@ -44,8 +51,11 @@ public struct QRFilter: ControlFilter {
         blurSigma = try fields.range("blur_sigma", default: 0.1...2, within: 0.01...100)
     }
 
+    /// One: 1 where it is bright, 0 where it is dark, 0.5 between.
     public var channels: Int { 1 }
 
+    /// Brightness in three levels, [B, 1, H, W] in 0...1.
+    /// - Parameter generator: chooses blur and closing, once for all images of a call.
     public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let (height, width) = (images.size(2), images.size(3))
         var small = images

@@ -8,7 +8,9 @@ import Weights
 
 /// A LoRA made of the difference of two checkpoints of Stage C: for each module the best matrix of a rank.
 public struct Extraction {
+    /// Which modules are looked at, and how exactly.
     public struct Configuration: Sendable {
+        /// Of each module's factors; a module with fewer rows or columns gets less.
         public var rank: Int
         /// Parts of the paths of the modules that are looked at.
         public var moduleFilters: [String] = Self.usual
@@ -25,9 +27,11 @@ public struct Extraction {
         /// Stage C's weights are.
         public static let usual = [".attn.", "channelwise", "mapper"]
 
+        /// Of the usual modules, with 16 further directions and three power iterations.
         public init(rank: Int) { self.rank = rank }
     }
 
+    /// Those in which the two differ, in the order of the base.
     public let modules: [LowRankModule]
     /// Modules in which the two do not differ.
     public let identical: [String]

@@ -4,6 +4,7 @@ import Torch
 
 /// What became of one module: two factors, and how much of the matrix they keep.
 public struct LowRankModule {
+    /// The module in Stage C or the text encoder, as adapters name it.
     public let path: String
     /// [out, r], float32.
     let up: Matrix

@@ -12,11 +12,17 @@ import Weights
 public struct Merge {
     /// An adapter and what it counts.
     public struct Part {
+        /// Where the adapter comes from; its metadata say which base it was trained on.
         public let file: AdapterFile
+        /// What it changes in the tensors of a checkpoint.
         public let changes: [WeightChange]
         /// Multiplies all that the adapter adds.
         public let weight: Double
 
+        /// - Parameters:
+        ///   - file: where the adapter comes from.
+        ///   - changes: what it changes.
+        ///   - weight: multiplies all that it adds; 1 as it was trained.
         public init(file: AdapterFile, changes: [WeightChange], weight: Double) {
             self.file = file
             self.changes = changes
@@ -24,6 +30,7 @@ public struct Merge {
         }
     }
 
+    /// The checkpoint that the adapters are added to.
     public let base: Checkpoint
     /// Ids of new tokens by their text, in the order of their rows.
     public private(set) var newTokens: [(text: String, id: Int)] = []

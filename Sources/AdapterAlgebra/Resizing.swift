@@ -6,6 +6,7 @@ import Weights
 /// A LoRA brought to another rank, module by module, without building the full matrices: the best approximation of
 /// what it adds.
 public struct Resizing {
+    /// The low-rank modules at their new rank, in the order of the file.
     public let modules: [LowRankModule]
     private let file: AdapterFile
 

@@ -37,6 +37,8 @@ public protocol Adapter: AnyObject {
 }
 
 extension Adapter {
+    /// Does nothing: most adapters have no dropout.
     public func setDropout(_ draws: Draws?) {}
+    /// Nil: nothing of the file is left out.
     public var leftOut: String? { nil }
 }

@@ -68,11 +68,17 @@ public protocol AdapterKind: Sendable {
 }
 
 extension AdapterKind {
+    /// None: no `adapter_method` asks for the kind.
     public var methods: [String] { [] }
+    /// One rate for all parameters: `NAME_lr`.
     public var rateKeys: [String] { ["\(name)_lr"] }
+    /// The first of ``rateKeys``, whatever the parameter.
     public func rateKey(of parameter: String) -> String { rateKeys[0] }
+    /// None beside the rates.
     public var trainingKeys: [String] { [] }
+    /// None: the kind resembles no other.
     public var strangers: [StrangeKey] { [] }
+    /// Adds nothing: the kind's files say everything.
     public func complete(_ reading: inout AdapterReading, from setting: Setting) {}
 }
 

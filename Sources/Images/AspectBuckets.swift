@@ -8,8 +8,11 @@ import Failures
 /// quotient; it is only enlarged as far as it takes to cover the bucket, whatever its orientation; and the ratios handed
 /// in stay as they are. `fit` finds the bucket of an image and the way into it.
 public struct AspectBuckets: Equatable, Sendable {
+    /// One size that images are brought to.
     public struct Bucket: Hashable, Sendable {
+        /// In pixels, a multiple of the step.
         public let width: Int
+        /// In pixels, a multiple of the step.
         public let height: Int
         /// Width over height, as it was asked for.
         public let ratio: Double

@@ -11,6 +11,7 @@ public enum CropMode: String, CaseIterable, Sendable {
 extension AspectBuckets {
     /// What is left to choose once the buckets are there.
     public struct Choice: Hashable, Sendable {
+        /// Where an image that is longer than its bucket is cut.
         public var crop: CropMode
         /// The chance, 0...1, that an image goes to any of the buckets, each as likely, instead of the nearest (the
         /// reference's `bucketeer_random_ratio`).
@@ -20,6 +21,9 @@ extension AspectBuckets {
         /// By how much of the image's sides at most (the reference's `randomize_q`).
         public var shiftReach = 0.0
 
+        /// - Parameters:
+        ///   - crop: where an image is cut; the middle by default.
+        ///   - randomBucketRatio: the chance, 0...1, of any bucket instead of the nearest.
         public init(crop: CropMode = .centre, randomBucketRatio: Double = 0) {
             self.crop = crop
             self.randomBucketRatio = randomBucketRatio
@@ -29,8 +33,11 @@ extension AspectBuckets {
     /// How an image is brought into a bucket: resized to cover it, then cut. It says all that happens to the pixels,
     /// so that its description can stand in a cache's key.
     public struct Fit: Hashable, Sendable, CustomStringConvertible {
+        /// The size after the cut.
         public let bucket: Bucket
+        /// Before the cut, in pixels; at least the bucket's.
         public let resizedWidth: Int
+        /// Before the cut, in pixels; at least the bucket's.
         public let resizedHeight: Int
         /// Where the cut begins; the middle where `isSmart`.
         public let cropX: Int
@@ -61,9 +68,12 @@ extension AspectBuckets {
 
     /// How a smart cut is moved, in 1/1000 of the image's sides.
     public struct Shift: Hashable, Sendable, CustomStringConvertible {
+        /// To the right; below 0 to the left.
         public var x = 0
+        /// Down; below 0 up.
         public var y = 0
 
+        /// `+20-35`, or nothing where the cut stays.
         public var description: String { x == 0 && y == 0 ? "" : "\(x < 0 ? "" : "+")\(x)\(y < 0 ? "" : "+")\(y)" }
     }
 

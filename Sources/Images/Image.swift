@@ -2,8 +2,11 @@ import CPixels
 
 /// An image of 8-bit RGB, `pixels` [height, width, 3], rows top down.
 public struct Image: Equatable, Sendable {
+    /// In pixels, at least 1.
     public let width: Int
+    /// In pixels, at least 1.
     public let height: Int
+    /// [height, width, 3], red, green and blue of each pixel.
     public internal(set) var pixels: [UInt8]
 
     /// `pixels` holds height * width * 3 bytes.
@@ -45,8 +48,11 @@ public struct Image: Equatable, Sendable {
 
 /// An image of float RGB planes, `values` [3, height, width], 0...1.
 public struct PlanarImage: Equatable, Sendable {
+    /// In pixels, at least 1.
     public let width: Int
+    /// In pixels, at least 1.
     public let height: Int
+    /// [3, height, width], red, green and blue planes.
     public internal(set) var values: [Float]
 
     /// `values` holds 3 * height * width numbers.

@@ -1,8 +1,12 @@
 /// The kinds of image files that can be read, told by their first bytes.
 public enum ImageFormat: String, Sendable {
+    /// Decoded by libjpeg, also at a fraction of its size.
     case jpeg = "JPEG"
+    /// Decoded by libpng, with all its depths and colour types.
     case png = "PNG"
+    /// Lossy, lossless or animated, of which the first frame is read; decoded by libwebp.
     case webp = "WebP"
+    /// A Windows bitmap of 24 or 32 bits a pixel without compression, decoded without a library.
     case bmp = "BMP"
 
     /// The format whose magic the bytes begin with; nil for anything else.

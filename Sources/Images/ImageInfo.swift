@@ -2,6 +2,7 @@ import Failures
 
 /// What the headers of an image file tell, without its pixels being decoded.
 public struct ImageInfo: Hashable, Sendable {
+    /// Told by the file's first bytes, whatever its name ends in.
     public let format: ImageFormat
     /// In pixels, upright: after the EXIF orientation.
     public let width: Int

@@ -2,8 +2,11 @@ import Files
 
 /// Which part of an image is meant: bytes [height, width], 255 for what is, 0 for what is not, rows top down.
 public struct Mask: Equatable, Sendable {
+    /// In pixels, at least 1.
     public let width: Int
+    /// In pixels, at least 1.
     public let height: Int
+    /// [height, width], 255 for what is meant, 0 for what is not; values between come of soft edges.
     public let values: [UInt8]
 
     /// `values` holds height * width bytes.

@@ -14,6 +14,7 @@ public protocol InferenceNetwork: Sendable {
 public struct Blob: Sendable, Equatable {
     /// Such as [1, 3, H, W].
     public let shape: [Int]
+    /// As many as the product of `shape`; neighbours in the last dimension lie side by side.
     public let values: [Float]
 
     /// `values` must be as many as the shape has places.

@@ -28,6 +28,8 @@ public final class ONNXRuntimeNetwork: InferenceNetwork, @unchecked Sendable {
 
     deinit { cascade_ort_close(session) }
 
+    /// Runs the network on the calling thread.
+    /// - Throws: a failure of the input where the engine takes no such shape or has no output of a name.
     public func callAsFunction(_ input: Blob, outputs: [String]) throws -> [Blob] {
         var made = [CascadeORTArray](repeating: CascadeORTArray(), count: outputs.count)
         let (status, message) = withErrorMessage { error, size in

@@ -10,6 +10,7 @@ import Synchronization
 public final class OpenCVNetwork: InferenceNetwork {
     /// The formats that are read.
     public enum Format: Sendable {
+        /// ONNX, as PyTorch exports it.
         case onnx
         /// A frozen graph of TensorFlow.
         case tensorFlow
@@ -29,6 +30,8 @@ public final class OpenCVNetwork: InferenceNetwork {
         idle = Mutex([try OpenedNetwork(path, format)])
     }
 
+    /// Runs one of the networks that are idle, or opens another.
+    /// - Throws: a failure of the input where the engine takes no such shape or has no layer of a name.
     public func callAsFunction(_ input: Blob, outputs: [String]) throws -> [Blob] {
         let network = try idle.withLock { $0.popLast() } ?? OpenedNetwork(path, format)
         // One that threw is not taken again.

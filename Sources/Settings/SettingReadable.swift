@@ -28,6 +28,7 @@ extension Setting {
 }
 
 extension String: SettingReadable {
+    /// Any scalar but null is one.
     public static var expectation: String { "a string" }
 
     /// Any scalar but null, as it is written.
@@ -38,14 +39,17 @@ extension String: SettingReadable {
 }
 
 extension Bool: SettingReadable {
+    /// As YAML 1.1 has truth values: `yes` and `off` are some.
     public static var expectation: String { "true or false" }
 
+    /// Reads an unquoted truth value.
     public static func read(_ setting: Setting) throws -> Bool {
         try setting.scalar(expectation, PlainScalar.bool)
     }
 }
 
 extension Int: SettingReadable {
+    /// A number without a fraction.
     public static var expectation: String { "a whole number" }
 
     /// Also a number with point or exponent, such as `1e5`, that is whole.
@@ -57,22 +61,28 @@ extension Int: SettingReadable {
 }
 
 extension Double: SettingReadable {
+    /// Also a whole number, `.inf` or `-.inf`; no NaN is read.
     public static var expectation: String { "a number" }
 
+    /// Reads an unquoted number of YAML 1.1.
     public static func read(_ setting: Setting) throws -> Double {
         try setting.scalar(expectation, PlainScalar.number)
     }
 }
 
 extension Setting: SettingReadable {
+    /// Everything is one.
     public static var expectation: String { "a value" }
 
+    /// The setting itself, for what is read later or by somebody else.
     public static func read(_ setting: Setting) -> Setting { setting }
 }
 
 extension Array: SettingReadable where Element: SettingReadable {
+    /// A list, with what each of its elements has to be.
     public static var expectation: String { "a list (each \(Element.expectation))" }
 
+    /// Reads each element; an empty list is one, a scalar or null is not.
     public static func read(_ setting: Setting) throws -> [Element] {
         guard let elements = setting.elements else { throw setting.refusal(expected: expectation) }
         return try elements.map(Element.read)
@@ -81,10 +91,13 @@ extension Array: SettingReadable where Element: SettingReadable {
 
 /// A list that may be written as its one element alone.
 public struct OneOrMore<Element: SettingReadable>: SettingReadable {
+    /// Those of the list, or the one value that was written.
     public var elements: [Element]
 
+    /// Both forms, for messages.
     public static var expectation: String { "\(Element.expectation) or a list of such" }
 
+    /// Reads a list, or a value that is not null as a list of one.
     public static func read(_ setting: Setting) throws -> Self {
         if let elements = setting.elements { return Self(elements: try elements.map(Element.read)) }
         guard !setting.isNull else { throw setting.refusal(expected: expectation) }
@@ -93,8 +106,10 @@ public struct OneOrMore<Element: SettingReadable>: SettingReadable {
 }
 
 extension SettingReadable where Self: RawRepresentable & CaseIterable, RawValue == String {
+    /// The names, in the order of the cases.
     public static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
 
+    /// Reads a raw value as it is written, capital letters and all; a failure names the nearest one.
     public static func read(_ setting: Setting) throws -> Self {
         guard let text = setting.text, let value = Self(rawValue: text) else {
             let nearest = setting.text.flatMap { nearestName(to: $0, among: allCases.map(\.rawValue)) }

@@ -9,6 +9,7 @@ public final class Console: Sendable {
     public let isTerminal: Bool
     /// Characters in a row.
     public let columns: Int
+    /// Whether ``log(_:)`` and the status line write nothing; warnings are written always.
     public let isQuiet: Bool
 
     private let write: @Sendable (String) -> Void

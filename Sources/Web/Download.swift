@@ -10,9 +10,11 @@ import Glibc
 public struct Download {
     /// What was done.
     public struct Report: Sendable {
+        /// Length of the whole file.
         public let bytes: Int
         /// How many of them an earlier start had brought.
         public let resumedAt: Int
+        /// Of the whole file, in hexadecimal.
         public let sha256: String
         /// Whether the SHA-256 was known before, and so checked.
         public let isChecked: Bool
@@ -20,7 +22,9 @@ public struct Download {
         public let validator: WebValidator
     }
 
+    /// The file's address and headers; it must name no range.
     public let request: WebRequest
+    /// Where the file is to lie.
     public let path: String
     /// In hexadecimal, where it is known.
     public let sha256: String?

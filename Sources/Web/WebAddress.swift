@@ -10,6 +10,7 @@ public struct WebAddress: Hashable, Sendable {
     public let scheme: String
     /// In lower case, without port.
     public let host: String
+    /// As it is written, else 80 for `http` and 443 for `https`.
     public let port: Int
     /// From the first slash on, without query.
     public let path: String
@@ -125,6 +126,7 @@ public struct WebAddress: Hashable, Sendable {
 }
 
 extension WebAddress: CustomStringConvertible {
+    /// Scheme, host, port where it is not the scheme's own, and path; `?…` stands for a query.
     public var description: String {
         "\(scheme)://\(authority)\(path)\(hasQuery ? "?…" : "")"
     }

@@ -10,6 +10,7 @@ public struct WebClient: Sendable {
     public var connectSeconds = 20.0
     /// Waiting this long for less than ``stallBytes`` breaks a transfer off.
     public var stallSeconds = 30.0
+    /// The fewest bytes that have to come in ``stallSeconds``.
     public var stallBytes = 1024
     /// Attempts in a row that may fail before the last one's failure is told.
     public var attempts = 5
@@ -17,6 +18,7 @@ public struct WebClient: Sendable {
     public var firstPause = 1.0
     /// Also the most that a server's `Retry-After` is heeded.
     public var longestPause = 60.0
+    /// How many redirects one request follows before it fails.
     public var mostRedirects = 10
     /// Asked several times a second while something is waited for; true ends it with a `CancellationError`.
     public var isCancelled: @Sendable () -> Bool
@@ -25,6 +27,9 @@ public struct WebClient: Sendable {
     /// Takes the place of ``attempts`` once it has begun; nil leaves it to them.
     public var patience: NetworkPatience?
 
+    /// - Parameters:
+    ///   - isCancelled: asked several times a second; by default nothing is cancelled.
+    ///   - note: told of each pause.
     public init(
         isCancelled: @escaping @Sendable () -> Bool = { false }, note: @escaping @Sendable (String) -> Void = { _ in }
     ) {

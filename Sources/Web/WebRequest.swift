@@ -2,6 +2,7 @@ import Failures
 
 /// A GET, of a whole file or of a range of its bytes.
 public struct WebRequest: Sendable {
+    /// Where the file is; a redirect may lead elsewhere.
     public var address: WebAddress
     /// Sent wherever a redirect leads: `If-Range`, say.
     public var headers: [WebHeader]
@@ -16,6 +17,11 @@ public struct WebRequest: Sendable {
     /// The last byte wanted; nil asks for all that follows the first.
     public var lastByte: Int?
 
+    /// Asks for the whole file.
+    /// - Parameters:
+    ///   - address: where the file is.
+    ///   - headers: sent wherever a redirect leads.
+    ///   - confinedHeaders: secrets, sent to the address's own host and port alone.
     public init(_ address: WebAddress, headers: [WebHeader] = [], confinedHeaders: [WebHeader] = []) {
         self.address = address
         self.headers = headers
@@ -43,9 +49,14 @@ public protocol WebService: Sendable {
 
 /// A line of a request's or a response's head.
 public struct WebHeader: Equatable, Sendable {
+    /// As it is sent; servers do not tell capital letters from small ones.
     public var name: String
+    /// As it is sent, but for line ends.
     public var value: String
 
+    /// - Parameters:
+    ///   - name: such as `If-Range`.
+    ///   - value: what stands behind the colon.
     public init(_ name: String, _ value: String) {
         self.name = name
         self.value = value
@@ -57,6 +68,7 @@ public struct WebHeader: Equatable, Sendable {
 
 /// The headers of a response, in their order.
 public struct WebHeaders: Equatable, Sendable {
+    /// Each line of the head; a name may come more than once.
     public let all: [WebHeader]
 
     /// Reads the lines between the status line and the empty one.

@@ -5,7 +5,9 @@ import Failures
 public final class WebResponse {
     /// Where it came from, after redirects.
     public let address: WebAddress
+    /// The HTTP status after redirects: 200 for a whole file, 206 for a range.
     public let status: Int
+    /// Those of the last answer; of the redirects before see ``passed``.
     public let headers: WebHeaders
     /// The heads of the redirects on the way, in order.
     public let passed: [WebHeaders]

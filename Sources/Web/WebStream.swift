@@ -5,11 +5,13 @@ public struct WebValidator: Equatable, Sendable {
     /// `Last-Modified`, as it was sent.
     public var lastModified: String?
 
+    /// Without either, a file is read from its beginning again after a break.
     public init(etag: String? = nil, lastModified: String? = nil) {
         self.etag = etag
         self.lastModified = lastModified
     }
 
+    /// What the headers of a response tell; a weak `ETag` (`W/`) tells no bytes apart and is left out.
     public init(_ headers: WebHeaders) {
         self.init(
             etag: headers["ETag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }, lastModified: headers["Last-Modified"])
@@ -38,15 +40,18 @@ public final class WebStream {
         case bytes(Int)
         /// What was read so far is void: the next bytes are the file's first.
         case restarted
+        /// The file is whole.
         case end
     }
 
     /// Bytes after which a transfer that breaks off again counts as one that got on.
     private static let progress = 1 << 16
 
+    /// The file's address and headers; it must name no range.
     public let request: WebRequest
     /// Where the next byte lies in the file.
     public private(set) var offset: Int
+    /// Of the file that is handed out now.
     public private(set) var validator: WebValidator
     /// The whole file's length, where the server says it.
     public private(set) var total: Int?

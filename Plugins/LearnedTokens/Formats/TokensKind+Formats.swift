@@ -13,12 +13,15 @@ extension TokensKind {
     private static var vectorKey: String { EmbeddingFile.vectorKey }
     private static let textsKey = "token_texts"
 
+    /// The official code's rows, an embedding file of a text encoder, or OneTrainer's embeddings within a LoRA.
     public func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
         if RelativeTokens.isPresent(in: file) { return RelativeTokens.foreign }
         if let embedding = EmbeddingFile.format(of: file) { return embedding }
         return file.entries.contains { $0.name.hasPrefix(Self.bundlePrefix) } ? Self.bundle : nil
     }
 
+    /// The tokens under the texts that the file or `reading` has, else under the file's word: `cat`, `cat-2`.
+    /// - Throws: a failure of the input where a vector is damaged or for another text encoder.
     public func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
         guard let format = foreignFormat(of: file) else { return nil }
         if RelativeTokens.isPresent(in: file) { return try RelativeTokens.read(file, reading) }
@@ -86,6 +89,7 @@ extension TokensKind {
 
     // MARK: Writing
 
+    /// Writes what each format has room for; a note names the files and the order of the tokens in them.
     public func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
         let stored = try StoredTokens(file)
         let place = Failure.Place(file.path)

@@ -8,7 +8,9 @@ import Weights
 /// The official code's LoRA files: `weights.{n}.lora_down` and `weights.{n}.lora_up`, which module is which known from
 /// the number alone.
 public enum PositionalFormat: ModuleFormat {
+    /// Written with `--format stability`.
     public static let exported = AdapterFormat.stability
+    /// What messages call such a file.
     public static let foreign = ForeignFormat("lora-reference", "LoRA as the official code writes it (no module names)")
     /// The modules of the official configuration.
     static let standardFilters = [".attn"]
@@ -17,6 +19,7 @@ public enum PositionalFormat: ModuleFormat {
     static func downKey(_ index: Int) -> String { "weights.\(index).lora_down" }
     static func upKey(_ index: Int) -> String { "weights.\(index).lora_up" }
 
+    /// Whether any key begins with `weights.` and ends in one of the two matrices' names.
     public static func isPresent(in file: any NamedTensors) -> Bool {
         file.entries.contains {
             $0.name.hasPrefix("weights.") && ($0.name.hasSuffix(".lora_down") || $0.name.hasSuffix(".lora_up"))

@@ -41,22 +41,30 @@ public final class ControlNetAdapter: Adapter {
             filter: (file.weights.metadata["controlnet_filter"] ?? "", try file.described("controlnet_filter_params")))
     }
 
+    /// All parameters of backbone and projections, without the statistics of batch norms.
     public var parameters: [(name: String, tensor: Tensor)] { store.parameters }
+    /// True: all parameters are weights of layers.
     public let decays = true
 
+    /// Puts the trunk in the place of the model's ControlNet, of which there is one at a time.
     public func attach() throws { model.controlNet = trunk }
 
+    /// Takes the trunk away; another ControlNet that has its place by now stays.
     public func detach() {
         if model.controlNet === trunk { model.controlNet = nil }
     }
 
+    /// Multiplies each injection; 1 as it was trained.
     public var strength: Double {
         get { trunk.strength }
         set { trunk.strength = newValue }
     }
 
+    /// Fails always: injections depend on the image and cannot become weights.
     public func fuse() throws { throw ControlNetKind.notMergeable() }
 
+    /// Adds the tensors, statistics too, and what makes the trunk and its condition again: channels, blocks, backbone,
+    /// filter.
     public func write(to contents: inout AdapterContents) throws {
         let configuration = trunk.configuration
         contents.add(kind: kind.name)

@@ -7,6 +7,7 @@ import Weights
 /// ControlNets, in our files and as the official code and ComfyUI keep them: the trunk's tensors, without the blocks they
 /// are for.
 public struct ControlNetKind: AdapterKind {
+    /// The name in files and messages.
     public let name = "controlnet"
 
     /// The kind, to be registered.
@@ -15,17 +16,22 @@ public struct ControlNetKind: AdapterKind {
     /// The `controlnet` recipe makes its ControlNet itself, with a filter beside it.
     public func plan(_ fields: inout Fields) throws -> AdapterPlan? { nil }
 
+    /// The ControlNet that a file describes; nil where there is no Stage C to inject into.
+    /// - Throws: a failure of the input where the description is damaged or for another Stage C.
     public func read(_ file: AdapterFile, for networks: AdaptedNetworks) throws -> (any Adapter)? {
         guard file.kinds.contains(name), let model = networks.model else { return nil }
         return try ControlNetAdapter(file, for: model)
     }
 
+    /// All tensors but the statistics of batch norms, which are not trained.
     public func parts(of file: AdapterFile) throws -> AdapterParts {
         // Statistics are no parameters.
         let trained = file.weights.entries.filter { !$0.name.contains(".running_") }
         return AdapterParts(kind: name, shapes: trained.map(\.shape))
     }
 
+    /// Nil of a file without a ControlNet.
+    /// - Throws: a failure of the input for one with a ControlNet, which cannot be merged.
     public func changes(in file: AdapterFile) throws -> [WeightChange]? {
         if file.kinds.contains(name) { throw Self.notMergeable(at: Failure.Place(file.path)) }
         return nil
@@ -44,11 +50,15 @@ public struct ControlNetKind: AdapterKind {
     static let publishedBlocks = [0, 4, 8, 12, 51, 55, 59, 63]
     private static let counter = ".num_batches_tracked"
 
+    /// Recognised by keys under `backbone.` together with some under `projections.`
     public func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
         func begins(_ prefix: String) -> Bool { file.entries.contains { $0.name.hasPrefix(prefix) } }
         return begins("backbone.") && begins("projections.") ? Self.format : nil
     }
 
+    /// The ControlNet of the official code or of ComfyUI, with the block indices of `reading`; those of the published
+    /// ones are known.
+    /// - Throws: a failure of the input where tensors are damaged, or where the blocks are neither given nor known.
     public func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
         guard foreignFormat(of: file) != nil else { return nil }
         let place = Failure.Place(file.path)
@@ -98,6 +108,7 @@ public struct ControlNetKind: AdapterKind {
         return (first[2] == 1 ? .large : .simple, first[1])
     }
 
+    /// The blocks, the backbone and the channels that go in and out.
     public func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
         let configuration = try ControlNetTrunk.Configuration(describedIn: file)
         return [
@@ -107,6 +118,9 @@ public struct ControlNetKind: AdapterKind {
         ] + (configuration.hasOwnTrunk ? [("backbone", configuration.efficientNet.json)] : [])
     }
 
+    /// The same tensors, for stability and comfyui; notes say what their files do not hold, and why ComfyUI would not
+    /// load one.
+    /// - Throws: a failure of the input for kohya and diffusers, which have no ControlNet for Stable Cascade.
     public func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
         let configuration = try ControlNetTrunk.Configuration(describedIn: file)
         switch export.format {

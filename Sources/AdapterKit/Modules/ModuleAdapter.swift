@@ -7,6 +7,7 @@ import Torch
 public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
     /// The filters by which the modules were selected; empty where a file does not say.
     public let selection: ModuleSelection
+    /// Modules of a network that is not here, by their number; nil where all are in use.
     public let leftOut: String?
     private let layers: [ModuleLayer<Method>]
     /// Share of each module's input that dropout takes away.
@@ -53,20 +54,26 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
 
     // MARK: Changing the model
 
+    /// The method's matrices of each module, float32, in the order of the modules.
     public var parameters: [(name: String, tensor: Tensor)] {
         layers.flatMap { layer in zip(Method.matrices, layer.matrices).map { (Method.key(layer.path, $0), $1) } }
     }
 
+    /// True: the matrices are weights.
     public let decays = true
 
+    /// Multiplies what each module adds; 1 as it was trained.
     public var strength = 1.0 {
         didSet { for layer in layers { layer.strength = strength } }
     }
 
+    /// Adds each layer to its product, beside others that are attached there.
     public func attach() throws { for layer in layers { layer.projection.attach(layer) } }
 
+    /// Takes each layer from its product.
     public func detach() { for layer in layers { layer.projection.detach(layer) } }
 
+    /// Each module drops numbers of its own input; without a rate in the configuration nothing is dropped.
     public func setDropout(_ draws: Draws?) {
         let draws = dropout > 0 ? draws : nil
         for (position, layer) in layers.enumerated() {
@@ -74,6 +81,7 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
         }
     }
 
+    /// Writes the changed weight of each module in the place of the frozen one.
     public func fuse() throws {
         precondition(layers.allSatisfy { !$0.projection.isAttached($0) }, "fused while attached")
         for layer in layers { try layer.fuse() }
@@ -81,6 +89,7 @@ public final class ModuleAdapter<Method: ModuleMethod>: Adapter {
 
     // MARK: The file
 
+    /// Adds the matrices, with their ranks, alphas and the filters that selected the modules.
     public func write(to contents: inout AdapterContents) throws {
         contents.add(kind: Method.name)
         ModuleMatrices.describe(layers.map { ($0.path, $0.rank, $0.alpha) }) { contents.describe($0, $1) }

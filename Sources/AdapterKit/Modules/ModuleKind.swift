@@ -10,7 +10,9 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
     /// The kind, to be registered; `Method.kind` is the same.
     public init() {}
 
+    /// The method's.
     public var name: String { Method.name }
+    /// The method's name alone.
     public var methods: [String] { [Method.name] }
 
     // MARK: Configuration
@@ -18,14 +20,19 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
     private static var dropoutKey: String { "\(Method.name)_dropout" }
     private static var textRateKey: String { "text_lr" }
 
+    /// `NAME_lr` of Stage C's modules, and `text_lr` of the text encoder's.
     public var rateKeys: [String] { ["\(name)_lr", Self.textRateKey] }
 
+    /// By the network that the parameter's module lies in.
     public func rateKey(of parameter: String) -> String {
         ModulePath.isOfText(parameter) ? Self.textRateKey : rateKeys[0]
     }
 
+    /// The rate of dropout, `NAME_dropout`.
     public var trainingKeys: [String] { [Self.dropoutKey] }
 
+    /// Reads which modules, the method's own keys and the rate of dropout.
+    /// - Returns: nil where another method is named, or none and the method is not the default.
     public func plan(_ fields: inout Fields) throws -> AdapterPlan? {
         guard try isAskedFor(&fields) else { return nil }
         let selection = try ModuleSelection(&fields)
@@ -80,22 +87,26 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
             unknown: isUnknown ? "the modules of the text encoder: it is not here" : nil)
     }
 
+    /// Adds the `module_filters`, for files that do not name their modules.
     public func complete(_ reading: inout AdapterReading, from setting: Setting) {
         reading.moduleFilters = setting[ModuleSelection.key]?.elements?.compactMap(\.text) ?? []
     }
 
     // MARK: Native files
 
+    /// The adapter of the modules whose network is here; nil where there is none.
     public func read(_ file: AdapterFile, for networks: AdaptedNetworks) throws -> (any Adapter)? {
         file.kinds.contains(name) ? try ModuleAdapter<Method>(file, on: networks) : nil
     }
 
+    /// The matrices' shapes and the modules' paths.
     public func parts(of file: AdapterFile) throws -> AdapterParts {
         let modules = try ModuleMatrices.all(of: Method.self, in: file)
         return AdapterParts(
             kind: name, shapes: modules.flatMap { $0.tensors.map(\.shape) }, modules: modules.map(\.path))
     }
 
+    /// Modules in all, of the text encoder and depthwise ones, and the ranks and alphas that occur.
     public func facts(of file: AdapterFile) throws -> [(name: String, value: JSON)] {
         let modules = try ModuleMatrices.all(of: Method.self, in: file)
         return [
@@ -107,6 +118,7 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
         ]
     }
 
+    /// One change for each module.
     public func changes(in file: AdapterFile) throws -> [WeightChange]? {
         guard file.kinds.contains(name) else { return nil }
         return try ModuleMatrices.all(of: Method.self, in: file).map(Method.change)
@@ -114,13 +126,17 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
 
     // MARK: Files of other programs
 
+    /// The method's.
     public var strangers: [StrangeKey] { Method.strangers }
 
+    /// A format of the method's own, else one that names modules as kohya, PEFT or ComfyUI do.
     public func foreignFormat(of file: any NamedTensors) -> ForeignFormat? {
         let own = Method.formats.first { $0.isPresent(in: file) }
         return own?.foreign ?? KeyedFile<Method>(file, strangers).format?.foreign(Method.name, Method.title)
     }
 
+    /// The modules under our paths, with the method's keys; the base is guessed by the width of the attention.
+    /// - Throws: a failure of the input where matrices are damaged or a module comes twice.
     public func foreign(_ file: any NamedTensors, _ reading: AdapterReading) throws -> ForeignAdapter? {
         guard let format = foreignFormat(of: file) else { return nil }
         var adapter = ForeignAdapter(kind: name, format: format)
@@ -152,6 +168,8 @@ public struct ModuleKind<Method: ModuleMethod>: AdapterKind {
         return adapter
     }
 
+    /// Writes a format of the method's own, else the names of kohya, ComfyUI or PEFT.
+    /// - Throws: a failure of the input for stability where the method has no such format.
     public func export(_ file: AdapterFile, to export: inout AdapterExport) throws {
         let modules = try ModuleMatrices.all(of: Method.self, in: file)
         if let own = Method.formats.first(where: { $0.exported == export.format }) {

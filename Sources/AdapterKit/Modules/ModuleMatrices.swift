@@ -105,6 +105,7 @@ public struct ModuleMatrices {
 }
 
 extension MethodMatrix.Axis: CustomStringConvertible {
+    /// As the expected shape in a message: "[rank, in]".
     public var description: String {
         switch self {
         case .outputs: "out"

@@ -66,13 +66,20 @@ public protocol ModuleMethod: Sendable {
 }
 
 extension ModuleMethod {
+    /// False: `adapter_method` has to name it.
     public static var isDefault: Bool { false }
+    /// None beside those that name modules.
     public static var formats: [any ModuleFormat.Type] { [] }
+    /// Nil: kohya's scripts do not know the method.
     public static var networkModule: String? { nil }
+    /// Nil: PEFT does not have the method.
     public static var peft: PEFTNames? { nil }
+    /// None: no other method's keys look like these.
     public static var strangers: [StrangeKey] { [] }
+    /// 1, for methods whose matrices have no rank.
     public func alpha(for module: ModuleShape) -> Double { 1 }
 
+    /// What ``merged(_:rows:_:)`` makes of the module's weight, row by row.
     public static func change(of module: ModuleMatrices) throws -> WeightChange {
         .module(try ModuleChange(module, merged))
     }

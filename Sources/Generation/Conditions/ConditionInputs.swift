@@ -16,6 +16,7 @@ public struct ConditionInputs {
     /// Latents of the EffNet encoder or of Stage C, [B, 16, h, w]; nil where they all are zeros.
     public var effnet: Tensor?
 
+    /// With captions alone; all other conditions are left out.
     public init(captions: [String]) { self.captions = captions }
 
     /// What guidance leads away from: no caption, no image embedding, no EffNet latents, and the same ControlNet

@@ -10,11 +10,16 @@ extension EffNetEncoder {
 
 /// Images as Stage B is conditioned on them: by their EffNet latents.
 public struct EffNetConditions {
+    /// Makes the latents; its device is the one they are computed on.
     public let encoder: EffNetEncoder
     /// Of the latents.
     let channels: Int
     let device: Device
 
+    /// - Parameters:
+    ///   - encoder: makes the latents.
+    ///   - stageB: says how many channels the latents of images without theirs have.
+    ///   - device: where images are encoded and latents returned.
     public init(encoder: EffNetEncoder, for stageB: StageBConfiguration, device: Device) {
         self.encoder = encoder
         channels = stageB.effnetChannels

@@ -16,6 +16,7 @@ public struct TextConditions {
     /// Not used while an adapter changes what the tower makes.
     public let cache: EncodingCache?
 
+    /// With a text encoder that stays in memory; the cache is passed over while an adapter changes the encoder.
     public init(encoder: TextEncoder, cache: EncodingCache? = nil) {
         source = .kept(encoder)
         device = encoder.tower.tokenTable.weight.device
@@ -49,6 +50,7 @@ public struct TextConditions {
         }
     }
 
+    /// Tokens [B, 77, c] and pooled [B, 1, c] of captions, from the cache where it has them.
     public func callAsFunction(_ captions: [String]) throws -> TextEncoder.Encoded {
         guard let cache, isAsLoaded else { return try encode(captions) }
         // Each caption by itself, so that an entry does not depend on which others it was first met with.

@@ -6,6 +6,7 @@ public struct LatentDecoder {
     /// Latents [B, c, h, w] to images [B, 3, H, W] of any size, about 0...1.
     private let decode: (Tensor) throws -> Tensor
 
+    /// - Parameter decode: latents [1, c, h, w] to images [1, 3, H, W] of any size, about 0...1.
     public init(_ decode: @escaping (Tensor) throws -> Tensor) { self.decode = decode }
 
     /// The images of latents [B, c, h, w], in a size.

@@ -10,6 +10,7 @@ import Torch
 /// A drawn network yields numbers of no particular scale until every batch norm has seen data once, so the statistics
 /// are measured on images. The previewer is then fitted to them a little, for a drawn one shows nothing but noise.
 public struct DrawnModels {
+    /// How the stand-ins are measured and fitted.
     public struct Configuration: Sendable {
         /// Side of the images that are looked at.
         public var imageSide = 128
@@ -19,9 +20,12 @@ public struct DrawnModels {
         public var previewerWidth = 64
         /// Updates of the previewer's fit.
         public var previewerUpdates = 80
+        /// Pairs of latents and images in one update of the fit.
         public var previewerBatch = 8
+        /// Learning rate of the fit's first update; it falls linearly to 0.
         public var previewerLearningRate = 2e-3
 
+        /// The values that `cascade-adapt models draw` uses.
         public init() {}
     }
 
@@ -37,8 +41,11 @@ public struct DrawnModels {
         return text
     }()
 
+    /// The parameters of the EffNet encoder.
     public let effNet: ParameterStore
+    /// The parameters of the previewer, after its fit.
     public let previewer: ParameterStore
+    /// The parameters of the text encoder, of ``textConfiguration``.
     public let text: ParameterStore
     /// Mean squared error of the previewer before and after its fit.
     public let previewerLoss: (before: Double, after: Double)

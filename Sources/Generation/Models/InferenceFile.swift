@@ -16,6 +16,7 @@ public struct InferenceFile {
     public let dtype: DType?
     /// What the matrices of stages and of the text encoder are kept in; nil leaves it to the rest.
     public let baseDType: BaseDType?
+    /// `lora_checkpoint_path` first, then `loras` in their order; empty in a file of Stage B.
     public let adapters: [AdapterUse]
     /// Their images may be empty: then they are given elsewhere.
     public let controlNets: [ControlUse]
@@ -23,20 +24,29 @@ public struct InferenceFile {
     public let missingControlNet: Failure?
     /// A file of Stage B beside this one.
     public let stageB: String?
+    /// How images are made where neither options nor the image itself say it.
     public let defaults: Defaults
 
     /// What images are made with where nothing else is said.
     public struct Defaults: Sendable {
+        /// `negative_prompt`, which guidance leads away from.
         public var negative: String?
+        /// `size`: one number is both sides, two are width and height, in pixels.
         public var size: ImageSize?
         /// Of Stage C, and of Stage B.
         public var steps: [Int]?
+        /// `cfg`: the strength of the guidance of Stage C, and of Stage B; 1 is none.
         public var guidance: [Double]?
+        /// `shift` of the noise schedule of Stage C, and of Stage B.
         public var shift: [Double]?
+        /// `sampler` of both stages.
         public var sampler: SamplerName?
+        /// `decoder`: what makes images of Stage C's latents.
         public var decoder: GenerationPipeline.DecoderName?
     }
 
+    /// Reads a whole file.
+    /// - Throws: a failure of the input at a key that is missing, unknown or can't be read.
     public init(_ setting: Setting, _ plugIns: PlugIns) throws {
         var fields = try setting.fields()
         try self.init(&fields, plugIns)
@@ -189,8 +199,10 @@ extension SamplerName: SettingReadable {}
 extension GenerationPipeline.DecoderName: SettingReadable {}
 
 extension StepWindow: SettingReadable {
+    /// What a message says was expected of `window`.
     public static var expectation: String { "two shares of the steps, from 0 to 1, the first below the second" }
 
+    /// Reads a list of two numbers.
     public static func read(_ setting: Setting) throws -> StepWindow {
         let ends: [Double] = try setting.read()
         guard ends.count == 2, let window = StepWindow(from: ends[0], until: ends[1]) else {

@@ -4,7 +4,9 @@ import Weights
 extension ModelFiles {
     /// What tells the content of a network's files from others under the same name.
     public struct Content: Sendable {
+        /// The key or option that names the network.
         public let key: String
+        /// The file, folder or hub name under that key.
         public let name: String
         /// Of the file and its bytes, as `contentSample` has them; of several files a digest over all.
         public let sample: String

@@ -10,10 +10,15 @@ public struct ModelFiles: Sendable {
     public struct Source: Sendable {
         /// The key or option that names it.
         public let key: String
+        /// The path or hub name, as it was written.
         public let name: String
         /// Where it is named, for failures.
         public let place: Failure.Place
 
+        /// - Parameters:
+        ///   - key: the key or option that names it.
+        ///   - name: the path or hub name.
+        ///   - place: where it is named, for failures.
         public init(key: String, name: String, place: Failure.Place) {
             self.key = key
             self.name = name
@@ -28,16 +33,24 @@ public struct ModelFiles: Sendable {
         /// Nil where nothing trained is named.
         public var weights: Source?
 
+        /// - Parameters:
+        ///   - architecture: a known size, or the path of an architecture file.
+        ///   - weights: nil where nothing trained is named.
         public init(architecture: Source, weights: Source?) {
             self.architecture = architecture
             self.weights = weights
         }
     }
 
+    /// Makes latents of text: the network that adapters are put on.
     public var stageC: Stage?
+    /// Makes Stage A's latents of Stage C's.
     public var stageB: Stage?
+    /// The weights of the decoder that makes images of Stage B's latents.
     public var stageA: Source?
+    /// The weights of the encoder that makes Stage C's latents of images.
     public var effnet: Source?
+    /// The weights of the small decoder that shows Stage C's latents.
     public var previewer: Source?
     /// The folder or hub name of the text encoder with its tokenizer.
     public var text: Source?
@@ -58,9 +71,11 @@ public struct ModelFiles: Sendable {
     public var computeDType: DType?
     /// What the weights of a stage that is trained whole are kept in.
     public var weightsDType = DType.float32
+    /// Where all networks are kept and computed.
     public var device = Device.cpu
     /// Whether stages and the text encoder keep only each block's input for the backward pass.
     public var isCheckpointing = false
 
+    /// With no network named, all on the CPU in float32.
     public init() {}
 }

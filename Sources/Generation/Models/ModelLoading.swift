@@ -11,10 +11,12 @@ import Weights
 
 /// Brings networks into memory, each by itself, so that whoever needs one after the other need not hold them all.
 public struct ModelLoading {
+    /// Where each network comes from, and the dtypes and device it is loaded to.
     public let files: ModelFiles
     /// The processes that share a frozen Stage C, or a stage that is trained whole; nil where each has all of it.
     public var group: ProcessGroup?
 
+    /// Loads nothing yet.
     public init(_ files: ModelFiles) { self.files = files }
 
     // MARK: Stages
@@ -95,16 +97,20 @@ public struct ModelLoading {
 
     // MARK: Small networks, in float32
 
+    /// The encoder of images to Stage C's latents, frozen.
     public func effnet() throws -> EffNetEncoder {
         try .load(weights(.effnet, files.effnet), files.encoderArchitecture(), device: files.device)
     }
 
+    /// The decoder that shows Stage C's latents as small images, frozen.
     public func previewer() throws -> Previewer {
         try .load(weights(.previewer, files.previewer), device: files.device)
     }
 
     // MARK: Towers
 
+    /// CLIP's text encoder with its tokenizer, of a folder in the layout of transformers, frozen.
+    /// - Throws: a failure of the input where the folder lacks a file or has a damaged one.
     public func textEncoder() throws -> TextEncoder {
         let source = try ModelFiles.named(files.text, ModelPart.clipText.description)
         let folder = try source.folder()

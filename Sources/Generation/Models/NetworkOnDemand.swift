@@ -23,6 +23,7 @@ public final class NetworkOnDemand<Network>: ReleasableNetwork {
         self.reload = reload
     }
 
+    /// Whether the network is in memory now.
     public var isLoaded: Bool { network != nil }
 
     /// The network.
@@ -34,8 +35,10 @@ public final class NetworkOnDemand<Network>: ReleasableNetwork {
         return loaded
     }
 
+    /// Lets the network go at once; the next call loads it again.
     public func release() { network = nil }
 
+    /// Counts a turn, and lets the network go after more than `patience` turns in which nobody asked for it.
     public func endTurn() -> Bool {
         guard isLoaded else { return false }
         turnsUnasked += 1

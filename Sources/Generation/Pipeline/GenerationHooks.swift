@@ -9,6 +9,7 @@ public struct GenerationHooks {
     /// Seconds on a clock that only goes forward.
     public var now: () -> Double = { 0 }
 
+    /// Tells nothing and never stops.
     public init() {}
 }
 

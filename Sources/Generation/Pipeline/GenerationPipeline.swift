@@ -11,16 +11,22 @@ import Torch
 /// much memory it takes; all images go through one before the next is loaded. With `keepsNetworks` they stay, and each
 /// image goes through all of them before the next is begun.
 public final class GenerationPipeline {
+    /// What a pipeline loads and how it uses it; all requests have it in common.
     public struct Configuration {
+        /// Where the networks come from.
         public var models: ModelFiles
+        /// Adapters of weights and tokens, attached in this order.
         public var adapters: [AdapterUse] = []
+        /// ControlNets of Stage C; what they inject is added up.
         public var controlNets: [ControlUse] = []
+        /// What makes images of Stage C's latents: Stages B and A by default.
         public var decoder = DecoderName.stages
         /// Whether networks stay loaded, for whoever asks again and again.
         public var keepsNetworks = false
         /// How many images go through a stage at once.
         public var batch = 1
 
+        /// Without adapters and ControlNets, an image at a time.
         public init(models: ModelFiles) { self.models = models }
     }
 
@@ -32,6 +38,7 @@ public final class GenerationPipeline {
         case previewer
     }
 
+    /// As it was given.
     public let configuration: Configuration
     let plugIns: PlugIns
     let loading: ModelLoading
@@ -41,6 +48,8 @@ public final class GenerationPipeline {
     /// The ControlNets' files, once they are checked.
     var sources: [ControlSource]?
 
+    /// Reads no file yet.
+    /// - Parameter plugIns: the kinds of adapters and the filters that files can name.
     public init(_ configuration: Configuration, _ plugIns: PlugIns) {
         self.configuration = configuration
         self.plugIns = plugIns

@@ -4,12 +4,19 @@ import Files
 /// One line of a file of prompts, as kohya's scripts write them: the prompt, then `--n` negative, `--w` and `--h` sides,
 /// `--d` seed, `--l` guidance, `--s` steps.
 public struct PromptLine: Equatable, Sendable {
+    /// What stands before the first option.
     public var prompt: String
+    /// `--n`, which guidance leads away from; nil leaves it to the command.
     public var negative: String?
+    /// `--w`, in pixels.
     public var width: Int?
+    /// `--h`, in pixels.
     public var height: Int?
+    /// `--d`, which decides all that is drawn for the image.
     public var seed: UInt64?
+    /// `--l`, the strength of Stage C's guidance.
     public var guidance: Double?
+    /// `--s`, the steps of Stage C, from 1 to 1000.
     public var steps: Int?
 
     /// The prompts of a file; empty lines and those that begin with # are passed over.
@@ -29,6 +36,9 @@ public struct PromptLine: Equatable, Sendable {
         return lines
     }
 
+    /// Reads a line.
+    /// - Parameter place: of the line, for failures.
+    /// - Throws: a failure of the input where it has no prompt, an unknown option or a value that can't be read.
     public init(_ line: String, at place: Failure.Place) throws {
         var parts: [Substring] = []
         var rest = Substring(line)

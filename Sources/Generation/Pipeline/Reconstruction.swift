@@ -11,28 +11,38 @@ import Torch
 /// By Stage B an image goes to the encoder at three quarters of its sides, which gives the latents that Stage C would
 /// have made of a prompt (the reference's `downscale_images` in `inference/utils.py`), and no text.
 public struct Reconstruction {
+    /// By which networks an image goes and comes back.
     public enum Way: String, CaseIterable, Sendable {
+        /// Stage A alone; the EffNet encoder, Stage B and Stage A; the EffNet encoder and the previewer.
         case a, b, c
     }
 
+    /// By Stage B where nothing else is said: all that an image of a prompt goes through after Stage C.
     public var way = Way.b
+    /// How Stage B samples; the other ways have no steps.
     public var sampling = StageSampling.stageB
+    /// Of Stage B.
     public var sampler = SamplerName.ddpm
+    /// Decides the noise of Stage B: image `i` has `seed + i`.
     public var seed: UInt64 = 0
     /// What Stage B begins with in the place of drawn noise, [1, c, h, w] for every image.
     public var noise: Tensor?
     private let loading: ModelLoading
 
+    /// Loads nothing yet.
     public init(_ models: ModelFiles) { loading = ModelLoading(models) }
 
     /// An image that came back.
     public struct Result {
+        /// Of the image among those that were given, from 0.
         public let index: Int
+        /// In the size of the original, 8 bits a channel.
         public let image: Image
         /// [1, 3, H, W], about 0...1.
         public let pixels: Tensor
         /// Peak signal to noise ratio of the 8-bit samples, in decibels; infinite where they are the same.
         public let psnr: Double
+        /// What this image took, without the loading of networks and, by Stage B, without the encoder.
         public let seconds: Double
     }
 

@@ -23,6 +23,7 @@ public protocol Denoiser {
 }
 
 extension Denoiser {
+    /// The inputs as they are: by default nothing is made beforehand.
     public func settled(_ inputs: ConditionInputs) throws -> ConditionInputs { inputs }
 
     /// Makes latents of noise.

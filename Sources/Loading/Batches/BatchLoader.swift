@@ -9,7 +9,9 @@ import Shards
 ///
 /// It belongs to the thread that takes the batches; its own threads end with ``stop()``, or with the loader.
 public final class BatchLoader {
+    /// What decides the batches, and what they may take of memory and processors.
     public struct Options: Sendable {
+        /// The order of the samples, and which of them are left out.
         public var stream: SampleStream.Options
         /// Samples of a batch, of all micro batches together.
         public var batchSize: Int
@@ -28,6 +30,10 @@ public final class BatchLoader {
         /// A batch that comes sooner is always taken.
         public var patience = Duration.seconds(5)
 
+        /// - Parameters:
+        ///   - stream: the order of the samples.
+        ///   - batchSize: samples of a batch, of all micro batches together.
+        ///   - workers: threads that decode; they change no batch.
         public init(stream: SampleStream.Options, batchSize: Int, workers: Int = BatchLoader.defaultWorkers) {
             precondition(batchSize > 0 && workers > 0, "a batch has samples, and somebody decodes them")
             self.stream = stream

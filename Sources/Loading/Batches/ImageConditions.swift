@@ -9,6 +9,9 @@ public struct ImageCondition: Sendable {
     /// Whether chance had a part in it. Such a condition is made anew each time, every other may be kept.
     public let isDrawn: Bool
 
+    /// - Parameters:
+    ///   - bytes: in the form of whoever makes it.
+    ///   - isDrawn: whether it is made anew each time.
     public init(bytes: [UInt8], isDrawn: Bool) {
         self.bytes = bytes
         self.isDrawn = isDrawn
@@ -25,6 +28,9 @@ public struct ImageConditions: Sendable {
     /// Where conditions outlive the loader.
     let store: PreparedStore?
 
+    /// - Parameters:
+    ///   - store: where conditions outlive the loader; nil keeps none.
+    ///   - make: an image and a seed to its condition, called by several threads at once.
     public init(store: PreparedStore? = nil, make: @escaping Make) {
         self.store = store
         self.make = make

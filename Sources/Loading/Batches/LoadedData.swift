@@ -13,11 +13,13 @@ public struct CaptionCounting: Sendable {
 
 /// What a loader has handed out since it began.
 public struct LoadedData: Sendable {
+    /// Samples in all batches so far; one that comes again in a later epoch counts again.
     public private(set) var samples = 0
     /// Images by the bucket they were brought into.
     public private(set) var buckets: [AspectBuckets.Bucket: Int] = [:]
     /// Images that were smaller than their bucket.
     public private(set) var enlarged = 0
+    /// Samples whose caption has no character.
     public private(set) var emptyCaptions = 0
     /// Of all captions.
     public private(set) var characters = 0

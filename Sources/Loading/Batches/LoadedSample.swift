@@ -22,6 +22,7 @@ struct FittedSample: Sendable {
 
 /// A sample ready for a batch.
 public struct LoadedSample: Sendable {
+    /// What a batch has of a sample's image.
     public enum Content: Sendable {
         /// The image, resized and cut into its bucket.
         case image(Image)
@@ -33,9 +34,11 @@ public struct LoadedSample: Sendable {
     public let turn: SampleTurn
     /// `SHARD/KEY`, for messages: another sample of the shard may have the same.
     public let place: String
+    /// As the sample has it; what training leaves out is decided later.
     public let caption: String
     /// The bucket, and the way of the image into it.
     public let fit: AspectBuckets.Fit
+    /// The image's pixels, or what was made of them earlier.
     public let content: Content
     /// What ``ImageConditions`` made of the image; nil without them.
     public let condition: [UInt8]?
@@ -65,6 +68,10 @@ public struct PreparedStore: Sendable {
     /// Takes what the loader itself made of an image. Called by several threads at once.
     public var keep: @Sendable (_ key: String, _ bytes: [UInt8]) -> Void
 
+    /// - Parameters:
+    ///   - salt: what is made of an image beside its fit.
+    ///   - lookup: the bytes under a key, nil where there are none.
+    ///   - keep: takes what the loader itself made of an image; by default nothing is kept.
     public init(
         salt: String, lookup: @escaping @Sendable (_ key: String) -> [UInt8]?,
         keep: @escaping @Sendable (_ key: String, _ bytes: [UInt8]) -> Void = { _, _ in }
@@ -77,6 +84,7 @@ public struct PreparedStore: Sendable {
 
 /// Samples of one bucket, as plain data that can cross threads.
 public struct ImageBatch: Sendable {
+    /// All of one bucket, as many as the batch size, but for the micro batches of ``part(_:)``.
     public let samples: [LoadedSample]
     /// Where the loader stands once this batch has been used.
     public let stateAfter: LoaderState
@@ -95,6 +103,7 @@ public struct ImageBatch: Sendable {
         }
     }
 
+    /// Of the samples, in their order.
     public var captions: [String] { samples.map(\.caption) }
 
     /// What the samples are called in messages.

@@ -3,9 +3,14 @@ import Synchronization
 
 /// An image as its bucket has it, with its mask where one is wanted.
 public struct MaskedImage: Sendable {
+    /// Resized and cut into its bucket.
     public let image: Image
+    /// Cut as the image, of its size; nil where none is wanted.
     public let mask: Mask?
 
+    /// - Parameters:
+    ///   - image: as its bucket has it.
+    ///   - mask: of the image's size; nil where none is wanted.
     public init(_ image: Image, mask: Mask? = nil) {
         self.image = image
         self.mask = mask

@@ -6,7 +6,9 @@ import Shards
 /// What is done to a sample before it goes into a batch: caption, size, fit, image, condition. The first three are told
 /// from its text and its image's header and decide of its batch; several threads do the others at once.
 public struct SamplePreparation: Sendable {
+    /// Which samples are used, and where their captions and masks come from.
     public var reading: SampleReading
+    /// The sizes that images are brought to.
     public var buckets: AspectBuckets
     /// Where an image is cut, and how often it goes to another bucket.
     public var choice = AspectBuckets.Choice()
@@ -25,6 +27,11 @@ public struct SamplePreparation: Sendable {
     /// Shared by all threads.
     private let decoding = DecodingMemory()
 
+    /// - Parameters:
+    ///   - reading: which samples are used; by default those with an image and a `txt` member.
+    ///   - buckets: the sizes that images are brought to.
+    ///   - minImageSize: the fewest pixels of a short side; nil takes all.
+    ///   - store: where bytes made of images earlier are found again.
     public init(
         reading: SampleReading = SampleReading(), buckets: AspectBuckets, minImageSize: Int? = nil,
         store: PreparedStore? = nil

@@ -7,13 +7,17 @@ import Synchronization
 /// Which are drawn depends on the seed and on where the samples lie alone: those with the smallest of random numbers,
 /// one to a place. Several threads may add to it.
 public final class ContactSheet: Sendable {
+    /// A sample on the sheet.
     public struct Cell: Sendable {
+        /// `SHARD/KEY`, as messages name the sample.
         public let name: String
+        /// The whole caption.
         public let caption: String
         /// Cut as its bucket has it, then scaled down into the cell.
         public let image: Image
         /// The bucket's size.
         public let width: Int
+        /// The bucket's size.
         public let height: Int
         let place: SamplePlace
         let number: UInt64
@@ -25,6 +29,10 @@ public final class ContactSheet: Sendable {
     private let seed: UInt64
     private let drawn = Mutex([Cell]())
 
+    /// - Parameters:
+    ///   - limit: samples on the sheet at most.
+    ///   - side: the longer side of an image on it, at most, in pixels.
+    ///   - seed: decides which samples are drawn.
     public init(limit: Int = 64, side: Int = 256, seed: UInt64 = 1) {
         precondition(limit > 0 && side > 0, "a sheet has room")
         self.limit = limit

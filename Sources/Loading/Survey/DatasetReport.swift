@@ -5,8 +5,11 @@ import Shards
 ///
 /// Everything here is a sum or a choice that does not depend on the order in which samples were looked at.
 public struct DatasetReport: Sendable {
+    /// Shards that were read.
     public internal(set) var shards = 0
+    /// Samples that were read, those that are left out among them.
     public internal(set) var samples = 0
+    /// What is left out or could not be read, by reason.
     public internal(set) var drops = DroppedSamples()
     /// The first places of each reason in `drops`: samples, or shards where no sample can be named.
     public internal(set) var examples: [String: Examples] = [:]
@@ -16,10 +19,13 @@ public struct DatasetReport: Sendable {
     // Of the samples that stay:
     /// Bytes as they lie in the shards.
     public internal(set) var bytes = 0
+    /// How many images have each file format.
     public internal(set) var formats: [ImageFormat: Int] = [:]
+    /// The images' sides in their files, upright.
     public internal(set) var sizes = ImageSizes()
     /// Images with an ICC profile, which is ignored.
     public internal(set) var colourProfiles = 0
+    /// How long the captions are, and what they hold.
     public internal(set) var captions = CaptionLengths()
     /// How many images go to each bucket.
     public internal(set) var buckets: [AspectBuckets.Bucket: Int] = [:]
@@ -34,6 +40,7 @@ public struct DatasetReport: Sendable {
     /// Samples that stay.
     public var kept: Int { samples - drops.samples.values.reduce(0, +) }
 
+    /// Nothing is looked at yet.
     public init() {}
 
     mutating func drop(_ reason: String, at place: SamplePlace, called name: String) {
@@ -64,6 +71,7 @@ public struct Examples: Equatable, Sendable {
     private var found: [SamplePlace: String] = [:]
     private static let limit = 3
 
+    /// `SHARD/KEY` or shard, in the order of the data; three at most.
     public var names: [String] { found.sorted { $0.key < $1.key }.map(\.value) }
 
     mutating func add(_ name: String, at place: SamplePlace) {
@@ -82,12 +90,16 @@ public struct Examples: Equatable, Sendable {
 public struct ImageSizes: Equatable, Sendable {
     private var counts: [ImageSize: Int] = [:]
 
+    /// No image yet.
     public init() {}
 
+    /// How many different sizes there are.
     public var distinct: Int { counts.count }
     /// By the number of pixels, as the others.
     public var smallest: ImageSize? { counts.keys.min(by: Self.isBefore) }
+    /// The middle of all images, not of the different sizes.
     public var median: ImageSize? { middle(of: counts, by: Self.isBefore) }
+    /// By the number of pixels, as the others.
     public var largest: ImageSize? { counts.keys.max(by: Self.isBefore) }
 
     mutating func add(_ size: ImageSize) { counts[size, default: 0] += 1 }
@@ -107,10 +119,12 @@ public struct CaptionLengths: Equatable, Sendable {
     public internal(set) var words = Tally()
     /// With start and end; empty where no tokenizer was at hand.
     public internal(set) var tokens = Tally()
+    /// Captions without a word.
     public internal(set) var empty = 0
     /// How many hold each of the texts that were looked for, where any does.
     public internal(set) var found: [String: Int] = [:]
 
+    /// No caption yet.
     public init() {}
 
     mutating func add(_ caption: String, countTokens: ((String) -> Int)?, lookingFor texts: [String]) {

@@ -23,6 +23,9 @@ public struct DatasetSurvey: Sendable {
     /// Called now and then, from any thread, with how many samples were looked at so far, and how many shards read.
     public var progress: (@Sendable (_ samples: Int, _ shards: Int) -> Void)?
 
+    /// - Parameters:
+    ///   - reading: which samples are used.
+    ///   - decodeLimit: images that are decoded at most; nil decodes all.
     public init(reading: SampleReading, decodeLimit: Int? = nil) {
         self.reading = reading
         self.decodeLimit = decodeLimit

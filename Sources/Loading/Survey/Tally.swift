@@ -4,24 +4,30 @@ public struct Tally: Equatable, Sendable {
     /// How many numbers came.
     public private(set) var count = 0
 
+    /// No number yet.
     public init() {}
 
+    /// Counts a number once more.
     public mutating func add(_ number: Int) {
         counts[number, default: 0] += 1
         count += 1
     }
 
+    /// Adds the counts of another tally.
     public mutating func add(_ other: Tally) {
         counts.merge(other.counts, uniquingKeysWith: +)
         count += other.count
     }
 
+    /// Nil where no number came.
     public var smallest: Int? { counts.keys.min() }
+    /// Nil where no number came.
     public var largest: Int? { counts.keys.max() }
 
     /// The number in the middle; of two in the middle the smaller.
     public var median: Int? { middle(of: counts) { $0 < $1 } }
 
+    /// Of all numbers that came; nil where none did.
     public var mean: Double? {
         count > 0 ? counts.reduce(0) { $0 + Double($1.key) * Double($1.value) } / Double(count) : nil
     }

@@ -2,14 +2,17 @@
 public struct FetchedFile: Sendable {
     /// What is told of a file that came.
     public struct News: Sendable {
+        /// Length of the whole file.
         public let bytes: Int
         /// How many of them an earlier start had brought.
         public var resumedAt = 0
+        /// Of the whole file, in hexadecimal.
         public let sha256: String
         /// Whether the SHA-256 was known before, and so checked.
         public let isChecked: Bool
     }
 
+    /// Where the file or folder lies now.
     public let path: String
     /// nil where it was there before.
     public let news: News?

@@ -84,6 +84,9 @@ public final class CommandBytes: ByteSource {
         }
     }
 
+    /// Waits for output and reads what there is of it.
+    /// - Returns: how many bytes; 0 at the end of a command that ended with status 0.
+    /// - Throws: a failure of the input where the command failed; `CancellationError`.
     public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         while true {
             if isCancelled() { throw CancellationError() }

@@ -1,6 +1,8 @@
 /// A sample as a stream hands it out.
 public struct StreamedSample: Sendable {
+    /// All members of the sample, in memory.
     public let sample: Sample
+    /// In which epoch it comes, and where it lies.
     public let turn: SampleTurn
     /// Whether it was handed out before the position at which the stream was restored.
     public let isAgain: Bool
@@ -13,7 +15,9 @@ public struct StreamedSample: Sendable {
 /// that was interrupted would have, and reads for it only the shards that hold waiting samples, and the present one up
 /// to its place. It belongs to one thread.
 public final class SampleStream {
+    /// What decides the order of the samples, and which of them are left out.
     public struct Options: Sendable {
+        /// Decides the order of every epoch.
         public var seed: UInt64
         /// How many samples wait in the buffer.
         public var bufferSize: Int
@@ -21,10 +25,18 @@ public final class SampleStream {
         public var bufferBytes: Int
         /// Which of several processes this is, from 0, and of how many: each gets samples of its own.
         public var rank: Int
+        /// How many processes share the data; 1 takes all samples.
         public var ranks: Int
         /// The reason for which a sample is left out, nil if it stays; it must not change between runs.
         public var reasonToDrop: @Sendable (Sample) -> String?
 
+        /// - Parameters:
+        ///   - seed: decides the order of every epoch.
+        ///   - bufferSize: samples that wait in the buffer.
+        ///   - bufferBytes: bytes that they may have together, 512 MiB where nothing is said.
+        ///   - rank: which of the processes this is, from 0.
+        ///   - ranks: how many processes share the data.
+        ///   - reasonToDrop: why a sample is left out, nil if it stays; by default one without image or caption is.
         public init(
             seed: UInt64, bufferSize: Int = 1000, bufferBytes: Int = 512 << 20, rank: Int = 0, ranks: Int = 1,
             reasonToDrop: @escaping @Sendable (Sample) -> String? = SampleReading().reasonToDrop
@@ -41,12 +53,15 @@ public final class SampleStream {
 
     /// What comes next.
     public enum Step: Sendable {
+        /// The next sample of the epoch, or one that is handed out again.
         case sample(StreamedSample)
         /// An epoch is over, by its number.
         case endOfEpoch(Int)
     }
 
+    /// All shards of the dataset, in the order in which positions count them.
     public let shards: [Shard]
+    /// As they were given; a saved position holds for these alone.
     public let options: Options
     /// The place after the last step.
     public private(set) var position: StreamPosition

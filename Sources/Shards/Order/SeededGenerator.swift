@@ -23,6 +23,7 @@ public struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
     /// The state, to go on from.
     var words: [UInt64] { [state.0, state.1, state.2, state.3] }
 
+    /// The next 64 random bits.
     public mutating func next() -> UInt64 {
         let result = rotatedLeft(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
@@ -57,6 +58,7 @@ public struct SeededGenerator: RandomNumberGenerator, Equatable, Sendable {
         return elements
     }
 
+    /// Whether both go on with the same numbers.
     public static func == (left: SeededGenerator, right: SeededGenerator) -> Bool { left.state == right.state }
 }
 

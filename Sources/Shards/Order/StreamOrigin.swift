@@ -6,6 +6,7 @@ import JSON
 public struct StreamOrigin: Equatable, Sendable {
     /// SHA-256 of the shards' names, in hexadecimal.
     let shards: String
+    /// The seed of the samples' order.
     public let seed: UInt64
     let bufferSize: Int
     let bufferBytes: Int

@@ -2,9 +2,14 @@ import JSON
 
 /// Where a sample lies: its shard by the place in the list of shards, and its number within the shard, both from 0.
 public struct SamplePlace: Hashable, Comparable, Sendable {
+    /// The shard's index in the list of shards, from 0.
     public let shard: Int
+    /// The sample's number within the shard, from 0.
     public let sample: Int
 
+    /// - Parameters:
+    ///   - shard: index in the list of shards, from 0.
+    ///   - sample: number within the shard, from 0.
     public init(shard: Int, sample: Int) {
         self.shard = shard
         self.sample = sample
@@ -18,8 +23,12 @@ public struct SamplePlace: Hashable, Comparable, Sendable {
 public struct SampleTurn: Hashable, Sendable {
     /// From 0.
     public let epoch: Int
+    /// Where the sample lies.
     public let place: SamplePlace
 
+    /// - Parameters:
+    ///   - epoch: from 0.
+    ///   - place: where the sample lies.
     public init(epoch: Int, place: SamplePlace) {
         self.epoch = epoch
         self.place = place

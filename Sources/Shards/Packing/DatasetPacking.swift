@@ -5,7 +5,9 @@ import Files
 public struct PackReport: Equatable, Sendable {
     /// A file that was not packed, and why.
     public struct Problem: Equatable, Sendable {
+        /// The image or text that was left out.
         public var path: String
+        /// In a few words, the same for all files of that kind: "broken image".
         public var reason: String
     }
 
@@ -16,8 +18,8 @@ public struct PackReport: Equatable, Sendable {
 }
 
 /// Packs the images of a folder (jpg, jpeg, jfif, jpe, png, webp, bmp; subfolders too) with the texts of the same name
-/// (txt, json, caption) and their masks (NAME.mask.png) into a WebDataset: ustar, samples sorted by name, equal bytes for equal content. With limits, `OUT.tar` becomes
-/// `OUT-000000.tar` and so on; see ``ShardLimits``.
+/// (txt, json, caption) and their masks (NAME.mask.png) into a WebDataset: ustar, samples sorted by name, equal bytes
+/// for equal content. With limits, `OUT.tar` becomes `OUT-000000.tar` and so on; see ``ShardLimits``.
 ///
 /// `checkImage` throws for an image that can't be decoded; this library knows no image formats. Images without
 /// text, texts without image, broken images and texts that are not UTF-8 are left out and reported. A folder

@@ -4,7 +4,9 @@ import Glibc
 
 /// A shard that was written.
 public struct WrittenShard: Equatable, Sendable {
+    /// Where the tar lies.
     public let path: String
+    /// How many samples the tar holds.
     public let samples: Int
     /// The file's size.
     public let bytes: Int
@@ -17,6 +19,9 @@ public struct ShardLimits: Equatable, Sendable {
     /// The most samples.
     public var samples: Int?
 
+    /// - Parameters:
+    ///   - bytes: the most of a tar; nil for no limit.
+    ///   - samples: the most of a tar; nil for no limit.
     public init(bytes: Int? = nil, samples: Int? = nil) {
         self.bytes = bytes
         self.samples = samples

@@ -20,6 +20,7 @@ public struct Shard: Hashable, Sendable {
     /// (without signatures, which change) and for a command's arguments.
     public let name: String
 
+    /// A tar on this machine.
     public init(path: String) { self.init(.file(path), reach: nil) }
 
     init(_ place: Place, reach: ShardReach?) {
@@ -59,8 +60,10 @@ public struct Shard: Hashable, Sendable {
         }
     }
 
+    /// Whether both lie in the same place, however it is reached.
     public static func == (one: Shard, other: Shard) -> Bool { one.place == other.place }
 
+    /// Takes in the place alone, as `==` does.
     public func hash(into hasher: inout Hasher) { hasher.combine(place) }
 }
 

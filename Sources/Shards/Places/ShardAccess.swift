@@ -16,6 +16,10 @@ public struct ShardAccess: Sendable {
     /// Bytes that are read ahead of a remote shard's reader.
     public var readAhead = 8 << 20
 
+    /// - Parameters:
+    ///   - client: how long to wait and how often to try.
+    ///   - cacheFolder: where remote shards are kept; nil keeps nothing.
+    ///   - variable: an environment variable; by default none is set.
     public init(
         client: WebClient = WebClient(), cacheFolder: String? = nil,
         variable: @escaping @Sendable (String) -> String? = { _ in nil }

@@ -9,9 +9,16 @@ public struct ArchivedFile: Sendable {
     public let path: String
     /// Where it is to lie.
     public let destination: String
+    /// The exact length of the file; a longer or shorter one is refused.
     public let bytes: Int
+    /// In hexadecimal, lower case.
     public let sha256: String
 
+    /// - Parameters:
+    ///   - path: in the archive.
+    ///   - destination: where it is to lie.
+    ///   - bytes: the exact length.
+    ///   - sha256: in hexadecimal, lower case.
     public init(path: String, destination: String, bytes: Int, sha256: String) {
         self.path = path
         self.destination = destination

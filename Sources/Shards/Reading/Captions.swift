@@ -2,6 +2,7 @@ import JSON
 
 /// Where a sample's caption comes from: the first source in a chain that has one.
 public struct Captions: Equatable, Sendable {
+    /// One place of a sample that may hold a caption.
     public enum Source: Equatable, Sendable {
         /// The text of a member, such as `txt`.
         case member(String)
@@ -14,6 +15,7 @@ public struct Captions: Equatable, Sendable {
         case official
     }
 
+    /// The sources in the order in which they are asked; at least one.
     public let chain: [Source]
 
     /// - Parameter chain: at least one source.

@@ -5,14 +5,18 @@ public struct DroppedSamples: Equatable, Sendable, CustomStringConvertible {
     /// Shards and members that could not be read.
     public private(set) var broken: [String: Int] = [:]
 
+    /// Nothing is lost yet.
     public init() {}
 
+    /// Whether nothing is lost.
     public var isEmpty: Bool { samples.isEmpty && broken.isEmpty }
 
+    /// Counts one sample that is left out.
     public mutating func addSample(_ reason: String) { samples[reason, default: 0] += 1 }
 
     mutating func addBroken(_ reason: String) { broken[reason, default: 0] += 1 }
 
+    /// Adds the counts of another part of the data.
     public mutating func add(_ other: DroppedSamples) {
         samples.merge(other.samples, uniquingKeysWith: +)
         broken.merge(other.broken, uniquingKeysWith: +)

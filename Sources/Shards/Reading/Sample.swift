@@ -7,6 +7,10 @@ public struct Sample: Equatable, Sendable {
     /// Contents by what follows that dot, in lower case: `jpg`, `txt`, `seg.png`.
     public var members: [String: [UInt8]]
 
+    /// - Parameters:
+    ///   - key: the members' common path, up to the first dot of the file name.
+    ///   - shard: the path of the tar.
+    ///   - members: contents by ending, in lower case.
     public init(key: String, shard: String, members: [String: [UInt8]]) {
         self.key = key
         self.shard = shard

@@ -3,7 +3,9 @@ import Failures
 
 /// A condition that a sample must meet, over fields of its JSON.
 public struct SampleFilter: Sendable {
+    /// The JSON's fields whose values the condition takes, in its order.
     public let fields: [String]
+    /// Keeps a sample where its value is true, as Python counts truth.
     public let condition: Lambda
 
     /// - Throws: a failure of the input at `place` where the condition takes another number of values.

@@ -1,11 +1,15 @@
 /// What makes a sample of a dataset one to train on: its image, its caption, the conditions on its JSON.
 public struct SampleReading: Sendable {
+    /// Where captions come from: the `txt` member by default.
     public var captions: Captions
     /// All of them apply, also several on one field.
     public var filters: [SampleFilter]
     /// Where the masks of images are found; nil where none are wanted.
     public var masks: SampleMasks?
 
+    /// - Parameters:
+    ///   - captions: where captions come from.
+    ///   - filters: conditions that a sample must meet, all of them.
     public init(captions: Captions = Captions(), filters: [SampleFilter] = []) {
         self.captions = captions
         self.filters = filters

@@ -19,6 +19,7 @@ public final class ShardReader {
         case end
     }
 
+    /// What was lost so far, by reason.
     public private(set) var drops = DroppedSamples()
     /// The failure of the network that ended the reading: what comes afterwards is not what the shards hold.
     public private(set) var outage: Failure?
@@ -41,6 +42,10 @@ public final class ShardReader {
     /// What will be read after the last shard, by another reader.
     private let following: Shard?
 
+    /// Opens nothing yet.
+    /// - Parameters:
+    ///   - shards: read in this order.
+    ///   - outages: what becomes of shards that the network keeps away.
     public convenience init(shards: [Shard], outages: Outages = .count) {
         self.init(shards: shards, outages: outages, after: nil, before: nil)
     }

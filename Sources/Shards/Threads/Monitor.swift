@@ -6,6 +6,7 @@ public final class Monitor: @unchecked Sendable {
     public final class Condition: @unchecked Sendable {
         fileprivate let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
+        /// For threads that hold the same monitor's lock while they wait.
         public init() { pthread_cond_init(condition, nil) }
 
         deinit {
@@ -22,6 +23,7 @@ public final class Monitor: @unchecked Sendable {
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
+    /// Nobody holds the lock yet.
     public init() { pthread_mutex_init(mutex, nil) }
 
     deinit {
@@ -29,6 +31,7 @@ public final class Monitor: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    /// Runs the body while no other thread holds the lock; not to be called again from within.
     public func withLock<Value>(_ body: () throws -> Value) rethrows -> Value {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -6,10 +6,12 @@ public struct LogEntry: Sendable {
     public let metrics: UpdateMetrics?
     /// What was measured beside it, such as `validation_loss`.
     public var measured: [(name: String, value: Double)] = []
+    /// Images such as the preview, for TensorBoard and W&B.
     public var images: [LoggedImage] = []
     /// What tells the update's samples from all others, where they are worth a word.
     public var samples: [String] = []
 
+    /// With the numbers of an update alone.
     public init(_ metrics: UpdateMetrics) {
         step = metrics.step
         self.metrics = metrics
@@ -30,12 +32,18 @@ public struct LogEntry: Sendable {
 public struct LoggedImage: Sendable {
     /// What it shows: letters, digits and `_`.
     public var name: String
+    /// The bytes of a whole JPEG file.
     public var jpeg: [UInt8]
     /// In pixels.
     public var width: Int
     /// In pixels.
     public var height: Int
 
+    /// - Parameters:
+    ///   - name: what it shows: letters, digits and `_`.
+    ///   - jpeg: the bytes of a whole JPEG file.
+    ///   - width: in pixels.
+    ///   - height: in pixels.
     public init(name: String, jpeg: [UInt8], width: Int, height: Int) {
         self.name = name
         self.jpeg = jpeg

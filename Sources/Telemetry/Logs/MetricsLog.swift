@@ -8,16 +8,28 @@ public struct UpdateMetrics: Equatable, Sendable {
     public var step: Int
     /// The smoothed loss.
     public var loss: Double
+    /// The loss of this update alone.
     public var rawLoss: Double
+    /// The norm of all gradients together, before clipping.
     public var gradNorm: Double
     /// The learning rate.
     public var lr: Double
     /// What the update took.
     public var seconds: Double
+    /// Of the whole update, waiting included.
     public var samplesPerSecond: Double
     /// How much of `seconds` the update waited for its samples.
     public var dataSeconds: Double
 
+    /// - Parameters:
+    ///   - step: updates done in all, from 1.
+    ///   - loss: smoothed over updates.
+    ///   - rawLoss: of this update alone.
+    ///   - gradNorm: before clipping.
+    ///   - lr: the learning rate.
+    ///   - seconds: what the update took.
+    ///   - samplesPerSecond: of the whole update.
+    ///   - dataSeconds: how much of `seconds` the update waited for its samples.
     public init(
         step: Int, loss: Double, rawLoss: Double, gradNorm: Double, lr: Double, seconds: Double,
         samplesPerSecond: Double, dataSeconds: Double

@@ -25,6 +25,13 @@ public final class RunLog {
         /// Seconds since 1970.
         public var now: () -> Double
 
+        /// Logs for `report.html`, metrics and TensorBoard; W&B and the configuration's text are set afterwards.
+        /// - Parameters:
+        ///   - folder: of the run's output; it is there.
+        ///   - title: what the run is called.
+        ///   - resumeAfter: the last update whose entries stay; 0 for a run from the start.
+        ///   - now: seconds since 1970.
+        ///   - shrink: makes the small image of a preview's JPEG file.
         public init(
             folder: String, title: String, resumeAfter: Int, now: @escaping () -> Double,
             shrink: @escaping (_ jpeg: [UInt8]) throws -> LoggedImage

@@ -4,9 +4,14 @@ import JSON
 
 /// Facts of a run under one heading.
 public struct ReportSection: Sendable {
+    /// The heading.
     public var title: String
+    /// What stands side by side in a table; both are escaped for HTML.
     public var rows: [(name: String, value: String)]
 
+    /// - Parameters:
+    ///   - title: the heading.
+    ///   - rows: the facts, in their order.
     public init(_ title: String, _ rows: [(name: String, value: String)]) {
         self.title = title
         self.rows = rows

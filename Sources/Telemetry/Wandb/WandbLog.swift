@@ -4,6 +4,7 @@ import JSON
 
 /// Where W&B is to show a run.
 public struct WandbProject: Sendable {
+    /// The project's name, which ``takes(_:)`` has to allow.
     public var name: String
     /// The user or team; nil leaves it to the one who uploads.
     public var entity: String?
@@ -14,6 +15,12 @@ public struct WandbProject: Sendable {
     /// The program and its version.
     public var producer: String
 
+    /// - Parameters:
+    ///   - name: of the project.
+    ///   - entity: the user or team; nil leaves it to the one who uploads.
+    ///   - title: what the run is called.
+    ///   - configuration: an object.
+    ///   - producer: the program and its version.
     public init(name: String, entity: String?, title: String, configuration: JSON, producer: String) {
         self.name = name
         self.entity = entity

@@ -3,19 +3,25 @@ import Settings
 
 /// What previews sample in place of a caption: a text, or a mapping with `prompt` and what else is its own.
 public struct PreviewPrompt: SettingReadable, Sendable {
+    /// The caption that is sampled.
     public var prompt: String
+    /// What guidance leads away from.
     public var negative = ""
     /// Of the image, as `generate` would make it; nil samples as many latents as the samples have.
     public var size: ImageSize?
     /// Nil draws what belongs to the sample above it.
     public var seed: UInt64?
+    /// `cfg`, the strength of the guidance; nil takes that of all previews.
     public var guidance: Double?
+    /// From 1 to 1000; nil takes `preview_steps`.
     public var steps: Int?
 
+    /// What a message says was expected of an entry.
     public static var expectation: String {
         "a text, or a mapping with `prompt` and of `negative`, `size`, `seed`, `cfg` and `steps` what is its own"
     }
 
+    /// Reads a text, or a mapping all of whose keys are known.
     public static func read(_ setting: Setting) throws -> PreviewPrompt {
         guard setting.members != nil else {
             guard let text = setting.text else { throw setting.refusal(expected: expectation) }

@@ -9,7 +9,9 @@ import Weights
 /// Trains the adapters that a configuration asks for (LoRA layers, learned tokens) on a frozen Stage C and text encoder:
 /// `cascade-adapt lora`.
 public struct AdapterRecipe: Recipe, SettledRecipe {
+    /// The command `lora`.
     public static let name = "lora"
+    /// What help says of the command.
     public static let abstract = "Train LoRA layers and learned tokens on Stage C."
 
     /// Whether it has a key that a kind of adapter asks for, or names adapters to start from.
@@ -36,6 +38,8 @@ public struct AdapterRecipe: Recipe, SettledRecipe {
     private let plans: [AdapterPlan]
     private let rates: AdapterRates
 
+    /// Reads every key: those of all runs, of the process, and of each registered kind of adapter.
+    /// - Throws: a failure of the input at a key that is missing or can't be read, at Stage B and at masks.
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         (setting, self.plugIns) = (fields.setting, plugIns)
         try TrainedStage.checkTakesAdapters(setting)
@@ -47,6 +51,8 @@ public struct AdapterRecipe: Recipe, SettledRecipe {
         rates = try AdapterRates(&fields, run, plugIns)
     }
 
+    /// What would be trained and what memory it takes, told from shapes alone.
+    /// - Throws: a failure of the input where the configuration asks for no adapter.
     public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
 
     func networks(_ options: RunOptions) throws -> TrainingPlan {
@@ -72,6 +78,8 @@ public struct AdapterRecipe: Recipe, SettledRecipe {
         return plan
     }
 
+    /// Trains the adapters; the base stays as it is.
+    /// - Returns: nil for a dry run.
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         try settledTraining(options, console)
     }

@@ -10,9 +10,12 @@ import Torch
 
 /// Trains a ControlNet on a frozen Stage C: `cascade-adapt controlnet`.
 public struct ControlNetRecipe: Recipe, SettledRecipe {
+    /// The command `controlnet`.
     public static let name = "controlnet"
+    /// What help says of the command.
     public static let abstract = "Train a ControlNet on Stage C."
 
+    /// Whether it has `controlnet_blocks` or `controlnet_filter`.
     public static func recognises(_ setting: Setting, _ plugIns: PlugIns) -> Bool {
         setting["controlnet_blocks"] != nil || setting["controlnet_filter"] != nil
     }
@@ -23,6 +26,9 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
     private let filter: any ControlFilter
     private let plugIns: PlugIns
 
+    /// Reads every key, and then the filter's own of `controlnet_filter_params`.
+    /// - Throws: a failure of the input at a key that is missing, unknown or can't be read, at Stage B, and at masks
+    ///   where the filter takes none.
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         self.plugIns = plugIns
         try TrainedStage.checkTakesAdapters(fields.setting)
@@ -35,6 +41,7 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
         if !type(of: filter).takesMasks { try run.data.refuseMasks("\(own.filter) takes no masks") }
     }
 
+    /// What would be trained and what memory it takes, told from shapes alone.
     public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
 
     func networks(_ options: RunOptions) throws -> TrainingPlan {
@@ -66,6 +73,8 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
         return plan
     }
 
+    /// Trains the trunk and its projections; the base stays as it is.
+    /// - Returns: nil for a dry run.
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         try settledTraining(options, console)
     }

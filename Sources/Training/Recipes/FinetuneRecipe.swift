@@ -12,7 +12,9 @@ import Weights
 /// Trains a stage whole, from a checkpoint or from nothing: `cascade-adapt finetune`. Stage B where `model_version` is one
 /// of its sizes, else Stage C.
 public struct FinetuneRecipe: Recipe, SettledRecipe {
+    /// The command `finetune`.
     public static let name = "finetune"
+    /// What help says of the command.
     public static let abstract = "Train all of Stage C or Stage B, from published, random or your own weights."
 
     /// It has no key of its own.
@@ -21,6 +23,9 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
     var run: RunConfiguration
     private let diffusion: TrainingDiffusion
 
+    /// Reads every key of a run that trains a stage whole.
+    /// - Throws: a failure of the input at a key that is missing or can't be read, and at `masks`, `preview_compare`
+    ///   and `base_dtype`, which are of no use here.
     public init(_ fields: inout Fields, _ plugIns: PlugIns) throws {
         run = try RunConfiguration(&fields, trainsWhole: true)
         try run.data.refuseMasks("nothing that trains a stage takes masks")
@@ -37,6 +42,7 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
         diffusion = try TrainingDiffusion(&fields, run.stage, base: run.generatorPath, isFrozen: false)
     }
 
+    /// What would be trained and what memory it takes, told from shapes alone.
     public func plan(_ options: RunOptions) throws -> TrainingPlan { try settledPlan(options) }
 
     func networks(_ options: RunOptions) throws -> TrainingPlan {
@@ -49,6 +55,8 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
         return plan
     }
 
+    /// Trains all weights of the stage.
+    /// - Returns: nil for a dry run.
     public func train(_ options: RunOptions, _ console: Console) throws -> RunOutcome? {
         try settledTraining(options, console)
     }

@@ -5,8 +5,8 @@ import Settings
 
 /// The network that a run trains or adapts.
 public enum TrainedStage: String, CaseIterable, Sendable {
+    /// Stage B, which is trained whole only; Stage C, which is trained whole or adapted.
     case b, c
-
     /// The key that names what makes its latents visible.
     var decoderKey: String { self == .b ? "stage_a_checkpoint_path" : "previewer_checkpoint_path" }
 

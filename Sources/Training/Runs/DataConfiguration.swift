@@ -8,10 +8,12 @@ import Shards
 /// What a configuration says of its data, for commands that look at data alone: neither models nor the keys of a recipe
 /// have to be there.
 public struct DataConfiguration: Sendable {
+    /// Shards, folders of images and lists of shards, by path or address; at least one.
     public let webdatasetPath: [String]
     /// Captions and conditions of samples.
     public let reading: SampleReading
     private let masksPlace: Failure.Place?
+    /// Side of a square image in pixels; images of other aspect ratios have about as many pixels.
     public let imageSize: Int
     /// Pixels of an image's side for each of the latents' that the encoder makes; it divides every side.
     public let stride: Int

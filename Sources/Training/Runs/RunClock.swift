@@ -7,6 +7,9 @@ public struct RunClock: Sendable {
     /// Seconds since 1970.
     public var date: @Sendable () -> Double
 
+    /// - Parameters:
+    ///   - seconds: on a clock that only goes forward.
+    ///   - date: seconds since 1970.
     public init(seconds: @escaping @Sendable () -> Double, date: @escaping @Sendable () -> Double) {
         self.seconds = seconds
         self.date = date

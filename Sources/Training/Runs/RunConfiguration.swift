@@ -10,20 +10,28 @@ import Torch
 
 /// The keys that all recipes share: the reference's names and meanings, and some of ours.
 public struct RunConfiguration: Sendable {
+    /// The run's name, and that of its folder in `checkpointPath` and in `outputPath`.
     public let experimentID: String
+    /// The folder of folders of checkpoints, one for each run.
     public let checkpointPath: String
+    /// The folder of folders of previews, metrics and logs, one for each run.
     public let outputPath: String
     /// `tiny`, `1B`, `3.6B`, for Stage B `3B` or `700M`, or the path of an architecture file.
     public let modelVersion: String
+    /// Which network is trained or adapted, told by `modelVersion`.
     public let stage: TrainedStage
 
+    /// Samples in an update, over all processes and parts.
     public private(set) var batchSize: Int
     /// In how many parts a batch is taken; of one that goes by the free memory 1, until that is settled.
     public private(set) var accumulation: Int
     /// Whether that goes by the free memory.
     let partsAreFound: Bool
+    /// Updates at which the run is complete, those before it was resumed among them.
     public let updates: Int
+    /// Updates between two checkpoints; previews and the report are made with them.
     public let saveEvery: Int
+    /// Updates between two numbered copies of what is trained, which are kept for good.
     public let backupEvery: Int
     /// How many checkpoints before the newest are kept, to fall back on.
     public let keepLast: Int
@@ -32,11 +40,15 @@ public struct RunConfiguration: Sendable {
     /// The rate of every update.
     public let schedule: LearningRateSchedule
 
+    /// What is trained on.
     public let data: DataConfiguration
+    /// The weights of the encoder that makes latents of images.
     public let effnetPath: String
     /// What makes latents visible: the previewer, or for Stage B Stage A, whose latents it is trained on.
     public let decoderPath: String
+    /// The weights of the stage that adapters are put on or that training starts from; nil draws them.
     public let generatorPath: String?
+    /// The folder or hub name of the text encoder with its tokenizer.
     public let clipTextModel: String
     /// The tower of which Stage C sees an image's embedding now and then; nil leaves it zeros.
     public let clipImageModel: String?
@@ -66,15 +78,20 @@ public struct RunConfiguration: Sendable {
     public let wandbEntity: String?
 
     // Ours
+    /// Decides all that is drawn, 1 where nothing is said.
     public let seed: UInt64
+    /// What steps the parameters, with its values; AdamW where nothing is said.
     private(set) public var optimizer: OptimizerChoice
+    /// Share of a weight that is taken off it at each step, times the learning rate; 0.01 where nothing is said.
     public let weightDecay: Double
+    /// The norm to which longer gradients are scaled, 1 where nothing is said; infinity leaves them as they are.
     public let gradientClip: Double
     /// How a running mean of what is trained is kept; nil keeps none.
     public let average: AveragedWeights.Configuration?
     private(set) var checkpointing: Checkpointing
     /// Whether blocks are computed again for their gradients; not yet known where it goes by the free memory.
     public private(set) var isCheckpointing: Bool
+    /// How often captions and image conditions are left out.
     public let chances: ConditionChances
     /// Share of zeros in the network, one for all levels or one for each; nil leaves it to the recipe.
     public let dropout: [Double]?
@@ -82,7 +99,9 @@ public struct RunConfiguration: Sendable {
     public let isSharded: Bool
     /// Keeps decoded images, their latents and their conditions from epoch to epoch, for data that fits.
     public let isCachingInMemory: Bool
+    /// Shards, folders of images and lists that are never trained on; empty measures no validation loss.
     public let validationPath: [String]
+    /// Fixed combinations of image, noise and time that the validation loss is the mean of.
     public let validationTriples: Int
     /// Updates between two measurements of the validation loss.
     public let validationEvery: Int
@@ -92,6 +111,7 @@ public struct RunConfiguration: Sendable {
     public let previewPrompts: [PreviewPrompt]
     /// Whether previews also sample without what is trained.
     public let comparesPreviews: Bool
+    /// Samples that wait to be drawn from at random; more of them shuffle better and take more memory.
     public let shuffleBuffer: Int
     /// Threads that decode and fit images.
     public let dataWorkers: Int

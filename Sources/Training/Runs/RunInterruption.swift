@@ -7,6 +7,9 @@ public struct RunInterruption: Sendable {
     /// Whether the run is to end. Asked before every update.
     public var isRequested: @Sendable () -> Bool
 
+    /// - Parameters:
+    ///   - begin: called once, as soon as there is something to save.
+    ///   - isRequested: whether the run is to end; asked before every update.
     public init(begin: @escaping @Sendable () -> Void = {}, isRequested: @escaping @Sendable () -> Bool) {
         self.begin = begin
         self.isRequested = isRequested

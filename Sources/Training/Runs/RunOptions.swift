@@ -3,6 +3,7 @@ import Torch
 
 /// What the command line says of a run, beside its configuration.
 public struct RunOptions {
+    /// Where the networks are kept and computed.
     public var device = Device.cpu
     /// Threads of one operator; nil leaves it to libtorch.
     public var threads: Int?
@@ -12,6 +13,7 @@ public struct RunOptions {
     public var steps: Int?
     /// Checks everything, prints the plan and trains nothing.
     public var isDryRun = false
+    /// No run reads it: the console that a run is given decides what is shown.
     public var isQuiet = false
     /// Whether a plan reads all shards of the data, however many there are.
     public var readsAllData = false
@@ -19,6 +21,7 @@ public struct RunOptions {
     public var dataProgress: @Sendable (_ shards: Int, _ total: Int) -> Void = { _, _ in }
     /// How shards that are no local files are reached.
     public var shardAccess = ShardAccess()
+    /// What a run measures its time and dates its files by.
     public var clock = RunClock.system
     /// Bytes of memory that a run can have on a device; nil where that can't be told.
     public var freeMemory: @Sendable (Device) -> Int? = { FreeMemory.bytes(on: $0) }
@@ -33,6 +36,7 @@ public struct RunOptions {
     /// The processes that train this run together; nil where this one does it by itself.
     public var group: ProcessGroup?
 
+    /// A run on the CPU, by this process alone, to its last update.
     public init() {}
 
     /// Bytes of memory that each process of the run can have on its device, as far as that can be told: processes of one

@@ -3,6 +3,7 @@ import Shards
 
 /// How a run ended.
 public struct RunOutcome {
+    /// Updates that are done in all, those before the run was resumed among them.
     public var updates: Int
     /// The file of what was trained.
     public var checkpoint: String

@@ -3,11 +3,15 @@ import JSON
 
 /// What training did to the loss over the validation triples.
 public struct ValidationReport {
+    /// Fixed combinations of image, noise and time that were measured.
     public let triples: Int
+    /// Mean loss over them before the first update.
     public let before: Double
+    /// Mean loss over them after the last update.
     public let after: Double
     /// Mean change of a triple and its standard error; negative is better.
     public let change: Double
+    /// Of `change`, over the triples.
     public let standardError: Double
     /// Mean with conditions swapped between images, with the change to it from `after` and its standard error.
     public let swapped: (mean: Double, change: Double, standardError: Double)?
@@ -23,6 +27,7 @@ public struct ValidationReport {
         }
     }
 
+    /// The content of `held_out.json` in the run's output folder.
     public var json: JSON {
         var object: JSON.Object = JSON.Object()
         object["triples"] = .integer(triples)

@@ -4,11 +4,17 @@ import Files
 /// How S3 is reached: where, and as whom. Read as AWS's own tools read it, from variables and the files in `~/.aws`.
 /// Source: AWS SDKs and Tools Reference Guide, "Settings reference".
 public struct S3Configuration: Sendable {
+    /// Of the bucket, such as `eu-central-1`; requests are signed for it.
     public var region: String
     /// A server other than AWS's own, such as `http://127.0.0.1:9000`; nil for AWS.
     public var endpoint: WebAddress?
+    /// Who asks.
     public var credentials: S3Credentials
 
+    /// - Parameters:
+    ///   - region: of the bucket.
+    ///   - endpoint: a server other than AWS's own; nil for AWS.
+    ///   - credentials: who asks.
     public init(region: String = "us-east-1", endpoint: WebAddress? = nil, credentials: S3Credentials) {
         self.region = region
         self.endpoint = endpoint

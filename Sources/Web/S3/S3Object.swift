@@ -2,9 +2,12 @@ import Failures
 
 /// A place in S3: `s3://BUCKET/KEY`, where the key may also be the beginning of several, or empty.
 public struct S3Object: Hashable, Sendable, CustomStringConvertible {
+    /// 3 to 255 characters, the first part of the place.
     public let bucket: String
+    /// What follows the bucket's slash; empty for all of the bucket.
     public let key: String
 
+    /// Takes both as they are, without checking them.
     public init(bucket: String, key: String) {
         self.bucket = bucket
         self.key = key
@@ -25,5 +28,6 @@ public struct S3Object: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// As it is written: `s3://BUCKET/KEY`.
     public var description: String { "s3://\(bucket)/\(key)" }
 }

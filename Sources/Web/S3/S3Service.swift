@@ -9,6 +9,9 @@ public struct S3Service: WebService {
     /// Seconds since 1970.
     private let clock: @Sendable () -> Int
 
+    /// - Parameters:
+    ///   - configuration: where S3 is, and who asks.
+    ///   - clock: seconds since 1970, for the time in signatures.
     public init(_ configuration: S3Configuration, clock: @escaping @Sendable () -> Int = { Glibc.time(nil) }) {
         self.configuration = configuration
         self.clock = clock
@@ -90,6 +93,7 @@ public struct S3Service: WebService {
     /// What the request is about, for messages.
     private var object: S3Object?
 
+    /// The headers of a signature, version 4, with the present time.
     public func authorization(for address: WebAddress) -> [WebHeader] {
         S3Signature(credentials: configuration.credentials, region: configuration.region, time: clock())
             .headers(for: address)
