@@ -1,7 +1,7 @@
 import Failures
 import Glibc
 
-/// A file mapped read-only into memory, unmapped when the last reference goes.
+/// A file mapped into memory, to which no change is ever written; unmapped when the last reference goes.
 ///
 /// Its pages belong to the file: the system drops and reads them again as it likes, and they count as nobody's memory.
 public final class MappedFile {

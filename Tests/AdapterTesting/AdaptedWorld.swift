@@ -8,10 +8,12 @@ import Weights
 
 /// A tiny base with its text model, in memory of its own, and a fixed question to ask it.
 public struct AdaptedWorld {
+    /// What adapters attach to.
     public let model: AdaptedModel
     /// Of the text encoder.
     public let textStore: ParameterStore
 
+    /// Reads the tiny base into memory of its own.
     public init() throws {
         let tiny = try TinyWorld.shared()
         let store = ParameterStore(from: Copied(try SafetensorsFile(tiny.base)))

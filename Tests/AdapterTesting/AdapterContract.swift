@@ -15,6 +15,7 @@ import Weights
 ///         try AdapterContract(MyMethod.kind, configuration: "{adapter_method: mine, module_filters: [.attn]}")(check)
 ///     }
 public struct AdapterContract: Sendable {
+    /// One thing that is kept.
     public enum Check: String, CaseIterable, Sendable {
         /// A new adapter computes what the base does.
         case startsAsTheBase

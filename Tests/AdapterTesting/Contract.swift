@@ -1,5 +1,6 @@
 /// What a filter or a kind of adapter does not keep of its contract.
 public struct ContractViolation: Error, CustomStringConvertible {
+    /// What is not kept, for people.
     public let description: String
 }
 

@@ -11,6 +11,7 @@ import Torch
 ///         try await FilterContract(SketchFilter.self)(check)
 ///     }
 public struct FilterContract: Sendable {
+    /// One thing that is kept.
     public enum Check: String, CaseIterable, Sendable {
         /// An image of any size has a condition in range, and a preview of its own size.
         case takesAnySize
@@ -38,6 +39,7 @@ public struct FilterContract: Sendable {
     /// Whether the condition is numbers of a network and no image: finite, but not in 0...1.
     public var isEncoder = false
 
+    /// The contract of one filter.
     public init(_ filter: any ControlFilter.Type) { self.filter = filter }
 
     /// - Throws: what is not kept.

@@ -7,14 +7,18 @@ import Foundation
 public struct Golden: Sendable {
     /// A tensor as plain numbers in row-major order; int64 ones are exact in `Int64`, the rest float32.
     public struct Tensor: Equatable, Sendable {
+        /// Numbers of one of the two types that goldens have.
         public enum Elements: Equatable, Sendable {
             case float32([Float])
             case int64([Int64])
         }
 
+        /// Sizes, the slowest axis first.
         public var shape: [Int]
+        /// As many as the shape says.
         public var elements: Elements
 
+        /// A tensor of numbers in row-major order.
         public init(shape: [Int], elements: Elements) {
             self.shape = shape
             self.elements = elements

@@ -8,6 +8,7 @@ import Synchronization
 public final class LoopbackServer: Sendable {
     /// What came in.
     public struct Request: Sendable {
+        /// Behind the host, with the query.
         public let path: String
         /// By their names in lower case.
         public let headers: [String: String]
@@ -23,14 +24,18 @@ public final class LoopbackServer: Sendable {
 
     /// What goes out.
     public struct Reply: Sendable {
+        /// Of HTTP, such as 200.
         public var status: Int
+        /// By their names.
         public var headers: [String: String]
+        /// All of it, whatever of it is sent.
         public var body: [UInt8]
         /// Closes the connection after so many bytes of the body.
         public var breakAfter: Int?
         /// Sends nothing more after so many bytes of the body, and keeps the connection.
         public var stallAfter: Int?
 
+        /// A reply that is sent whole.
         public init(_ status: Int, headers: [String: String] = [:], body: [UInt8] = []) {
             self.status = status
             self.headers = headers
@@ -38,8 +43,11 @@ public final class LoopbackServer: Sendable {
         }
     }
 
+    /// Chosen by the system.
     public let port: Int
+    /// Without a slash at its end.
     public var address: String { "http://127.0.0.1:\(port)" }
+    /// What came in so far, in order.
     public var requests: [Request] { log.withLock(\.self) }
 
     private let listener: Int32
@@ -179,6 +187,7 @@ extension LoopbackServer.Request {
 public final class Counter: Sendable {
     private let count = Mutex(0)
 
+    /// Stands at 0.
     public init() {}
 
     /// The number before it is raised.

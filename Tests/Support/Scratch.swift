@@ -4,8 +4,10 @@ import Weights
 
 /// A folder of its own, gone with this value.
 public final class Scratch: Sendable {
+    /// Absolute.
     public let path: String
 
+    /// Makes the folder, below the system's temporary one.
     public init() throws {
         path = FileManager.default.temporaryDirectory.appendingPathComponent("cascade.\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -16,6 +18,7 @@ public final class Scratch: Sendable {
     /// Removes the folder at once, for one that lives as long as the process.
     public func remove() { try? FileManager.default.removeItem(atPath: path) }
 
+    /// The path of a file in the folder.
     public subscript(name: String) -> String { "\(path)/\(name)" }
 
     /// Writes a text file.
@@ -37,6 +40,7 @@ public final class Scratch: Sendable {
 }
 
 extension Golden.Tensor {
+    /// A float32 tensor of numbers in row-major order.
     public init(_ values: [Float], _ shape: [Int]) {
         self.init(shape: shape, elements: .float32(values))
     }

@@ -2,8 +2,10 @@ import Foundation
 
 /// A folder of its own for one test, removed with all that is in it when the last reference goes.
 public final class ScratchFolder {
+    /// Absolute.
     public let path: String
 
+    /// Makes the folder, below the system's temporary one.
     public init() throws {
         let place = FileManager.default.temporaryDirectory.appendingPathComponent("cascade-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)

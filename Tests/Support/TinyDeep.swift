@@ -17,10 +17,13 @@ public final class TinyDeep: Sendable {
         return deep
     }
 
+    /// Holds all files.
     public let folder: Scratch
     /// As `model_version` names it.
     public var architecture: String { folder["deep.yaml"] }
+    /// Stage C.
     public var base: String { folder["deep.safetensors"] }
+    /// A folder of images with captions.
     public var data: String { folder["described"] }
 
     private init() throws {

@@ -15,10 +15,13 @@ public final class TinyStageB: Sendable {
         return stageB
     }
 
+    /// Holds all files.
     public let folder: Scratch
     /// As `model_version` names it.
     public var architecture: String { folder["stage_b.yaml"] }
+    /// The autoencoder of images.
     public var stageA: String { folder["stage_a.safetensors"] }
+    /// Stage B.
     public var base: String { folder["stage_b.safetensors"] }
 
     /// Two levels of widths 8 and 16; the text's width is the tiny world's.

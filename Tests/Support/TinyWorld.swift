@@ -20,12 +20,15 @@ public final class TinyWorld: Sendable {
         return world
     }
 
+    /// Holds all files.
     public let folder: Scratch
     /// Images with captions, packed.
     public var data: String { folder["data.tar"] }
     /// The base that adapters are trained on.
     public var base: String { folder["base.safetensors"] }
+    /// The encoder of latents.
     public var effnet: String { folder["effnet.safetensors"] }
+    /// The text encoder's folder.
     public var text: String { folder["text"] }
 
     /// As `model_version` names it: two levels of width 16, six residual blocks.

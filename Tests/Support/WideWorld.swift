@@ -7,11 +7,16 @@ import Weights
 
 /// A base and a text encoder like the tiny world's, but wide enough that their matrices can be quantised.
 public struct WideWorld {
+    /// Holds all files.
     public let scratch: Scratch
+    /// As `model_version` names it.
     public var architecture: String { scratch["wide/wide.yaml"] }
+    /// Stage C.
     public var base: String { scratch["wide/base.safetensors"] }
+    /// The text encoder's folder.
     public var text: String { scratch["wide/text"] }
 
+    /// The tiny world's with widths of 64.
     public static let configuration: StageCConfiguration = {
         var c = TinyWorld.architecture
         (c.conditionWidth, c.hidden, c.clipTextWidth, c.clipTextPooledWidth) = (64, [64, 64], 64, 64)

@@ -1,6 +1,6 @@
 import Torch
 
-/// From one schedule's log SNR at t = 0 to another's at t = 1: first * t + second * (1 - t).
+/// Between two schedules' log SNR: the second's at t = 0, the first's at t = 1, first * t + second * (1 - t).
 ///
 /// Source: the reference's `InterpolatedSchedule` in `gdf/schedulers.py`.
 public struct InterpolatedSchedule: ScheduleCurve {

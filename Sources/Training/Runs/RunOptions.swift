@@ -13,8 +13,6 @@ public struct RunOptions {
     public var steps: Int?
     /// Checks everything, prints the plan and trains nothing.
     public var isDryRun = false
-    /// No run reads it: the console that a run is given decides what is shown.
-    public var isQuiet = false
     /// Whether a plan reads all shards of the data, however many there are.
     public var readsAllData = false
     /// Told how many of the shards that a plan reads it has read.

@@ -6,23 +6,23 @@ import Torch
 /// A trained factor for each output channel of a product: `(1 + factor) · W x + bias`.
 ///
 /// It has as few numbers as an adapter can have. `adapter_method: scale` with `module_filters` asks for it.
-public struct ChannelScale: ModuleMethod {
-    public static let name = "scale"
-    public static let title = "channel scale"
+struct ChannelScale: ModuleMethod {
+    static let name = "scale"
+    static let title = "channel scale"
 
     /// What is added to 1 for each channel, [out].
-    public static let matrices = [MethodMatrix("factor", key: "scale", axes: [.outputs])]
+    static let matrices = [MethodMatrix("factor", key: "scale", axes: [.outputs])]
 
     /// There is nothing to choose.
-    public init(_ fields: inout Fields) {}
+    init(_ fields: inout Fields) {}
 
-    public var summary: String { "a factor for each output channel" }
+    var summary: String { "a factor for each output channel" }
 
-    public func start(_ module: ModuleShape) -> [(shape: [Int], initial: Initializer)] {
+    func start(_ module: ModuleShape) -> [(shape: [Int], initial: Initializer)] {
         [([module.outputs], .zeros)]
     }
 
-    public static func output(_ pass: ProjectionPass, _ module: ModuleValues) throws -> Tensor {
+    static func output(_ pass: ProjectionPass, _ module: ModuleValues) throws -> Tensor {
         let (output, factor) = (pass.output, module.matrices[0])
         // Channels come last, but for depthwise kernels: [B, C, H, W].
         let shape = module.shape.kernelSide == nil ? [-1] : [-1, 1, 1]
@@ -31,7 +31,7 @@ public struct ChannelScale: ModuleMethod {
         return try output + product * alongChannels(factor * module.scale)
     }
 
-    public static func merged(_ weight: Tensor, rows: Range<Int>, _ module: ModuleValues) throws -> Tensor {
+    static func merged(_ weight: Tensor, rows: Range<Int>, _ module: ModuleValues) throws -> Tensor {
         try weight * (module.matrices[0].sliced(0, rows) * module.scale + 1).unsqueezed(-1)  // [k, in]
     }
 }

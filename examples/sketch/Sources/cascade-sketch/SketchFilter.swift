@@ -3,19 +3,19 @@ import Settings
 import Torch
 
 /// A pencil sketch: the brightness of each pixel by that of its neighbourhood.
-public struct SketchFilter: ControlFilter {
-    public static let name = "SketchFilter"
-    public static let parameters = [
+struct SketchFilter: ControlFilter {
+    static let name = "SketchFilter"
+    static let parameters = [
         FilterParameter("softness", type: "whole number", default: "8", "pixels that a stroke spreads over")
     ]
-    public let channels = 1
+    let channels = 1
     let softness: Int
 
-    public init(parameters: inout Fields) throws {
+    init(parameters: inout Fields) throws {
         softness = try parameters.value("softness", default: 8, .within(1...64))
     }
 
-    public func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
+    func callAsFunction(_ images: Tensor, generator: Generator) throws -> ControlCondition {
         let (height, width) = (images.size(2), images.size(3))
         let grey = try images.mean([1], keepingDimensions: true)  // [B, 1, H, W]
         let soft = try grey.resized(height: height / softness + 1, width: width / softness + 1, alignCorners: false)
