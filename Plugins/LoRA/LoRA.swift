@@ -109,6 +109,12 @@ public struct LoRA: ModuleMethod {
         return try pass.output + narrow.linear(up.to(dtype: dtype))  // [..., out]
     }
 
+    /// All that it does, but to depthwise kernels.
+    public static func addition(_ module: ModuleValues) -> LowRankAddition? {
+        guard module.shape.kernelSide == nil else { return nil }
+        return LowRankAddition(down: module.matrices[0], up: module.matrices[1], scale: module.scale)
+    }
+
     /// The rows with `scale · up · down` added, [k, in].
     public static func merged(_ weight: Tensor, rows: Range<Int>, _ module: ModuleValues) throws -> Tensor {
         try weight + module.matrices[1].sliced(0, rows).matmul(module.matrices[0]) * module.scale

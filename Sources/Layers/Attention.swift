@@ -52,32 +52,14 @@ public final class Attention {
     public func callAsFunction(_ x: Tensor, context: Tensor, includingSelf: Bool, dropout: Dropout? = nil)
         throws -> Tensor
     {
-        let q: Tensor
-        var k = try project(context, key, 1)  // [B, T, c]
-        var v = try project(context, value, 2)
-        if includingSelf {
-            let fused = try x.mixedLinear(inWeight, bias: inBias).chunked(3, dimension: -1)  // 3 x [B, N, c]
-            q = try query.adapted(fused[0], of: x)
-            k = try .concatenated([key.adapted(fused[1], of: x), k], dimension: 1)  // [B, N + T, c]
-            v = try .concatenated([value.adapted(fused[2], of: x), v], dimension: 1)
-        } else {
-            q = try project(x, query, 0)
-        }
-        let (queries, keys, values) = (try split(q), try split(k), try split(v))
-        // [B, heads, N, c / heads]
-        let attended = try dropout?.attention(queries, keys, values) ?? .attention(queries, keys, values)
-        return try output(attended.transposed(1, 2).reshaped([x.size(0), x.size(1), width]))
-    }
-
-    private func project(_ x: Tensor, _ projection: Projection, _ third: Int) throws -> Tensor {
-        let rows = third * width..<(third + 1) * width
-        // Sliced from the stored leaf, so that a trained weight gets its gradient.
-        let y = try x.mixedLinear(inWeight.rows(rows), bias: inBias.sliced(0, rows))
-        return try projection.adapted(y, of: x, part: 1)
-    }
-
-    /// [B, N, c] to [B, heads, N, c / heads].
-    private func split(_ x: Tensor) throws -> Tensor {
-        try x.reshaped([x.size(0), x.size(1), heads, width / heads]).transposed(1, 2)
+        let thirds = includingSelf ? [query, key, value] : [query]
+        let own = try x.adaptedLinear(  // [B, N, 3c], or [B, N, c] of queries alone
+            inWeight.rows(0..<thirds.count * width), bias: inBias.sliced(0, 0..<thirds.count * width), thirds)
+        let condition = try context.adaptedLinear(  // [B, T, 2c]
+            inWeight.rows(width..<3 * width), bias: inBias.sliced(0, width..<3 * width), [key, value], part: 1)
+        let attended =
+            try dropout?.attention(own: own, condition: condition, heads: heads)
+            ?? .attention(own: own, condition: condition, heads: heads)
+        return try output(attended)
     }
 }

@@ -30,8 +30,9 @@ public struct Dropout: Sendable {
         try draws.dropping(rate, of: x, purpose, position: 2 * position + part)
     }
 
-    /// softmax(q·kᵀ / √width)·v, where the softmax passes this; q, k, v [samples, heads, tokens, width].
-    func attention(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
-        try draws.attention(query, key, value, dropping: rate, purpose, position: 2 * position)
+    /// ``Torch/Tensor/attention(own:condition:heads:)``, whose softmax passes this.
+    func attention(own: Tensor, condition: Tensor, heads: Int) throws -> Tensor {
+        try draws.attention(
+            own: own, condition: condition, heads: heads, dropping: rate, purpose, position: 2 * position)
     }
 }

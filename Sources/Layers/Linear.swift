@@ -50,6 +50,6 @@ public final class Linear {
 
     /// [..., in] to [..., out].
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try projection.adapted(x.mixedLinear(weight, bias: bias), of: x)
+        try x.adaptedLinear(weight, bias: bias, [projection])
     }
 }

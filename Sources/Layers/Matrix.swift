@@ -59,6 +59,12 @@ public enum Matrix {
         plain.map { $0.dtype == dtype || $0.requiresGrad } ?? false
     }
 
+    /// The stored numbers, [out, in], where a product in this dtype takes them as they are and passes them no gradient.
+    func frozen(in dtype: DType) throws -> Tensor? {
+        guard let plain, plain.dtype == dtype, !plain.requiresGrad else { return nil }
+        return try expanded(to: dtype)
+    }
+
     /// `x · Wᵀ + bias`.
     fileprivate func multiplied(_ x: Tensor, bias: Tensor?) throws -> Tensor {
         let bias = try bias?.to(dtype: x.dtype)

@@ -56,6 +56,31 @@ public struct ProjectionPass {
 public protocol ProjectionAdapter: AnyObject {
     /// - Returns: the new output, in the shape and dtype of the one that `pass` has.
     func callAsFunction(_ pass: ProjectionPass) throws -> Tensor
+
+    /// What it adds to the next pass, where it does nothing else: a layer may then leave it uncalled and add this itself.
+    var addition: LowRankAddition? { get }
+}
+
+extension ProjectionAdapter {
+    /// Nil: the adapter is called.
+    public var addition: LowRankAddition? { nil }
+}
+
+/// `scale · (x · downᵀ) · upᵀ`.
+public struct LowRankAddition {
+    /// [rank, in].
+    public let down: Tensor
+    /// [out, rank], in the dtype of the other.
+    public let up: Tensor
+    /// Multiplies the product.
+    public let scale: Double
+
+    /// An addition by two thin matrices.
+    public init(down: Tensor, up: Tensor, scale: Double) {
+        self.down = down
+        self.up = up
+        self.scale = scale
+    }
 }
 
 /// What is known of a product without its weights.

@@ -16,6 +16,10 @@ extension Tensor {
     }
     /// Multiplies element by element; the matrix product is ``matmul(_:)``.
     public static func * (a: Tensor, b: Tensor) throws -> Tensor { try Operators.multiply(.tensor(a), .tensor(b)) }
+    /// `self · factor + summand`, rounded once.
+    public func multiplied(by factor: Tensor, adding summand: Tensor) throws -> Tensor {
+        try Operators.multiplyAdd(.tensor(summand), .tensor(self), .tensor(factor))
+    }
     /// Multiplies every element by a number.
     public static func * (a: Tensor, b: Double) throws -> Tensor {
         try Operators.multiplyScalar(.tensor(a), .double(b))

@@ -130,14 +130,14 @@ public struct Draws: Sendable {
         }
     }
 
-    /// softmax(q·kᵀ / √width)·v, where `rate` of the softmax is dropped as ``dropping(_:of:_:position:)`` would drop it; q, k, v
-    /// [samples, heads, tokens, width].
+    /// ``Tensor/attention(own:condition:heads:)``, where `rate` of the softmax [samples, heads, N, keys] is dropped as
+    /// ``dropping(_:of:_:position:)`` would drop it.
     public func attention(
-        _ query: Tensor, _ key: Tensor, _ value: Tensor, dropping rate: Double, _ purpose: Purpose, position: Int
+        own: Tensor, condition: Tensor, heads: Int, dropping rate: Double, _ purpose: Purpose, position: Int
     ) throws -> Tensor {
-        try Operators.attentionDropout(
-            .tensor(query), .tensor(key), .tensor(value), .double(rate), .ints(seeds), .int(stream(purpose, position)),
-            .int(update), .ints(places))
+        try Operators.fusedAttention(
+            .tensor(own), .tensor(condition), .int(heads), .double(rate), .ints(seeds),
+            .int(stream(purpose, position)), .int(update), .ints(places))
     }
 
     private var seeds: [Int] { rows.map { Int(truncatingIfNeeded: $0.seed) } }

@@ -8,6 +8,18 @@ extension Tensor {
         try Operators.linear(.tensor(self), .tensor(weight), .optional(bias))
     }
 
+    /// `x · weightᵀ + bias` with a frozen weight and bias, to whose columns from `column` on each pair of thin matrices adds
+    /// `scale · (x · downᵀ) · upᵀ`.
+    /// - Parameter additions: down [rank, in] and up [columns, rank] in one dtype, which may be another than that of the rest.
+    public func linear(
+        _ weight: Tensor, bias: Tensor?,
+        adding additions: [(down: Tensor, up: Tensor, column: Int, scale: Double)]
+    ) throws -> Tensor {
+        try Operators.linearLowRank(
+            .tensor(self), .tensor(weight), .optional(bias), .tensors(additions.map(\.down)),
+            .tensors(additions.map(\.up)), .ints(additions.map(\.column)), .doubles(additions.map(\.scale)))
+    }
+
     /// A convolution over [B, C, H, W]; weight [out, in / groups, kernel, kernel], or [in, out / groups, …] transposed.
     public func convolved(
         _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1,
@@ -32,6 +44,17 @@ extension Tensor {
         if mask == nil, !causal { return try Operators.attention(.tensor(query), .tensor(key), .tensor(value)) }
         return try Operators.maskedAttention(
             .tensor(query), .tensor(key), .tensor(value), .optional(mask), .double(0), .bool(causal))
+    }
+
+    /// Attention by the outputs of fused projections: to the tokens themselves first, then to a condition's.
+    /// - Parameters:
+    ///   - own: queries, keys and values side by side, [B, N, 3c]; or queries alone, [B, N, c].
+    ///   - condition: keys and values, [B, T, 2c].
+    ///   - heads: into which c is split.
+    /// - Returns: [B, N, c].
+    public static func attention(own: Tensor, condition: Tensor, heads: Int) throws -> Tensor {
+        try Operators.fusedAttention(
+            .tensor(own), .tensor(condition), .int(heads), .double(0), .ints([]), .int(0), .int(0), .ints([]))
     }
 
     /// Layer norm over the last dimension of `size`.

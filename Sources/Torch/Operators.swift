@@ -48,6 +48,7 @@ public enum Operators {
     static let dot = Operator("aten::dot")
     static let matmul = Operator("aten::matmul")
     static let linear = Operator("aten::linear")
+    static let multiplyAdd = Operator("aten::addcmul")
     static let convolution = Operator("aten::convolution")
     static let maskedAttention = Operator("aten::scaled_dot_product_attention")
     static let layerNorm = Operator("aten::layer_norm")
@@ -120,7 +121,8 @@ public enum Operators {
 
     // Kernels of the engine's own
     static let attention = Operator("cascade::attention")
-    static let attentionDropout = Operator("cascade::attention_dropout")
+    static let fusedAttention = Operator("cascade::fused_attention")
+    static let linearLowRank = Operator("cascade::linear_low_rank")
     static let depthwise = Operator("cascade::depthwise")
     static let geluResponseNorm = Operator("cascade::gelu_response_norm")
     static let normOfAll = Operator("cascade::norm_of")

@@ -87,26 +87,50 @@ import Torch
     }
 
     @Test(arguments: heads, [DType.float32, .bfloat16])
-    func `attention drops what dropout of the softmax would drop`(heads: Heads, dtype: DType) throws {
+    func `attention over fused projections is as exact, and drops what dropout of the softmax would drop`(
+        heads: Heads, dtype: DType
+    ) throws {
         try checkDropping(heads, dtype)
     }
 
+    /// Keys of a token's own and of a condition, in fused projections: every case whose keys can be cut so, and keys of the
+    /// condition alone.
     func checkDropping(_ h: Heads, _ dtype: DType) throws {
+        for own in [h.queries, 0] where own < h.keys { try checkFused(h, own: own, dropping: 0.3, dtype) }
+        for own in [h.queries, 0] where own < h.keys { try checkFused(h, own: own, dropping: 0, dtype) }
+    }
+
+    /// - Parameter own: how many of the keys are the queries' own tokens, all of these or none.
+    private func checkFused(_ h: Heads, own: Int, dropping rate: Double, _ dtype: DType) throws {
         let generator = try Generator(seed: 6)
-        func drawn(_ tokens: Int) throws -> Tensor {
-            try generator.normal([h.batch, tokens, h.heads, h.width]).transposed(1, 2)
+        let width = h.heads * h.width
+        func drawn(_ tokens: Int, _ parts: Int) throws -> Tensor {
+            try generator.normal([h.batch, tokens, parts * width])
+        }
+        func split(_ x: Tensor) throws -> Tensor {  // [B, heads, tokens, width]
+            try x.reshaped([h.batch, x.size(1), h.heads, h.width]).transposed(1, 2)
         }
         let draws = Draws(seed: 9, update: 5, places: 2..<2 + h.batch)
         let ones = try Tensor.full([h.batch, h.heads, h.queries, h.keys], 1)
-        let kept = try draws.dropping(0.3, of: ones, .network, position: 4)
+        let kept = try draws.dropping(rate, of: ones, .network, position: 4)
         try expectAsExact(
-            { try draws.attention($0[0], $0[1], $0[2], dropping: 0.3, .network, position: 4) },
-            as: {
-                let scores = try $0[0].matmul($0[1].transposed(2, 3)) * (1 / Double(h.width).squareRoot())
-                return try (scores.softmax(-1) * kept.to(dtype: scores.dtype)).matmul($0[2])
+            {
+                try rate == 0
+                    ? .attention(own: $0[0], condition: $0[1], heads: h.heads)
+                    : draws.attention(
+                        own: $0[0], condition: $0[1], heads: h.heads, dropping: rate, .network, position: 4)
             },
-            [drawn(h.queries), drawn(h.keys), drawn(h.keys)], incoming: drawn(h.queries), in: dtype,
-            "\(h.testDescription), \(dtype)")
+            as: {
+                let mine = try own == 0 ? [$0[0]] : $0[0].chunked(3, dimension: -1)
+                let theirs = try $0[1].chunked(2, dimension: -1)
+                let k = try own == 0 ? theirs[0] : .concatenated([mine[1], theirs[0]], dimension: 1)
+                let v = try own == 0 ? theirs[1] : .concatenated([mine[2], theirs[1]], dimension: 1)
+                let scores = try split(mine[0]).matmul(split(k).transposed(2, 3)) * (1 / Double(h.width).squareRoot())
+                let attended = try (scores.softmax(-1) * kept.to(dtype: scores.dtype)).matmul(split(v))
+                return try attended.transposed(1, 2).reshaped([h.batch, h.queries, width])
+            },
+            [drawn(h.queries, own == 0 ? 1 : 3), drawn(h.keys - own, 2)], incoming: drawn(h.queries, 1), in: dtype,
+            "\(h.testDescription), \(own) of the keys its own, \(rate) dropped, \(dtype)")
     }
 
     @Test func `attention weighs scores that only float32 holds apart`() throws {
@@ -129,6 +153,60 @@ import Torch
             try Tensor.attention(.zeros([0, 2, 3, 4]), .zeros([0, 2, 5, 4]), .zeros([0, 2, 5, 4])).shape == [
                 0, 2, 3, 4,
             ])
+    }
+
+    struct Thin {
+        let rank: Int
+        let columns: Range<Int>
+        let scale: Double
+    }
+
+    @Test(arguments: [DType.float32, .bfloat16])
+    func `a product with thin ones within it is as exact as they are one by one`(dtype: DType) throws {
+        let generator = try Generator(seed: 8)
+        let weight = try generator.normal([72, 40]).to(dtype: dtype)
+        let bias = try generator.normal([72]).to(dtype: dtype)
+        // The last two share columns.
+        let thin = [
+            Thin(rank: 4, columns: 0..<24, scale: 0.25), Thin(rank: 3, columns: 24..<72, scale: 1.5),
+            Thin(rank: 2, columns: 40..<60, scale: 0.1),
+        ]
+        let matrices = try thin.flatMap { thin in
+            [try generator.normal([thin.rank, 40]), try generator.normal([thin.columns.count, thin.rank])]
+        }
+        func together(_ inputs: [Tensor]) throws -> Tensor {
+            try inputs[0].linear(
+                weight, bias: bias,
+                adding: thin.enumerated().map { number, thin in
+                    (inputs[2 * number + 1], inputs[2 * number + 2], thin.columns.lowerBound, thin.scale)
+                })
+        }
+        func oneByOne(_ inputs: [Tensor]) throws -> Tensor {
+            let dtype = inputs[0].dtype
+            var sum = try inputs[0].linear(weight.to(dtype: dtype), bias: bias.to(dtype: dtype))
+            for (number, thin) in thin.enumerated() {
+                let narrow = try inputs[0].linear(inputs[2 * number + 1]) * thin.scale
+                let added = try narrow.linear(inputs[2 * number + 2])
+                sum = try sum + added.padded([thin.columns.lowerBound, 72 - thin.columns.upperBound])
+            }
+            return sum
+        }
+        try expectAsExact(
+            together, as: oneByOne, [generator.normal([3, 35, 40])] + matrices,
+            incoming: generator.normal([3, 35, 72]),
+            in: dtype, "\(dtype)")
+    }
+
+    @Test func `a product with thin ones that do not fit is refused`() throws {
+        let (x, weight) = (try Tensor.zeros([5, 8]), try Tensor.zeros([6, 8]))
+        for (down, up, column) in [
+            ([2, 7], [6, 2], 0), ([2, 8], [6, 3], 0), ([2, 8], [6, 2], 1), ([2, 8], [3, 2], -1),
+        ] {
+            let failure = try expectedFailure {
+                _ = try x.linear(weight, bias: nil, adding: [(.zeros(down), .zeros(up), column, 1)])
+            }
+            #expect(failure.what.contains("linear_low_rank"), "\(failure)")
+        }
     }
 
     struct Image: CustomTestStringConvertible {

@@ -40,6 +40,9 @@ final class ModuleLayer<Method: ModuleMethod>: ProjectionAdapter {
         return try Method.output(pass, values)
     }
 
+    /// Dropout changes what the matrices take in, so that the layer is called.
+    var addition: LowRankAddition? { dropout == nil ? Method.addition(values) : nil }
+
     /// Writes the changed weight over the frozen one, rounded to its dtype.
     /// - Throws: a failure of the input where the base is quantised.
     func fuse() throws {

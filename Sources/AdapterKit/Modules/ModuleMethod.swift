@@ -53,6 +53,10 @@ public protocol ModuleMethod: Sendable {
     /// - Returns: in the shape and dtype of the pass's output.
     static func output(_ pass: ProjectionPass, _ module: ModuleValues) throws -> Tensor
 
+    /// What ``output(_:_:)`` adds, where that is the input through two thin matrices: such products are made together with the
+    /// frozen one. A method need not say it.
+    static func addition(_ module: ModuleValues) -> LowRankAddition?
+
     /// Rows of the changed weight.
     /// - Parameters:
     ///   - weight: the frozen rows, [k, in], float32; of depthwise kernels `in` is the numbers of one kernel.
@@ -78,6 +82,8 @@ extension ModuleMethod {
     public static var strangers: [StrangeKey] { [] }
     /// 1, for methods whose matrices have no rank.
     public func alpha(for module: ModuleShape) -> Double { 1 }
+    /// Nil: ``output(_:_:)`` is called.
+    public static func addition(_ module: ModuleValues) -> LowRankAddition? { nil }
 
     /// What ``merged(_:rows:_:)`` makes of the module's weight, row by row.
     public static func change(of module: ModuleMatrices) throws -> WeightChange {

@@ -68,7 +68,7 @@ final class TimestepBlock: Block {
         var sum = try mappers[0](context.times[0])
         for (mapper, time) in zip(mappers, context.times).dropFirst() { sum = try sum + mapper(time) }
         let parts = try sum.to(dtype: x.dtype).unsqueezed(1).unsqueezed(1).chunked(2, dimension: -1)  // [B, 1, 1, C]
-        return try x * (parts[0] + 1) + parts[1]
+        return try x.multiplied(by: parts[0] + 1, adding: parts[1])
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "block_products.h"
 #include "elementary.h"
+#include "lanes.h"
 #include "number_types.h"
 #include "philox_dropout.h"
 
@@ -93,73 +94,54 @@ void transpose(Rows<From> x, int64_t count, int64_t d, To *to) {
     });
 }
 
-/// Numbers that are summed side by side.
-constexpr int64_t lanes = 16;
-
-INLINE float total(const float *sums) {
-    float sum = 0;
-    for (int64_t e = 0; e < lanes; ++e) sum += sums[e];
-    return sum;
-}
-
-/// exp((scores - their maximum) * scale) of a row and zeros up to `columns`, with the maximum and what the weights have to be
-/// multiplied with to have the sum 1.
-template <typename To, typename Compiled>
+/// exp((scores - their maximum) * scale) of a row, with the maximum and what the weights have to be multiplied with to have the
+/// sum 1.
+template <typename Compiled>
 INLINE void weights_of(
-    const float *scores, int64_t count, int64_t columns, float scale, To *weights, float &maximum, float &share,
-    Compiled variant) {
+    float *scores, int64_t count, int64_t, float scale, float *weights, float &maximum, float &share, Compiled) {
     int64_t whole = count / lanes * lanes;
-    float top[lanes];
-    for (int64_t e = 0; e < lanes; ++e) top[e] = -INFINITY;
-    for (int64_t j = 0; j < whole; j += lanes)
-        for (int64_t e = 0; e < lanes; ++e) top[e] = scores[j + e] > top[e] ? scores[j + e] : top[e];
-    for (int64_t j = whole; j < count; ++j) top[0] = scores[j] > top[0] ? scores[j] : top[0];
-    maximum = top[0];
-    for (int64_t e = 1; e < lanes; ++e) maximum = top[e] > maximum ? top[e] : maximum;
-
+    Lanes top = Lanes{} - INFINITY;
     float sums[lanes] = {};
+    for (int64_t j = 0; j < whole; j += lanes) top = larger(load_lanes(scores + j), top);
+    maximum = largest(top);
+    for (int64_t j = whole; j < count; ++j) maximum = scores[j] > maximum ? scores[j] : maximum;
     for (int64_t j = 0; j < whole; j += lanes)
         for (int64_t e = 0; e < lanes; ++e) {
-            float weight = exponential<To>((scores[j + e] - maximum) * scale);
-            sums[e] += weight;
-            store(weights + j + e, weight, variant);
+            weights[j + e] = exponential((scores[j + e] - maximum) * scale);
+            sums[e] += weights[j + e];
         }
     for (int64_t j = whole; j < count; ++j) {
-        float weight = exponential<To>((scores[j] - maximum) * scale);
-        sums[0] += weight;
-        store(weights + j, weight, variant);
+        weights[j] = exponential((scores[j] - maximum) * scale);
+        sums[0] += weights[j];
     }
-    for (int64_t j = count; j < columns; ++j) weights[j] = 0;
-    share = 1.0f / total(sums);
+    share = 1.0f / total(load_lanes(sums));
 }
 
-template <typename To>
-INLINE float weight_of(float score, float scale, float maximum, float share) {
-    // Transposed, a score may come out a rounding above the largest.
-    float shifted = (score - maximum) * scale;
-    return exponential<To>(shifted > 0 ? 0.0f : shifted) * share;
-}
+constexpr float log2_of_e = 1.44269504f;
 
-/// A row of transposed scores and of the gradients of the weights: the weights, and the gradients of the scores. `factors` are
-/// what dropout multiplies each weight with, or null.
-template <typename To, typename Compiled>
-INLINE void gradients_of(
-    const float *scores, const float *incoming, int64_t count, int64_t columns, float scale, const float *maxima,
-    const float *shares, const float *deltas, const float *factors, To *weights, To *gradients, Compiled variant) {
-    if (factors == nullptr) {
-        for (int64_t j = 0; j < count; ++j) {
-            float weight = weight_of<To>(scores[j], scale, maxima[j], shares[j]);
-            store(weights + j, weight, variant);
-            store(gradients + j, weight * (incoming[j] - deltas[j]) * scale, variant);
-        }
-    } else {
-        for (int64_t j = 0; j < count; ++j) {
-            float weight = weight_of<To>(scores[j], scale, maxima[j], shares[j]);
-            store(weights + j, weight * factors[j], variant);
-            store(gradients + j, weight * (incoming[j] * factors[j] - deltas[j]) * scale, variant);
-        }
+/// The same for weights that are rounded to bfloat16. Columns past the last score get weights next to nothing.
+template <typename Compiled>
+INLINE void weights_of(
+    float *scores, int64_t count, int64_t columns, float scale, uint16_t *weights, float &maximum, float &share,
+    Compiled variant) {
+    static_assert(padded<uint16_t>(1) == 2 * lanes);
+    for (int64_t j = count; j < columns; ++j) scores[j] = -INFINITY;
+    Lanes top = Lanes{} - INFINITY, second_top = top, sums = {}, second_sums = {};
+    for (int64_t j = 0; j < columns; j += 2 * lanes) {
+        top = larger(load_lanes(scores + j), top);
+        second_top = larger(load_lanes(scores + j + lanes), second_top);
     }
-    for (int64_t j = count; j < columns; ++j) weights[j] = gradients[j] = 0;
+    maximum = largest(larger(top, second_top));
+    float factor = scale * log2_of_e, shift = maximum * factor;
+    for (int64_t j = 0; j < columns; j += 2 * lanes) {
+        Lanes first = power_of_two<Lanes, LaneBits>(load_lanes(scores + j) * factor - shift);
+        Lanes second = power_of_two<Lanes, LaneBits>(load_lanes(scores + j + lanes) * factor - shift);
+        sums += first;
+        second_sums += second;
+        store(weights + j, first, variant);
+        store(weights + j + lanes, second, variant);
+    }
+    share = 1.0f / total(sums + second_sums);
 }
 
 /// Rows [rows][columns] as the right factor [padded rows, columns]: of float32 as they are, of bfloat16 two and two.
@@ -180,7 +162,7 @@ INLINE void interleave(const uint16_t *rows, int64_t count, int64_t columns, uin
 // Of `rows` rows; scores and incoming are [rows][columns], where `columns` is the padded count.
 template <typename To>
 void weigh(
-    const float *scores, int64_t rows, int64_t count, float scale, To *weights, float *maxima, float *shares) {
+    float *scores, int64_t rows, int64_t count, float scale, To *weights, float *maxima, float *shares) {
     vectorised([=](auto variant) INLINED {
         int64_t columns = padded<To>(count);
         for (int64_t i = 0; i < rows; ++i)
@@ -189,20 +171,84 @@ void weigh(
     });
 }
 
-/// `packed` is the right factor [padded rows, columns].
-template <typename To>
-void weigh_back(
-    const float *scores, const float *incoming, int64_t rows, int64_t count, float scale,
-    const float *maxima, const float *shares, const float *deltas, const float *factors, To *weights,
-    To *gradients, To *packed) {
+/// From transposed scores and gradients of the weights [rows][padded count] the weights, times what dropout multiplies each with,
+/// where `factors` [rows][count] are given, and the gradients of the scores, these also as the right factor [padded rows, padded
+/// count]. Columns have their largest score, their share and `deltas`, the sums of dy * y; `spare` is room for one row.
+INLINE void weigh_back(
+    float *scores, const float *incoming, int64_t rows, int64_t count, float scale, const float *maxima,
+    const float *shares, float *deltas, const float *factors, float *spare, uint16_t *weights, uint16_t *gradients,
+    uint16_t *packed) {
+    float exponent = scale * log2_of_e;
+    for (int64_t j = 0; j < count; ++j) {
+        spare[j] = maxima[j] * exponent - std::log2(shares[j]);
+        deltas[j] *= scale;
+    }
     vectorised([=](auto variant) INLINED {
-        int64_t columns = padded<To>(count);
-        for (int64_t i = 0; i < rows; ++i)
-            gradients_of(
-                scores + i * columns, incoming + i * columns, count, columns, scale, maxima, shares, deltas,
-                factors == nullptr ? nullptr : factors + i * count, weights + i * columns, gradients + i * columns,
-                variant);
+        int64_t columns = padded<uint16_t>(count);
+        for (int64_t i = 0; i < rows; ++i) {
+            const float *score = scores + i * columns, *in = incoming + i * columns;
+            const float *kept = factors == nullptr ? nullptr : factors + i * count;
+            uint16_t *weight_row = weights + i * columns, *gradient_row = gradients + i * columns;
+            int64_t j = 0;
+            for (; j + lanes <= count; j += lanes) {
+                Lanes weight = power_of_two<Lanes, LaneBits>(load_lanes(score + j) * exponent - load_lanes(spare + j));
+                Lanes gradient = load_lanes(in + j) * scale;
+                if (kept != nullptr) gradient *= load_lanes(kept + j);
+                gradient = weight * (gradient - load_lanes(deltas + j));
+                if (kept != nullptr) weight *= load_lanes(kept + j);
+                store(weight_row + j, weight, variant);
+                store(gradient_row + j, gradient, variant);
+            }
+            for (; j < count; ++j) {
+                float weight = power_of_two<float, uint32_t>(score[j] * exponent - spare[j]);
+                float factor = kept == nullptr ? 1.0f : kept[j];
+                store(weight_row + j, weight * factor, variant);
+                store(gradient_row + j, weight * (in[j] * scale * factor - deltas[j]), variant);
+            }
+            for (; j < columns; ++j) weight_row[j] = gradient_row[j] = 0;
+        }
         interleave(gradients, rows, columns, packed);
+    });
+}
+
+/// Replaces scores by weights, and makes the deltas of them: of y they would carry its rounding. Summed in parts, whose own
+/// rounding stays small.
+INLINE void weigh_columns(
+    float *scores, const float *incoming, int64_t rows, int64_t count, float scale, const float *maxima, const float *shares,
+    const float *factors, float *part, float *deltas) {
+    constexpr int64_t rows_of_part = 32;
+    std::memset(deltas, 0, sizeof(float) * count);
+    for (int64_t first = 0; first < rows; first += rows_of_part) {
+        std::memset(part, 0, sizeof(float) * count);
+        for (int64_t i = first; i < std::min(rows, first + rows_of_part); ++i) {
+            float *row = scores + i * count;
+            const float *in = incoming + i * count;
+            for (int64_t j = 0; j < count; ++j) {
+                // Transposed, a score may come out a rounding above the largest.
+                float shifted = (row[j] - maxima[j]) * scale;
+                row[j] = exponential(shifted > 0 ? 0.0f : shifted) * shares[j];
+                part[j] += row[j] * in[j] * (factors == nullptr ? 1.0f : factors[i * count + j]);
+            }
+        }
+        for (int64_t j = 0; j < count; ++j) deltas[j] += part[j];
+    }
+}
+
+/// The same in float32, whose columns need no padding; `deltas` are made here.
+INLINE void weigh_back(
+    float *scores, const float *incoming, int64_t rows, int64_t count, float scale, const float *maxima,
+    const float *shares, float *deltas, const float *factors, float *spare, float *weights, float *gradients,
+    float *packed) {
+    vectorised([=]() INLINED {
+        weigh_columns(scores, incoming, rows, count, scale, maxima, shares, factors, spare, deltas);
+        for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = 0; j < count; ++j) {
+                int64_t at = i * count + j;
+                float factor = factors == nullptr ? 1.0f : factors[at], weight = scores[at];
+                weights[at] = weight * factor;
+                gradients[at] = weight * (incoming[at] * factor - deltas[j]) * scale;
+            }
+        interleave(gradients, rows, count, packed);
     });
 }
 
@@ -242,7 +288,7 @@ void dot_rows(Rows<Number> a, Rows<Number> b, int64_t rows, int64_t d, float *to
             for (int64_t j = 0; j < whole; j += lanes)
                 for (int64_t e = 0; e < lanes; ++e) sums[e] += widen(a.row(i)[j + e]) * widen(b.row(i)[j + e]);
             for (int64_t j = whole; j < d; ++j) sums[0] += widen(a.row(i)[j]) * widen(b.row(i)[j]);
-            to[i] = total(sums);
+            to[i] = total(load_lanes(sums));
         }
     });
 }

@@ -19,7 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "Sources" / "Native"
-KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "philox", "quantised", "rounding", "variants"]
+KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "low_rank", "philox", "quantised", "rounding", "variants"]
 FLAGS = [
     "-std=c++20", "-O1", "-g", "-fno-math-errno", "-fPIC", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr", "-w",
@@ -78,7 +78,9 @@ class Fuzz:
 
         self.torch, self.random = torch, random.Random(seed)
         torch.manual_seed(seed)
-        self.calls = [self.attention, self.response_norm, self.depthwise, self.quantised, self.draws, self.optimizers]
+        self.calls = [
+            self.attention, self.response_norm, self.depthwise, self.low_rank, self.quantised, self.draws, self.optimizers,
+        ]  # fmt: skip
 
     def dtype(self):
         return self.random.choice([self.torch.float32, self.torch.bfloat16])
@@ -136,12 +138,48 @@ class Fuzz:
         if self.random.random() < 0.6:
             self.compared(what, kernels.attention, torch.nn.functional.scaled_dot_product_attention, [q, k, v], dtype)
             return
+        self.fused_attention(batch, heads, queries, keys, width, dtype)
+
+    def fused_attention(self, batch: int, heads: int, queries: int, keys: int, width: int, dtype) -> None:
+        """Keys of a token's own or none, and those of a condition."""
+        torch, kernels, parts = self.torch, self.torch.ops.cascade, self.random.choice([1, 3])
+        own = torch.randn(batch, queries, parts * heads * width).to(dtype)
+        context = torch.randn(batch, keys, 2 * heads * width).to(dtype)
         seeds, places, rate = list(range(batch)), list(range(5, 5 + batch)), self.random.choice([0.0, 0.1, 0.5, 0.99])
-        ones = torch.ones(batch, heads, queries, keys)
+        ones = torch.ones(batch, heads, queries, keys + (queries if parts == 3 else 0))
         kept = kernels.philox_dropout(ones, rate, seeds, 3, 4, places).double()
+
+        def theirs(own, context):
+            q, *more = own.chunk(parts, -1)
+            k, v = (torch.cat([*mine, part], 1) for mine, part in zip([more[:1], more[1:]], context.chunk(2, -1)))
+            q, k, v = (x.unflatten(-1, (heads, width)).transpose(1, 2) for x in (q, k, v))
+            return ((torch.softmax(q @ k.mT / width**0.5, -1) * kept) @ v).transpose(1, 2).flatten(2)
+
         self.compared(
-            f"{what}, {rate} dropped", lambda q, k, v: kernels.attention_dropout(q, k, v, rate, seeds, 3, 4, places),
-            lambda q, k, v: (torch.softmax(q @ k.mT / width**0.5, -1) * kept) @ v, [q, k, v], dtype)  # fmt: skip
+            f"attention of {[*own.shape]} and {[*context.shape]}, {heads} heads, {rate} dropped, {dtype}",
+            lambda own, context: kernels.fused_attention(own, context, heads, rate, seeds, 3, 4, places), theirs,
+            [own, context], dtype)  # fmt: skip
+
+    def low_rank(self) -> None:
+        torch, kernels, dtype = self.torch, self.torch.ops.cascade, self.dtype()
+        rows, inputs, outputs, pairs = self.count(700), self.count(300), self.count(300), self.random.choice([1, 2, 3, 5])
+        x, weight, bias = torch.randn(rows, inputs).to(dtype), torch.randn(outputs, inputs).to(dtype), torch.randn(outputs).to(dtype)
+        ranks = [self.random.choice([1, 4, 16, 33]) for _ in range(pairs)]
+        columns = [self.random.randrange(outputs) for _ in range(pairs)]
+        downs = [torch.randn(rank, inputs).to(dtype) for rank in ranks]
+        ups = [torch.randn(self.random.randint(1, outputs - first), rank).to(dtype) for first, rank in zip(columns, ranks)]
+        scales = [self.random.random() / inputs for _ in range(pairs)]
+
+        def theirs(x, *matrices):
+            y = x @ weight.to(x.dtype).T + bias.to(x.dtype)
+            for down, up, first, scale in zip(matrices[:pairs], matrices[pairs:], columns, scales):
+                y = y + torch.nn.functional.pad(scale * (x @ down.T) @ up.T, (first, outputs - first - len(up)))
+            return y
+
+        self.compared(
+            f"product of {[*x.shape]} with {[*weight.shape]} and ranks {ranks}, {dtype}",
+            lambda x, *m: kernels.linear_low_rank(x, weight, bias, list(m[:pairs]), list(m[pairs:]), columns, scales), theirs,
+            [x, *downs, *ups], dtype)  # fmt: skip
 
     def response_norm(self) -> None:
         torch, dtype = self.torch, self.dtype()
