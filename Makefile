@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 export PREFIX DESTDIR
 
 .PHONY: help setup build demo miniature quality tiny filters filter-models test lint format bench bench-data bench-filters \
-    bench-generate bench-lora bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm \
+    bench-generate bench-merge bench-optimizers real-size parity help-texts goldens pages configs s3 processes slurm \
     hosts outages logs kills fuzz-kernels plan-memory parts \
     engine docs install uninstall dist install-check clean clean-demo
 
@@ -41,10 +41,8 @@ lint: ## the style, strictly, and nothing else
 format: ## rewrite the sources in the house style
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-bench: bench-lora bench-data bench-filters bench-optimizers ## what is measured against Python, in alternated pairs
-
-bench-lora: build .venv/ready ## a LoRA update beside diffusers and peft
-	.venv/bin/python Tests/Peers/benches/bench_pairs.py --command .build/release/cascade-bench
+bench: build .venv/ready ## training and generation beside Python, in alternated pairs: docs/benchmarks.md
+	.venv/bin/python Tests/Peers/benches/bench.py --write docs/benchmarks.md
 
 bench-data: build .venv/ready ## images from tars to batches beside webdataset and torchvision (200 MB, in .bench)
 	.venv/bin/python Tests/Peers/benches/bench_data.py --command .build/release/cascade-bench

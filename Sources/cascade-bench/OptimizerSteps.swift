@@ -1,5 +1,4 @@
 import Failures
-import Glibc
 import JSON
 import Optimization
 import Settings
@@ -47,11 +46,11 @@ struct OptimizerSteps {
                 try parameter.tensor.setGradient(gradient.cloned())
             }
             try Engine.shared().synchronize(device)
-            let began = Self.now()
+            let began = monotonicSeconds()
             try stepper.step(learningRate: 1e-4, gradientScale: clip(stepper.groups).scale)
             try Engine.shared().synchronize(device)
             // The first two touch the state for the first time.
-            if index >= 2 { seconds.append(Self.now() - began) }
+            if index >= 2 { seconds.append(monotonicSeconds() - began) }
         }
         return [
             "what": "optimizer step, cascade-adapt", "optimizer": .string(choice.name),
@@ -60,11 +59,5 @@ struct OptimizerSteps {
             "state_bytes": .integer(stepper.state.reduce(0) { $0 + $1.tensor.byteCount }),
             "threads": .integer(try Engine.shared().threads),
         ]
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

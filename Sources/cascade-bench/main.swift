@@ -3,8 +3,9 @@ import Glibc
 import Images
 import Torch
 
-// cascade-bench lora [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16] [--checkpointing]
-//                    [--dropout RATE]
+// cascade-bench lora|controlnet|stage-c|stage-b [--updates N] [--threads N] [--device D] [--dtype float32|bfloat16]
+//                    [--compute float32|bfloat16] [--checkpointing] [--dropout RATE] [--large]
+// cascade-bench products [--threads N] [--dtype float32|bfloat16]
 // cascade-bench optimizer [NAME] [--steps N] [--threads N] [--device D]
 // cascade-bench load FILE [--touch] [--threads N]
 // cascade-bench data PATH... [--size N] [--batch N] [--workers N] [--samples N] [--shuffle N] [--float] [--full]
@@ -15,14 +16,20 @@ import Torch
 do {
     var arguments = CommandLine.arguments.dropFirst()
     switch arguments.popFirst() {
-    case "lora": print(try LoRAUpdate(LoRAUpdate.Options(&arguments)).run().text())
+    case "lora": print(try LoRAUpdate.run(UpdateOptions(&arguments)).text())
+    case "controlnet": print(try ControlNetUpdate.run(UpdateOptions(&arguments)).text())
+    case "stage-c": print(try StageCUpdate.run(UpdateOptions(&arguments)).text())
+    case "stage-b": print(try StageBUpdate.run(UpdateOptions(&arguments)).text())
+    case "products": print(try ProductRate(&arguments).run().text())
     case "optimizer": print(try OptimizerSteps(&arguments).run().text())
     case "load": print(try WeightLoading(&arguments).run().text())
     case "data": print(try DataLoading(&arguments).run().text())
     case "images": print(try Images(&arguments).run().text())
     case let name:
         throw Failure.input(
-            "unknown benchmark", expected: "lora, optimizer, load, data or images", got: name ?? "none")
+            "unknown benchmark",
+            expected: "lora, controlnet, stage-c, stage-b, products, optimizer, load, data or images",
+            got: name ?? "none")
     }
 } catch {
     let text = "error: \(error)\n"
@@ -30,12 +37,12 @@ do {
     exit((error as? Failure)?.blame == .input ? 2 : 1)
 }
 
-extension LoRAUpdate.Options {
+extension UpdateOptions {
     init(_ arguments: inout ArraySlice<String>) throws {
         self.init()
         while let option = arguments.popFirst() {
-            if option == "--checkpointing" {
-                isCheckpointing = true
+            if option == "--checkpointing" || option == "--large" {
+                if option == "--large" { isLarge = true } else { isCheckpointing = true }
                 continue
             }
             guard let value = arguments.popFirst() else { throw Failure.input("\(option) lacks its value") }
@@ -44,6 +51,7 @@ extension LoRAUpdate.Options {
             case "--threads": threads = Int(value)
             case "--device": device = try Device(parsing: value)
             case "--dtype": dtype = value == "float32" ? .float32 : .bfloat16
+            case "--compute": computeDType = value == "float32" ? .float32 : .bfloat16
             case "--dropout": dropout = Double(value) ?? dropout
             default: throw Failure.input("unknown option", got: option)
             }

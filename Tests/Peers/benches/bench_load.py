@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "peers"))
 import stage_c
-from bench_lora import ResidentMemory
+from bench_update import ResidentMemory
 
 SIZES = {
     "3.6B": {},
