@@ -17,7 +17,7 @@ import Weights
 
 extension TrainingRuns {
     /// Conditions of a ControlNet's data, which filters make in the loader's threads.
-    @Suite struct Conditions {
+    @Suite(.serialized) struct Conditions {
         /// A run of the witness.
         @discardableResult
         private func run(

@@ -116,5 +116,5 @@ private final class Transcript: Sendable {
     var lines: [String] { text.withLock { $0.split(separator: "\n").map(String.init) } }
 }
 
-/// Runs follow one another: the signals that end a run belong to the whole process.
-@Suite(.serialized) struct TrainingRuns {}
+/// Tests that train. Those that send signals, or count what is alive, have a process of their own.
+@Suite struct TrainingRuns {}
