@@ -78,6 +78,7 @@ parity: setup build .venv/ready ## every part beside its peer, on random configu
 	.venv/bin/python Tests/Peers/checks/export.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/checks/parity_filters.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/checks/quantised.py --command .build/release/cascade-adapt
+	.venv/bin/python Tests/Peers/checks/autocast.py --command .build/release/cascade-adapt
 	.venv/bin/python Tests/Peers/checks/quantised_lora.py --command .build/release/cascade-adapt
 	@$(if $(wildcard .demo/runs/fernando/lora.safetensors),.venv/bin/python Tests/Peers/checks/miniature.py \
 	    --command .build/release/cascade-adapt --lora .demo/runs/fernando/lora.safetensors,\
