@@ -175,5 +175,5 @@ if __name__ == "__main__":
         outputs[f"identities.{name}"] = torch.from_numpy(identities).float()
         outputs[f"grid.{name}"] = made[None]
     golden.write(
-        "identity_filter", "IdentityFilter", {}, ["onnxruntime", "onnx", "opencv-python-headless", "scikit-image"],
+        "identity_filter", "IdentityFilter", {}, ["onnxruntime", "onnx", "opencv-contrib-python-headless", "scikit-image"],
         {"in": inputs, "out": outputs})

@@ -172,7 +172,7 @@ if __name__ == "__main__":
         "drawing.wide": pose.drawn(found[:1], 50, 70, stick=7, radius=2),
     }
     golden.write(
-        "pose_filter", "PoseFilter", {}, ["opencv-python-headless", "numpy"],
+        "pose_filter", "PoseFilter", {}, ["opencv-contrib-python-headless", "numpy"],
         {
             "in": {"maps": torch.from_numpy(answer)[None], "picture": image[:, :1]},
             "out": {"people": table(found), "corners": table(sorted(pairs, key=lambda body: body[1]))}

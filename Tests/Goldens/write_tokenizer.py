@@ -1,7 +1,7 @@
 """Writes tokenizer.json: 1,000 strings with their ids by transformers 5.23.0 (tokenizers 0.23.3), and the effect of the
 files that may lie beside a vocabulary.
 
-    python3 Tests/Goldens/write_tokenizer.py models/clip-tokenizer
+    python3 Tests/Goldens/write_tokenizer.py [models/clip-tokenizer]
 
 The folder is what examples/tokenizer/make_clip_tokenizer.py makes.
 """
@@ -79,7 +79,7 @@ while len(texts) < 1000:
     if text not in texts:
         texts.append(text)
 
-folder = pathlib.Path(sys.argv[1])
+folder = pathlib.Path(sys.argv[1] if sys.argv[1:] else "models/clip-tokenizer")
 tokenizer = CLIPTokenizer.from_pretrained(folder)
 tokenizer.add_tokens(ADDED)
 cases = [[text, tokenizer(text, truncation=True, max_length=77).input_ids] for text in texts]

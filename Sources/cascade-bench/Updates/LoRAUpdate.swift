@@ -1,6 +1,5 @@
 import AdapterKit
 import Cascade
-import JSON
 import Layers
 import LoRA
 import Optimization
