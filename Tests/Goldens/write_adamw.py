@@ -30,4 +30,4 @@ for number in range(1, 6):
 for name, tensor in named.items():
     for key in ("exp_avg", "exp_avg_sq"):
         tensors[f"5.{key}.{name}"] = optimizer.state[tensor][key].clone()
-save_file(tensors, Path(__file__).with_suffix(".safetensors"), {"peer": f"torch {torch.__version__}"})
+save_file(tensors, Path(__file__).with_name("adamw.safetensors"), {"peer": f"torch {torch.__version__}"})

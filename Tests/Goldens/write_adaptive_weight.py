@@ -28,6 +28,6 @@ for batch in range(3):
         running[bucket] = 0.99 * running[bucket] + 0.01 * losses[buckets == bucket].astype(numpy.float64).mean()
     tensors[f"out.{batch}.losses"] = running.astype(numpy.float32)
     tensors[f"out.{batch}.weights"] = (1 / running[buckets]).clip(1e-7, 1e7).astype(numpy.float32)
-path = Path(__file__).with_suffix(".safetensors")
+path = Path(__file__).with_name("adaptive_weight.safetensors")
 save_file(tensors, path, {"peer": f"numpy {numpy.__version__}"})
 path.chmod(0o644)

@@ -61,5 +61,5 @@ for key, tensor in base.items():
         # The base is stored in the dtype as well: eighths below 2 are exact in all of them.
         tensors[f"merged.{name}.{key}"] = sums[key].to(dtype).float()
 
-save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, pathlib.Path(__file__).with_suffix(".safetensors"),
+save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, pathlib.Path(__file__).with_name("algebra.safetensors"),
           {"peer": f"torch {torch.__version__}"})  # fmt: skip

@@ -48,4 +48,4 @@ for number in (1, 2):
 norm.eval()
 tensors["eval.y"] = norm(tensors["1.x"]).detach()
 tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
-save_file(tensors, Path(__file__).with_suffix(".safetensors"), {"peer": f"torch {torch.__version__}"})
+save_file(tensors, Path(__file__).with_name("batch_norm.safetensors"), {"peer": f"torch {torch.__version__}"})

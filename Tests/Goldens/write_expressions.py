@@ -207,6 +207,6 @@ while drawn < 600:
     cases.append({"text": text, "arguments": arguments, "answer": result})
     drawn += 1
 
-path = pathlib.Path(__file__).with_suffix(".json")
+path = pathlib.Path(__file__).with_name("expressions.json")
 path.write_text(json.dumps({"cases": cases, "refused": HOSTILE}, indent=0) + "\n")
 print(len(cases), "cases,", len(HOSTILE), "refused")

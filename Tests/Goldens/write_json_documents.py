@@ -44,5 +44,5 @@ for number in numbers:
     double = float(json.loads(number))
     if double == double and abs(double) != float("inf"):
         cases.append({"number": number, "bits": struct.pack(">d", double).hex()})
-path = pathlib.Path(__file__).with_suffix(".json")
+path = pathlib.Path(__file__).with_name("json_documents.json")
 path.write_text(json.dumps(cases, separators=(",", ":")) + "\n")

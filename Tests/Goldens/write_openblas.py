@@ -15,4 +15,4 @@ for m, k, n in [(1, 1, 1), (3, 5, 2), (7, 4, 9), (16, 33, 8)]:
     case = {"m": m, "k": k, "n": n, "a": a, "b": b, "product": a @ b}
     case["singular"] = numpy.linalg.svd(a, compute_uv=False).round(6)
     cases.append({key: value if isinstance(value, int) else value.ravel().tolist() for key, value in case.items()})
-pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")
+pathlib.Path(__file__).with_name("openblas.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")

@@ -162,7 +162,7 @@ def main() -> None:
         {name: tensor.contiguous() for name, tensor in tensors.items()},
         {"peer": ", ".join(f"{package} {version(package)}" for package in peers)},
     )
-    path = Path(__file__).with_suffix(".safetensors")
+    path = Path(__file__).with_name("optimizers.safetensors")
     path.write_bytes(golden.in_order(content))
     print(f"{path.name}: {len(content)} bytes")
     exact, theirs = run(evened(given), Defined, clips=False)["matrix"], cases["bitsandbytes"]["matrix"]

@@ -29,4 +29,4 @@ tensors = {
     "kept": drawn(lambda *source: philox.kept(0.3, *source)).float(),
 }  # fmt: skip
 metadata = {"seeds": json.dumps(seeds), "places": json.dumps(places), "stream": str(stream), "update": str(update)}
-save_file(tensors, Path(__file__).with_suffix(".safetensors"), metadata)
+save_file(tensors, Path(__file__).with_name("philox.safetensors"), metadata)

@@ -50,5 +50,5 @@ for name, matrix in matrices.items():
         f"{name}.nf4.scales": group, f"{name}.nf4.mean": mean[None], f"{name}.nf4.values": values,
     }  # fmt: skip
 
-path = pathlib.Path(__file__).with_suffix(".safetensors")
+path = pathlib.Path(__file__).with_name("quantised.safetensors")
 save_file({key: tensor.float().contiguous() for key, tensor in tensors.items()}, path, {"peer": "bitsandbytes 0.50.2"})

@@ -62,7 +62,7 @@ def main() -> None:
         {name: tensor.float().contiguous() for name, tensor in tensors.items()},
         {"seed": str(SEED), "stream": str(STREAM), "updates": str(UPDATES), "peer": f"torch {torch.__version__}, "
          f"transformers {transformers.__version__}"})
-    path = Path(__file__).with_suffix(".safetensors")
+    path = Path(__file__).with_name("rounding.safetensors")
     path.write_bytes(golden.in_order(content))
     print(f"{path.name}: {len(content)} bytes")
 

@@ -50,10 +50,9 @@ def case(draw: random.Random) -> dict:
 
 
 def main() -> None:
-    assert botocore.__version__ == "1.44.5", botocore.__version__
     draw = random.Random(4)
     cases = [case(draw) for _ in range(40)]
-    path = Path(__file__).with_suffix(".json")
+    path = Path(__file__).with_name("s3_signatures.json")
     path.write_text(json.dumps(cases, indent=1, ensure_ascii=False) + "\n")
 
 

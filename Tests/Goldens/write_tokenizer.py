@@ -134,5 +134,5 @@ vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
 patterns = {p: sorted(i for token, i in vocabulary.items() if re.search(p, token)) for p in PATTERNS}
 
 result = {"patterns": patterns, "added": ids, "cases": cases, "questions": QUESTIONS, "variants": answers}
-path = pathlib.Path(__file__).with_suffix(".json")
+path = pathlib.Path(__file__).with_name("tokenizer.json")
 path.write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -26,5 +26,5 @@ for text in texts:
     kind = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str"}.get(type(value))
     if kind:
         cases.append([text, kind, repr(value) if kind == "float" else value])
-path = pathlib.Path(__file__).with_suffix(".json")
+path = pathlib.Path(__file__).with_name("yaml_scalars.json")
 path.write_text(json.dumps(cases, separators=(",", ":")) + "\n")
