@@ -55,6 +55,7 @@ struct StageBUpdate: TimedUpdate {
         c.levelConfiguration = ["CT", "CTA", "CTA"]
         c.selfAttention = [true, true, true]
         c.clipWidth = 128
+        c.dropout = [0, 0, 0]
         return c
     }
 
