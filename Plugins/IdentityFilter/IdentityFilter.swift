@@ -59,9 +59,8 @@ public struct IdentityFilter: ControlFilter {
 
     /// Reads the parameters; the networks are opened when they are first needed.
     public init(parameters fields: inout Fields) throws {
-        let isUnlimited = fields.setting["max_faces"]?.isNull ?? false
-        let limit: Int = try fields.value("max_faces", default: 4, .within(0...1_000_000))
-        maxFaces = isUnlimited || limit == 0 ? nil : limit
+        let limit: Int? = try fields.nullable("max_faces", default: 4, .within(0...1_000_000))
+        maxFaces = limit == 0 ? nil : limit
         dropProbability = try fields.value("p_drop", default: 0.05, .within(0...1))
         fullProbability = try fields.value("p_full", default: 0.3, .within(0...1))
         leastFace = try fields.value("min_face", default: 20, .within(1...8192))

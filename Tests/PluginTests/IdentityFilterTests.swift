@@ -1,6 +1,7 @@
 import AdapterKit
 import Failures
 import Images
+import JSON
 import Settings
 import TestSupport
 import Testing
@@ -114,6 +115,16 @@ private func filter(_ parameters: String) throws -> IdentityFilter {
             try IdentityFilter.make(.parse(parameters, file: "filter.yaml"))
         }
         #expect(failure.blame == .input && failure.place?.line == 1 && failure.expected != nil)
+    }
+
+    @Test(arguments: [("{max_faces: ~}", JSON.null), ("{max_faces: 0}", 0), ("{}", 4)])
+    func `a number of faces stands among the values in effect as it was meant`(parameters: String, expected: JSON)
+        throws
+    {
+        let values = EffectiveValues()
+        let setting = try Setting.parse(parameters, file: "filter.yaml")
+        _ = try IdentityFilter.make(setting.gathered(by: values))
+        #expect(values.json(setting.json)["max_faces"] == expected)
     }
 
     @Test(arguments: [

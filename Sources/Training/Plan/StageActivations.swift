@@ -3,9 +3,9 @@ import Cascade
 /// What a pass of a part of a batch through a stage and back holds, by counting what each operator keeps.
 ///
 /// The unit is a feature map of the level's width in the numbers that are computed in. A residual block keeps its input, the
-/// convolution's result before its norm, and the four-fold expansion, 6; attention its input, the fused projection, the
-/// joined keys and values, and what it attended to, 7 and two of the text's tokens; a feed-forward block 5; a timestep block
-/// nothing. Where weights are trained, products keep their inputs too: 11 and the skip, 8, 10 and 1. Each product with a
+/// convolution's result before its norm, and the four-fold expansion, 6; attention its input, the fused projection and
+/// what it attended to, 5 and two of the text's tokens; a feed-forward block 5; a timestep block nothing. Where weights are
+/// trained, products keep their inputs too: 11 and the skip, 6, 10 and 1. Each product with a
 /// LoRA keeps its input. The backward pass holds the gradients of one four-fold expansion and of its input beside that, 9.
 ///
 /// With checkpointing the input of each residual block is kept, and one block with those up to the next is held in full.
@@ -97,7 +97,7 @@ struct StageActivations {
         if trainsWhole {
             return switch letter {
             case "C": 11 + skip
-            case "A": 8 + 3 * text
+            case "A": 6 + 3 * text
             case "T": 1
             default: 10
             }
@@ -107,9 +107,7 @@ struct StageActivations {
         switch letter {
         case "C": return 6 + products
         case "A":
-            let isQuery = isAdapted("to_q", "in_proj")
-            let isInput = isQuery || isAdapted("to_k", "to_v")
-            return 7 + 2 * text + (isQuery ? -2 : 0) + (isInput ? 1 + text : 0)
+            return 5 + 2 * text + (isAdapted("to_q", "to_k", "to_v", "in_proj") ? 1 + text : 0)
         case "T": return 0
         default: return 5 + products
         }

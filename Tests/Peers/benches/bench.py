@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROWS = {
     "lora": "LoRA, bfloat16", "lora-checkpointing": "LoRA, bfloat16, checkpointing", "lora-float32": "LoRA, float32",
     "controlnet": "ControlNet, bfloat16", "stage-c": "all of Stage C, computed in bfloat16",
-    "stage-b": "all of Stage B, computed in bfloat16", "generate": "an image of 512 x 512 pixels",
+    "stage-b": "all of Stage B, computed in bfloat16", "generate": "an image of 512 x 512 pixels, bfloat16",
 }  # fmt: skip
 # torch.compile of a whole network takes minutes; a peer that has not made its updates by then goes without.
 PATIENCE = 1200
@@ -117,8 +117,15 @@ def generate_commands(options, folder: str) -> tuple[list, list, str]:
     own = [sys.executable, HERE / "bench_generate.py", "--command", command, "--tokenizer", options.tokenizer]
     watched([*own, "--draw", folder])
     size = ["--size", "512", "--threads", options.threads]
-    ours = [command, "generate", "--prompt", "a dog", "--models", folder, *size, "--quiet", "-o", f"{folder}/ours.png"]
-    return ours, [*own, "--theirs", folder, *size, "--output", f"{folder}/theirs.png"], "diffusers"
+    theirs = [*own, "--theirs", folder, *size, "--output", f"{folder}/theirs.png"]
+    seconds = {dtype: once([*theirs, "--dtype", dtype])[0] for dtype in ("bfloat16", "float32")}
+    print(f"    the peer's seconds by setting: {seconds}", file=sys.stderr, flush=True)
+    dtype = min(seconds, key=seconds.get)
+    ours = [
+        command, "generate", "--prompt", "a dog", "--models", folder, *size, "--dtype", "bfloat16", "--quiet", "-o",
+        f"{folder}/ours.png",
+    ]  # fmt: skip
+    return ours, [*theirs, "--dtype", dtype], f"diffusers, {dtype}"
 
 
 def line(options, row: str, folder: str, rate: float) -> str:
@@ -174,7 +181,7 @@ def main() -> None:
     rate = product_rate(options)
     lines = [
         f"{datetime.date.today().isoformat()}, {options.threads} threads, kernels `{kernels}`, bfloat16 products "
-        f"{rate / 1e9:.0f} GF/s, medians of {options.pairs} pairs.", "",
+        f"{rate / 1e9:.0f} GF/s, medians of {options.pairs} pairs{'' if options.compile else '; torch.compile was not tried'}.", "",
         "| what | ours | peer | time | memory | peer's | memory | share of products |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip

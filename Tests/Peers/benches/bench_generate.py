@@ -61,7 +61,7 @@ def draw(folder: Path, tokenizer: Path) -> None:
           f"{sum(p.numel() for p in b.parameters()) / 1e6:.0f} M parameters")  # fmt: skip
 
 
-def theirs(folder: Path, side: int, output: Path, threads: int) -> None:
+def theirs(folder: Path, side: int, output: Path, threads: int, dtype_name: str) -> None:
     """One image by diffusers' networks and scheduler."""
     import math
 
@@ -73,9 +73,10 @@ def theirs(folder: Path, side: int, output: Path, threads: int) -> None:
     import clip_text
 
     torch.set_num_threads(threads)
+    dtype = getattr(torch, dtype_name)
 
     def network(name):
-        return torch.load(folder / f"{name}.pt", weights_only=False, mmap=True).eval()
+        return torch.load(folder / f"{name}.pt", weights_only=False, mmap=True).eval().to(dtype)
 
     def sample(x, steps, cfg, predict):
         scheduler = DDPMWuerstchenScheduler()
@@ -94,23 +95,23 @@ def theirs(folder: Path, side: int, output: Path, threads: int) -> None:
         tokens[:, 0] = 49406
         tokens[0, 1:4] = torch.tensor([320, 1929, 2368])
         output_text = text(tokens, output_hidden_states=True)
-        hidden, pooled = output_text.hidden_states[-1], output_text.text_embeds[:, None]
+        hidden, pooled = output_text.hidden_states[-1].to(dtype), output_text.text_embeds[:, None].to(dtype)
         del text
         c = network("c")
         latents = math.ceil(side / 42.67)
-        image = torch.zeros(2, 1, 64)
+        image = torch.zeros(2, 1, 64, dtype=dtype)
         c_latents = sample(
-            torch.randn(1, 16, latents, latents, generator=generator), 20, 4.0,
+            torch.randn(1, 16, latents, latents, generator=generator).to(dtype), 20, 4.0,
             lambda x, t: c(x, t, clip_text_pooled=pooled, clip_text=hidden, clip_img=image).sample,
         )  # fmt: skip
         del c
         b, a = network("b"), network("a")
         effnet = torch.cat([c_latents, torch.zeros_like(c_latents)])
         b_latents = sample(
-            torch.randn(1, 4, side // 4, side // 4, generator=generator), 10, 1.1,
+            torch.randn(1, 4, side // 4, side // 4, generator=generator).to(dtype), 10, 1.1,
             lambda x, t: b(x, t, clip_text_pooled=pooled, effnet=effnet).sample,
         )  # fmt: skip
-        pixels = a.decode(b_latents * a.config.scale_factor).sample.clamp(0, 1)
+        pixels = a.decode(b_latents * a.config.scale_factor).sample.float().clamp(0, 1)
         Image.fromarray((pixels[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(output)
 
 
@@ -131,12 +132,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of both")
     parser.add_argument("--theirs", type=Path)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--draw", type=Path)
     a = parser.parse_args()
     if a.theirs:
-        return theirs(a.theirs, a.size, a.output, a.threads)
+        return theirs(a.theirs, a.size, a.output, a.threads, a.dtype)
     if a.draw:
         return draw(a.draw, a.tokenizer)
     with tempfile.TemporaryDirectory() as name:
@@ -146,11 +148,11 @@ def main() -> None:
         )
         ours = [
             a.command, "generate", "--prompt", "a dog", "--models", name, "--size", str(a.size), "--quiet",
-            "--threads", str(a.threads), "-o", f"{name}/ours.png",
+            "--threads", str(a.threads), "--dtype", a.dtype, "-o", f"{name}/ours.png",
         ]  # fmt: skip
         other = [
             sys.executable, __file__, "--command", a.command, "--theirs", name, "--size", str(a.size), "--threads",
-            str(a.threads), "--output", f"{name}/theirs.png",
+            str(a.threads), "--dtype", a.dtype, "--output", f"{name}/theirs.png",
         ]  # fmt: skip
         results = [(run(ours), run(other)) for _ in range(a.pairs)]
         for number, ((seconds, memory), (their_seconds, their_memory)) in enumerate(results):
