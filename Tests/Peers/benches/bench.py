@@ -189,10 +189,10 @@ def main() -> None:
         for row in options.only:
             lines.append(line(options, row, folder, rate))
             print(lines[-1], flush=True)
-    text = "\n".join(lines) + "\n"
-    print(f"\n{processor()}\n\n{text}")
-    if options.write:
-        write(options.write, processor(), f"\n{text}")
+            # Row by row: what is measured stays if a later row fails.
+            if options.write:
+                write(options.write, processor(), "\n" + "\n".join(lines) + "\n")
+    print("\n".join(["", processor(), "", *lines]))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def theirs(folder: Path, side: int, output: Path, threads: int, dtype_name: str)
         scheduler = DDPMWuerstchenScheduler()
         scheduler.set_timesteps(steps)
         for t in scheduler.timesteps[:-1]:
-            prediction, free = predict(torch.cat([x] * 2), t.expand(2)).chunk(2)
+            prediction, free = predict(torch.cat([x] * 2), t.expand(2).to(x.dtype)).chunk(2)
             prediction = torch.lerp(free, prediction, cfg)
             x = scheduler.step(prediction, t.expand(1), x).prev_sample
         return x
