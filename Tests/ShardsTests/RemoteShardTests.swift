@@ -7,12 +7,16 @@ import Testing
 @testable import Shards
 @testable import Web
 
-/// Ways to the shards of a test, which do not wait long.
-func hastyAccess(_ variables: [String: String] = [:], cache: String? = nil) -> ShardAccess {
+/// Ways to the shards of a test, which ask again at once. Only a test of stalls takes a server that is slow, for all that runs
+/// beside it, for one that has stalled.
+func hastyAccess(
+    _ variables: [String: String] = [:], cache: String? = nil, stallSeconds: Double = 600, attempts: Int? = nil
+) -> ShardAccess {
     var client = WebClient()
     client.firstPause = 0.001
     client.longestPause = 0.01
-    client.stallSeconds = 0.3
+    client.stallSeconds = stallSeconds
+    client.attempts = attempts ?? client.attempts
     return ShardAccess(client: client, cacheFolder: cache) { variables[$0] }
 }
 
@@ -176,7 +180,7 @@ func s3Variables(_ server: LoopbackServer) -> [String: String] {
             if request.path == "/1.tar", request.lastByte == nil { reply.stallAfter = 0 }
             return reply
         }
-        let reader = try reader("\(server.address)/{1,2}.tar")
+        let reader = try reader("\(server.address)/{1,2}.tar", hastyAccess(stallSeconds: 2, attempts: 2))
         #expect(isWhole(samples(of: reader)))
         #expect(reader.drops.broken == ["shard can't be read: the connection failed": 1])
     }
