@@ -107,6 +107,26 @@ import Weights
         for line in ["  loaded: ", "  with the optimizer: ", "  at the peak of an update: ", "    activations: "] {
             #expect(text.contains("\n" + line), "\(text)")
         }
+        #expect(memory["peak"]?.stringValue == "update" && !text.contains("preview is made"))
+    }
+
+    @Test func `what previews and validation take is told too, and the most at a time counts`() throws {
+        let scratch = try Scratch()
+        let size = ["preview_prompts": "[{prompt: a dog, size: [4096, 4096]}]"]
+        let keys = TinyWorld.lora.merging(try TinyWorld.shared().heldOut) { $1 }.merging(size) { $1 }
+        let path = try configuration(scratch, keys)
+        let memory = try #require(plan(path)["memory"])
+        let parts = try #require(memory["parts"]?.arrayValue)
+        func sum(_ phases: String...) -> Int {
+            parts.filter { phases.contains($0["from"]?.stringValue ?? "") }
+                .reduce(0) { $0 + ($1["bytes"]?.intValue ?? 0) }
+        }
+        #expect(memory["peak"]?.stringValue == "preview" && sum("preview") > sum("update"))
+        #expect(memory["bytes"]?.intValue == sum("loaded", "optimizer", "preview"))
+        let text = try expectSuccess(["plan", path])
+        for line in ["  while a preview is made: ", "  while the validation loss is measured: "] {
+            #expect(text.contains("\n" + line), "\(text)")
+        }
     }
 
     @Test func `what is decoded at once counts as memory`() throws {

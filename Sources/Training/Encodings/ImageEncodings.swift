@@ -26,7 +26,7 @@ final class ImageEncodings {
         var encoding: ImageEncoding
     }
 
-    /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the run's device.
+    /// Latents [1, c, h, w] of an image [1, 3, H, W] in 0...1 on the run's device.
     private let encode: (Tensor) throws -> Tensor
     /// Embeds the images themselves; nil leaves their embeddings zeros.
     let tower: NetworkOnDemand<ImageEncoder>?
@@ -38,7 +38,7 @@ final class ImageEncodings {
 
     /// - Parameters:
     ///   - memory: how many bytes of encodings to keep for later epochs.
-    ///   - encode: latents [B, c, h, w] of images [B, 3, H, W] in 0...1 on the device.
+    ///   - encode: latents [1, c, h, w] of an image [1, 3, H, W] in 0...1 on the device.
     init(
         tower: NetworkOnDemand<ImageEncoder>?, device: Device, memory: Int = 0, cache: EncodingCache? = nil,
         encode: @escaping (Tensor) throws -> Tensor
@@ -50,9 +50,15 @@ final class ImageEncodings {
         room = memory
     }
 
-    /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1.
+    /// Latents [B, c, h, w] of images [B, 3, H, W] in 0...1. One by one: Stage A takes more memory for an image than an
+    /// update does.
     func latents(_ images: Tensor) throws -> Tensor {
-        try withoutGradients { try encode(images.to(device: device)).to(dtype: .float32) }
+        try withoutGradients {
+            try .concatenated(
+                (0..<images.size(0)).map { index in
+                    try encode(images.sliced(0, index..<index + 1).to(device: device)).to(dtype: .float32)
+                }, dimension: 0)
+        }
     }
 
     /// What was made of a batch's images, now or earlier.

@@ -37,7 +37,10 @@ struct ValidationSet {
         let draw: Diffusion.Draw
     }
 
-    private static let batchSize = 16
+    /// Images of a dataset that are looked at.
+    static let mostImages = 64
+    /// Triples that go through the network together.
+    static let batchSize = 16
     private var groups: [Group] = []
 
     /// - Parameters:
@@ -105,7 +108,7 @@ struct ValidationSet {
 
     /// The samples of shards that hold no more than fit in memory, in the order of the shards, as the buckets fit them.
     static func samples(
-        _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = 64
+        _ shards: [Shard], _ preparation: SamplePreparation, limit: Int = mostImages
     ) throws -> [ValidationSample] {
         guard let first = shards.first else { return [] }
         let samples = try self.first(shards, preparation, limit: limit)

@@ -2,10 +2,11 @@ import Optimization
 
 /// What a run will have resident of memory, in bytes, by part, pages of mapped files among them.
 ///
-/// What each part is counted by stands with it: weights and what is trained here, activations in ``StageActivations``, the
-/// networks around a stage in ``SideNetworks``. `Tests/Peers/checks/plan_memory.py` holds the sum against what runs take.
+/// What each part is counted by stands with it: weights and what is trained here, activations in ``StageActivations`` and,
+/// without gradients, in ``StageForward``, the networks around a stage in ``SideNetworks``.
+/// `Tests/Peers/checks/plan_memory.py` holds the sum against what runs take.
 struct MemoryEstimate {
-    /// From when on bytes are taken.
+    /// From when on, or while what, bytes are taken.
     enum Phase: String, CaseIterable {
         /// Once all networks are there.
         case loaded
@@ -13,6 +14,13 @@ struct MemoryEstimate {
         case optimizer
         /// While an update is made.
         case update
+        /// While a preview is made, between two updates.
+        case preview
+        /// While the validation loss is measured, before the first update and between two.
+        case validation
+
+        /// Those that are never at the same time.
+        static let moments: [Phase] = [.update, .preview, .validation]
     }
 
     struct Part {
@@ -25,12 +33,18 @@ struct MemoryEstimate {
 
     private(set) var parts: [Part] = []
 
-    var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
+    /// The most at a time.
+    var bytes: Int { bytes(at: peak) }
+    /// The moment that takes the most.
+    var peak: Phase { Phase.moments.max { bytes(of: $0) < bytes(of: $1) } ?? .update }
     var mapped: Int { parts.filter(\.isMapped).reduce(0) { $0 + $1.bytes } }
     /// What has to be there: all but mapped files.
     var needed: Int { bytes - mapped }
 
-    /// What is taken from a phase on.
+    /// All that is there at a moment: what was loaded and the optimizer's beside its own.
+    func bytes(at moment: Phase) -> Int { bytes(of: .loaded) + bytes(of: .optimizer) + bytes(of: moment) }
+
+    /// What is taken from a phase on, or while it is.
     func bytes(of phase: Phase) -> Int { parts.filter { $0.phase == phase }.reduce(0) { $0 + $1.bytes } }
 
     func bytes(named name: String) -> Int { parts.filter { $0.name == name }.reduce(0) { $0 + $1.bytes } }
@@ -39,7 +53,16 @@ struct MemoryEstimate {
         if bytes > 0 { parts.append(Part(name: name, bytes: bytes, phase: phase, isMapped: isMapped)) }
     }
 
-    /// Freed blocks that the engine's allocator keeps to use again.
+    /// What parts are called that an update does not leave for others to use again.
+    static let (data, decoding, waiting) = ("data", "decoding", "kept by the allocator")
+
+    /// Tensors that an update takes and gives back: the allocator keeps their blocks for what comes next.
+    var passing: Int {
+        parts.filter { $0.phase == .update && ![Self.data, Self.decoding, Self.waiting].contains($0.name) }
+            .reduce(0) { $0 + $1.bytes }
+    }
+
+    /// Freed blocks that the engine's allocator keeps to use again, and what malloc keeps of small ones.
     static let mostWaiting = 64 << 20
 
     /// What the program and libtorch take by themselves, and what is resident of their libraries; measured.

@@ -61,7 +61,10 @@ struct MemoryFit {
     func advice(for run: RunConfiguration) throws -> String {
         var (run, changes) = (run, Changes())
         var memory = try plan(run).memory(of: run)
-        for saving in [nil] + Self.savings(for: run).map(Optional.some) {
+        var savings = Self.savings(for: run)
+        // Where a preview takes the most it is what has to go, and else the last to go.
+        if run.previewSteps != 0 { savings.insert(.noPreviews, at: memory.peak == .preview ? 0 : savings.endIndex) }
+        for saving in [nil] + savings.map(Optional.some) {
             if let saving {
                 run = run.with(saving)
                 changes.add(saving)

@@ -59,6 +59,14 @@ struct PlannedModels {
     /// The name of a frozen base.
     static let base = "base"
 
+    /// Of the stage that is trained or adapted.
+    var configuration: any StageConfiguration {
+        switch network {
+        case .stageC(let stageC): stageC.configuration
+        case .stageB(let architecture, _): architecture
+        }
+    }
+
     let network: Network
     /// Where it can be shared out.
     private(set) var shared = SharedStage([])
@@ -68,6 +76,8 @@ struct PlannedModels {
     let textConfiguration: CLIPTextConfiguration
     /// Of Stage B's latents.
     private(set) var stageA = StageAConfiguration()
+    /// What shows those of Stage C.
+    private(set) var previewer = Previewer.Configuration()
     private(set) var missing: [Missing] = []
     /// Pixels of an image's side for each of the latents': Stage C works on its encoder's, Stage B on Stage A's.
     let reduction: Int
@@ -137,18 +147,14 @@ struct PlannedModels {
             _ = try StageA(stageA, store.root)
             try store.finish()
             add("stage A", store, decoderFile)
-        } else if run.previewSteps == 0 {
-            // Nothing of it is ever read.
-        } else if let decoderFile {
-            let parameters = decoderFile.entries.reduce(0) { $0 + $1.count }
-            frozen.append(
-                Frozen(
-                    name: "previewer", parameters: parameters, bytes: parameters * 4,
-                    isMapped: files.device == .cpu && decoderFile.entries.allSatisfy { $0.dtype == .float32 }))
         } else {
-            let store = ParameterStore(from: ShapesOnly(nil))
-            _ = try Previewer(files.stageCArchitecture().previewer, store.root)
-            add("previewer", store, nil)
+            let store = ParameterStore(from: ShapesOnly(decoderFile, ignoring: BatchStatistics.isCounter))
+            previewer =
+                try decoderFile.map(Previewer.Configuration.init(of:)) ?? files.stageCArchitecture().previewer
+            _ = try Previewer(previewer, store.root)
+            try store.finish()
+            // Without previews nothing of it is ever read.
+            if run.previewSteps != 0 { add("previewer", store, decoderFile) }
         }
 
         func folder(_ name: String, _ key: String, _ place: Failure.Place) -> String? {

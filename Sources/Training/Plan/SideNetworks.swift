@@ -14,7 +14,9 @@ enum SideNetworks {
     }
 
     /// EfficientNetV2-S holds at once about 28 numbers a pixel of the image; measured on the encoder's pass.
-    static func efficientNet(batch: Int, side: Int) -> Int { 28 * 4 * batch * side * side }
+    static func efficientNet(batch: Int, side: Int, numberSize: Int = 4) -> Int {
+        28 * numberSize * batch * side * side
+    }
 
     /// EfficientNetV2-S that is trained keeps 375 numbers a pixel, two tensors for each convolution with SiLU, one without,
     /// and its backward pass holds about 40 beside them. With checkpointing the inputs of its blocks are 52, the first
@@ -23,9 +25,15 @@ enum SideNetworks {
         (isCheckpointing ? 109 : 415) * numberSize * batch * side * side
     }
 
-    /// Stage A's encoder holds at half the sides and half the width a block's input, its normalised convolution's and the
-    /// four-fold expansion.
-    static func stageA(_ c: StageAConfiguration, batch: Int, side: Int) -> Int {
-        4 * batch * (side / 2) * (side / 2) * 6 * c.hidden / 2
+    /// Stage A's encoder or decoder holds in its outermost level, at half the sides, a block's input and what its first half
+    /// makes of it, and the four-fold expansion before and after GELU.
+    static func stageA(_ c: StageAConfiguration, sides: (height: Int, width: Int)) -> Int {
+        4 * (sides.height / 2) * (sides.width / 2) * 10 * c.outermostWidth
+    }
+
+    /// The previewer's pass holds at its last doubling the input, which is half of what comes out, and that three times:
+    /// libtorch brings it to a layout of its own and back.
+    static func previewer(_ c: Previewer.Configuration, latents: (height: Int, width: Int)) -> Int {
+        4 * (8 * latents.height) * (8 * latents.width) * (c.hidden / 4) * 7 / 2
     }
 }

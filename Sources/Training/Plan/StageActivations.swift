@@ -40,8 +40,10 @@ struct StageActivations {
 
     var bytes: Int { kept + passing }
 
-    init(_ c: some StageConfiguration, _ pass: Pass) {
-        let side = max(1, (pass.imageSize + pass.reduction - 1) / pass.reduction / c.patchSize)
+    init(_ c: any StageConfiguration, _ pass: Pass) {
+        let maps = StageMaps(
+            c, batch: pass.batch, sides: (pass.imageSize, pass.imageSize), reduction: pass.reduction,
+            numberSize: pass.numberSize)
         let text = Double(77 + 2 * c.clipSequence)
         var adapted: [Substring: Set<Substring>] = [:]
         for module in pass.adapted {
@@ -55,11 +57,9 @@ struct StageActivations {
         for (row, way) in ["down_blocks", "up_blocks"].enumerated() {
             for step in 0..<c.levels {
                 let level = row == 0 ? step : c.levels - 1 - step
-                let halvings = c.switchLevel.map { $0.prefix(level).filter(\.self).count } ?? level
-                let own = max(1, side >> halvings) * max(1, side >> halvings)
                 let (width, letters) = (c.hidden[level], Array(c.levelConfiguration[level]))
-                let map = Double(pass.batch * own * width * pass.numberSize)
-                let share = text / Double(own)
+                let map = Double(maps.bytes(level))
+                let share = text / Double(maps.tokens(level))
                 for _ in 0..<c.blockRepeat[row][step] {
                     var group = 0.0
                     for position in 0..<c.blocks[row][step] * letters.count {

@@ -9,8 +9,25 @@ extension TrainingPlan {
         var firstBlock = 0
         /// Whether a gradient goes to the text encoder.
         var trainsText = false
-        /// The side of a ControlNet's condition that goes through a trained EfficientNet; nil without one.
-        var trunkSide: Int?
+        /// What a ControlNet makes of an image; nil without one.
+        var control: Control?
+    }
+
+    /// A ControlNet's condition and what comes of it, for one image.
+    struct Control {
+        /// Channels of the condition.
+        let channels: Int
+        /// Its sides, in pixels.
+        let side: Int
+        /// Whether it goes through an EfficientNet.
+        let isSeenByEfficientNet: Bool
+        /// Numbers that the blocks get.
+        let injected: Int
+
+        /// The side of a condition that goes through an EfficientNet; nil where it goes through another trunk.
+        var trunkSide: Int? { isSeenByEfficientNet ? side : nil }
+        /// Of the condition.
+        var numbers: Int { channels * side * side }
     }
 
     /// What the run takes.
@@ -39,6 +56,8 @@ extension TrainingPlan {
         }
         addPass(run, to: &memory)
         addData(run, to: &memory)
+        addPreview(run, to: &memory)
+        addValidation(run, to: &memory)
         return memory
     }
 
@@ -48,7 +67,7 @@ extension TrainingPlan {
         let gradients = trainsWhole && run.accumulation == 1 && !run.isFused ? memory.bytes(named: "gradients") : 0
         memory.add("activations", max(0, activations.kept - gradients) + activations.passing, from: .update)
         let trunk =
-            pass.trunkSide.map { side in
+            pass.control?.trunkSide.map { side in
                 SideNetworks.trainedEfficientNet(
                     batch: run.microBatchSize, side: side, numberSize: computeDType(run).size,
                     isCheckpointing: run.isCheckpointing)
@@ -59,29 +78,23 @@ extension TrainingPlan {
             SideNetworks.text(
                 models.textConfiguration, batch: run.microBatchSize, numberSize: run.dtype.size,
                 isTrained: pass.trainsText, isCheckpointing: run.isCheckpointing), from: .update)
-        if !trainsWhole, run.baseDType?.isQuantised != true, run.dtype != computeDType(run) {
-            memory.add("converted matrix", 4 * width * width * computeDType(run).size, from: .update)
-        }
-        // Latents are made image by image, Stage B's conditions of a part at once.
-        let encoding = max(
-            SideNetworks.efficientNet(batch: run.stage == .b ? run.microBatchSize : 1, side: run.data.imageSize),
-            run.stage == .b ? SideNetworks.stageA(models.stageA, batch: 1, side: run.data.imageSize) : 0)
+        memory.add("converted matrix", convertedMatrix(run), from: .update)
+        let encoding = encoding(run, images: run.microBatchSize)
         memory.add("image encoding", encoding, from: .update)
         memory.add(
-            "kept by the allocator", min(MemoryEstimate.mostWaiting, activations.bytes + trunk + encoding),
+            MemoryEstimate.waiting, min(MemoryEstimate.mostWaiting, activations.bytes + trunk + encoding),
             from: .update)
     }
 
-    /// The widest level's.
-    private var width: Int {
-        switch models.network {
-        case .stageC(let stageC): stageC.configuration.hidden.max() ?? 0
-        case .stageB(let architecture, _): architecture.hidden.max() ?? 0
-        }
+    /// A frozen matrix that is kept otherwise than it is computed in, the largest.
+    func convertedMatrix(_ run: RunConfiguration) -> Int {
+        guard !trainsWhole, run.baseDType?.isQuantised != true, run.dtype != computeDType(run) else { return 0 }
+        let width = models.configuration.hidden.max() ?? 0
+        return 4 * width * width * computeDType(run).size
     }
 
     /// What the stage computes in.
-    private func computeDType(_ run: RunConfiguration) -> DType {
+    func computeDType(_ run: RunConfiguration) -> DType {
         models.loading.computeDType(trainsWhole ? run.weightsDType : run.dtype)
     }
 
@@ -92,15 +105,19 @@ extension TrainingPlan {
         stage.numberSize = computeDType(run).size
         stage.converts = trainsWhole && run.weightsDType != computeDType(run)
         (stage.firstBlock, stage.trainsText, stage.adapted) = (pass.firstBlock, pass.trainsText, pass.adapted)
-        return switch models.network {
-        case .stageC(let stageC): StageActivations(stageC.configuration, stage)
-        case .stageB(let architecture, _): StageActivations(architecture, stage)
-        }
+        return StageActivations(models.configuration, stage)
     }
 
-    /// Samples that wait to be drawn, that wait in buckets, and that are on their way to a batch; the images of a batch, as
-    /// they are and as numbers, those that are kept from epoch to epoch, and what is decoded at once.
+    /// The images of a batch as numbers, and the data.
     private func addData(_ run: RunConfiguration, to memory: inout MemoryEstimate) {
+        let side = run.data.imageSize
+        memory.add("images", 4 * run.microBatchSize * side * side * 3, from: .update)
+        addLoader(run, at: .update, to: &memory)
+    }
+
+    /// Samples that wait to be drawn, that wait in buckets, and that are on their way to a batch; the images of a batch, those
+    /// that are kept from epoch to epoch, and what is decoded at once: the loader goes on at any moment.
+    func addLoader(_ run: RunConfiguration, at moment: MemoryEstimate.Phase, to memory: inout MemoryEstimate) {
         let options = run.loaderOptions(seed: run.seed)
         // Before data is looked at it has no files' bytes.
         let sample = data.read.bytes / max(1, data.read.kept)
@@ -109,8 +126,7 @@ extension TrainingPlan {
         let onTheirWay = min(options.samplesAhead * (sample + image), options.bytesAhead)
         let inBuckets = run.data.buckets.buckets.count * run.batchSize * sample
         let kept = run.isCachingInMemory ? min(data.kept * image, RunConfiguration.cacheBytes) : 0
-        memory.add("data", waiting + onTheirWay + inBuckets + run.batchSize * image + kept, from: .update)
-        memory.add("images", 4 * run.microBatchSize * image, from: .update)
-        memory.add("decoding", options.decodingBytes(largest: data.read.largestDecoding), from: .update)
+        memory.add(MemoryEstimate.data, waiting + onTheirWay + inBuckets + run.batchSize * image + kept, from: moment)
+        memory.add(MemoryEstimate.decoding, options.decodingBytes(largest: data.read.largestDecoding), from: moment)
     }
 }

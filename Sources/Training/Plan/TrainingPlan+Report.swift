@@ -28,6 +28,7 @@ extension TrainingPlan {
                 "mapped_bytes": .integer(memory.mapped),
                 "loaded_bytes": .integer(memory.bytes(of: .loaded)),
                 "optimizer_bytes": .integer(memory.bytes(of: .loaded) + memory.bytes(of: .optimizer)),
+                "peak": .string(memory.peak.rawValue),
                 "parts": .array(
                     memory.parts.map {
                         [
@@ -140,18 +141,22 @@ extension TrainingPlan {
     /// What is taken from when on, and what for.
     private var memoryLines: [String] {
         let memory = memory
-        let (loaded, optimizer) = (memory.bytes(of: .loaded), memory.bytes(of: .optimizer))
         var lines = [
             "about \(Self.megabytes(memory.bytes)) of memory, of them \(Self.megabytes(memory.mapped)) mapped files"
         ]
-        for (phase, what, bytes) in [
-            (MemoryEstimate.Phase.loaded, "loaded", loaded), (.optimizer, "with the optimizer", loaded + optimizer),
-            (.update, "at the peak of an update", memory.bytes),
-        ] {
+        for phase in MemoryEstimate.Phase.allCases {
+            let parts = memory.parts.filter { $0.phase == phase }
+            let (what, bytes) =
+                switch phase {
+                case .loaded: ("loaded", memory.bytes(of: .loaded))
+                case .optimizer: ("with the optimizer", memory.bytes(of: .loaded) + memory.bytes(of: .optimizer))
+                case .update: ("at the peak of an update", memory.bytes(at: .update))
+                case .preview: ("while a preview is made", memory.bytes(at: .preview))
+                case .validation: ("while the validation loss is measured", memory.bytes(at: .validation))
+                }
+            if MemoryEstimate.Phase.moments.contains(phase), parts.isEmpty { continue }
             lines.append("  \(what): \(Self.megabytes(bytes))")
-            lines += memory.parts.filter { $0.phase == phase }.map {
-                "    \($0.name): \(Self.megabytes($0.bytes))\($0.isMapped ? ", mapped" : "")"
-            }
+            lines += parts.map { "    \($0.name): \(Self.megabytes($0.bytes))\($0.isMapped ? ", mapped" : "")" }
         }
         return lines
     }

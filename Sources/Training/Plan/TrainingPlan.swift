@@ -36,6 +36,8 @@ public struct TrainingPlan {
     var points: [Point] = []
     var pass = Pass()
     private(set) var data = PlannedData()
+    /// How many images the validation loss is measured on; nil before they were counted.
+    private(set) var validationImages: Int?
     private(set) var missing: [PlannedModels.Missing] = []
     /// What is said of a file that training starts from, of what goes by the machine, and whether the run fits.
     var remarks: [String] = []
@@ -74,21 +76,34 @@ public struct TrainingPlan {
 
     /// Counts the samples.
     mutating func addData(_ options: RunOptions) throws {
+        let found = try shards("webdataset_path", run.data.webdatasetPath, run.places.data, options)
+        data = PlannedData(found, run.data, readsAll: options.readsAllData, progress: options.dataProgress)
+        let validation = try shards("validation_path", run.validationPath, run.places.validation, options)
+        let reader = ShardReader(shards: validation, outages: .end)
+        var count = 0
+        while count < ValidationSet.mostImages, reader.next() != nil { count += 1 }
+        validationImages = count
+    }
+
+    /// The shards that a key names; what is not here is told among what is missing.
+    private mutating func shards(
+        _ key: String, _ specifications: [String], _ place: Failure.Place, _ options: RunOptions
+    ) throws -> [Shard] {
         let access = run.data.access(options.shardAccess)
         var found: [Shard] = []
-        for specification in run.data.webdatasetPath {
+        for specification in specifications {
             do {
                 found += try resolveShards([specification], access: access)
             } catch let failure as Failure
                 where failure.blame == .input && (specification.hasPrefix("file:") || !specification.contains("://"))
             {
-                missing.append(.init(key: "webdataset_path", path: specification, place: run.places.data))
+                missing.append(.init(key: key, path: specification, place: place))
             } catch var failure as Failure {
-                failure.place = failure.place ?? run.places.data
+                failure.place = failure.place ?? place
                 throw failure
             }
         }
-        data = PlannedData(found, run.data, readsAll: options.readsAllData, progress: options.dataProgress)
+        return found
     }
 
     /// How often every sample is seen; nil without samples.

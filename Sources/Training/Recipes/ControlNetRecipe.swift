@@ -51,7 +51,8 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
         if let remark = try own.checkStart(plugIns) { plan.remarks.append(remark) }
         let file = try own.checkpointPath.map { try Checkpoint($0).tensors(of: .controlNet) }
         let store = ParameterStore(from: ShapesOnly(file, ignoring: BatchStatistics.isCounter))
-        _ = try ControlNetTrunk(trunk(of: stageC), store.root)
+        let configuration = trunk(of: stageC)
+        _ = try ControlNetTrunk(configuration, store.root)
         try store.finish()
         func shapes(_ prefix: String) -> [[Int]] {
             store.parameters.filter { $0.name.hasPrefix(prefix) }.map(\.tensor.shape)
@@ -65,11 +66,14 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
             return .init(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
         }
         plan.pass.firstBlock = own.blocks.min() ?? 0
-        if own.bottleneckMode == .effnet {
-            // What size of condition a filter makes is told by making one.
-            let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
-            plan.pass.trunkSide = try filter(blank, generator: Generator(seed: run.seed)).condition.size(-1)
-        }
+        // What size of condition a filter makes is told by making one.
+        let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
+        let condition = try filter(blank, generator: Generator(seed: run.seed)).condition
+        let (side, isEffNet) = (condition.size(-1), own.bottleneckMode == .effnet)
+        let places = isEffNet ? max(1, side / configuration.efficientNet.stride) : side
+        plan.pass.control = .init(
+            channels: condition.size(1), side: side, isSeenByEfficientNet: isEffNet,
+            injected: own.blocks.count * configuration.projected * places * places)
         return plan
     }
 

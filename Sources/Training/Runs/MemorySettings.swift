@@ -50,6 +50,7 @@ enum BaseChoice: Equatable, SettingReadable {
 enum MemorySaving {
     case parts(Int)
     case checkpointing
+    case noPreviews
     /// The frozen networks in bfloat16.
     case halfBase
     case base(BaseDType)
@@ -64,6 +65,7 @@ enum MemorySaving {
         switch self {
         case .parts(let parts): [("grad_accum_steps", "\(parts)")]
         case .checkpointing: [("gradient_checkpointing", "true")]
+        case .noPreviews: [("preview_steps", "0")]
         case .halfBase: [("dtype", "bfloat16")]
         case .base(let dtype):
             [("base_dtype", dtype.rawValue)]

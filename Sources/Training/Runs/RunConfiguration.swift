@@ -106,7 +106,7 @@ public struct RunConfiguration: Sendable {
     /// Updates between two measurements of the validation loss.
     public let validationEvery: Int
     /// Steps in which previews are sampled; 0 makes none.
-    public let previewSteps: Int
+    public private(set) var previewSteps: Int
     /// What previews are sampled from in place of the captions of their images.
     public let previewPrompts: [PreviewPrompt]
     /// Whether previews also sample without what is trained.
@@ -133,6 +133,7 @@ public struct RunConfiguration: Sendable {
         let batch: Failure.Place
         let model: Failure.Place
         let data: Failure.Place
+        let validation: Failure.Place
     }
 
     /// What is wrong with a configuration of an adapter that names no base.
@@ -168,6 +169,7 @@ public struct RunConfiguration: Sendable {
         var run = self
         switch saving {
         case .parts(let parts): run.accumulation = parts
+        case .noPreviews: run.previewSteps = 0
         case .checkpointing: run.isCheckpointing = true
         case .halfBase: run.dtype = .bfloat16
         case .base(let dtype):
@@ -303,7 +305,7 @@ public struct RunConfiguration: Sendable {
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             decoder: place(stage.decoderKey), dropout: place("dropout"), text: place("clip_text_model_name"),
             image: place("clip_image_model_name"), batch: place("batch_size"), model: place("model_version"),
-            data: place("webdataset_path"))
+            data: place("webdataset_path"), validation: place("validation_path"))
 
         guard batchSize % accumulation == 0 else {
             throw Failure.input(

@@ -1,4 +1,5 @@
-"""Holds what `plan` says of memory against what a run takes: eight cases from the tiny sizes to 3.6B, each within 10 %.
+"""Holds what `plan` says of memory against what a run takes: cases from the tiny sizes to 3.6B, and of the miniature those
+where a preview or the validation loss takes the most, each within 10 %.
 
     python Tests/Peers/checks/plan_memory.py --command .build/release/cascade-adapt [--only NAME]... [--real FOLDER]
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "peers"))
 import full_stage_c
-from runs import Runs
+from runs import ROOT, Runs
 
 WITHIN = 10
 
@@ -39,6 +40,18 @@ TINY_BASE = "model_version: tiny\ngenerator_checkpoint_path: base/checkpoints/ba
 REAL_BASE = "model_version: 3.6B\ngenerator_checkpoint_path: {real}/stage_c_3.6b.safetensors\n"
 CHECKPOINTING = "gradient_checkpointing: true\n"
 
+MINIATURE = ROOT / "examples/miniature"
+# One sample an update, and four that are shown, or sixteen that are measured.
+LOOKING = (
+    f"model_version: miniature\ngenerator_checkpoint_path: {MINIATURE}/stage_c.safetensors\n"
+    f"effnet_checkpoint_path: {MINIATURE}/effnet.safetensors\n"
+    f"previewer_checkpoint_path: {MINIATURE}/previewer.safetensors\nclip_text_model_name: {MINIATURE}/clip-text\n"
+    "batch_size: 1\nupdates: 1\nsave_every: 1\n" + CHECKPOINTING
+)
+SHOWN = LOOKING + "image_size: 768\npreview_steps: 2\n"
+MEASURED = LOOKING + "image_size: 512\nvalidation_path: data.tar\nvalidation_triples: 16\n"
+EDGES = "controlnet_blocks: [0, 1, 4, 5]\ncontrolnet_filter: CannyFilter\n"
+
 # By name: the command and the keys that differ.
 CASES = {
     "tiny-lora": ("lora", TINY_BASE + ADAPTED + "image_size: 256\nbatch_size: 4\n"),
@@ -51,6 +64,16 @@ CASES = {
         MIDDLE_BASE + CHECKPOINTING
         + "image_size: 512\nbatch_size: 4\noptimizer: adafactor\nweights_dtype: bfloat16\nfused_backward: true\n",
     ),
+    "preview-lora": ("lora", SHOWN + ADAPTED),
+    "preview-size": ("lora", SHOWN + ADAPTED + "preview_prompts: [{{prompt: a dog, size: [1024, 1024]}]\n"),
+    "preview-controlnet": ("controlnet", SHOWN + EDGES),
+    "preview-finetune": ("finetune", SHOWN),
+    "preview-stage-b": (
+        "finetune",
+        "model_version: stage_b_middle.json\nimage_size: 256\nbatch_size: 1\nsave_every: 3\npreview_steps: 2\n",
+    ),
+    "validation-lora": ("lora", MEASURED + ADAPTED),
+    "validation-controlnet": ("controlnet", MEASURED + EDGES),
     "real-lora-nf4": (
         "lora", REAL_BASE + ADAPTED + BFLOAT16 + CHECKPOINTING + "base_dtype: nf4\nimage_size: 768\nbatch_size: 1\n",
     ),
