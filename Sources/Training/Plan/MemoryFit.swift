@@ -62,8 +62,11 @@ struct MemoryFit {
         var (run, changes) = (run, Changes())
         var memory = try plan(run).memory(of: run)
         var savings = Self.savings(for: run)
-        // Where a preview takes the most it is what has to go, and else the last to go.
-        if run.previewSteps != 0 { savings.insert(.noPreviews, at: memory.peak == .preview ? 0 : savings.endIndex) }
+        if run.previewSteps != 0 {
+            // What goes first where that is enough, and else last.
+            let without = run.with(.noPreviews)
+            savings.insert(.noPreviews, at: try holds(plan(without).memory(of: without)) ? 0 : savings.endIndex)
+        }
         for saving in [nil] + savings.map(Optional.some) {
             if let saving {
                 run = run.with(saving)
