@@ -33,7 +33,7 @@ public final class ParameterStore {
     /// - Parameters:
     ///   - dtype: what every parameter is converted to; buffers stay float32.
     ///   - matrices: which of them are kept otherwise; nil for none but those that the source has quantised.
-    ///   - blocks: take every tensor in, where processes share the network; on the CPU.
+    ///   - blocks: take every tensor in, from the CPU to the device, where the network's blocks take turns there.
     public init(
         from source: any ParameterSource, dtype: DType = .float32, matrices: MatrixStorage? = nil,
         blocks: SharedBlocks? = nil, device: Device = .cpu
@@ -86,6 +86,8 @@ public final class ParameterStore {
     fileprivate func makeMatrix(_ key: String, _ shape: [Int], _ initial: Initializer) throws -> Matrix {
         let stored = BaseDType.takes(shape) ? try source.quantised(key, shape: shape) : nil
         var matrix: QuantisedMatrix
+        // Blocks that take turns bring their tensors to the device by themselves.
+        let device = blocks == nil ? device : .cpu
         if let stored {
             matrix = try stored.to(device: device)
         } else {
@@ -116,6 +118,7 @@ public final class ParameterStore {
     ) throws -> Tensor {
         let value = try source.value(key, shape: shape, initial: initial)
         let dtype = isBuffer ? DType.float32 : dtype ?? self.dtype
+        let device = blocks == nil ? device : .cpu
         // Beside matrices that are quantised the rest is small, and pages of the file around it are not. Of a table's pages
         // only those with rows that are looked up are ever read.
         let isQuantising = matrices?.dtype.isQuantised ?? false

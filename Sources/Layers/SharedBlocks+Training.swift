@@ -6,21 +6,25 @@ extension SharedBlocks {
     /// What this process steps of a trained tensor, as a row of float32 that is the weights themselves; nil where it has none
     /// of it.
     public func part(of name: String) throws -> Tensor? {
-        guard let place = training?.leaves[name]?.place, let range = ownRange(place) else { return nil }
-        return try share(place.block).sliced(0, range).viewed(as: .float32)
+        guard let parts, let place = training?.leaves[name]?.place, let range = parts.ownRange(place) else {
+            return nil
+        }
+        return try parts.share(place.block).sliced(0, range).viewed(as: .float32)
     }
 
     /// Some numbers of a tensor's shape, cut down to what ``part(of:)`` is of it.
     public func part(of name: String, in value: Tensor) throws -> Tensor? {
-        guard let place = training?.leaves[name]?.place, ownRange(place) != nil else { return nil }
-        let own = own(place)
+        guard let parts, let place = training?.leaves[name]?.place, parts.ownRange(place) != nil else { return nil }
+        let own = parts.own(place)
         let range = own.lowerBound - place.range.lowerBound..<own.upperBound - place.range.lowerBound
         return try value.reshaped([-1]).sliced(0, range.numbers)
     }
 
     /// The sum of all gradients of ``part(of:)``, as a view.
     public func gradient(of name: String) throws -> Tensor? {
-        guard let training, let place = training.leaves[name]?.place, let range = ownRange(place) else { return nil }
+        guard let training, let place = training.leaves[name]?.place, let range = parts?.ownRange(place) else {
+            return nil
+        }
         return try training.sum(place.block, range)
     }
 
@@ -37,7 +41,7 @@ extension SharedBlocks {
     /// Takes other numbers of a tensor.
     public func assign(_ name: String, _ value: Tensor) throws {
         guard let leaf = training?.leaves[name] else { return }
-        try keep(value.to(dtype: .float32), leaf.place)
+        try parts?.keep(value.to(dtype: .float32), leaf.place)
     }
 
     /// All of the network, tensor by tensor; all processes make it together.
@@ -61,7 +65,7 @@ extension SharedBlocks {
             if let part = parts[position].part {
                 try self.part(of: parts[position].name, in: whole)?.assign(part)
             }
-            try sum(whole)
+            try self.parts?.group.sum([whole])
             return whole
         }
     }

@@ -92,6 +92,7 @@ public enum Operators {
     static let `repeat` = Operator("aten::repeat")
     static let contiguous = Operator("aten::contiguous")
     static let clone = Operator("aten::clone")
+    static let pinMemory = Operator("aten::pin_memory")
     static let detach = Operator("aten::detach")
     static let toDType = Operator("aten::to.dtype")
     static let viewDType = Operator("aten::view.dtype")

@@ -44,6 +44,26 @@ import Torch
         #expect(try ModelLoading(all).imageEncoder() == nil)
     }
 
+    @Test func `a base whose blocks wait in host memory predicts what one that is there does`() throws {
+        var files = try files()
+        func prediction() throws -> [Float] {
+            let (stageC, c) = (try ModelLoading(files).stageC(), TinyWorld.architecture)
+            let generator = try Generator(seed: 4)
+            func drawn(_ shape: [Int]) throws -> Tensor { try generator.normal(shape) }
+            let conditions = StageC.Conditions(
+                clipText: try drawn([1, 5, c.clipTextWidth]), clipTextPooled: try drawn([1, 1, c.clipTextPooledWidth]),
+                clipImage: try drawn([1, 1, c.clipImageWidth]))
+            return try withoutGradients {
+                try stageC(drawn([1, c.inputs, 4, 4]), time: Tensor([Float(0.4)]), conditions).values()
+            }
+        }
+        let whole = try prediction()
+        for count in [1, 4, Int.max] {
+            files.offloadedBlocks = count
+            #expect(try prediction() == whole)
+        }
+    }
+
     @Test func `a network that is not there is told with the place that names it`() throws {
         var files = ModelFiles()
         (files.effnet, files.text, files.image) = (source("no/file"), source("no/folder"), source("no/folder"))

@@ -71,6 +71,15 @@ extension TrainingRuns {
             .init(.stageB, ["gradient_checkpointing": "[auto]"], "auto, true or false"),
         ]
 
+        private static let offload: [Pair] = [
+            .init(.lora, ["offload": "auto"], "base_dtype: nf4"),
+            .init(.controlnet, ["offload": "2"], "base_dtype: nf4"),
+            .init(.lora, ["offload": "0"], "auto, or a whole number"),
+            .init(.lora, ["offload": "some"], "auto, or a whole number"),
+            .init(.controlnet, ["offload": "auto", "use_fsdp": "true"], "use_fsdp: false"),
+            .init(.finetune, ["offload": "auto"], "frozen base"), .init(.stageB, ["offload": "4"], "frozen base"),
+        ]
+
         private static let optimizers: [Pair] = [
             .init(.lora, ["optimizer": "sgd"], "adamw_8bit"),
             .init(.finetune, ["optimizer": "{name: adamw, beta1: 0.9}"], "beta1"),
@@ -87,7 +96,7 @@ extension TrainingRuns {
             .init(.finetune, ["ema_start_iters": "0", "ema_beta": "2"], "from 0"),
         ]
 
-        static var all: [Pair] { types + steps + optimizers }
+        static var all: [Pair] { types + steps + offload + optimizers }
 
         @Test(arguments: all)
         func `one clear line says what is wrong and what would do`(pair: Pair) throws {

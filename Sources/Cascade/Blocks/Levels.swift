@@ -5,7 +5,7 @@ import Torch
 final class Levels {
     /// Keeps only the input of each residual block with those behind it, and computes the rest again for the backward pass.
     var isCheckpointing = false
-    /// Where processes share the network; nil where each has all of it.
+    /// Where its blocks take turns: shared by processes, or from host memory; nil where all of it is there.
     var shared: SharedBlocks?
 
     /// Changes under `down_downscalers.STEP` and `up_upscalers.STEP`.

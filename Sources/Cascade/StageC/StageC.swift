@@ -42,7 +42,7 @@ public final class StageC {
         set { levels.isCheckpointing = newValue }
     }
 
-    /// Where processes share the network; nil where each has all of it.
+    /// Where its blocks take turns: shared by processes, or from host memory; nil where all of it is there.
     public var shared: SharedBlocks? {
         get { levels.shared }
         set { levels.shared = newValue }

@@ -75,6 +75,8 @@ public struct ModelFiles: Sendable {
     public var device = Device.cpu
     /// Whether stages and the text encoder keep only each block's input for the backward pass.
     public var isCheckpointing = false
+    /// How many blocks of a frozen Stage C wait in host memory and come to the device one ahead; nil keeps all of it there.
+    public var offloadedBlocks: Int?
 
     /// With no network named, all on the CPU in float32.
     public init() {}

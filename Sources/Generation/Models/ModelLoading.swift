@@ -66,12 +66,14 @@ public struct ModelLoading {
     public func stageC() throws -> StageC {
         let file = try weights(.stageC, files.stageC?.weights, mayBeQuantised: true)
         let (dtype, matrices) = (dtype(of: file), try matrices(.stageC, of: file))
-        let blocks = try group.map { group in
+        func layout() throws -> BlockLayout {
             let outline = ParameterStore(
                 from: Placeholders(quantised: QuantisedMatrix.keys(in: file)), dtype: dtype, matrices: matrices)
-            let network = try StageC(files.stageCArchitecture(), outline)
-            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group)
+            return BlockLayout(of: outline, try StageC(files.stageCArchitecture(), outline).blocks)
         }
+        let blocks =
+            try group.map { try SharedBlocks(layout(), among: $0) }
+            ?? files.offloadedBlocks.map { try SharedBlocks(layout(), offloading: $0, from: files.device) }
         let store = ParameterStore(
             from: StoredParameters(file), dtype: dtype, matrices: matrices, blocks: blocks, device: files.device)
         let stageC = try StageC(files.stageCArchitecture(), store)

@@ -1,5 +1,5 @@
 // The functions behind the table, by subject: operators.cpp, tensors.cpp, autograd.cpp, machine.cpp, block_allocator.cpp,
-// variants.cpp, process_group.cpp.
+// copies.cpp, variants.cpp, process_group.cpp.
 #pragma once
 
 #include "CTorch.h"
@@ -60,6 +60,10 @@ void release_memory();
 void count_bytes(int64_t bytes);
 void tensor_bytes(int64_t *now, int64_t *most);
 void reset_tensor_bytes();
+
+// copies.cpp
+int begin_copy(CTorchTensor *to, CTorchTensor *from, CTorchCopying **out);
+int finish_copy(CTorchCopying *copying);
 
 // variants.cpp
 int32_t fast_bfloat16();

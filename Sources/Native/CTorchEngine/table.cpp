@@ -58,6 +58,8 @@ const CTorchTable *ctorch_engine_table(void) {
         t.synchronize = engine::synchronize;
         t.peak_memory = engine::peak_memory;
         t.reset_peak_memory = engine::reset_peak_memory;
+        t.begin_copy = engine::begin_copy;
+        t.finish_copy = engine::finish_copy;
         t.start_group = engine::start_group;
         t.sum_over = engine::sum_over;
         t.begin_gather = engine::begin_gather;

@@ -26,5 +26,6 @@ extension ModelFiles {
         weightsDType = run.weightsDType
         self.device = device
         isCheckpointing = run.isCheckpointing
+        offloadedBlocks = run.offload?.count
     }
 }

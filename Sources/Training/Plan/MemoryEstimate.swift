@@ -32,6 +32,8 @@ struct MemoryEstimate {
     }
 
     private(set) var parts: [Part] = []
+    /// Host memory that a device reads by itself, in bytes; it is none of the device's.
+    var pinned = 0
 
     /// The most at a time.
     var bytes: Int { bytes(at: peak) }

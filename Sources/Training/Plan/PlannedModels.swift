@@ -54,6 +54,16 @@ struct PlannedModels {
         func share(of processes: Int) -> Int { (bytes + processes - 1) / processes }
         /// The one that is passed and the next.
         var twoBlocks: Int { 2 * (blocks.max() ?? 0) }
+        /// Of the first blocks, which wait in host memory: their bytes, the two rows through which they take turns, and what
+        /// they take there, for pinned memory comes in powers of two.
+        func waiting(_ count: Int) -> (bytes: Int, rows: Int, pinned: Int) {
+            let waiting = blocks.prefix(count)
+            let rows = (0..<2).map { parity in
+                waiting.enumerated().filter { $0.offset % 2 == parity }.map(\.element).max() ?? 0
+            }
+            let pinned = waiting.filter { $0 > 0 }.map { 1 << (Int.bitWidth - ($0 - 1).leadingZeroBitCount) }
+            return (waiting.reduce(0, +), rows.reduce(0, +), pinned.reduce(0, +))
+        }
     }
 
     /// The name of a frozen base.

@@ -44,6 +44,13 @@ extension TrainingPlan {
                 memory.add("two blocks of the base", models.shared.twoBlocks, from: .loaded)
                 continue
             }
+            if frozen.name == PlannedModels.base, let offload = run.offload {
+                let waiting = models.shared.waiting(offload.count)
+                memory.add(frozen.name, frozen.bytes - waiting.bytes, from: .loaded)
+                memory.add("two blocks of the base", waiting.rows, from: .loaded)
+                memory.pinned = waiting.pinned
+                continue
+            }
             let isPassing = frozen.name == "text" && frozen.isMapped && !pass.trainsText
             let bytes = isPassing ? frozen.bytes / max(1, models.textConfiguration.layers) : frozen.bytes
             memory.add(frozen.name, bytes, from: .loaded, isMapped: frozen.isMapped)

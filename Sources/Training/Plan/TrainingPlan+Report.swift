@@ -26,6 +26,7 @@ extension TrainingPlan {
             "memory": [
                 "bytes": .integer(memory.bytes),
                 "mapped_bytes": .integer(memory.mapped),
+                "pinned_bytes": .integer(memory.pinned),
                 "loaded_bytes": .integer(memory.bytes(of: .loaded)),
                 "optimizer_bytes": .integer(memory.bytes(of: .loaded) + memory.bytes(of: .optimizer)),
                 "peak": .string(memory.peak.rawValue),
@@ -144,6 +145,9 @@ extension TrainingPlan {
         var lines = [
             "about \(Self.megabytes(memory.bytes)) of memory, of them \(Self.megabytes(memory.mapped)) mapped files"
         ]
+        if memory.pinned > 0 {
+            lines.append("  beside it in host memory, pinned: \(Self.megabytes(memory.pinned))")
+        }
         for phase in MemoryEstimate.Phase.allCases {
             let parts = memory.parts.filter { $0.phase == phase }
             let (what, bytes) =

@@ -200,6 +200,11 @@ struct RecipeParts {
         if run.isSharded {
             console.log("use_fsdp: \(sharing)")
         }
+        if run.offload != nil {
+            console.log(
+                "offload: blocks of the base wait in host memory and come to the device one ahead, as with "
+                    + "`gradient_checkpointing: true`")
+        }
     }
 
     /// What the processes of a run that asks for it share.

@@ -69,6 +69,7 @@ extension SettledRecipe {
     /// - Parameter tell: told what was chosen, and why.
     private func settled(_ fit: MemoryFit, _ options: RunOptions, _ tell: (String) -> Void) throws -> Self {
         var recipe = self
+        try run.checkOffload(on: options.device)
         recipe.run.share(among: options.group?.size ?? options.plannedProcesses, on: options.device)
         let run = recipe.run
         guard run.checkpointing == .auto || run.partsAreFound || run.baseIsFound else { return recipe }

@@ -12,7 +12,8 @@ struct ConfigurationChanges {
     private static let ofTraining: Set = [
         "lr", "lr_schedule", "warmup_updates", "optimizer",
         "weight_decay", "gradient_clip",
-        "batch_size", "grad_accum_steps", "gradient_checkpointing", "use_fsdp", "caption_dropout", "picture_dropout",
+        "batch_size", "grad_accum_steps", "gradient_checkpointing", "use_fsdp", "offload", "caption_dropout",
+        "picture_dropout",
         "effnet_dropout", "effnet_scale", "dropout", "loss_weight", "adaptive_loss_weight", "loss_shift",
         "ema_start_iters", "ema_iters", "ema_beta", "save_every", "backup_every", "keep_last", "max_bad_steps",
         "validation_every", "preview_steps", "preview_prompts", "preview_compare", "webdataset_path", "shuffle_buffer",

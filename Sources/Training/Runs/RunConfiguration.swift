@@ -97,6 +97,8 @@ public struct RunConfiguration: Sendable {
     public let dropout: [Double]?
     /// Whether the configuration asks for a model in pieces on several devices (`use_fsdp`).
     public let isSharded: Bool
+    /// How many blocks of the frozen base wait in host memory; nil keeps all of it on the device.
+    let offload: Offload?
     /// Keeps decoded images, their latents and their conditions from epoch to epoch, for data that fits.
     public let isCachingInMemory: Bool
     /// Shards, folders of images and lists that are never trained on; empty measures no validation loss.
@@ -134,6 +136,7 @@ public struct RunConfiguration: Sendable {
         let model: Failure.Place
         let data: Failure.Place
         let validation: Failure.Place
+        let offload: Failure.Place
     }
 
     /// What is wrong with a configuration of an adapter that names no base.
@@ -292,6 +295,9 @@ public struct RunConfiguration: Sendable {
             Requirement("from 0 to 0.99") { !$0.elements.isEmpty && $0.elements.allSatisfy((0...0.99).contains) }
         )?.elements
         isSharded = try fields.value("use_fsdp", default: false)
+        offload = try Offload.read(&fields, trainsWhole: trainsWhole, isSharded: isSharded)
+        // A block's numbers are gone when its gradients are due.
+        if offload != nil { (checkpointing, isCheckpointing) = (.on, true) }
         isCachingInMemory = try fields.value("cache_in_memory", default: false)
         validationPath = try DataConfiguration.paths(&fields, "validation_path")
         validationTriples = try fields.value("validation_triples", default: 256, .within(2...65536))
@@ -305,7 +311,7 @@ public struct RunConfiguration: Sendable {
             generator: place("generator_checkpoint_path"), effnet: place("effnet_checkpoint_path"),
             decoder: place(stage.decoderKey), dropout: place("dropout"), text: place("clip_text_model_name"),
             image: place("clip_image_model_name"), batch: place("batch_size"), model: place("model_version"),
-            data: place("webdataset_path"), validation: place("validation_path"))
+            data: place("webdataset_path"), validation: place("validation_path"), offload: place("offload"))
 
         guard batchSize % accumulation == 0 else {
             throw Failure.input(

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 9
+#define CTORCH_ABI 10
 #define CTORCH_MAX_RESULTS 64
 /// The status of a function, or of a caller's own, that failed because there was no memory to be had.
 #define CTORCH_NO_MEMORY 2
@@ -26,6 +26,7 @@ typedef struct CTorchGenerator CTorchGenerator;
 typedef struct CTorchOperator CTorchOperator;
 typedef struct CTorchGroup CTorchGroup;
 typedef struct CTorchGathering CTorchGathering;
+typedef struct CTorchCopying CTorchCopying;
 
 /// What a `CTorchValue` holds.
 typedef enum CTorchTag {
@@ -172,6 +173,11 @@ typedef struct CTorchTable {
     /// Bytes allocated at the highest since `reset_peak_memory`, by the caching allocator of a CUDA device.
     int (*peak_memory)(CTorchDevice device, int64_t *out);
     int (*reset_peak_memory)(CTorchDevice device);
+    /// Begins to copy a tensor's numbers into another's place, beside what the device of the latter computes from here on: what it
+    /// was asked before has gone first. On the CPU that is done at once.
+    int (*begin_copy)(CTorchTensor *to, CTorchTensor *from, CTorchCopying **out);
+    /// Lets what the device is asked from here on wait for the copy, and releases it.
+    int (*finish_copy)(CTorchCopying *copying);
 
     // Processes that work together
     /// Joins a group as process `rank` of `size`, which meet at a store that listens on `host` and `port`: in this process
