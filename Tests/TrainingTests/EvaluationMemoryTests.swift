@@ -1,3 +1,4 @@
+import Cascade
 import Failures
 import TestSupport
 import Testing
@@ -40,7 +41,14 @@ extension TrainingRuns {
             let keys = ["preview_steps": "2", "preview_prompts": "[{prompt: a dog, size: [4096, 2048]}]"]
             let plain = try memory(.lora, keys)
             // Two channels, a fourth of the previewer's eight, at eight times the latents' sides; three maps and a half.
-            #expect(bytes(plain, .preview, "decoding of latents") == 4 * (8 * 128) * (8 * 64) * 2 * 7 / 2)
+            let decoding = 4 * (8 * 128) * (8 * 64) * 2 * 7 / 2
+            #expect(SideNetworks.previewer(.init(hidden: 8), latents: (height: 64, width: 128)) == decoding)
+            let sampling = try #require(bytes(plain, .preview, "sampling"))
+            #expect(sampling > decoding)
+            let half = try memory(
+                .lora, ["preview_steps": "2", "preview_prompts": "[{prompt: a dog, size: [2048, 2048]}]"])
+            let ratio = Double(sampling) / Double(try #require(bytes(half, .preview, "sampling")))
+            #expect((1.9..<2.1).contains(ratio), "\(ratio)")
             let image = 64 * 64 * 3
             #expect(bytes(plain, .preview, "preview images") == 5 * 4 * image)
             let more = ["preview_compare": "true", "ema_start_iters": "0", "ema_iters": "1"]
@@ -50,6 +58,11 @@ extension TrainingRuns {
             #expect(bytes(controlled, .preview, "preview images") == 6 * 4 * image)
             // Canny's one channel of 32 pixels, and what three blocks of 16 channels get at each of them.
             #expect((bytes(controlled, .preview, "conditions") ?? 0) > 4 * 4 * 32 * 32)
+        }
+
+        @Test func `sampling keeps keys and values of every attention block`() {
+            // The published 3.6B: 64 blocks of width 2048, of 77 tokens of text and four of each pooled embedding.
+            #expect(StageForward.keysAndValues(StageCConfiguration.large, tokens: 85) == 64 * 85 * 2 * 2048)
         }
 
         @Test func `validation keeps its triples, and a dataset that is not here is told`() throws {

@@ -25,10 +25,10 @@ enum SideNetworks {
         (isCheckpointing ? 109 : 415) * numberSize * batch * side * side
     }
 
-    /// Stage A's encoder or decoder holds in its outermost level, at half the sides, a block's input and what its first half
-    /// makes of it, and the four-fold expansion before and after GELU.
+    /// Stage A's encoder or decoder expands some positions at a time, and holds four and a half maps of its outermost level, at
+    /// half the sides.
     static func stageA(_ c: StageAConfiguration, sides: (height: Int, width: Int)) -> Int {
-        4 * (sides.height / 2) * (sides.width / 2) * 10 * c.outermostWidth
+        9 * 4 * (sides.height / 2) * (sides.width / 2) * c.outermostWidth / 2
     }
 
     /// The previewer's pass holds at its last doubling the input, which is half of what comes out, and that three times:

@@ -1,3 +1,5 @@
+import Cascade
+
 /// What a run takes while it shows and measures how it is doing: ``PreviewGrid`` and ``ValidationSet``.
 ///
 /// Networks are passed one after the other there, without gradients: of these passes the largest counts.
@@ -23,9 +25,10 @@ extension TrainingPlan {
         var passes = [(name: "grid", bytes: rows * images * image)]
         passes.append((name: "image encoding", bytes: encoding(run, images: images) + 4 * images * image))
         passes += self.passes(run, images: images, trunk: images)
+        passes.append((name: "sampling", bytes: sampling(run, images: images, sides: (side, side))))
         for prompt in run.previewPrompts {
             let sides = prompt.size.map { ($0.height, $0.width) } ?? (side, side)
-            passes.append((name: "activations", bytes: forward(run, images: 1, sides: sides)))
+            passes.append((name: "sampling", bytes: sampling(run, images: 1, sides: sides)))
             passes.append((name: "decoding of latents", bytes: decoding(run, sides)))
         }
         passes.append((name: "decoding of latents", bytes: decoding(run, (side, side))))
@@ -93,11 +96,25 @@ extension TrainingPlan {
         ]
     }
 
+    /// A step of sampling: of a single image Stage C has both halves of guidance in one batch, and what a condition makes of
+    /// itself in either half is kept from step to step.
+    private func sampling(_ run: RunConfiguration, images: Int, sides: (height: Int, width: Int)) -> Int {
+        let (c, size) = (models.configuration, computeDType(run).size)
+        let tokens = run.stage == .c ? CLIPTokenizer.length + 2 * c.clipSequence : c.clipSequence
+        let maps = run.stage == .b ? stageMaps(run, images: images, sides: sides).bytes(0) : 0
+        let kept = 2 * (images * size * StageForward.keysAndValues(c, tokens: tokens) + maps)
+        return forward(run, images: run.stage == .c && images == 1 ? 2 : images, sides: sides) + kept
+            + convertedMatrix(run)
+    }
+
     private func forward(_ run: RunConfiguration, images: Int, sides: (height: Int, width: Int)) -> Int {
-        let maps = StageMaps(
+        StageForward(models.configuration, stageMaps(run, images: images, sides: sides)).bytes
+    }
+
+    private func stageMaps(_ run: RunConfiguration, images: Int, sides: (height: Int, width: Int)) -> StageMaps {
+        StageMaps(
             models.configuration, batch: images, sides: sides, reduction: models.reduction,
             numberSize: computeDType(run).size)
-        return StageForward(models.configuration, maps).bytes
     }
 
     /// Latents are made image by image, Stage B's conditions of all at once.
