@@ -66,9 +66,9 @@ public struct Draws: Sendable {
     }
 
     /// Of some of the samples, by their order.
-    public subscript(range: Range<Int>) -> Draws {
+    public subscript(indices: some Sequence<Int>) -> Draws {
         var draws = self
-        draws.rows = Array(rows[range])
+        draws.rows = indices.map { rows[$0] }
         return draws
     }
 

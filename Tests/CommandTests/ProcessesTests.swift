@@ -67,6 +67,35 @@ import Weights
         for rank in 0..<4 { #expect(report.contains("process \(rank)"), "\(report)") }
     }
 
+    @Test func `losses of data with broken images do not depend on how many processes there are`() throws {
+        let scratch = try Scratch()
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: TinyWorld.shared().data))
+        var (start, number) = (bytes.startIndex, 0)
+        while let image = bytes.range(of: Data([0x89, 0x50, 0x4E, 0x47]), in: start..<bytes.endIndex) {
+            // The header stays whole: only who decodes the image finds out.
+            let pixels = image.lowerBound + 45..<image.lowerBound + 60
+            if number % 4 == 1 { bytes.replaceSubrange(pixels, with: Data(count: pixels.count)) }
+            (start, number) = (image.upperBound, number + 1)
+        }
+        try bytes.write(to: URL(fileURLWithPath: scratch["broken.tar"]))
+        let data = ["webdataset_path": scratch["broken.tar"], "cache_in_memory": "false"]
+        for (name, count) in [("one", 1), ("two", 2), ("four", 4)] {
+            let said = try train(configuration(scratch, name, data), processes: count).errors
+            #expect(said.contains("image can't be decoded"), "\(said)")
+        }
+        let path = try configuration(scratch, "parts", data)
+        try train(path, processes: 3, "--steps", "4")
+        try train(path, processes: 2)
+        let one = try losses(scratch, "one")
+        #expect(one.count == 8)
+        for name in ["two", "four", "parts"] {
+            for (ours, theirs) in zip(try losses(scratch, name), one) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+    }
+
     @Test(arguments: [[:], ["fused_backward": "true", "gradient_checkpointing": "true"]])
     func `losses of Stage B do not depend on how many processes there are`(more: [String: String]) throws {
         let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys.merging(more) { $1 })

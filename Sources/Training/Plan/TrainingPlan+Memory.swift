@@ -106,10 +106,12 @@ extension TrainingPlan {
         let sample = data.read.bytes / max(1, data.read.kept)
         let image = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
-        let onTheirWay = min(options.samplesAhead * (sample + image), options.bytesAhead)
+        // Each of several processes decodes its share.
+        func own(_ samples: Int) -> Int { (samples + run.processes - 1) / run.processes }
+        let onTheirWay = min(options.samplesAhead * sample + own(options.samplesAhead) * image, options.bytesAhead)
         let inBuckets = run.data.buckets.buckets.count * run.batchSize * sample
         let kept = run.isCachingInMemory ? min(data.kept * image, RunConfiguration.cacheBytes) : 0
-        memory.add("data", waiting + onTheirWay + inBuckets + run.batchSize * image + kept, from: .update)
+        memory.add("data", waiting + onTheirWay + inBuckets + own(run.batchSize) * image + kept, from: .update)
         memory.add("images", 4 * run.microBatchSize * image, from: .update)
         memory.add("decoding", options.decodingBytes(largest: data.read.largestDecoding), from: .update)
     }
