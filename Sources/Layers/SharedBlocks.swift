@@ -22,7 +22,7 @@ public final class SharedBlocks {
     /// - Parameter trains: whether the network is trained, in float32.
     public init(_ layout: BlockLayout, among group: ProcessGroup, trains: Bool = false) throws {
         (self.layout, self.group) = (layout, group)
-        let part = BlockLayout.alignment
+        let part = layout.alignment
         let sizes = layout.sizes.map { ($0 + part * group.size - 1) / (part * group.size) * part }
         shares = try sizes.map { try .zeros([$0], dtype: .uint8) }
         rows = try (0..<2).map { parity in
@@ -41,7 +41,7 @@ public final class SharedBlocks {
         try keep(value, place)
         let leaf = try rows[place.block % 2].sliced(0, place.range).viewed(as: value.dtype).reshaped(value.shape)
             .detached()
-        training?.add(leaf, name, place)
+        try training?.add(leaf, name, place, wasZero: value.detached().norm().item() == 0)
         return leaf
     }
 
@@ -59,8 +59,8 @@ public final class SharedBlocks {
 
     func share(_ block: Int) -> Tensor { shares[block] }
 
-    /// Adds up a tensor over all processes, in its place.
-    func sum(_ tensor: Tensor) throws { try group.sum([tensor]) }
+    /// Adds up tensors over all processes, in their place.
+    public func sum(_ tensors: [Tensor]) throws { try group.sum(tensors) }
 
     /// Adds up the gradients of a block.
     func collect(_ name: String) throws {

@@ -7,6 +7,8 @@ final class SharedGradients {
         /// What stands for the tensor in a pass.
         let tensor: Tensor
         let place: BlockLayout.Place
+        /// Whether all of it was zero when the network was made.
+        let wasZero: Bool
     }
 
     private(set) var leaves: [String: Leaf] = [:]
@@ -27,8 +29,8 @@ final class SharedGradients {
         row = try .zeros([(counts.max() ?? 0) * group.size])
     }
 
-    func add(_ leaf: Tensor, _ name: String, _ place: BlockLayout.Place) {
-        leaves[name] = Leaf(tensor: leaf, place: place)
+    func add(_ leaf: Tensor, _ name: String, _ place: BlockLayout.Place, wasZero: Bool) {
+        leaves[name] = Leaf(tensor: leaf, place: place, wasZero: wasZero)
         names[place.block].append(name)
     }
 

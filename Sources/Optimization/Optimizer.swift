@@ -31,6 +31,10 @@ public protocol Optimizer: AnyObject {
     /// The state by name, to be saved beside the parameters; the tensors are the optimizer's own.
     var state: [(name: String, tensor: Tensor)] { get }
 
+    /// How the state of tensors that processes share is put together: every tensor of ``state`` by its name, and those of which
+    /// this process has nothing.
+    func state(of shared: SharedTensors) -> [SharedState]
+
     /// What AdamW's learning rate would have to be for a step of the same size, as far as it is one number: for logs.
     func effectiveRate(_ learningRate: Double) throws -> Double
 }
@@ -93,7 +97,8 @@ struct Slot<Memory> {
     /// The slots of each group.
     /// - Parameter dtypes: what parameters may be kept in; the memory is float32 all the same.
     static func make(
-        _ groups: [ParameterGroup], dtypes: [DType] = [.float32, .bfloat16], _ remember: (Tensor) throws -> Memory
+        _ groups: [ParameterGroup], dtypes: [DType] = [.float32, .bfloat16],
+        _ remember: (_ name: String, _ parameter: Tensor) throws -> Memory
     ) throws -> [[Slot<Memory>]] {
         try groups.map { group in
             try group.parameters.map { name, tensor in
@@ -102,7 +107,7 @@ struct Slot<Memory> {
                         "an optimizer steps \(dtypes.map(\.description).joined(separator: " or "))",
                         got: "\(name) of \(tensor.dtype)")
                 }
-                return Slot(name: name, parameter: tensor, memory: try remember(tensor))
+                return Slot(name: name, parameter: tensor, memory: try remember(name, tensor))
             }
         }
     }

@@ -197,6 +197,57 @@ import Weights
         }
     }
 
+    /// Optimizers that step numbers by themselves, blocks of 256 of them, by sums over rows and columns, and by sums over all.
+    @Test(arguments: [
+        ["optimizer": "{name: adamw_8bit, min_8bit_size: 600}"],
+        ["optimizer": "{name: adafactor, beta1: 0.9, scale_parameter: true}"],
+        ["optimizer": "{name: prodigy, d0: 0.001}", "lr": "1"],
+    ])
+    func `processes that share a stage step it as each with all of it does`(changes: [String: String]) throws {
+        let scratch = try Scratch()
+        let base = try TinyWorld.shared().base
+        let keys = changes.merging(["generator_checkpoint_path": base, "gradient_checkpointing": "true"]) { $1 }
+        func train(_ name: String, _ count: Int, _ more: [String: String] = [:], _ words: String...) throws -> String {
+            let path = try configuration(scratch, name, of: keys, more)
+            let outcome = try Command.run(["finetune", path, "--processes", "\(count)"] + words)
+            #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+            return outcome.errors
+        }
+        // Not clipped, so that two processes add up the very same two numbers either way.
+        let shared = ["use_fsdp": "true", "gradient_clip": "1e9"]
+        _ = try train("whole", 2, ["gradient_clip": "1e9"])
+        let said = try train("shared", 2, shared)
+        #expect(said.contains("each of 2 processes holds, steps and averages its share of the stage"), "\(said)")
+        _ = try train("parts", 3, shared, "--steps", "4")
+        #expect(try train("parts", 2, ["gradient_clip": "1e9"]).contains("resumed at update 4"))
+        #expect(try losses(scratch, "whole").count == 8)
+        // Eight bits are reached from either side of the middle between two codes.
+        let isExact = changes["optimizer"]?.contains("8bit") == true
+        for name in isExact ? ["shared"] : ["shared", "parts"] {
+            for (ours, theirs) in zip(try losses(scratch, name), try losses(scratch, "whole")) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+        for file in ["generator", "generator_ema", "generator_optim"] {
+            func open(_ run: String) throws -> SafetensorsFile {
+                try SafetensorsFile(scratch["checkpoints/\(run)/\(file).safetensors"])
+            }
+            let (ours, theirs) = (try open("shared"), try open("whole"))
+            func described(_ file: SafetensorsFile) -> [String] {
+                file.entries.map { "\($0.name) \($0.dtype) \($0.shape)" }.sorted()
+            }
+            #expect(described(ours) == described(theirs), "\(file)")
+            for entry in theirs.entries {
+                guard isExact else { continue }
+                let (our, their) = (try ours.required(entry.name), try theirs.required(entry.name))
+                #expect(
+                    try our.to(dtype: .float64).values(as: Double.self) == their.to(dtype: .float64).values(),
+                    "\(entry.name)")
+            }
+        }
+    }
+
     /// How far two files are from each other, and the second from a third one; from nothing where there is none.
     private func distances(
         _ ours: SafetensorsFile, _ theirs: SafetensorsFile, from start: SafetensorsFile?

@@ -10,7 +10,7 @@ extension ModelLoading {
         let blocks = try group.map { group in
             let outline = ParameterStore(from: Placeholders())
             let network = try StageC(architecture, outline)
-            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group, trains: true)
+            return try SharedBlocks(BlockLayout(of: outline, network.blocks, trains: true), among: group, trains: true)
         }
         let source = try start(.stageC, files.stageC?.weights, generator)
         let stageC = try StageC(
@@ -28,7 +28,7 @@ extension ModelLoading {
         let blocks = try group.map { group in
             let outline = ParameterStore(from: Placeholders())
             let network = try StageB(architecture, outline.root)
-            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group, trains: true)
+            return try SharedBlocks(BlockLayout(of: outline, network.blocks, trains: true), among: group, trains: true)
         }
         let source = try start(.stageB, files.stageB?.weights, generator)
         let store = ParameterStore(from: source, dtype: files.weightsDType, blocks: blocks, device: files.device)

@@ -59,7 +59,8 @@ struct MemoryEstimate {
         let sharers = run.sharesStage && run.trainsWhole ? run.processes : 1
         let (parameters, size) = ((counts.reduce(0, +) + sharers - 1) / sharers, run.weightsDType.size)
         add("trained weights", size * parameters, from: .loaded)
-        add("optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1) } / sharers, from: .optimizer)
+        add(
+            "optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1, sharedBy: sharers) }, from: .optimizer)
         if run.average != nil { add("averaged weights", 4 * parameters, from: .optimizer) }
 
         let largest = counts.sorted(by: >).prefix(4)
@@ -67,6 +68,6 @@ struct MemoryEstimate {
         if size < 4, run.accumulation > 1 { add("summed gradients", 4 * parameters, from: .update) }
         let widened = size < 4 ? 8 : 0
         let stepping = run.optimizer.name == Adafactor.name ? 8 : 0
-        add("step", (widened + stepping) * (largest.first ?? 0), from: .update)
+        add("step", (widened + stepping) * (largest.first ?? 0) / sharers, from: .update)
     }
 }

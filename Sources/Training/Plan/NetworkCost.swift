@@ -23,6 +23,10 @@ struct NetworkCost {
         let stage = plan.models.shared
         if run.sharesStage, run.trainsWhole {
             self.parts.append(Part(name: "gradients", bytes: Int(others * Double(parts * stage.bytes))))
+            let sums = plan.groups.flatMap(\.shapes).reduce(0) { $0 + 4 * run.optimizer.summedNumbers($1) }
+            if sums > 0 {
+                self.parts.append(Part(name: "sums of the optimizer", bytes: Int(2 * others * Double(sums))))
+            }
         } else {
             self.parts.append(Part(name: "gradients", bytes: Int(2 * others * Double(4 * plan.trainable))))
         }
