@@ -1,26 +1,26 @@
 import Torch
 import Weights
 
-/// A network that processes share and train together, in float32: each steps its own part of every block.
+/// A network that processes share and train together: each steps its own part of every block.
 extension SharedBlocks {
-    /// What this process steps of a trained tensor, as a row of float32 that is the weights themselves; nil where it has none
-    /// of it.
+    /// What this process steps of a trained tensor, as a row that is the weights themselves; nil where it has none of it.
     public func part(of name: String) throws -> Tensor? {
-        guard let place = training?.leaves[name]?.place, let range = ownRange(place) else { return nil }
-        return try share(place.block).sliced(0, range).viewed(as: .float32)
+        guard let training, let place = training.leaves[name]?.place, let range = ownRange(place) else { return nil }
+        return try share(place.block).sliced(0, range).viewed(as: training.dtype)
     }
 
     /// Which of a tensor's numbers, one after the other, ``part(of:)`` is; empty where this process has none.
     public func numbers(of name: String) -> Range<Int> {
-        guard let place = training?.leaves[name]?.place, ownRange(place) != nil else { return 0..<0 }
+        guard let training, let place = training.leaves[name]?.place, ownRange(place) != nil else { return 0..<0 }
         let own = own(place)
-        return (own.lowerBound - place.range.lowerBound..<own.upperBound - place.range.lowerBound).numbers
+        return (own.lowerBound - place.range.lowerBound..<own.upperBound - place.range.lowerBound).numbers(
+            of: training.dtype)
     }
 
     /// Whether all of a tensor was zero when the network was made, whoever has which part of it.
     public func wasZero(_ name: String) -> Bool { training?.leaves[name]?.wasZero ?? false }
 
-    /// The sum of all gradients of ``part(of:)``, as a view.
+    /// The sum of all gradients of ``part(of:)``, in float32, as a view.
     public func gradient(of name: String) throws -> Tensor? {
         guard let training, let place = training.leaves[name]?.place, let range = ownRange(place) else { return nil }
         return try training.sum(place.block, range)
@@ -38,8 +38,8 @@ extension SharedBlocks {
 
     /// Takes other numbers of a tensor.
     public func assign(_ name: String, _ value: Tensor) throws {
-        guard let leaf = training?.leaves[name] else { return }
-        try keep(value.to(dtype: .float32), leaf.place)
+        guard let training, let leaf = training.leaves[name] else { return }
+        try keep(value.to(dtype: training.dtype), leaf.place)
     }
 
     /// All of the network, tensor by tensor; all processes make it together.

@@ -19,8 +19,8 @@ public final class SharedBlocks {
     /// What is trained of it; nil of a frozen network.
     let training: SharedGradients?
 
-    /// - Parameter trains: whether the network is trained, in float32.
-    public init(_ layout: BlockLayout, among group: ProcessGroup, trains: Bool = false) throws {
+    /// - Parameter dtype: in which the network is trained; nil where it is frozen.
+    public init(_ layout: BlockLayout, among group: ProcessGroup, training dtype: DType? = nil) throws {
         (self.layout, self.group) = (layout, group)
         let part = layout.alignment
         let sizes = layout.sizes.map { ($0 + part * group.size - 1) / (part * group.size) * part }
@@ -29,7 +29,7 @@ public final class SharedBlocks {
             let largest = sizes.enumerated().filter { $0.offset % 2 == parity }.map(\.element).max() ?? 0
             return try .zeros([largest * group.size], dtype: .uint8)
         }
-        training = trains ? try SharedGradients(sizes.map { $0 / DType.float32.size }, group) : nil
+        training = try dtype.map { try SharedGradients(sizes, $0, group) }
     }
 
     /// Takes a tensor of the network in: this process's part of it is kept.

@@ -92,17 +92,7 @@ public final class Adafactor: Optimizer {
     public func step(learningRate: Double, gradientScale: Double) throws {
         begin()
         if let shared {
-            let rate = effectiveRate(learningRate)
-            let parts = try zip(groups, slots).flatMap { group, slots in
-                try slots.compactMap { slot in
-                    try slot.gradient().map {
-                        Part(
-                            slot: slot, weights: slot.parameter, gradient: $0, rate: rate * group.rateFactor,
-                            weightDecay: group.weightDecay)
-                    }
-                }
-            }
-            return try withoutGradients { try step(parts, gradientScale: gradientScale, among: shared) }
+            return try step(among: shared, learningRate, gradientScale: gradientScale, nil) { try $1.gradient() }
         }
         try withoutGradients {
             for (group, slots) in zip(groups, slots) {
@@ -124,10 +114,40 @@ public final class Adafactor: Optimizer {
             let gradient = try gradient.to(dtype: .float32)
             if step.gradientScale != 1 { try gradient.scale(by: step.gradientScale) }
             let rate = effectiveRate(step.learningRate) * group.rateFactor
-            try slot.withWeights(step.rounding) {
+            try slot.withWeights(step) {
                 try self.step(slot, $0, gradient, rate: rate, weightDecay: group.weightDecay)
             }
         }
+    }
+
+    /// Steps all parameters; parts of those that processes share take sums over all of each.
+    public func stepEach(_ step: TensorStep, by gradient: (Int) throws -> Tensor?) throws {
+        guard let shared else { return try stepOneByOne(step, by: gradient) }
+        begin()
+        try self.step(among: shared, step.learningRate, gradientScale: step.gradientScale, step) { index, _ in
+            try gradient(index)?.to(dtype: .float32).contiguous()
+        }
+    }
+
+    /// - Parameters:
+    ///   - step: how bfloat16 weights are rounded.
+    ///   - gradient: of a parameter by its place among those of all groups, in float32.
+    private func step(
+        among shared: SharedTensors, _ learningRate: Double, gradientScale: Double, _ step: TensorStep?,
+        gradient: (Int, Slot<Memory>) throws -> Tensor?
+    ) throws {
+        let rate = effectiveRate(learningRate)
+        var parts: [Part] = []
+        for (index, (group, slot)) in zip(groups, slots).flatMap({ group, slots in slots.map { (group, $0) } })
+            .enumerated()
+        {
+            guard let gradient = try gradient(index, slot) else { continue }
+            parts.append(
+                Part(
+                    slot: slot, gradient: gradient, rate: rate * group.rateFactor, weightDecay: group.weightDecay,
+                    step: step?.of(index, slot.name)))
+        }
+        try withoutGradients { try self.step(parts, gradientScale: gradientScale, among: shared) }
     }
 
     /// The relative step where it is asked for, whose update is the one done last.

@@ -47,7 +47,7 @@ public final class AdamW: Optimizer {
         let (group, slot) = slots.slot(index)
         let values = values(groups[group], step.learningRate, step.gradientScale)
         let gradient = try gradient.to(dtype: .float32)
-        try slot.withWeights(step.rounding) {
+        try slot.withWeights(step) {
             try values([$0], gradients: [gradient], means: [slot.memory.mean], squares: [slot.memory.square])
         }
     }

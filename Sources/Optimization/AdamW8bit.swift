@@ -94,7 +94,7 @@ public final class AdamW8bit: Optimizer {
         let (group, slot) = slots.slot(index)
         let values = self.step(groups[group], step.learningRate, step.gradientScale)
         let gradients = [try gradient.to(dtype: .float32)]
-        try slot.withWeights(step.rounding) { weights in
+        try slot.withWeights(step) { weights in
             switch slot.memory {
             case .whole(let moments):
                 try values([weights], gradients: gradients, means: [moments.mean], squares: [moments.square])

@@ -6,12 +6,12 @@ extension Adafactor {
     /// What this process steps of a tensor.
     struct Part {
         let slot: Slot<Memory>
-        /// The part's weights in float32.
-        let weights: Tensor
         /// Of the part, in float32; it is changed.
         let gradient: Tensor
         let rate: Double
         let weightDecay: Double
+        /// How bfloat16 weights are rounded.
+        let step: TensorStep?
     }
 
     func step(_ parts: [Part], gradientScale: Double, among shared: SharedTensors) throws {
@@ -34,7 +34,9 @@ extension Adafactor {
         let weights = try squareSums()
         for part in parts {
             if gradientScale != 1 { try part.gradient.scale(by: gradientScale) }
-            if configuration.scalesByParameter { try add(part.weights, place(part), to: weights) }
+            if configuration.scalesByParameter {
+                try add(part.slot.parameter.detached().to(dtype: .float32), place(part), to: weights)
+            }
             let square = try square(part.gradient)
             switch part.slot.memory.squares {
             case .whole(let mean): try follow(mean, square)
@@ -76,9 +78,11 @@ extension Adafactor {
             let scale =
                 configuration.scalesByParameter
                 ? try rootMeanSquare(weights, place).clamped(min: configuration.parameterEpsilon) : nil
-            try take(
-                part.gradient, part.slot.memory.mean, part.weights, size: rootMeanSquare(updates, place), scale: scale,
-                rate: part.rate, weightDecay: part.weightDecay)
+            try part.slot.withWeights(part.step) { weights in
+                try take(
+                    part.gradient, part.slot.memory.mean, weights, size: rootMeanSquare(updates, place), scale: scale,
+                    rate: part.rate, weightDecay: part.weightDecay)
+            }
         }
     }
 }

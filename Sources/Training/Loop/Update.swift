@@ -192,7 +192,10 @@ struct Update {
             gradients.losses.append(try loss.withoutGraph())
         }
         if let sharing = task.sharing {
-            for (name, tensor) in parameters { try tensor.setGradient(sharing.gradient(of: name)) }
+            for (index, (name, tensor)) in parameters.enumerated() {
+                let sum = try sharing.gradient(of: name)
+                if gradients.sums == nil { try tensor.setGradient(sum) } else { gradients.sums?[index] = sum }
+            }
         }
         return gradients
     }
@@ -227,7 +230,7 @@ struct Update {
         if task.sharing != nil, let shared { norm = try shared.norm(norm) }
         guard loss.isFinite, norm.isFinite else { return (loss, norm) }
         if parameters.contains(where: { $0.tensor.dtype != .float32 }) {
-            try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), parameters.count)) { index in
+            try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), task)) { index in
                 try gradients.sums == nil
                     ? parameters[index].tensor.gradient() : gradients.sums?.removeValue(forKey: index)
             }
@@ -252,7 +255,7 @@ struct Update {
         guard loss.isFinite else { return (loss, .nan) }
         let clipping = GradientClipping(limit: run.gradientClip)
         let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
-        let norm = try fused(step(number, scale: scale, state.task.groups.parameters.count)) {
+        let norm = try fused(step(number, scale: scale, state.task)) {
             guard made.weighted.requiresGrad else { return }
             try (own.count == count ? made.weighted : made.weighted * (Double(own.count) / Double(count)))
                 .backward()
@@ -260,10 +263,12 @@ struct Update {
         return (loss, norm)
     }
 
-    private func step(_ number: Int, scale: Double, _ tensors: Int) -> TensorStep {
-        TensorStep(
+    private func step(_ number: Int, scale: Double, _ task: TrainingTask) -> TensorStep {
+        let tensors = task.parts?.wholes.count ?? task.groups.parameters.count
+        return TensorStep(
             learningRate: run.schedule(number), gradientScale: scale,
-            rounding: Draws(seed: seed, stream: RandomStream.rounding, update: number, places: 0..<tensors))
+            rounding: Draws(seed: seed, stream: RandomStream.rounding, update: number, places: 0..<tensors),
+            among: task.parts)
     }
 
     /// Tells the losses to what learns of them.

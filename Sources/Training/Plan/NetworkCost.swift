@@ -1,3 +1,5 @@
+import Torch
+
 /// What each process of a run sends in an update, and gets of the others.
 ///
 /// A sum over N processes goes round in a ring: each sends 2 (N - 1) / N of it. Of a block that is shared out each sends its
@@ -31,7 +33,8 @@ struct NetworkCost {
             self.parts.append(Part(name: "gradients", bytes: Int(2 * others * Double(4 * plan.trainable))))
         }
         if run.sharesStage {
-            let gathered = Double(parts * stage.gathered(isFrozen: !run.trainsWhole))
+            let size = run.trainsWhole ? run.weightsDType.size : DType.float32.size
+            let gathered = Double(parts * stage.gathered(isFrozen: !run.trainsWhole) * size / DType.float32.size)
             self.parts.append(Part(name: "blocks", bytes: Int(others * gathered)))
         }
     }

@@ -39,7 +39,8 @@ struct PlannedModels {
         case stageB(StageBConfiguration, shapes: [[Int]])
     }
 
-    /// The bytes of a stage that processes share, block by block.
+    /// The bytes of a stage that processes share, block by block: of a frozen base as it is kept, of a stage that is trained
+    /// whole in float32.
     struct SharedStage {
         private let blocks: [Int]
 

@@ -33,9 +33,11 @@ extension TrainingPlan {
         }
         memory.addTrained(groups.flatMap(\.shapes), run)
         if run.sharesStage, !run.sharesBase {
-            memory.add("two blocks of the stage", models.shared.twoBlocks, from: .loaded)
-            // As the passes leave them, and in a row to be added up.
-            memory.add("gradients of a block", models.shared.twoBlocks, from: .update)
+            let block = models.shared.twoBlocks / 2
+            let kept = block * run.weightsDType.size / DType.float32.size
+            memory.add("two blocks of the stage", 2 * kept, from: .loaded)
+            // As the passes leave them, and in a row of float32 to be added up.
+            memory.add("gradients of a block", kept + block, from: .update)
         }
         addPass(run, to: &memory)
         addData(run, to: &memory)
