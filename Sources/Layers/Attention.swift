@@ -43,20 +43,24 @@ public final class Attention {
         output = try Linear(.init(width, width), scope("out_proj"))
     }
 
-    /// Attends from `x` to `context`, and to `x` itself first where `includingSelf` says so.
+    /// The keys and values of a condition, side by side: [B, T, c] to [B, T, 2c].
+    public func keysAndValues(of condition: Tensor) throws -> Tensor {
+        try condition.adaptedLinear(
+            inWeight.rows(width..<3 * width), bias: inBias.sliced(0, width..<3 * width), [key, value], part: 1)
+    }
+
+    /// Attends from `x` to a condition, and to `x` itself first where `includingSelf` says so.
     /// - Parameters:
     ///   - x: [B, N, c].
-    ///   - context: [B, T, c].
+    ///   - condition: its keys and values, [B, T, 2c].
     ///   - dropout: of what each token looks at; nil drops nothing.
     /// - Returns: [B, N, c].
-    public func callAsFunction(_ x: Tensor, context: Tensor, includingSelf: Bool, dropout: Dropout? = nil)
-        throws -> Tensor
-    {
+    public func callAsFunction(
+        _ x: Tensor, condition: Tensor, includingSelf: Bool, dropout: Dropout? = nil
+    ) throws -> Tensor {
         let thirds = includingSelf ? [query, key, value] : [query]
         let own = try x.adaptedLinear(  // [B, N, 3c], or [B, N, c] of queries alone
             inWeight.rows(0..<thirds.count * width), bias: inBias.sliced(0, 0..<thirds.count * width), thirds)
-        let condition = try context.adaptedLinear(  // [B, T, 2c]
-            inWeight.rows(width..<3 * width), bias: inBias.sliced(0, width..<3 * width), [key, value], part: 1)
         let attended =
             try dropout?.attention(own: own, condition: condition, heads: heads)
             ?? .attention(own: own, condition: condition, heads: heads)

@@ -36,6 +36,29 @@ import Torch
         #expect(try relativeError(images.to(dtype: .float32), decoding.output("images")) < 3e-2)
     }
 
+    @Test func `products in bfloat16 err less than all of it in bfloat16`() throws {
+        let golden = try TowerGolden("stage_a_decode")
+        let (mixed, latents, expected) = (try stageA(golden), try golden.input("latents"), try golden.output("images"))
+        mixed.productDType = .bfloat16
+        let images = try mixed.decode(latents)
+        #expect(images.dtype == .float32)
+        let error = try relativeError(images, expected)
+        let whole = try relativeError(
+            stageA(golden, dtype: .bfloat16).decode(latents).to(dtype: .float32), expected)
+        #expect(error > 1e-5 && error < whole, "\(error), \(whole)")
+    }
+
+    @Test func `images of more positions than are expanded at once are decoded as each by itself`() throws {
+        let golden = try TowerGolden("stage_a_decode")
+        let stageA = try stageA(golden)
+        let latents = try Generator(seed: 2).normal([3, stageA.configuration.latentChannels, 40, 40])
+        let together = try stageA.decode(latents)
+        for index in 0..<3 {
+            let rows = index..<index + 1
+            #expect(try difference(stageA.decode(latents.sliced(0, rows)), together.sliced(0, rows)) < 1e-5)
+        }
+    }
+
     @Test func `the quantizer finds the entries that the peer's finds`() throws {
         let golden = try TowerGolden("stage_a_decode")
         let stageA = try stageA(golden)

@@ -118,7 +118,8 @@ private func gradient(_ leaf: Tensor) throws -> Tensor {
         let store = try drawnStore()
         let attention = try Attention(width: 8, heads: heads, store.root)
         let (x, context) = try (normal([2, 5, 8], trained: true), normal([2, 3, 8], seed: 6, trained: true))
-        let output = try attention(x, context: context, includingSelf: includingSelf)
+        let output = try attention(
+            x, condition: attention.keysAndValues(of: context), includingSelf: includingSelf)
         let expected = try explicit(store, x, context, heads: heads, includingSelf: includingSelf)
         #expect(output.shape == [2, 5, 8])
         #expect(try largestDifference(output, expected) < 1e-4)

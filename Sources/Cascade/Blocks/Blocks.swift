@@ -7,6 +7,8 @@ struct BlockContext {
     let times: [Tensor]
     /// SiLU of the condition's tokens, [B, T, conditionWidth]: every attention block starts with it.
     let activatedCondition: Tensor
+    /// What blocks made of the condition in an earlier step; nil keeps nothing.
+    var kept: KeptCondition?
     /// What the block drops while it is trained.
     var dropout: Dropout?
 }
@@ -87,10 +89,12 @@ final class AttentionBlock: Block {
     }
 
     func callAsFunction(_ x: Tensor, skip: Tensor?, _ context: BlockContext) throws -> Tensor {
-        let condition = try conditionMapper(context.activatedCondition)  // [B, T, C]
+        let condition = try context.kept.value(of: self) {
+            try attention.keysAndValues(of: conditionMapper(context.activatedCondition))  // [B, T, 2C]
+        }
         let tokens = try x.layerNorm(size: width, epsilon: 1e-6).reshaped([x.size(0), -1, width])  // [B, H * W, C]
         let attended = try attention(
-            tokens, context: condition, includingSelf: includingSelf, dropout: context.dropout)
+            tokens, condition: condition, includingSelf: includingSelf, dropout: context.dropout)
         return try x + attended.reshaped(x.shape)
     }
 }

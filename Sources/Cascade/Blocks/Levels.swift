@@ -118,7 +118,8 @@ final class Levels {
         guard isCheckpointing || shared != nil else { return try run(x, skip, context) }
         let inputs = [x, context.activatedCondition] + (skip.map { [$0] } ?? [])
         return try shared.run(name, inputs, isCheckpointing: true) { inputs in
-            let context = BlockContext(times: context.times, activatedCondition: inputs[1])
+            let context = BlockContext(
+                times: context.times, activatedCondition: inputs[1], kept: context.kept)
             return try run(inputs[0], inputs.count > 2 ? inputs[2] : nil, context)
         }
     }

@@ -24,13 +24,51 @@ final class MixingBlock {
         narrow = try Linear(.init(4 * width, width), scope("channelwise")(2))
     }
 
-    /// [B, H, W, C] to the same.
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let gamma = try (0..<6).map { try gammas.sliced(0, $0..<$0 + 1).to(dtype: x.dtype) }
-        let framed = try (normalised(x) * (gamma[0] + 1) + gamma[1]).channelsFirst().paddedByEdge(1)
-        let y = try x + depthwise(framed).channelsLast() * gamma[2]  // [B, H, W, C]
-        return try y + narrow(widen(normalised(y) * (gamma[3] + 1) + gamma[4]).gelu()) * gamma[5]
+    /// - Parameters:
+    ///   - x: [B, H, W, c].
+    ///   - dtype: of the linear layers' products.
+    /// - Returns: [B, H, W, c], in the dtype of `x`.
+    func callAsFunction(_ x: Tensor, products dtype: DType) throws -> Tensor {
+        let gamma = try (0..<6).map { try gammas.sliced(0, $0..<$0 + 1).to(dtype: .float32) }
+        let half = gamma[3...].map(\.self)
+        return try mixed(sideways(x, Array(gamma[..<3])), half, dtype)
     }
+
+    /// The first half. A shift that is the same at all places passes through the kernels, as the edge is repeated.
+    private func sideways(_ x: Tensor, _ gamma: [Tensor]) throws -> Tensor {
+        let kernels = try depthwise.weight.to(dtype: .float32)
+        let scaled = try kernels * ((gamma[0] + 1) * gamma[2])
+        var shift = try kernels.sum([1, 2, 3]) * gamma[1]
+        if let bias = depthwise.bias { shift = try shift + bias.to(dtype: .float32) }
+        let framed = try normalised(x).channelsFirst().paddedByEdge(1)
+        let made = try framed.depthwise(scaled.to(dtype: x.dtype), bias: (shift * gamma[2]).to(dtype: x.dtype))
+        let (height, width) = (x.size(1), x.size(2))
+        return try x + made.sliced(2, 1..<height + 1).sliced(3, 1..<width + 1).channelsLast()
+    }
+
+    /// The second half, some positions at a time: what is four times as wide is never there for all of them.
+    private func mixed(_ y: Tensor, _ gamma: [Tensor], _ dtype: DType) throws -> Tensor {
+        let (wide, narrowing) = try (
+            widen.weight.expanded(to: .float32), narrow.weight.expanded(to: .float32)
+        )
+        var shift = try wide.sum([1]) * gamma[1]
+        if let bias = widen.bias { shift = try shift + bias.to(dtype: .float32) }
+        let first = try (weight: (wide * (gamma[0] + 1)).to(dtype: dtype), bias: shift.to(dtype: dtype))
+        let last = try (
+            weight: (narrowing * gamma[2]).to(dtype: dtype),
+            bias: narrow.bias.map { try ($0.to(dtype: .float32) * gamma[2]).to(dtype: dtype) }
+        )
+        let rows = try y.reshaped([-1, width])
+        let parts = try stride(from: 0, to: rows.size(0), by: Self.rowsAtOnce).map { start in
+            let some = try rows.sliced(0, start..<min(start + Self.rowsAtOnce, rows.size(0)))
+            let widened = try normalised(some).to(dtype: dtype).linear(first.weight, bias: first.bias).gelu()
+            return try some + widened.linear(last.weight, bias: last.bias).to(dtype: some.dtype)
+        }
+        return try (parts.count == 1 ? parts[0] : .concatenated(parts, dimension: 0)).reshaped(y.shape)
+    }
+
+    /// Enough for products at their full rate; in float32 they make 12 MB of the widest published level.
+    private static let rowsAtOnce = 2048
 
     private func normalised(_ x: Tensor) throws -> Tensor { try x.layerNorm(size: width, epsilon: 1e-6) }
 }

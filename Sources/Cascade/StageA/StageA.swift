@@ -13,6 +13,8 @@ public final class StageA {
     /// Keys `vquantizer.*`. Neither `encode` nor `decode` goes through it, as in the reference's use of Stage A; its
     /// entries live on the scale of the encoder's output, see `quantize`.
     public let quantizer: VectorQuantizer
+    /// The dtype of the products that take most of the time. Norms, sums and activations stay in the weights' dtype.
+    public var productDType: DType
     private let encoder: StageAEncoder
     private let decoder: StageADecoder
 
@@ -24,6 +26,7 @@ public final class StageA {
         encoder = try StageAEncoder(configuration, scope)
         quantizer = try VectorQuantizer(
             size: configuration.codebookSize, channels: configuration.latentChannels, scope("vquantizer"))
+        productDType = quantizer.codebook.dtype
         decoder = try StageADecoder(configuration, scope)
     }
 
@@ -37,14 +40,16 @@ public final class StageA {
                 "`images` has a side that stage A cannot take",
                 expected: "an even number of at least \(configuration.reduction)", got: "\(images.shape)")
         }
-        return try encoder(images.to(dtype: quantizer.codebook.dtype)) * (1 / configuration.scaleFactor)
+        return try encoder(images.to(dtype: quantizer.codebook.dtype), products: productDType)
+            * (1 / configuration.scaleFactor)
     }
 
     /// - Parameter latents: [B, c_latent, h, w].
     /// - Returns: images [B, 3, h * reduction, w * reduction], about 0...1 and not clamped.
     public func decode(_ latents: Tensor) throws -> Tensor {
         try latents.checkShape("latents", [nil, configuration.latentChannels, nil, nil])
-        return try decoder(latents.to(dtype: quantizer.codebook.dtype) * configuration.scaleFactor)
+        return try decoder(
+            latents.to(dtype: quantizer.codebook.dtype) * configuration.scaleFactor, products: productDType)
     }
 
     /// The latents with each vector replaced by the nearest of the codebook, [B, c_latent, h, w] to the same.
@@ -81,11 +86,11 @@ private final class StageAEncoder {
     }
 
     /// [B, 3, H, W] to [B, c_latent, h, w].
-    func callAsFunction(_ images: Tensor) throws -> Tensor {
+    func callAsFunction(_ images: Tensor, products dtype: DType) throws -> Tensor {
         var x = try first(images.pixelUnshuffled(2).channelsLast())  // [B, H / 2, W / 2, c]
         for (halving, block) in steps {
             if let halving { x = try halving(x.channelsFirst()).channelsLast().contiguous() }
-            x = try block(x)
+            x = try block(x, products: dtype)
         }
         return try norm(last(x.channelsFirst()))
     }
@@ -96,7 +101,7 @@ private final class StageADecoder {
     /// Key `up_blocks.0.0`, 1x1.
     private let first: Linear
     /// Keys `up_blocks.1` and so on, in the order they run.
-    private let steps: [(Tensor) throws -> Tensor]
+    private let steps: [(Tensor, _ products: DType) throws -> Tensor]
     /// Key `out_block.0`, 1x1.
     private let last: Linear
 
@@ -106,15 +111,17 @@ private final class StageADecoder {
             .init(
                 configuration.latentChannels, configuration.hidden, initial: .torchUniform, storedAsConvolution: true),
             blocks(0)(0))
-        var steps: [(Tensor) throws -> Tensor] = []
+        var steps: [(Tensor, DType) throws -> Tensor] = []
         for level in widths.indices.reversed() {
             if level < widths.count - 1 {
                 let doubling = try Convolution(.doubling(widths[level + 1], widths[level]), blocks(steps.count + 1))
-                steps.append { try doubling($0.channelsFirst()).channelsLast().contiguous() }
+                steps.append { x, dtype in
+                    try doubling(x.to(dtype: dtype).channelsFirst()).channelsLast().contiguous().to(dtype: x.dtype)
+                }
             }
             for _ in 0..<(level == widths.count - 1 ? configuration.bottleneckBlocks : 1) {
                 let block = try MixingBlock(widths[level], blocks(steps.count + 1))
-                steps.append { try block($0) }
+                steps.append { try block($0, products: $1) }
             }
         }
         self.steps = steps
@@ -123,8 +130,8 @@ private final class StageADecoder {
     }
 
     /// [B, c_latent, h, w] to [B, 3, H, W].
-    func callAsFunction(_ latents: Tensor) throws -> Tensor {
-        let x = try steps.reduce(first(latents.channelsLast())) { try $1($0) }  // [B, H / 2, W / 2, c]
+    func callAsFunction(_ latents: Tensor, products dtype: DType) throws -> Tensor {
+        let x = try steps.reduce(first(latents.channelsLast())) { try $1($0, dtype) }  // [B, H / 2, W / 2, c]
         return try last(x).channelsFirst().pixelShuffled(2)
     }
 }

@@ -18,6 +18,8 @@ public final class StageB {
         public var times: [String: Tensor] = [:]
         /// What is dropped in training; nil drops nothing.
         public var dropout: DropoutPass?
+        /// What is kept from step to step of sampling; nil keeps nothing.
+        public var kept: KeptCondition?
 
         /// Without an image, time conditions and dropout, which may be set afterwards.
         public init(effnet: Tensor, clip: Tensor) {
@@ -82,25 +84,31 @@ public final class StageB {
         let pooled = conditions.clip
         try pooled.checkShape("clip", [nil, nil, c.clipWidth])
         try shared?.beginPass()
-        let tokens = try shared.run("embedding", [pooled]) { [clipMapper] inputs in
-            try clipMapper(inputs[0]).reshaped([inputs[0].size(0), -1, c.conditionWidth])
-                .layerNorm(size: c.conditionWidth, epsilon: 1e-6).silu()  // [B, L * clipSequence, conditionWidth]
+        let kept = conditions.kept
+        let tokens = try kept.value(of: clipMapper) {
+            try shared.run("embedding", [pooled]) { [clipMapper] inputs in
+                try clipMapper(inputs[0]).reshaped([inputs[0].size(0), -1, c.conditionWidth])
+                    .layerNorm(size: c.conditionWidth, epsilon: 1e-6).silu()  // [B, L * clipSequence, conditionWidth]
+            }
         }
         let inputs = [latents, conditions.effnet] + (conditions.pixels.map { [$0] } ?? [])
         let x = try shared.run("embedding", inputs) { [self] in
-            try embedded($0[0], effnet: $0[1], pixels: $0.count > 2 ? $0[2] : nil)
+            try embedded($0[0], effnet: $0[1], pixels: $0.count > 2 ? $0[2] : nil, kept)
         }
-        let context = BlockContext(times: times, activatedCondition: tokens)
+        let context = BlockContext(times: times, activatedCondition: tokens, kept: kept)
         let y = try levels(x, context, dropout: conditions.dropout)
         return try shared.run("clf", [y]) { [classifier] in try classifier($0[0]) }
     }
 
     /// [B, h, w, hidden[0]].
-    private func embedded(_ latents: Tensor, effnet: Tensor, pixels: Tensor?) throws -> Tensor {
-        var x = try embedding(latents)
-        let effnet = try effnet.resized(height: x.size(1), width: x.size(2), alignCorners: true)
-        x = try x + effnetMapper(effnet)
-        return try x + self.pixels(pixels, like: x)
+    private func embedded(
+        _ latents: Tensor, effnet: Tensor, pixels: Tensor?, _ kept: KeptCondition?
+    ) throws -> Tensor {
+        let x = try embedding(latents)
+        let mapped = try kept.value(of: effnetMapper) {
+            try effnetMapper(effnet.resized(height: x.size(1), width: x.size(2), alignCorners: true))
+        }
+        return try x + mapped + kept.value(of: pixelsMapper) { try self.pixels(pixels, like: x) }
     }
 
     /// What the image adds to activations, [B, h, w, hidden[0]]; it is mapped before it is resized.

@@ -23,6 +23,8 @@ public final class StageC {
         public var injections: [Int: Tensor] = [:]
         /// Those of further ControlNets, whose conditions have sizes of their own.
         public var furtherInjections: [[Int: Tensor]] = []
+        /// What is kept from step to step of sampling; nil keeps nothing.
+        public var kept: KeptCondition?
 
         /// Without time conditions, ControlNets and dropout, which may be set afterwards.
         public init(clipText: Tensor, clipTextPooled: Tensor, clipImage: Tensor) {
@@ -95,11 +97,14 @@ public final class StageC {
         try configuration.check(latents: latents)
         try check(conditions)
         try shared?.beginPass()
-        let tokens = try shared.run(
-            "embedding", [conditions.clipText, conditions.clipTextPooled, conditions.clipImage]
-        ) { [self] in try conditionTokens($0[0], $0[1], $0[2]).silu() }
+        let tokens = try conditions.kept.value(of: textMapper) {
+            try shared.run("embedding", [conditions.clipText, conditions.clipTextPooled, conditions.clipImage]) {
+                [self] in try conditionTokens($0[0], $0[1], $0[2]).silu()
+            }
+        }
         let context = BlockContext(
-            times: try configuration.timeEmbeddings(time, conditions.times), activatedCondition: tokens)
+            times: try configuration.timeEmbeddings(time, conditions.times), activatedCondition: tokens,
+            kept: conditions.kept)
         let x = try shared.run("embedding", [latents]) { [embedding] in try embedding($0[0]) }
         let y = try levels(
             x, context, injections: [conditions.injections] + conditions.furtherInjections, dropout: conditions.dropout)

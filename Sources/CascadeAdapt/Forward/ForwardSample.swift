@@ -32,8 +32,11 @@ struct ForwardSample: ForwardModule {
         let generator = try Generator(seed: request.seed)
         let latents = try sampler(from: initial) { _ in
             try generator.normal(initial.shape, device: initial.device)
-        } predict: {
-            try stageC($0.to(dtype: request.computeDType), time: $1, $2 ? conditions : unconditional)
+        } predict: { latents, time, isGuided in
+            func predicted(_ conditions: StageC.Conditions) throws -> Tensor {
+                try stageC(latents.to(dtype: request.computeDType), time: time, conditions)
+            }
+            return try .init(predicted(conditions), free: isGuided ? predicted(unconditional) : nil)
         }
         return [("out", latents)]
     }

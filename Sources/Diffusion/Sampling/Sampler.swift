@@ -4,8 +4,7 @@ import Torch
 /// Makes latents of noise, step by step, with the network that predicts what a process asks of it; as it is made, the
 /// way the reference previews the training of Stage C.
 ///
-/// Source: the reference's `GDF.sample` in `gdf/__init__.py`. There a guided step takes both predictions from one
-/// doubled batch; here the network is asked twice, which computes the same and takes half the memory.
+/// Source: the reference's `GDF.sample` in `gdf/__init__.py`.
 public struct Sampler {
     /// How latents go from one noise level to the next.
     public var step = SamplingStep.ddpm
@@ -30,13 +29,24 @@ public struct Sampler {
     /// - Parameters:
     ///   - start: noise, [B, C, h, w], float32.
     ///   - fresh: normal noise [B, C, h, w] for a step, counted from 0, for samplers that add it.
-    ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
+    ///   - predict: as below.
     /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
     public func callAsFunction(
         from start: Tensor, fresh: (_ step: Int) throws -> Tensor,
-        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
+        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ isGuided: Bool) throws -> Predictions
     ) throws -> Tensor {
         try withoutActuallyEscaping(fresh) { try self(from: start, Walk(fresh: $0), predict: predict) }
+    }
+
+    /// What a network predicts of latents, [B, C, h, w] each.
+    public struct Predictions {
+        /// By its condition.
+        public var conditioned: Tensor
+        /// By what guidance leads away from; nil where there is no guidance.
+        public var free: Tensor?
+
+        /// - Parameter free: nil where the step is not guided.
+        public init(_ conditioned: Tensor, free: Tensor?) { (self.conditioned, self.free) = (conditioned, free) }
     }
 
     /// What goes on beside the steps of one sampling.
@@ -56,11 +66,11 @@ public struct Sampler {
     /// Draws latents.
     /// - Parameters:
     ///   - start: the latents of the first step, [B, C, h, w], float32.
-    ///   - predict: the network's prediction for latents and noise conditions [B], conditioned or not.
+    ///   - predict: the network's predictions for latents and noise conditions [B]; where the step is guided both.
     /// - Returns: the last step's prediction of the latents without noise, [B, C, h, w], float32.
     public func callAsFunction(
         from start: Tensor, _ walk: Walk,
-        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ conditioned: Bool) throws -> Tensor
+        predict: (_ latents: Tensor, _ noiseCondition: Tensor, _ isGuided: Bool) throws -> Predictions
     ) throws -> Tensor {
         try withoutGradients {
             let range = try Tensor.spaced(from: times.start, to: times.end, count: steps + 1)
@@ -72,12 +82,11 @@ public struct Sampler {
             for step in 0..<steps {
                 try walk.begin(step)
                 let told = try conditions.selected(0, step).expanded([start.size(0)])
-                func asked(_ isConditioned: Bool) throws -> Tensor {
-                    try predict(latents, told, isConditioned).to(dtype: .float32)
-                }
-                var prediction = try asked(true)
-                if let guidance, guidance.isOn(at: times[step]) {
-                    prediction = try guidance(prediction, asked(false), at: times[step])
+                let guidance = guidance.flatMap { $0.isOn(at: times[step]) ? $0 : nil }
+                let predicted = try predict(latents, told, guidance != nil)
+                var prediction = try predicted.conditioned.to(dtype: .float32)
+                if let guidance, let free = predicted.free {
+                    prediction = try guidance(prediction, free.to(dtype: .float32), at: times[step])
                 }
                 let (now, next) = try (scales.sample(step), scales.sample(step + 1))
                 let parts = try process.estimate(latents, prediction, now)

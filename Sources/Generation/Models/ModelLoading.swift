@@ -95,6 +95,14 @@ public struct ModelLoading {
     /// Stage A, in float32.
     public func stageA() throws -> StageA { try .load(weights(.stageA, files.stageA), device: files.device) }
 
+    /// What makes images of Stage C's latents. Stage A takes its products in what Stage B computes in, as both do under the
+    /// reference's autocast.
+    func stagesBAndA() throws -> (StageBDenoiser, StageA) {
+        let (stageB, stageA) = (try stageB(), try stageA())
+        stageA.productDType = stageB.dtype
+        return (stageB, stageA)
+    }
+
     // MARK: Small networks, in float32
 
     /// The encoder of images to Stage C's latents, frozen.

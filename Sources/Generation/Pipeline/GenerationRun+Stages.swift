@@ -10,13 +10,13 @@ struct AdaptedStageC {
     /// By the pipeline's adapters.
     let adapters: [[any Adapter]]
 
-    /// Lets those adapters count that a step has, each with its strength.
-    func set(_ strengths: [Double], _ windows: [StepWindow], step: Int, of steps: Int) throws {
-        for (adapters, (strength, window)) in zip(adapters, zip(strengths, windows)) {
+    /// Lets adapters count with their strengths.
+    func set(_ strengths: [Double]) throws {
+        for (adapters, strength) in zip(adapters, strengths) {
             for adapter in adapters {
                 adapter.strength = strength
                 // One that does not count is away: it would cost its products.
-                if window.holds(step, of: steps), strength != 0 { try adapter.attach() } else { adapter.detach() }
+                if strength != 0 { try adapter.attach() } else { adapter.detach() }
             }
         }
     }
@@ -70,23 +70,31 @@ extension GenerationRun {
 
         let denoiser = StageCDenoiser(
             AdaptedModel(stageC: stageC, text: nil, base: BaseModel(name: "", sha256: "")))
-        let conditional = try conditions(batch, denoiser, isConditional: true) { $0.prompt }
-        let unconditional = try conditions(batch, denoiser, isConditional: false) { $0.negative }
+        var guided = try GuidedConditions(
+            conditions(batch, denoiser, isConditional: true) { $0.prompt },
+            unconditional: conditions(batch, denoiser, isConditional: false) { $0.negative })
         let sets = try injections(batch)
         let controls = request.controlStrengths ?? configuration.controlNets.map(\.strength)
         let (strengths, windows) = (strengths(batch[0]), configuration.adapters.map(\.window))
+        var counting: [Double]?
 
-        var active: [[Int: Tensor]] = []
         var walk = Sampler.Walk { [draws = draws(batch), device] step in
             try draws.fresh(.stageC, step: step, [c.inputs, height, width], device: device)
         }
         walk.begin = { [self] step in
             if step > 0 { try advance(batch, "Stage C") } else { try checkStopped() }
-            try adapted.set(strengths, windows, step: step, of: steps)
-            active = try zip(sets, zip(configuration.controlNets, controls)).compactMap { set, use in
+            let now = zip(strengths, windows).map { $1.holds(step, of: steps) ? $0 : 0 }
+            if now != counting {
+                try adapted.set(now)
+                guided.forget()
+                counting = now
+            }
+            let active: [[Int: Tensor]] = try zip(sets, zip(configuration.controlNets, controls)).compactMap {
+                set, use in
                 guard use.0.window.holds(step, of: steps), use.1 != 0 else { return nil }
                 return try set.mapValues { try $0 * use.1 }
             }
+            (guided.conditional.furtherInjections, guided.unconditional.furtherInjections) = (active, active)
         }
         if let clean, let mask {
             walk.settle = { latents, scales in
@@ -94,10 +102,8 @@ extension GenerationRun {
                 return try (0.5 - mask).isBelow(0).choose(latents, kept)
             }
         }
-        let made = try sampler(from: begin, walk) { latents, time, isConditional in
-            var conditions = isConditional ? conditional : unconditional
-            conditions.furtherInjections = active
-            return try denoiser.predict(latents, time: time, conditions)
+        let made = try sampler(from: begin, walk) { latents, time, isGuided in
+            try denoiser.predict(latents, time: time, guided, isGuided: isGuided)
         }
         try advance(batch, "Stage C")
         try checkFinite(made, "Stage C")
@@ -154,7 +160,7 @@ extension GenerationRun {
 
     func decodeByStages(_ part: [Int], each: (GeneratedImage) throws -> Void) throws {
         // Stage A is small, and beside Stage B it shows each image as soon as it is there.
-        try pipeline.networks.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
+        try pipeline.networks.with("Stages B and A", { try loading.stagesBAndA() }) { stages in
             for batch in batches(of: part) {
                 let made = try timed(batch) { try sampleStageB(batch, stages.0) }
                 // Or what Stage B took would lie beside what Stage A takes.
@@ -205,14 +211,14 @@ extension StageBDenoiser {
         let c = stageB.configuration
         let (height, width) = size.stageBLatents(patch: c.patchSize)
         let shape = [c.inputs, height, width]
-        let conditional = try conditions(inputs, text: texts.0)
-        let unconditional = try conditions(inputs.unconditional, text: texts.1)
+        let guided = try GuidedConditions(
+            conditions(inputs, text: texts.0), unconditional: conditions(inputs.unconditional, text: texts.1))
         return try withoutActuallyEscaping(fresh) { fresh in
             try withoutActuallyEscaping(done) { done in
                 var walk = Sampler.Walk { try fresh($0, shape) }
                 walk.begin = { step in if step > 0 { try done() } }
-                let made = try sampler(from: start(shape), walk) { latents, time, isConditional in
-                    try predict(latents, time: time, isConditional ? conditional : unconditional)
+                let made = try sampler(from: start(shape), walk) { latents, time, isGuided in
+                    try predict(latents, time: time, guided, isGuided: isGuided)
                 }
                 try done()
                 return made

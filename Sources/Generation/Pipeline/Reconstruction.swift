@@ -106,7 +106,7 @@ public struct Reconstruction {
             let encode = EffNetConditions(encoder: encoder, for: configuration, device: loading.files.device)
             return try images.map { try encode(ImageTensors.tensor([$0]), scale: 0.75) }
         }
-        try networks.with("Stages B and A", { (try loading.stageB(), try loading.stageA()) }) { stages in
+        try networks.with("Stages B and A", { try loading.stagesBAndA() }) { stages in
             for (index, image) in images.enumerated() {
                 let began = hooks.now()
                 var inputs = ConditionInputs(captions: [""])

@@ -5,27 +5,48 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace engine {
 namespace {
 
-/// Where a pair stands: its ranks among those of all pairs, and its columns of the output.
+/// Where pairs stand: their ranks among those of all pairs, and their columns of the output.
 struct Place {
     int64_t rank, ranks, column, columns;
 
     at::Tensor ranks_of(const at::Tensor &x) const { return x.narrow(-1, rank, ranks); }
     at::Tensor columns_of(const at::Tensor &y) const { return y.narrow(-1, column, columns); }
+    /// Of a matrix [columns, ranks] of this place the part of a pair that stands within it.
+    at::Tensor part_of(const at::Tensor &up, const Place &pair) const {
+        return up.narrow(0, pair.column - column, pair.columns).narrow(1, pair.rank - rank, pair.ranks);
+    }
+    bool holds(const Place &pair) const { return pair.rank >= rank && pair.rank < rank + ranks; }
 };
 
-std::vector<Place> places_of(at::TensorList ups, at::IntArrayRef columns) {
+/// - Parameter sizes: ranks and columns of each pair.
+std::vector<Place> places_of(const std::vector<int64_t> &sizes, at::IntArrayRef columns) {
     std::vector<Place> places;
     int64_t rank = 0;
-    for (size_t i = 0; i < ups.size(); ++i) {
-        places.push_back({rank, ups[i].size(1), columns[i], ups[i].size(0)});
-        rank += ups[i].size(1);
+    for (size_t i = 0; i < columns.size(); ++i) {
+        places.push_back({rank, sizes[2 * i], columns[i], sizes[2 * i + 1]});
+        rank += sizes[2 * i];
     }
     return places;
+}
+
+/// Ranks up to which all pairs are multiplied as one, with zeros between them: products as thin as these cost by their number.
+constexpr int64_t ranks_together = 48;
+
+/// What is multiplied at once: all pairs, or each by itself.
+std::vector<Place> groups_of(const std::vector<Place> &pairs) {
+    int64_t ranks = pairs.back().rank + pairs.back().ranks, first = pairs[0].column, end = 0;
+    if (ranks > ranks_together) return pairs;
+    for (const Place &pair : pairs) {
+        first = std::min(first, pair.column);
+        end = std::max(end, pair.column + pair.columns);
+    }
+    return {{0, ranks, first, end - first}};
 }
 
 /// [..., c] as [rows, c].
@@ -39,15 +60,20 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
         at::Tensor rows = rows_of(x), down = at::cat(downs).to(x.scalar_type());  // [all ranks, in]
         at::Tensor narrow = at::mm(rows, down.t());                               // [rows, all ranks]
         at::Tensor y = at::linear(rows, weight, bias);
-        std::vector<Place> places = places_of(ups, columns);
+        std::vector<int64_t> sizes;
+        for (const at::Tensor &up : ups) sizes.insert(sizes.end(), {up.size(1), up.size(0)});
+        std::vector<Place> pairs = places_of(sizes, columns);
         torch::autograd::variable_list saved = {rows, weight, down, narrow};
-        for (size_t i = 0; i < places.size(); ++i) {
-            at::Tensor up = (ups[i] * scales[i]).to(x.scalar_type());  // [columns, ranks]
-            places[i].columns_of(y).addmm_(places[i].ranks_of(narrow), up.t());
+        for (const Place &group : groups_of(pairs)) {
+            at::Tensor up = at::zeros({group.columns, group.ranks}, x.options());
+            for (size_t i = 0; i < pairs.size(); ++i)
+                if (group.holds(pairs[i])) group.part_of(up, pairs[i]).copy_(ups[i] * scales[i]);
+            group.columns_of(y).addmm_(group.ranks_of(narrow), up.t());
             saved.push_back(up);
         }
         context->save_for_backward(saved);
         context->saved_data["columns"] = columns.vec();
+        context->saved_data["sizes"] = sizes;
         context->saved_data["scales"] = scales.vec();
         context->saved_data["dtype"] = static_cast<int64_t>(downs[0].scalar_type());
         context->saved_data["shape"] = x.sizes().vec();
@@ -62,17 +88,20 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
         const at::Tensor &x = saved[0], &weight = saved[1], &down = saved[2], &narrow = saved[3];
         at::TensorList ups = at::TensorList(saved).slice(4);
         std::vector<double> scales = context->saved_data["scales"].toDoubleVector();
-        std::vector<Place> places = places_of(ups, context->saved_data["columns"].toIntVector());
+        std::vector<Place> pairs = places_of(
+            context->saved_data["sizes"].toIntVector(), context->saved_data["columns"].toIntVector());
+        std::vector<Place> groups = groups_of(pairs);
         auto dtype = static_cast<at::ScalarType>(context->saved_data["dtype"].toInt());
         at::Tensor dy = rows_of(gradients[0].to(x.scalar_type()));
         at::Tensor d_narrow = at::empty_like(narrow);
-        std::vector<at::Tensor> d_ups;
-        for (size_t i = 0; i < places.size(); ++i) {
-            at::Tensor own = places[i].columns_of(dy);
-            places[i].ranks_of(d_narrow).copy_(at::mm(own, ups[i]));
+        std::vector<at::Tensor> d_ups(pairs.size());
+        for (size_t g = 0; g < groups.size(); ++g) {
+            at::Tensor own = groups[g].columns_of(dy);
+            groups[g].ranks_of(d_narrow).copy_(at::mm(own, ups[g]));
             // Transposed, for the product is then as wide as the columns.
-            at::Tensor across = at::mm(places[i].ranks_of(narrow).t(), own);
-            d_ups.push_back((across.to(dtype) * scales[i]).t());
+            at::Tensor across = at::mm(groups[g].ranks_of(narrow).t(), own).t();
+            for (size_t i = 0; i < pairs.size(); ++i)
+                if (groups[g].holds(pairs[i])) d_ups[i] = groups[g].part_of(across, pairs[i]).to(dtype) * scales[i];
         }
         at::Tensor d_down = at::mm(d_narrow.t(), x).to(dtype);
         at::Tensor dx;
@@ -80,7 +109,7 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
             dx = at::mm(dy, weight).addmm_(d_narrow, down).view(context->saved_data["shape"].toIntVector());
 
         torch::autograd::variable_list result = {dx, {}, {}};
-        for (const Place &place : places) result.push_back(d_down.narrow(0, place.rank, place.ranks));
+        for (const Place &pair : pairs) result.push_back(d_down.narrow(0, pair.rank, pair.ranks));
         result.insert(result.end(), d_ups.begin(), d_ups.end());
         result.resize(result.size() + 2);
         return result;

@@ -139,7 +139,7 @@ extension TrainingObjective {
         conditional.inputs.captions = [prompt.prompt]
         unconditional.inputs = conditional.inputs.unconditional
         unconditional.inputs.captions = [prompt.negative]
-        let conditions = (conditional: try conditions(conditional), unconditional: try conditions(unconditional))
+        let conditions = try GuidedConditions(conditions(conditional), unconditional: conditions(unconditional))
         var shape = batch.latents.sampleShape
         if let sides = prompt.size.map(latentSides) { shape = [shape[0], sides.height, sides.width] }
         let start = try draws.normal(.noise, shape, device: batch.latents.device)

@@ -56,7 +56,7 @@ extension TrainingObjective {
         let settled = try settled(batch)
         var unconditional = settled
         unconditional.inputs = settled.inputs.unconditional
-        let conditions = (conditional: try conditions(settled), unconditional: try conditions(unconditional))
+        let conditions = try GuidedConditions(conditions(settled), unconditional: conditions(unconditional))
         let start = try draws.normal(.noise, batch.latents.sampleShape, device: batch.latents.device)
         return try stage.sample(from: start, with: sampler, conditions, draws: draws)
     }

@@ -1,12 +1,13 @@
 """Trains the same runs by one, two and four processes, on the miniature, and holds them against each other: `make processes`.
 
-    python Tests/Peers/checks/processes.py [--command .build/release/cascade-adapt] [--kills 10] [--pairs 5]
+    python Tests/Peers/checks/processes.py [--command .build/release/cascade-adapt] [--kills 10] [--pairs 5] [--large]
 
 Losses and weights of 20 updates, with dropout, adaptive loss weights and a running mean. Two processes have to come to the
 very losses of one with `grad_accum_steps: 2`: both add up the same two parts. One process that takes all samples at once
 rounds otherwise, and an adapter's first updates make much of that; the table says how much. Then one of four processes is
 killed at random moments of a LoRA run, which goes on with three. Last the price of working together: a LoRA run of two
-processes beside two runs side by side, each with the half of its samples. Needs the images that `make demo` draws."""
+processes beside two runs side by side, each with the half of its samples. `--large` measures that alone, of a LoRA on Stage C of 94
+million parameters with latents of 24 x 24. Needs the images that `make demo` draws."""
 
 import argparse
 import json
@@ -71,6 +72,35 @@ def stage_b(command: pathlib.Path, folder: pathlib.Path) -> tuple:
     return "finetune", str(folder / "run.yaml"), "generator", {"batch_size": 8, "dropout": 0.1}, "compute_dtype"
 
 
+LARGE = """
+experiment_id: run
+checkpoint_path: {folder}/runs
+output_path: {folder}/output
+model_version: {folder}/stage_c.yaml
+generator_checkpoint_path: {folder}/stage_c.safetensors
+effnet_checkpoint_path: {folder}/models/effnet_encoder.safetensors
+previewer_checkpoint_path: {folder}/models/previewer.safetensors
+clip_text_model_name: {folder}/clip-text
+clip_image_model_name: null
+module_filters: ['.attn']
+rank: 4
+webdataset_path: file:.demo/data/concepts/tiger.tar
+image_size: 768
+lr: 1.0e-4
+backup_every: 100000
+"""
+
+
+def large(command: pathlib.Path, folder: pathlib.Path) -> tuple:
+    """A LoRA on random weights of 94 million parameters, eight images of which each latent is encoded once."""
+    draw = [command, "models", "draw", "tiny", "-o", folder / "models", "--data", ".demo/data/train-00.tar", "--quiet"]
+    subprocess.run(draw, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    bench = ROOT / "Tests/Peers/benches/bench_generate.py"
+    subprocess.run([sys.executable, bench, "--command", command, "--draw", folder], cwd=ROOT, check=True)
+    (folder / "run.yaml").write_text(LARGE.format(folder=folder))
+    return "lora", str(folder / "run.yaml"), "lora", {"updates": 8, "cache_dir": folder / "cache"}, "dtype"
+
+
 class Run:
     """One run in a folder of its own."""
 
@@ -88,7 +118,9 @@ class Run:
         )
 
     def __call__(self, *words: str) -> "Run":
-        process = self.start(*words)
+        return self.finish(self.start(*words))
+
+    def finish(self, process: subprocess.Popen) -> "Run":
         said, _ = process.communicate()
         if process.returncode != 0:
             sys.exit(f"{' '.join(self.words)} ended with {process.returncode}:\n{said}")
@@ -115,16 +147,37 @@ def worst(ours: Run, theirs: Run) -> float:
     return max(abs(a - b) / b for a, b in zip(ours.losses(), theirs.losses(), strict=True))
 
 
+def efficiency(command: pathlib.Path, folder: pathlib.Path, what: str, share: int, pairs: int) -> None:
+    """A run of two processes beside two runs that take `share` samples an update each."""
+    efficiencies = []
+    for pair in range(pairs):
+        place = folder / f"pair-{pair}"
+        runs = [Run(command, place / part, what, "bfloat16", {"batch_size": share}) for part in ("a", "b")]
+        for run, process in [(run, run.start()) for run in runs]:
+            run.finish(process)
+        apart = statistics.mean(statistics.median(u["seconds"] for u in run.updates()) for run in runs)
+        both = Run(command, place / "both", what, "bfloat16", {"batch_size": 2 * share})("--processes", "2")
+        together = statistics.median(update["seconds"] for update in both.updates())
+        efficiencies.append(apart / together)
+        print(f"pair {pair + 1}: {apart:.3f} s an update apart, {together:.3f} s together: {apart / together:.2f}", flush=True)
+    if efficiencies:
+        print(f"efficiency of two processes, {what}: {statistics.median(efficiencies):.2f}")
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--command", type=pathlib.Path, default=ROOT / ".build/release/cascade-adapt")
     words.add_argument("--kills", type=int, default=10)
     words.add_argument("--pairs", type=int, default=5)
+    words.add_argument("--large", action="store_true", help="the price of working together at 94 million alone")
     options = words.parse_args()
     command, missed = options.command.resolve(), []
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        if options.large:
+            RUNS["LoRA on 94 M"] = large(command, folder)
+            return efficiency(command, folder, "LoRA on 94 M", 4, options.pairs)
         RUNS["Stage B whole"] = stage_b(command, folder)
         print("| run | numbers | processes | losses, relative | weights, of the way they went |\n|---|---|---|---|---|")
         for what in RUNS:
@@ -162,21 +215,7 @@ def main() -> None:
         if options.kills > 0:
             print(f"one of four killed, {options.kills} times: all ended, at most {slowest:.0f} s later with the rest of the run")
 
-        efficiencies = []
-        for pair in range(options.pairs):
-            place = folder / f"pair-{pair}"
-            half = {"batch_size": 8}
-            runs = [Run(command, place / part, "LoRA and token", "bfloat16", half) for part in ("a", "b")]
-            started = [run.start() for run in runs]
-            for process in started:
-                process.communicate()
-            apart = statistics.mean(statistics.median(u["seconds"] for u in run.updates()) for run in runs)
-            both = Run(command, place / "both", "LoRA and token", "bfloat16", {"batch_size": 16})("--processes", "2")
-            together = statistics.median(update["seconds"] for update in both.updates())
-            efficiencies.append(apart / together)
-            print(f"pair {pair + 1}: {apart:.3f} s an update apart, {together:.3f} s together: {apart / together:.2f}", flush=True)
-        if efficiencies:
-            print(f"efficiency of two processes: {statistics.median(efficiencies):.2f}")
+        efficiency(command, folder, "LoRA and token", 8, options.pairs)
     if missed:
         sys.exit("\n".join(missed))
 
