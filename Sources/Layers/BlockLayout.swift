@@ -19,8 +19,9 @@ public struct BlockLayout {
         let range: Range<Int>
     }
 
-    /// Every tensor begins at a multiple of it.
-    static let alignment = 64
+    /// Every tensor begins, and is cut between processes, at a multiple of it, in bytes. What is trained is cut between blocks
+    /// of moments in eight bits, so that no process needs another's numbers for its scales.
+    let alignment: Int
 
     /// Bytes of each row.
     public private(set) var sizes: [Int]
@@ -31,7 +32,9 @@ public struct BlockLayout {
     /// - Parameters:
     ///   - store: a network of which only keys, shapes and types matter.
     ///   - blocks: all of it, in the order of a pass.
-    public init(of store: ParameterStore, _ blocks: [NetworkBlock]) {
+    ///   - trains: whether the network is trained.
+    public init(of store: ParameterStore, _ blocks: [NetworkBlock], trains: Bool = false) {
+        alignment = trains ? DType.float32.size * DynamicCode.block : 64
         sizes = Array(repeating: 0, count: blocks.count)
         order = Dictionary(uniqueKeysWithValues: blocks.enumerated().map { ($1.name, $0) })
         var homes: [String: Int] = [:]
@@ -55,6 +58,6 @@ public struct BlockLayout {
     private mutating func add(_ name: String, _ tensor: Tensor, to block: Int) {
         let start = sizes[block]
         places[name] = Place(block: block, range: start..<start + tensor.byteCount)
-        sizes[block] = (start + tensor.byteCount + Self.alignment - 1) / Self.alignment * Self.alignment
+        sizes[block] = (start + tensor.byteCount + alignment - 1) / alignment * alignment
     }
 }

@@ -9,14 +9,14 @@ final class ProcessParts: BlockSource {
 
     init(_ layout: BlockLayout, among group: ProcessGroup) throws {
         self.group = group
-        let part = BlockLayout.alignment
+        let part = layout.alignment
         shares = try layout.sizes.map { size in
             try .zeros([(size + part * group.size - 1) / (part * group.size) * part], dtype: .uint8)
         }
     }
 
-    /// Numbers of float32 of this process's part of each block.
-    var counts: [Int] { shares.map { $0.count / DType.float32.size } }
+    /// Bytes of this process's part of each block.
+    var sizes: [Int] { shares.map(\.count) }
 
     func rowSize(_ block: Int) -> Int { shares[block].count * group.size }
 

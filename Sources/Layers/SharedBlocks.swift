@@ -20,10 +20,10 @@ public final class SharedBlocks {
     let parts: ProcessParts?
 
     /// A network of which each process keeps its part of every block.
-    /// - Parameter trains: whether the network is trained, in float32.
-    public convenience init(_ layout: BlockLayout, among group: ProcessGroup, trains: Bool = false) throws {
+    /// - Parameter dtype: in which the network is trained; nil where it is frozen.
+    public convenience init(_ layout: BlockLayout, among group: ProcessGroup, training dtype: DType? = nil) throws {
         let parts = try ProcessParts(layout, among: group)
-        try self.init(layout, parts, parts, trains ? SharedGradients(parts.counts, group) : nil)
+        try self.init(layout, parts, parts, dtype.map { try SharedGradients(parts.sizes, $0, group) })
     }
 
     /// A frozen network whose first blocks wait in host memory, and the others on a device.
@@ -52,12 +52,15 @@ public final class SharedBlocks {
         try source.keep(value, place)
         let leaf = try rows[place.block % 2].sliced(0, place.range).viewed(as: value.dtype).reshaped(value.shape)
             .detached()
-        training?.add(leaf, name, place)
+        try training?.add(leaf, name, place, wasZero: value.detached().norm().item() == 0)
         return leaf
     }
 
     /// Whether a block comes and goes.
     private func takesTurns(_ block: Int) -> Bool { source.rowSize(block) > 0 }
+
+    /// Adds up tensors over all processes, in their place.
+    public func sum(_ tensors: [Tensor]) throws { try parts?.group.sum(tensors) }
 
     /// Adds up the gradients of a block.
     func collect(_ name: String) throws {

@@ -7,6 +7,8 @@ final class SharedGradients {
         /// What stands for the tensor in a pass.
         let tensor: Tensor
         let place: BlockLayout.Place
+        /// Whether all of it was zero when the network was made.
+        let wasZero: Bool
     }
 
     private(set) var leaves: [String: Leaf] = [:]
@@ -14,21 +16,26 @@ final class SharedGradients {
     private let group: ProcessGroup
     /// Of this process's part of each block, float32.
     private let sums: [Tensor]
+    /// Of the weights.
+    let dtype: DType
     /// Of the block that is under way, float32.
     private let row: Tensor
     /// Whether passes are made for other processes' sake, and leave no gradients of this one's samples.
     var isIdle = false
 
-    /// - Parameter counts: numbers of this process's part of each block.
-    init(_ counts: [Int], _ group: ProcessGroup) throws {
-        self.group = group
+    /// - Parameters:
+    ///   - sizes: bytes of this process's part of each block.
+    ///   - dtype: of the weights.
+    init(_ sizes: [Int], _ dtype: DType, _ group: ProcessGroup) throws {
+        (self.group, self.dtype) = (group, dtype)
+        let counts = sizes.map { $0 / dtype.size }
         names = counts.map { _ in [] }
         sums = try counts.map { try .zeros([$0]) }
         row = try .zeros([(counts.max() ?? 0) * group.size])
     }
 
-    func add(_ leaf: Tensor, _ name: String, _ place: BlockLayout.Place) {
-        leaves[name] = Leaf(tensor: leaf, place: place)
+    func add(_ leaf: Tensor, _ name: String, _ place: BlockLayout.Place, wasZero: Bool) {
+        leaves[name] = Leaf(tensor: leaf, place: place, wasZero: wasZero)
         names[place.block].append(name)
     }
 
@@ -41,7 +48,7 @@ final class SharedGradients {
         try row.assignZero()
         for name in names[block] {
             guard let leaf = leaves[name], let gradient = try leaf.tensor.gradient() else { continue }
-            if !isIdle { try row.sliced(0, leaf.place.range.numbers).assign(gradient.reshaped([-1])) }
+            if !isIdle { try row.sliced(0, leaf.place.range.numbers(of: dtype)).assign(gradient.reshaped([-1])) }
             try leaf.tensor.setGradient(nil)
         }
         try group.sumParts(row)
@@ -50,10 +57,10 @@ final class SharedGradients {
 
     /// The sum of some of this process's part of a block, as a view.
     /// - Parameter bytes: where its weights lie in the part.
-    func sum(_ block: Int, _ bytes: Range<Int>) throws -> Tensor { try sums[block].sliced(0, bytes.numbers) }
+    func sum(_ block: Int, _ bytes: Range<Int>) throws -> Tensor { try sums[block].sliced(0, bytes.numbers(of: dtype)) }
 }
 
 extension Range<Int> {
-    /// Of bytes of float32.
-    var numbers: Range<Int> { lowerBound / DType.float32.size..<upperBound / DType.float32.size }
+    /// Of bytes, those of a dtype.
+    func numbers(of dtype: DType) -> Range<Int> { lowerBound / dtype.size..<upperBound / dtype.size }
 }

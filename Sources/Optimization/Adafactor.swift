@@ -32,13 +32,15 @@ public final class Adafactor: Optimizer {
     /// `adafactor` in a configuration.
     public static let name = "adafactor"
 
-    private struct Memory {
+    struct Memory {
         let mean: Tensor?
         let squares: Squares
     }
 
-    private enum Squares {
+    /// Running means of squared gradients.
+    enum Squares {
         case whole(Tensor)
+        /// Of all of the parameter, also where this process has a part of it.
         case factored(rows: Tensor, columns: Tensor)
     }
 
@@ -46,30 +48,52 @@ public final class Adafactor: Optimizer {
     public let groups: [ParameterGroup]
     /// Steps done, by which the mean of squares forgets less and less.
     public var updates = 0
-    private let configuration: Configuration
+    let configuration: Configuration
     private let slots: [[Slot<Memory>]]
+    /// What processes share; nil where this one steps all by itself.
+    private let shared: SharedTensors?
+    /// Of tensors that processes share, those with rows and columns, by name.
+    let factors: [String: (rows: Tensor, columns: Tensor)]
 
     /// Begins with means of zero: of rows and columns where a parameter has two dimensions or more.
+    /// - Parameter shared: what the groups' tensors are parts of, where processes share them.
     /// - Throws: where a parameter is neither float32 nor bfloat16.
-    public init(_ groups: [ParameterGroup], configuration: Configuration = Configuration()) throws {
+    public init(
+        _ groups: [ParameterGroup], configuration: Configuration = Configuration(), among shared: SharedTensors? = nil
+    ) throws {
         self.groups = groups
         self.configuration = configuration
-        slots = try Slot.make(groups) { parameter in
+        self.shared = shared
+        func factors(_ shape: [Int], _ device: Device = .cpu) throws -> (rows: Tensor, columns: Tensor) {
+            (
+                try .zeros(shape.dropLast(), device: device),
+                try .zeros(shape.dropLast(2) + shape.suffix(1), device: device)
+            )
+        }
+        var common: [String: (rows: Tensor, columns: Tensor)] = [:]
+        for whole in shared?.wholes ?? [] where whole.shape.count >= 2 {
+            common[whole.name] = try factors(whole.shape)
+        }
+        self.factors = common
+        slots = try Slot.make(groups) { name, parameter in
             let shape = parameter.shape
-            func zeros(_ shape: [Int]) throws -> Tensor { try .zeros(shape, device: parameter.device) }
-            let squares: Squares =
-                shape.count < 2
-                ? .whole(try zeros(shape))
-                : .factored(
-                    rows: try zeros(shape.dropLast()),
-                    columns: try zeros(shape.dropLast(2) + shape.suffix(1)))
-            return Memory(mean: configuration.beta1 == nil ? nil : try zeros(shape), squares: squares)
+            func zeros() throws -> Tensor { try .zeros(shape, device: parameter.device) }
+            let squares: Squares
+            if let (rows, columns) = try common[name] ?? (shape.count < 2 ? nil : factors(shape, parameter.device)) {
+                squares = .factored(rows: rows, columns: columns)
+            } else {
+                squares = .whole(try zeros())
+            }
+            return Memory(mean: configuration.beta1 == nil ? nil : try zeros(), squares: squares)
         }
     }
 
     /// Steps all parameters that have a gradient, one after the other.
     public func step(learningRate: Double, gradientScale: Double) throws {
         begin()
+        if let shared {
+            return try step(among: shared, learningRate, gradientScale: gradientScale, nil) { try $1.gradient() }
+        }
         try withoutGradients {
             for (group, slots) in zip(groups, slots) {
                 let rate = effectiveRate(learningRate) * group.rateFactor
@@ -90,10 +114,40 @@ public final class Adafactor: Optimizer {
             let gradient = try gradient.to(dtype: .float32)
             if step.gradientScale != 1 { try gradient.scale(by: step.gradientScale) }
             let rate = effectiveRate(step.learningRate) * group.rateFactor
-            try slot.withWeights(step.rounding) {
+            try slot.withWeights(step) {
                 try self.step(slot, $0, gradient, rate: rate, weightDecay: group.weightDecay)
             }
         }
+    }
+
+    /// Steps all parameters; parts of those that processes share take sums over all of each.
+    public func stepEach(_ step: TensorStep, by gradient: (Int) throws -> Tensor?) throws {
+        guard let shared else { return try stepOneByOne(step, by: gradient) }
+        begin()
+        try self.step(among: shared, step.learningRate, gradientScale: step.gradientScale, step) { index, _ in
+            try gradient(index)?.to(dtype: .float32).contiguous()
+        }
+    }
+
+    /// - Parameters:
+    ///   - step: how bfloat16 weights are rounded.
+    ///   - gradient: of a parameter by its place among those of all groups, in float32.
+    private func step(
+        among shared: SharedTensors, _ learningRate: Double, gradientScale: Double, _ step: TensorStep?,
+        gradient: (Int, Slot<Memory>) throws -> Tensor?
+    ) throws {
+        let rate = effectiveRate(learningRate)
+        var parts: [Part] = []
+        for (index, (group, slot)) in zip(groups, slots).flatMap({ group, slots in slots.map { (group, $0) } })
+            .enumerated()
+        {
+            guard let gradient = try gradient(index, slot) else { continue }
+            parts.append(
+                Part(
+                    slot: slot, gradient: gradient, rate: rate * group.rateFactor, weightDecay: group.weightDecay,
+                    step: step?.of(index, slot.name)))
+        }
+        try withoutGradients { try self.step(parts, gradientScale: gradientScale, among: shared) }
     }
 
     /// The relative step where it is asked for, whose update is the one done last.
@@ -111,12 +165,25 @@ public final class Adafactor: Optimizer {
             configuration.scalesByParameter
             ? try Self.rootMeanSquare(parameter).clamped(min: configuration.parameterEpsilon) : nil
         let update = try direction(slot.memory.squares, gradient)
-        let excess = try (Self.rootMeanSquare(update) / configuration.clipThreshold).clamped(min: 1)
-        try update.divide(by: excess)
+        try take(
+            update, slot.memory.mean, parameter, size: Self.rootMeanSquare(update), scale: scale, rate: rate,
+            weightDecay: weightDecay)
+    }
+
+    /// Changes a parameter by an update, which is changed too.
+    /// - Parameters:
+    ///   - mean: the running mean of updates; nil where there is none.
+    ///   - size: the root mean square of all of the update.
+    ///   - scale: what the step is multiplied by beside its rate.
+    func take(
+        _ update: Tensor, _ mean: Tensor?, _ parameter: Tensor, size: Tensor, scale: Tensor?, rate: Double,
+        weightDecay: Double
+    ) throws {
+        try update.divide(by: (size / configuration.clipThreshold).clamped(min: 1))
         try update.scale(by: rate)
         if let scale { try update.scale(by: scale) }
         let change: Tensor
-        if let mean = slot.memory.mean, let beta1 = configuration.beta1 {
+        if let mean, let beta1 = configuration.beta1 {
             try mean.scale(by: beta1)
             try mean.accumulate(update, scale: 1 - beta1)
             change = mean
@@ -135,13 +202,7 @@ public final class Adafactor: Optimizer {
 
     /// The gradient over the root of the mean of its squares, which this brings up to date.
     private func direction(_ squares: Squares, _ gradient: Tensor) throws -> Tensor {
-        let beta = 1 - pow(Double(updates), configuration.decayRate)
-        let square = try gradient.squared()
-        try square.accumulate(configuration.gradientEpsilon)
-        func follow(_ mean: Tensor, _ value: Tensor) throws {
-            try mean.scale(by: beta)
-            try mean.accumulate(value, scale: 1 - beta)
-        }
+        let square = try square(gradient)
         switch squares {
         case .whole(let mean):
             try follow(mean, square)
@@ -149,11 +210,29 @@ public final class Adafactor: Optimizer {
         case .factored(let rows, let columns):
             try follow(rows, square.mean([-1]))
             try follow(columns, square.mean([-2]))
-            let row = try (rows / rows.mean([-1], keepingDimensions: true)).reciprocalSqrt().unsqueezed(-1)
-            let update = try row * columns.unsqueezed(-2).reciprocalSqrt()
+            let update = try rowFactors(rows).unsqueezed(-1) * columns.unsqueezed(-2).reciprocalSqrt()
             try update.scale(by: gradient)
             return update
         }
+    }
+
+    /// A gradient's squares, never zero.
+    func square(_ gradient: Tensor) throws -> Tensor {
+        let square = try gradient.squared()
+        try square.accumulate(configuration.gradientEpsilon)
+        return square
+    }
+
+    /// Brings a running mean of squares up to date.
+    func follow(_ mean: Tensor, _ value: Tensor) throws {
+        let beta = 1 - pow(Double(updates), configuration.decayRate)
+        try mean.scale(by: beta)
+        try mean.accumulate(value, scale: 1 - beta)
+    }
+
+    /// What the gradients of each row are multiplied by.
+    func rowFactors(_ rows: Tensor) throws -> Tensor {
+        try (rows / rows.mean([-1], keepingDimensions: true)).reciprocalSqrt()
     }
 
     private static func rootMeanSquare(_ tensor: Tensor) throws -> Tensor {
@@ -163,13 +242,29 @@ public final class Adafactor: Optimizer {
     /// For each parameter `exp_avg_sq_row.NAME` and `exp_avg_sq_col.NAME`, or `exp_avg_sq.NAME`; before them
     /// `exp_avg.NAME` where there is a running mean of updates.
     public var state: [(name: String, tensor: Tensor)] {
-        slots.joined().flatMap { slot -> [(name: String, tensor: Tensor)] in
+        func named(_ name: String, _ rows: Tensor, _ columns: Tensor) -> [(name: String, tensor: Tensor)] {
+            [("exp_avg_sq_row.\(name)", rows), ("exp_avg_sq_col.\(name)", columns)]
+        }
+        let own = slots.joined().flatMap { slot -> [(name: String, tensor: Tensor)] in
             let mean = slot.memory.mean.map { [(name: "exp_avg.\(slot.name)", tensor: $0)] } ?? []
             switch slot.memory.squares {
             case .whole(let square): return mean + [("exp_avg_sq.\(slot.name)", square)]
             case .factored(let rows, let columns):
-                return mean + [("exp_avg_sq_row.\(slot.name)", rows), ("exp_avg_sq_col.\(slot.name)", columns)]
+                return mean + (shared == nil ? named(slot.name, rows, columns) : [])
             }
+        }
+        return own + factors.sorted { $0.key < $1.key }.flatMap { named($0.key, $0.value.rows, $0.value.columns) }
+    }
+
+    /// Means in parts, and in each process all rows and columns.
+    public func state(of shared: SharedTensors) -> [SharedState] {
+        shared.wholes.flatMap { whole in
+            let mean = configuration.beta1 == nil ? [] : [whole.state("exp_avg")]
+            guard whole.shape.count >= 2 else { return mean + [whole.state("exp_avg_sq")] }
+            return mean + [
+                whole.common("exp_avg_sq_row", whole.shape.dropLast()),
+                whole.common("exp_avg_sq_col", whole.shape.dropLast(2) + whole.shape.suffix(1)),
+            ]
         }
     }
 }

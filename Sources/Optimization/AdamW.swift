@@ -28,7 +28,7 @@ public final class AdamW: Optimizer {
     public init(_ groups: [ParameterGroup], configuration: Configuration = Configuration()) throws {
         self.groups = groups
         self.configuration = configuration
-        slots = try Slot.make(groups) { try Moments(of: $0) }
+        slots = try Slot.make(groups) { try Moments(of: $1) }
     }
 
     /// Steps all parameters that have a gradient, in one call for each group.
@@ -47,7 +47,7 @@ public final class AdamW: Optimizer {
         let (group, slot) = slots.slot(index)
         let values = values(groups[group], step.learningRate, step.gradientScale)
         let gradient = try gradient.to(dtype: .float32)
-        try slot.withWeights(step.rounding) {
+        try slot.withWeights(step) {
             try values([$0], gradients: [gradient], means: [slot.memory.mean], squares: [slot.memory.square])
         }
     }
@@ -63,5 +63,10 @@ public final class AdamW: Optimizer {
         slots.joined().flatMap {
             [("exp_avg.\($0.name)", $0.memory.mean), ("exp_avg_sq.\($0.name)", $0.memory.square)]
         }
+    }
+
+    /// Both moments in parts.
+    public func state(of shared: SharedTensors) -> [SharedState] {
+        shared.wholes.flatMap { [$0.state("exp_avg"), $0.state("exp_avg_sq")] }
     }
 }

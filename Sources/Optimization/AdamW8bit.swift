@@ -45,16 +45,20 @@ public final class AdamW8bit: Optimizer {
     private let values: (signed: Tensor, unsigned: Tensor)
     private let isFused: Bool
 
-    /// - Parameter isFused: false takes libtorch's operators on every device, as on one for which there is no kernel.
+    /// - Parameters:
+    ///   - shared: what the groups' tensors are parts of, where processes share them.
+    ///   - isFused: false takes libtorch's operators on every device, as on one for which there is no kernel.
     public init(
-        _ groups: [ParameterGroup], configuration: Configuration = Configuration(), isFused: Bool = true
+        _ groups: [ParameterGroup], configuration: Configuration = Configuration(), among shared: SharedTensors? = nil,
+        isFused: Bool = true
     ) throws {
         self.groups = groups
         self.configuration = configuration
         self.isFused = isFused
         values = (try Tensor(DynamicCode.values(signed: true)), try Tensor(DynamicCode.values(signed: false)))
-        slots = try Slot.make(groups) { parameter in
-            parameter.count < configuration.leastElements
+        let wholes = shared?.named
+        slots = try Slot.make(groups) { name, parameter in
+            (wholes?[name]?.count ?? parameter.count) < configuration.leastElements
                 ? .whole(try Moments(of: parameter))
                 : .quantised(mean: try Quantised(of: parameter), square: try Quantised(of: parameter))
         }
@@ -90,7 +94,7 @@ public final class AdamW8bit: Optimizer {
         let (group, slot) = slots.slot(index)
         let values = self.step(groups[group], step.learningRate, step.gradientScale)
         let gradients = [try gradient.to(dtype: .float32)]
-        try slot.withWeights(step.rounding) { weights in
+        try slot.withWeights(step) { weights in
             switch slot.memory {
             case .whole(let moments):
                 try values([weights], gradients: gradients, means: [moments.mean], squares: [moments.square])
@@ -122,6 +126,19 @@ public final class AdamW8bit: Optimizer {
                     ("exp_avg_sq.\(slot.name)", square.codes), ("exp_avg_sq_max.\(slot.name)", square.scales),
                 ]
             }
+        }
+    }
+
+    /// Moments in parts, which are whole blocks where they are quantised.
+    public func state(of shared: SharedTensors) -> [SharedState] {
+        shared.wholes.flatMap { whole in
+            guard whole.count >= configuration.leastElements else {
+                return [whole.state("exp_avg"), whole.state("exp_avg_sq")]
+            }
+            return [
+                whole.state("exp_avg", .uint8), whole.scales("exp_avg_max"), whole.state("exp_avg_sq", .uint8),
+                whole.scales("exp_avg_sq_max"),
+            ]
         }
     }
 }

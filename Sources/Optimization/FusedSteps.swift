@@ -83,7 +83,7 @@ public final class FusedSteps {
 
     private func take(_ index: Int, _ gradient: Tensor) throws {
         pass?.awaited[index] = 0
-        guard var step = pass?.step, pass?.isFinite == true else { return }
+        guard let step = pass?.step, pass?.isFinite == true else { return }
         var gradient = try gradient.contiguous()
         if let sum {
             gradient = try gradient.to(dtype: .float32)
@@ -95,22 +95,22 @@ public final class FusedSteps {
             pass?.isFinite = false
             return
         }
-        step.rounding = step.rounding[index..<index + 1]
-        try optimizer.step(index, by: gradient, step)
+        try optimizer.step(index, by: gradient, step.of(index, optimizer.groups.parameters[index].name))
     }
 }
 
 extension Optimizer {
-    /// Steps all tensors one after the other, and drops each gradient once it is used.
-    /// - Parameter gradient: of a tensor, by its place among those of all groups; nil leaves it as it is.
+    /// Steps all tensors one after the other.
     public func stepEach(_ step: TensorStep, by gradient: (Int) throws -> Tensor?) throws {
+        try stepOneByOne(step, by: gradient)
+    }
+
+    func stepOneByOne(_ step: TensorStep, by gradient: (Int) throws -> Tensor?) throws {
         begin()
         for (index, parameter) in groups.parameters.enumerated() {
             guard let gradient = try gradient(index)?.contiguous() else { continue }
             try parameter.tensor.setGradient(nil)
-            var step = step
-            step.rounding = step.rounding[index..<index + 1]
-            try self.step(index, by: gradient, step)
+            try self.step(index, by: gradient, step.of(index, parameter.name))
         }
     }
 }

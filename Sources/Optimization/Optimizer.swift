@@ -28,8 +28,16 @@ public protocol Optimizer: AnyObject {
     /// - Throws: where the optimizer needs all gradients at once; ``OptimizerChoice/stepsTensorByTensor`` tells.
     func step(_ index: Int, by gradient: Tensor, _ step: TensorStep) throws
 
+    /// Steps all tensors, each by itself as far as the optimizer can, and drops each gradient once it is used.
+    /// - Parameter gradient: of a tensor, by its place among those of all groups; nil leaves it as it is.
+    func stepEach(_ step: TensorStep, by gradient: (Int) throws -> Tensor?) throws
+
     /// The state by name, to be saved beside the parameters; the tensors are the optimizer's own.
     var state: [(name: String, tensor: Tensor)] { get }
+
+    /// How the state of tensors that processes share is put together: every tensor of ``state`` by its name, and those of which
+    /// this process has nothing.
+    func state(of shared: SharedTensors) -> [SharedState]
 
     /// What AdamW's learning rate would have to be for a step of the same size, as far as it is one number: for logs.
     func effectiveRate(_ learningRate: Double) throws -> Double
@@ -75,12 +83,31 @@ public struct TensorStep {
     public var gradientScale: Double
     /// Of one sample for each tensor: which way bfloat16 weights are rounded.
     public var rounding: Draws
+    /// Where the weights begin in a tensor that processes share.
+    public private(set) var first = 0
+    private let places: [String: (place: Int, first: Int)]?
 
-    /// - Parameter rounding: used for bfloat16 weights alone.
-    public init(learningRate: Double, gradientScale: Double, rounding: Draws) {
+    /// - Parameters:
+    ///   - rounding: used for bfloat16 weights alone.
+    ///   - shared: what the tensors are parts of, where processes share them; the draws are of all of those then.
+    public init(learningRate: Double, gradientScale: Double, rounding: Draws, among shared: SharedTensors? = nil) {
         self.learningRate = learningRate
         self.gradientScale = gradientScale
         self.rounding = rounding
+        places = shared.map { shared in
+            Dictionary(
+                shared.wholes.enumerated().map { ($1.name, (place: $0, first: $1.part.lowerBound)) }
+            ) { first, _ in first }
+        }
+    }
+
+    /// Of one tensor, by its place among those of all groups and its name: rounded as all of it would be.
+    func of(_ index: Int, _ name: String) -> TensorStep {
+        var step = self
+        let (place, first) = places?[name] ?? (index, 0)
+        step.rounding = rounding[place..<place + 1]
+        step.first = first
+        return step
     }
 }
 
@@ -93,7 +120,8 @@ struct Slot<Memory> {
     /// The slots of each group.
     /// - Parameter dtypes: what parameters may be kept in; the memory is float32 all the same.
     static func make(
-        _ groups: [ParameterGroup], dtypes: [DType] = [.float32, .bfloat16], _ remember: (Tensor) throws -> Memory
+        _ groups: [ParameterGroup], dtypes: [DType] = [.float32, .bfloat16],
+        _ remember: (_ name: String, _ parameter: Tensor) throws -> Memory
     ) throws -> [[Slot<Memory>]] {
         try groups.map { group in
             try group.parameters.map { name, tensor in
@@ -102,7 +130,7 @@ struct Slot<Memory> {
                         "an optimizer steps \(dtypes.map(\.description).joined(separator: " or "))",
                         got: "\(name) of \(tensor.dtype)")
                 }
-                return Slot(name: name, parameter: tensor, memory: try remember(tensor))
+                return Slot(name: name, parameter: tensor, memory: try remember(name, tensor))
             }
         }
     }
@@ -111,11 +139,13 @@ struct Slot<Memory> {
     func gradient() throws -> Tensor? { try parameter.gradient()?.contiguous() }
 
     /// Runs `body` on the weights in float32: the parameter itself, or a copy that is rounded stochastically into it.
-    func withWeights(_ rounding: Draws, _ body: (Tensor) throws -> Void) throws {
+    /// - Parameter step: of this tensor; float32 weights need none.
+    func withWeights(_ step: TensorStep?, _ body: (Tensor) throws -> Void) throws {
         if parameter.dtype == .float32 { return try body(parameter) }
+        guard let step else { preconditionFailure("`\(name)` is rounded by no draws") }
         let weights = try parameter.detached().to(dtype: .float32)
         try body(weights)
-        try rounding.round(weights, into: parameter)
+        try step.rounding.round(weights, into: parameter, from: step.first)
     }
 }
 

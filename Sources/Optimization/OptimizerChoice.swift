@@ -14,13 +14,14 @@ public enum OptimizerChoice: Sendable {
     case prodigy(Prodigy.Configuration)
 
     /// Makes it for the groups.
+    /// - Parameter shared: what the groups' tensors are parts of, where processes share them.
     /// - Throws: a failure of the input where the optimizer cannot treat the groups as they ask.
-    public func make(_ groups: [ParameterGroup]) throws -> any Optimizer {
+    public func make(_ groups: [ParameterGroup], among shared: SharedTensors? = nil) throws -> any Optimizer {
         switch self {
         case .adamW(let configuration): try AdamW(groups, configuration: configuration)
-        case .adamW8bit(let configuration): try AdamW8bit(groups, configuration: configuration)
-        case .adafactor(let configuration): try Adafactor(groups, configuration: configuration)
-        case .prodigy(let configuration): try Prodigy(groups, configuration: configuration)
+        case .adamW8bit(let configuration): try AdamW8bit(groups, configuration: configuration, among: shared)
+        case .adafactor(let configuration): try Adafactor(groups, configuration: configuration, among: shared)
+        case .prodigy(let configuration): try Prodigy(groups, configuration: configuration, among: shared)
         }
     }
 
@@ -40,19 +41,26 @@ public enum OptimizerChoice: Sendable {
     }
 
     /// Bytes of the state for a parameter of a shape.
-    public func stateBytes(_ shape: [Int]) -> Int {
+    /// - Parameter processes: how many share it; rows and columns of squares are in each.
+    public func stateBytes(_ shape: [Int], sharedBy processes: Int = 1) -> Int {
         let count = shape.reduce(1, *)
+        let numbers: Int
         switch self {
-        case .adamW: return 8 * count
+        case .adamW: numbers = 8 * count
         case .adamW8bit(let configuration):
-            return count < configuration.leastElements ? 8 * count : 2 * (count + 4 * DynamicCode.blocks(count))
+            numbers = count < configuration.leastElements ? 8 * count : 2 * (count + 4 * DynamicCode.blocks(count))
         case .adafactor(let configuration):
-            let mean = configuration.beta1 == nil ? 0 : 4 * count
-            guard shape.count >= 2 else { return mean + 4 * count }
-            let (rows, columns) = (shape[shape.count - 2], shape[shape.count - 1])
-            return mean + 4 * (count / max(1, columns) + count / max(1, rows))
-        case .prodigy: return 16 * count
+            numbers = (configuration.beta1 == nil ? 0 : 4 * count) + (shape.count < 2 ? 4 * count : 0)
+        case .prodigy: numbers = 16 * count
         }
+        return (numbers + processes - 1) / processes + 4 * summedNumbers(shape)
+    }
+
+    /// How many numbers of a parameter's step hang on all of it: sums that processes which share it make together.
+    public func summedNumbers(_ shape: [Int]) -> Int {
+        guard case .adafactor = self, shape.count >= 2 else { return 0 }
+        let (count, rows, columns) = (shape.reduce(1, *), shape[shape.count - 2], shape[shape.count - 1])
+        return count / max(1, columns) + count / max(1, rows)
     }
 }
 

@@ -58,9 +58,16 @@ public final class Prodigy: Optimizer {
     private let slots: [[Slot<Memory>]]
     /// The estimate as it is saved: d, its largest value so far, the numerator and the steps, [4] float64.
     private let saved: Tensor
+    /// What processes share; nil where this one steps all by itself.
+    private let shared: SharedTensors?
+    /// Of tensors that processes share, the starts of those that are zero, by name.
+    private let zeroStarts: [String: Tensor]
 
+    /// - Parameter shared: what the groups' tensors are parts of, where processes share them.
     /// - Throws: a failure of the input where the groups' learning rates differ: there is one estimate for all.
-    public init(_ groups: [ParameterGroup], configuration: Configuration = Configuration()) throws {
+    public init(
+        _ groups: [ParameterGroup], configuration: Configuration = Configuration(), among shared: SharedTensors? = nil
+    ) throws {
         guard groups.allSatisfy({ $0.rateFactor == 1 }) else {
             throw Failure.input(
                 "prodigy finds one learning rate for all that is trained", expected: "no other rate beside `lr`",
@@ -68,12 +75,19 @@ public final class Prodigy: Optimizer {
         }
         self.groups = groups
         self.configuration = configuration
+        self.shared = shared
+        let zeroStarts = try shared.map { shared in
+            let zeros = shared.wholes.filter(\.startsAtZero)
+            return Dictionary(uniqueKeysWithValues: try zeros.map { ($0.name, try Tensor.zeros([])) })
+        }
+        self.zeroStarts = zeroStarts ?? [:]
         saved = try Tensor([configuration.d0, configuration.d0, 0, 0])
-        slots = try Slot.make(groups, dtypes: [.float32]) { parameter in
+        slots = try Slot.make(groups, dtypes: [.float32]) { name, parameter in
             let values = try parameter.detached()
+            let isZero = try zeroStarts.map { $0[name] != nil } ?? (values.norm().item() == 0)
             return Memory(
                 moments: try Moments(of: parameter), sum: try .zeros(parameter.shape, device: parameter.device),
-                start: try values.norm().item() == 0 ? .zeros([], device: parameter.device) : values.cloned())
+                start: try zeroStarts?[name] ?? (isZero ? .zeros([], device: parameter.device) : values.cloned()))
         }
     }
 
@@ -131,9 +145,11 @@ public final class Prodigy: Optimizer {
             try memory.sum.accumulate(gradient, scale: share * (configuration.safeguardsWarmup ? d : rate))
             sizes.append(try memory.sum.absoluteSum())
         }
-        let denominator = try Self.total(sizes)
+        let totals = try Tensor([Self.total(sizes), Self.total(towards)])
+        try shared?.sum([totals])
+        let (denominator, direction) = (try totals.sliced(0, 0..<1).item(), try totals.sliced(0, 1..<2).item())
         guard denominator != 0 else { return false }
-        estimate.numerator = estimate.numerator * beta3 + share * rate * (try Self.total(towards))
+        estimate.numerator = estimate.numerator * beta3 + share * rate * direction
         let found = configuration.dCoefficient * estimate.numerator / denominator
         if d == configuration.d0 { estimate.d = max(d, found) }
         estimate.largest = max(estimate.largest, found)
@@ -168,12 +184,24 @@ public final class Prodigy: Optimizer {
 
     /// `prodigy`, the estimate; and for each parameter `exp_avg.NAME`, `exp_avg_sq.NAME`, `s.NAME` and `p0.NAME`.
     public var state: [(name: String, tensor: Tensor)] {
-        [("prodigy", saved)]
-            + slots.joined().flatMap { slot in
-                let memory = slot.memory
-                return [
-                    ("exp_avg.\(slot.name)", memory.moments.mean), ("exp_avg_sq.\(slot.name)", memory.moments.square),
-                    ("s.\(slot.name)", memory.sum), ("p0.\(slot.name)", memory.start),
+        let own = slots.joined().flatMap { slot -> [(name: String, tensor: Tensor)] in
+            let memory = slot.memory
+            let start = [(name: "p0.\(slot.name)", tensor: memory.start)]
+            return [
+                ("exp_avg.\(slot.name)", memory.moments.mean), ("exp_avg_sq.\(slot.name)", memory.moments.square),
+                ("s.\(slot.name)", memory.sum),
+            ] + (zeroStarts[slot.name] == nil ? start : [])
+        }
+        return [("prodigy", saved)] + own + zeroStarts.sorted { $0.key < $1.key }.map { ("p0.\($0.key)", $0.value) }
+    }
+
+    /// All in parts but the estimate, and starts that are zero.
+    public func state(of shared: SharedTensors) -> [SharedState] {
+        [SharedState(name: "prodigy", shape: saved.shape, dtype: saved.dtype, part: nil)]
+            + shared.wholes.flatMap { whole in
+                [
+                    whole.state("exp_avg"), whole.state("exp_avg_sq"), whole.state("s"),
+                    zeroStarts[whole.name] == nil ? whole.state("p0") : whole.common("p0", []),
                 ]
             }
     }

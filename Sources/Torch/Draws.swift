@@ -66,9 +66,9 @@ public struct Draws: Sendable {
     }
 
     /// Of some of the samples, by their order.
-    public subscript(range: Range<Int>) -> Draws {
+    public subscript(indices: some Sequence<Int>) -> Draws {
         var draws = self
-        draws.rows = Array(rows[range])
+        draws.rows = indices.map { rows[$0] }
         return draws
     }
 
@@ -119,13 +119,15 @@ public struct Draws: Sendable {
 
     /// Writes float32 numbers into a bfloat16 tensor of their shape, each rounded stochastically so that the mean of
     /// many draws is the number itself. In place and outside the graph.
+    /// - Parameter first: where in a larger tensor these numbers begin, a multiple of 128: they are rounded as all of it would
+    ///   be.
     /// - Precondition: the draws are of one sample, which stands for the tensor.
-    public func round(_ values: Tensor, into rounded: Tensor) throws {
+    public func round(_ values: Tensor, into rounded: Tensor, from first: Int = 0) throws {
         precondition(rows.count == 1, "a tensor is rounded by the draws of one sample")
         try withoutGradients {
             _ = try Operators.roundByChance.call([
                 .tensor(rounded), .tensor(values), .int(seeds[0]), .int(stream(.rounding, 0)), .int(update),
-                .int(places[0]),
+                .int(places[0]), .bool(true), .int(first),
             ])
         }
     }

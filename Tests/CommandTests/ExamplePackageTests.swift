@@ -12,7 +12,8 @@ import Weights
 
     /// Runs one of the package's programs, which `.ci/test` builds beside ours.
     private func run(_ arguments: [String], program name: String = "cascade-sketch") throws -> Command.Outcome {
-        let program = URL(fileURLWithPath: Command.program).deletingLastPathComponent().appendingPathComponent(name).path
+        let program = URL(fileURLWithPath: Command.program).deletingLastPathComponent().appendingPathComponent(name)
+            .path
         try #require(FileManager.default.isExecutableFile(atPath: program), "`make test` builds examples/sketch")
         return try Command.run(arguments, program: program)
     }

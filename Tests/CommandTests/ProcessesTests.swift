@@ -67,6 +67,35 @@ import Weights
         for rank in 0..<4 { #expect(report.contains("process \(rank)"), "\(report)") }
     }
 
+    @Test func `losses of data with broken images do not depend on how many processes there are`() throws {
+        let scratch = try Scratch()
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: TinyWorld.shared().data))
+        var (start, number) = (bytes.startIndex, 0)
+        while let image = bytes.range(of: Data([0x89, 0x50, 0x4E, 0x47]), in: start..<bytes.endIndex) {
+            // The header stays whole: only who decodes the image finds out.
+            let pixels = image.lowerBound + 45..<image.lowerBound + 60
+            if number % 4 == 1 { bytes.replaceSubrange(pixels, with: Data(count: pixels.count)) }
+            (start, number) = (image.upperBound, number + 1)
+        }
+        try bytes.write(to: URL(fileURLWithPath: scratch["broken.tar"]))
+        let data = ["webdataset_path": scratch["broken.tar"], "cache_in_memory": "false"]
+        for (name, count) in [("one", 1), ("two", 2), ("four", 4)] {
+            let said = try train(configuration(scratch, name, data), processes: count).errors
+            #expect(said.contains("image can't be decoded"), "\(said)")
+        }
+        let path = try configuration(scratch, "parts", data)
+        try train(path, processes: 3, "--steps", "4")
+        try train(path, processes: 2)
+        let one = try losses(scratch, "one")
+        #expect(one.count == 8)
+        for name in ["two", "four", "parts"] {
+            for (ours, theirs) in zip(try losses(scratch, name), one) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+    }
+
     @Test(arguments: [[:], ["fused_backward": "true", "gradient_checkpointing": "true"]])
     func `losses of Stage B do not depend on how many processes there are`(more: [String: String]) throws {
         let (scratch, stageB) = (try Scratch(), try TinyStageB.shared().keys.merging(more) { $1 })
@@ -165,6 +194,58 @@ import Weights
             let (apart, way) = try distances(
                 ours, theirs, from: file == "generator_optim" ? nil : SafetensorsFile(base))
             #expect(way > 0 && apart < 1e-4 * way, "\(file): \(apart) of \(way)")
+        }
+    }
+
+    /// Optimizers that step blocks of 256 numbers, by sums over rows and columns, and by sums over all; weights that are rounded
+    /// by chance.
+    @Test(arguments: [
+        ["optimizer": "{name: adamw_8bit, min_8bit_size: 600}"],
+        ["optimizer": "{name: adafactor, beta1: 0.9, scale_parameter: true}"],
+        ["optimizer": "{name: prodigy, d0: 0.001}", "lr": "1"], ["weights_dtype": "bfloat16"],
+    ])
+    func `processes that share a stage step it as each with all of it does`(changes: [String: String]) throws {
+        let scratch = try Scratch()
+        let base = try TinyWorld.shared().base
+        let keys = changes.merging(["generator_checkpoint_path": base, "gradient_checkpointing": "true"]) { $1 }
+        func train(_ name: String, _ count: Int, _ more: [String: String] = [:], _ words: String...) throws -> String {
+            let path = try configuration(scratch, name, of: keys, more)
+            let outcome = try Command.run(["finetune", path, "--processes", "\(count)"] + words)
+            #expect(outcome.exited && outcome.status == 0, "\(outcome)")
+            return outcome.errors
+        }
+        // Not clipped, so that two processes add up the very same two numbers either way.
+        let shared = ["use_fsdp": "true", "gradient_clip": "1e9"]
+        _ = try train("whole", 2, ["gradient_clip": "1e9"])
+        let said = try train("shared", 2, shared)
+        #expect(said.contains("each of 2 processes holds, steps and averages its share of the stage"), "\(said)")
+        _ = try train("parts", 3, shared, "--steps", "4")
+        #expect(try train("parts", 2, ["gradient_clip": "1e9"]).contains("resumed at update 4"))
+        #expect(try losses(scratch, "whole").count == 8)
+        // Eight bits, and bfloat16, are reached from either side of the middle between two numbers.
+        let isExact = changes["optimizer"]?.contains("8bit") ?? true
+        for name in isExact ? ["shared"] : ["shared", "parts"] {
+            for (ours, theirs) in zip(try losses(scratch, name), try losses(scratch, "whole")) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 8)
+        }
+        for file in ["generator", "generator_ema", "generator_optim"] {
+            func open(_ run: String) throws -> SafetensorsFile {
+                try SafetensorsFile(scratch["checkpoints/\(run)/\(file).safetensors"])
+            }
+            let (ours, theirs) = (try open("shared"), try open("whole"))
+            func described(_ file: SafetensorsFile) -> [String] {
+                file.entries.map { "\($0.name) \($0.dtype) \($0.shape)" }.sorted()
+            }
+            #expect(described(ours) == described(theirs), "\(file)")
+            for entry in theirs.entries {
+                guard isExact else { continue }
+                let (our, their) = (try ours.required(entry.name), try theirs.required(entry.name))
+                #expect(
+                    try our.to(dtype: .float64).values(as: Double.self) == their.to(dtype: .float64).values(),
+                    "\(entry.name)")
+            }
         }
     }
 

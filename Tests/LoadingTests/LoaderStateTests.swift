@@ -19,16 +19,17 @@ import Testing
         #expect(!state.waiting.isEmpty && state.seed == 3)
         #expect(try Self.read(state) == state)
         var left = state
-        left.decoded = Array(state.waiting.prefix(1))
+        (left.decoded, left.places) = (Array(state.waiting.prefix(1)), [2])
         #expect(try Self.read(left) == left)
         let good = try #require(state.json.objectValue)
         // Of a program whose loader decoded before it assigned.
         var old = good
-        old["decoded"] = nil
+        (old["decoded"], old["places"]) = (nil, nil)
         #expect(LoaderState(.object(old)) == state)
         for (key, value) in [
             ("stream", nil), ("stream", [:]), ("waiting", nil), ("waiting", [1, 2]), ("decoded", [1, 2]),
             ("decoded", ""),
+            ("places", ""), ("places", [-1]),
         ]
             as [(String, JSON?)]
         {

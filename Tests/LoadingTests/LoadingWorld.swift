@@ -64,7 +64,8 @@ final class LoadingWorld {
 
     func loader(
         batchSize: Int = 3, workers: Int = 2, buffer: Int = 5, bufferBytes: Int = 1 << 20, cacheBytes: Int = 0,
-        patience: Duration? = nil, preparation: SamplePreparation? = nil, from state: LoaderState = LoaderState()
+        patience: Duration? = nil, preparation: SamplePreparation? = nil, from state: LoaderState = LoaderState(),
+        among peers: LoadingPeers? = nil
     ) throws -> BatchLoader {
         var options = BatchLoader.Options(
             stream: .init(seed: 3, bufferSize: buffer, bufferBytes: bufferBytes), batchSize: batchSize,
@@ -73,7 +74,7 @@ final class LoadingWorld {
         if let patience { (options.patience, options.isCancelled) = (patience, { true }) }
         return try BatchLoader(
             shards: shards, preparation: preparation ?? SamplePreparation(buckets: buckets), options: options,
-            from: state)
+            from: state, among: peers)
     }
 }
 

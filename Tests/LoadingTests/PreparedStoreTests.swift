@@ -45,6 +45,7 @@ import Testing
             switch sample.content {
             case .image(let image): contents[sample.caption] = Array(image.pixels.prefix(3))
             case .prepared(let bytes): contents[sample.caption] = bytes
+            case .elsewhere: break
             }
         }
         #expect(contents == ["caption 1": [11, 1, 7], "caption 2": [1, 2, 3]])

@@ -1,3 +1,4 @@
+import Failures
 import Optimization
 import TestSupport
 import Testing
@@ -119,6 +120,26 @@ import Torch
             return try to.values(as: Float.self)
         }
         #expect(made[0] == made[1])
+    }
+
+    @Test func `a part of a tensor is rounded as all of it is`() throws {
+        let values = try Generator(seed: 6).normal([3000])
+        let round = Operator("cascade::round_by_chance_")
+        func rounded(_ range: Range<Int>, isFused: Bool) throws -> [Float] {
+            let to = try Tensor.zeros([range.count], dtype: .bfloat16)
+            _ = try round.call([
+                .tensor(to), .tensor(values.sliced(0, range)), .int(-5), .int(12 << 24), .int(9), .int(2),
+                .bool(isFused), .int(range.lowerBound),
+            ])
+            return try to.values(as: Float.self)
+        }
+        let whole = try rounded(0..<3000, isFused: true)
+        for range in [0..<256, 256..<1280, 1280..<3000, 2944..<2950] {
+            for isFused in [true, false] {
+                #expect(try rounded(range, isFused: isFused) == Array(whole[range]), "\(range)")
+            }
+        }
+        #expect(throws: Failure.self) { try rounded(100..<200, isFused: true) }
     }
 
     @Test func `threads do not matter`() throws {

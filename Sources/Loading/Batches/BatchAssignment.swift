@@ -12,8 +12,9 @@ struct BatchAssignment {
     private let seed: UInt64
     /// The state at which the loader began, but for what was decoded.
     private let start: LoaderState
-    /// What was decoded before that state and not used: it comes again first, and does not wait for others.
-    private var decoded: Set<SampleTurn>
+    /// What was decoded before that state and not used, with its places: it comes again first, and does not wait for
+    /// others.
+    private var decoded: [SampleTurn: Int]
     private var queues: [AspectBuckets.Bucket: [(sample: FittedSample, isAgain: Bool)]] = [:]
     /// What the queues hold, in the order in which it came.
     private var waiting: [SampleTurn] = []
@@ -24,9 +25,10 @@ struct BatchAssignment {
         self.batchSize = batchSize
         self.preparation = preparation
         self.seed = seed
-        decoded = Set(state.decoded)
+        let places = state.places.count == state.decoded.count ? state.places : Array(state.decoded.indices)
+        decoded = Dictionary(zip(state.decoded, places)) { first, _ in first }
         var start = state
-        start.decoded = []
+        (start.decoded, start.places) = ([], [])
         self.start = start
     }
 
@@ -48,8 +50,8 @@ struct BatchAssignment {
                 return []
             case .of(let sample):
                 assigned += 1
-                if streamed.isAgain, decoded.remove(streamed.turn) != nil {
-                    return [.sample(sample, isAgain: true, after: decoded.isEmpty ? start : nil)]
+                if streamed.isAgain, let place = decoded.removeValue(forKey: streamed.turn) {
+                    return [.sample(sample, place: place, isAgain: true, after: decoded.isEmpty ? start : nil)]
                 }
                 waiting.append(streamed.turn)
                 return batch(completedBy: sample, isAgain: streamed.isAgain, position)
@@ -70,7 +72,8 @@ struct BatchAssignment {
         after.position = position
         after.waiting = waiting
         return full.enumerated().map { index, entry in
-            .sample(entry.sample, isAgain: entry.isAgain, after: index == full.count - 1 ? after : nil)
+            .sample(
+                entry.sample, place: index, isAgain: entry.isAgain, after: index == full.count - 1 ? after : nil)
         }
     }
 }

@@ -66,7 +66,9 @@ public final class BatchLoader {
     private let willStop: @Sendable () -> Void
     private let isCancelled: @Sendable () -> Bool
     private let patience: Duration
-    private let captions: CaptionCounting
+    private let texts: [String]
+    /// What is agreed on with other processes; nil where this one makes the batches by itself.
+    private var verdicts: SharedVerdicts?
 
     /// What was handed out.
     public private(set) var loaded = LoadedData()
@@ -75,24 +77,29 @@ public final class BatchLoader {
     /// How many images came with ICC profiles, which are ignored.
     public var colourProfiles: Int { queues.colourProfiles }
 
-    /// - Parameter state: where to go on.
+    /// - Parameters:
+    ///   - state: where to go on.
+    ///   - peers: other processes that make the same batches. Each reads all samples and decodes its share of them.
     /// - Throws: a failure of the input where the state is of other data or another order.
     public init(
-        shards: [Shard], preparation: SamplePreparation, options: Options, from state: LoaderState = LoaderState()
+        shards: [Shard], preparation: SamplePreparation, options: Options, from state: LoaderState = LoaderState(),
+        among peers: LoadingPeers? = nil
     ) throws {
         Self.keepMemory
         // The stream goes over to the reader's thread whole.
         nonisolated(unsafe) let stream = try SampleStream(
             shards: shards, options: options.stream, at: state.position, again: state.decoded + state.waiting)
-        queues = BucketQueues(batchSize: options.batchSize, place: shards.first?.name, from: state)
+        let preparing = StepPreparation(
+            sample: preparation, memory: options.cacheBytes > 0 ? LoaderMemory(limit: options.cacheBytes) : nil,
+            captions: options.captions, batchSize: options.batchSize, share: peers?.share)
+        queues = BucketQueues(preparing, place: shards.first?.name, from: state)
+        verdicts = peers.map { SharedVerdicts($0, batchSize: options.batchSize) }
         willStop = options.willStop
         isCancelled = options.isCancelled
         patience = options.patience
-        captions = options.captions
+        texts = options.captions.texts
         let work = Work(.init(jobs: options.samplesAhead, bytes: options.bytesAhead))
         self.work = work
-        let preparing = StepPreparation(
-            sample: preparation, memory: options.cacheBytes > 0 ? LoaderMemory(limit: options.cacheBytes) : nil)
         let assignment = BatchAssignment(
             batchSize: options.batchSize, preparation, seed: options.stream.seed, from: state)
         threads.append(try WorkThread { Self.read(stream, into: work, assignment) })
@@ -116,30 +123,50 @@ public final class BatchLoader {
     /// The next full batch of one bucket.
     ///
     /// - Throws: a failure of the input where an epoch has no sample of use, or the data is not what it was; it stays,
-    ///   so that asking again can't wait for ever. `CancellationError` where nobody waits for the batch any more.
+    ///   so that asking again can't wait for ever. `CancellationError` where nobody waits for the batch any more. Of
+    ///   several processes all throw then, but where they can't tell each other: that is no ``failure`` of the loader's.
     public func next() throws -> ImageBatch {
         if let failure { throw failure }
         let clock = ContinuousClock()
         let began = clock.now
         do {
-            var ready = queues.next()
-            while ready == nil, let step = try work.next() {
-                if clock.now - began >= patience, isCancelled() { throw CancellationError() }
-                ready = try queues.take(step)
+            let forOthers = verdicts?.waited ?? .zero
+            var ready = try queues.next()
+            while ready == nil, let steps = try nextSteps(givenUp: { clock.now - began >= patience && isCancelled() }) {
+                for step in steps { ready = try queues.take(step) ?? ready }
             }
-            guard var batch = ready else { throw Failure.run("the loader of the data has been stopped") }
-            let waited = (clock.now - began).components
-            batch.secondsWaited = Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
-            loaded.count(batch, captions)
+            guard var batch = ready else { throw stopped }
+            batch.secondsForOthers = ((verdicts?.waited ?? .zero) - forOthers).inSeconds
+            batch.secondsWaited = (clock.now - began).inSeconds - batch.secondsForOthers
+            loaded.count(batch, texts)
             return batch
         } catch let cancellation as CancellationError {
-            failure = .run("the loader of the data has been stopped")
+            failure = stopped
             throw cancellation
+        } catch let lone as LoneFailure {
+            failure = stopped
+            throw lone.error
         } catch {
             let failure = error as? Failure ?? .run("the data can't be loaded", got: "\(error)")
             self.failure = failure
             throw failure
         }
+    }
+
+    private var stopped: Failure { .run("the loader of the data has been stopped") }
+
+    /// The next steps, once all processes know what their samples came to; nil once stopped.
+    private func nextSteps(givenUp isGivenUp: () -> Bool) throws -> [PreparedStep]? {
+        let next: PreparedStep
+        do {
+            guard let step = try work.next() else { return nil }
+            if isGivenUp() { throw CancellationError() }
+            next = step
+        } catch {
+            verdicts?.fail(error)
+            throw error
+        }
+        return try verdicts?.take(next) ?? [next]
     }
 
     /// Ends the loader's threads and waits for them: no longer than one sample takes.
@@ -175,4 +202,8 @@ public final class BatchLoader {
             }
         }
     }
+}
+
+extension Duration {
+    fileprivate var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

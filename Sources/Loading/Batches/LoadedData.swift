@@ -33,15 +33,16 @@ public struct LoadedData: Sendable {
     /// Nothing yet.
     public init() {}
 
-    mutating func count(_ batch: ImageBatch, _ captions: CaptionCounting) {
+    /// - Parameter texts: what captions are searched for.
+    mutating func count(_ batch: ImageBatch, _ texts: [String]) {
         for sample in batch.samples {
             samples += 1
             buckets[sample.fit.bucket, default: 0] += 1
             enlarged += sample.fit.enlargement > 1 ? 1 : 0
             emptyCaptions += sample.caption.isEmpty ? 1 : 0
             characters += sample.caption.count
-            longCaptions += captions.isLong(sample.caption) ? 1 : 0
-            for text in captions.texts where isText(text, in: sample.caption) { found[text, default: 0] += 1 }
+            longCaptions += sample.hasLongCaption ? 1 : 0
+            for text in texts where isText(text, in: sample.caption) { found[text, default: 0] += 1 }
         }
         epoch = batch.stateAfter.position.epoch
     }

@@ -17,7 +17,10 @@ struct FittedSample: Sendable {
     let filterSeed: UInt64
 
     /// Bytes of the files and of the image as it is cut.
-    var size: Int { image.count + (mask?.count ?? 0) + 3 * fit.bucket.width * fit.bucket.height }
+    var size: Int { fileSize + 3 * fit.bucket.width * fit.bucket.height }
+
+    /// Bytes of the files.
+    var fileSize: Int { image.count + (mask?.count ?? 0) }
 }
 
 /// A sample ready for a batch.
@@ -28,6 +31,8 @@ public struct LoadedSample: Sendable {
         case image(Image)
         /// What a ``PreparedStore`` had of it; its image was not decoded.
         case prepared([UInt8])
+        /// Nothing: another process takes the sample.
+        case elsewhere
     }
 
     /// Which appearance of which sample this is.
@@ -39,7 +44,7 @@ public struct LoadedSample: Sendable {
     /// The bucket, and the way of the image into it.
     public let fit: AspectBuckets.Fit
     /// The image's pixels, or what was made of them earlier.
-    public let content: Content
+    public internal(set) var content: Content
     /// What ``ImageConditions`` made of the image; nil without them.
     public let condition: [UInt8]?
     /// Whether the file has an ICC profile, which is ignored.
@@ -47,6 +52,8 @@ public struct LoadedSample: Sendable {
     /// What stands for the encoded image, its fit and all that is made of both: see ``PreparedStore``; nil without
     /// one.
     public let key: String?
+    /// Whether the caption is longer than what is read of one.
+    var hasLongCaption = false
 
     /// Bytes of the content and the condition.
     var size: Int {
@@ -54,8 +61,19 @@ public struct LoadedSample: Sendable {
             switch content {
             case .image(let image): image.pixels.count
             case .prepared(let bytes): bytes.count
+            case .elsewhere: 0
             }
         return content + (condition?.count ?? 0)
+    }
+}
+
+extension LoadedSample {
+    /// A sample that another process decodes.
+    init(decodedElsewhere file: FittedSample, hasLongCaption: Bool = false) {
+        self.init(
+            turn: file.turn, place: file.place, caption: file.caption, fit: file.fit, content: .elsewhere,
+            condition: nil,
+            hasColourProfile: file.info.hasColourProfile, key: nil, hasLongCaption: hasLongCaption)
     }
 }
 
@@ -88,12 +106,22 @@ public struct ImageBatch: Sendable {
     public let samples: [LoadedSample]
     /// Where the loader stands once this batch has been used.
     public let stateAfter: LoaderState
-    /// How long the loader was waited for.
+    /// The places of the samples that this process takes: all of them, unless several share the batch.
+    public let own: [Int]
+    /// How long the loader was waited for, but for ``secondsForOthers``.
     public internal(set) var secondsWaited = 0.0
+    /// How long other processes were waited for.
+    public internal(set) var secondsForOthers = 0.0
 
-    /// Some of the samples, by their order, as a micro batch; it waits for nothing.
-    public func part(_ range: Range<Int>) -> ImageBatch {
-        ImageBatch(samples: Array(samples[range]), stateAfter: stateAfter)
+    /// - Parameter own: the places of this process's samples; by default all.
+    init(samples: [LoadedSample], stateAfter: LoaderState, own: [Int]? = nil) {
+        (self.samples, self.stateAfter) = (samples, stateAfter)
+        self.own = own ?? Array(samples.indices)
+    }
+
+    /// Some of the samples, by their places, as a micro batch; it waits for nothing.
+    public func part(_ places: some Sequence<Int>) -> ImageBatch {
+        ImageBatch(samples: places.map { samples[$0] }, stateAfter: stateAfter)
     }
 
     /// The images of the samples that have one.

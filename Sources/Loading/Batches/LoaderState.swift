@@ -11,6 +11,9 @@ public struct LoaderState: Equatable, Sendable {
     var waiting: [SampleTurn] = []
     /// Those that were decoded for a batch which others of it could not fill, in the order in which they came.
     var decoded: [SampleTurn] = []
+    /// The places of ``decoded`` among the samples that each was assigned with. By these several processes know who
+    /// decodes what again, however many they are.
+    var places: [Int] = []
 
     /// The beginning.
     public init() {}
@@ -23,7 +26,10 @@ public struct LoaderState: Equatable, Sendable {
         func list(_ turns: [SampleTurn]) -> JSON {
             .array(turns.flatMap { [JSON($0.epoch), JSON($0.place.shard), JSON($0.place.sample)] })
         }
-        return ["stream": position.json, "waiting": list(waiting), "decoded": list(decoded)]
+        return [
+            "stream": position.json, "waiting": list(waiting), "decoded": list(decoded),
+            "places": .array(places.map { JSON($0) }),
+        ]
     }
 
     /// Nil for what is no state.
@@ -35,11 +41,13 @@ public struct LoaderState: Equatable, Sendable {
             }
         }
         guard let stream = json["stream"], let position = StreamPosition(stream), let waiting = list("waiting"),
-            // Runs saved by versions before have nothing that was decoded and not used.
-            let decoded = json["decoded"] == nil ? [] : list("decoded")
+            // Runs saved by versions before have nothing that was decoded and not used, or do not say its places.
+            let decoded = json["decoded"] == nil ? [] : list("decoded"),
+            let places = json["places"] == nil ? [] : json["places"]?.countValues
         else { return nil }
         self.position = position
         self.waiting = waiting
         self.decoded = decoded
+        self.places = places
     }
 }

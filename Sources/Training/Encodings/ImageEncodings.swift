@@ -74,6 +74,7 @@ final class ImageEncodings {
                 decoded += 1
             case .prepared(let bytes):
                 found = try ImageEncoding(bytes)
+            case .elsewhere: break
             }
             // The numbers tell it from another sample of one name.
             let numbers = "\(sample.turn.place.shard):\(sample.turn.place.sample)"

@@ -108,7 +108,8 @@ struct TrainLoop {
             let made: Update.Result
             do {
                 made = try update(&state) { try loader.next() }
-            } catch is CancellationError where isAsked() {
+            } catch let cancellation as CancellationError {
+                guard try isInterrupted() else { throw cancellation }
                 break  // The data did not come in time to finish this update.
             } catch let failure as Failure where failure == loader.failure {
                 break  // No more of it is to come.
@@ -145,7 +146,7 @@ struct TrainLoop {
         }
         if attempted != state.progress.updates, !isLost(state.progress) { try save(&state, recorder) }
         bar.finish()
-        if let failure = loader.failure, !isAsked() { throw endOfData(failure, state.progress) }
+        if let failure = loader.failure, try !isInterrupted() { throw endOfData(failure, state.progress) }
     }
 
     /// Why a run ended that can read its data no more, and how it goes on.

@@ -29,11 +29,13 @@ extension TrainingState {
                 try tensor.assign(weights.required(name))
             }
         }
-        try optimizer.restore(updates: progress.steps) { try own(saved.tensor($0), Self.parameter(of: $0)) }
+        let ownState = ownState
+        try optimizer.restore(updates: progress.steps) { name in try saved.tensor(name).map { try ownState(name, $0) } }
         if let average, let saved = try folder.open(.average, of: checkpoint) {
             try Self.checkFit(saved, averageShapes, isAll: false)
             for (name, mean) in average.means {
-                if let value = try own(saved.required(name), name) { try mean.assign(value) }
+                let numbers = task.sharing?.numbers(of: name)
+                try mean.assign(Self.part(saved.required(name), numbers))
             }
         } else if let average {
             try average.copyWeights()

@@ -1,33 +1,26 @@
+import Optimization
 import Torch
 import Weights
 
 /// What of a run goes into its checkpoints where processes share what is trained: each has its parts, and all make the whole
 /// of every tensor together as it is written.
 extension TrainingState {
-    /// The parameter that a tensor of AdamW's state belongs to, which is called after it.
-    static func parameter(of name: String) -> String {
-        name.firstIndex(of: ".").map { String(name[name.index(after: $0)...]) } ?? name
-    }
+    /// How the optimizer's state is put together; nil where each process has all of it.
+    private var sharedState: [SharedState]? { task.parts.map(optimizer.state) }
 
     /// The optimizer's state of everything that is trained, to be written; nil where each process has all of it.
     var optimizerStream: TensorStream? {
-        guard let sharing = task.sharing else { return nil }
+        guard let sharing = task.sharing, let sharedState else { return nil }
         let own = Dictionary(optimizer.state.map { ($0.name, $0.tensor) }) { first, _ in first }
         return sharing.stream(
-            ofParts: optimizerNames.map { (Self.parameter(of: $0), $0, own[$0]) })
-    }
-
-    /// The names of the optimizer's state of everything that is trained.
-    private var optimizerNames: [String] {
-        task.restored.flatMap { ["exp_avg.\($0.name)", "exp_avg_sq.\($0.name)"] }
+            ofParts: sharedState.map {
+                (TensorEntry(name: $0.name, dtype: $0.dtype, shape: $0.shape), $0.part, own[$0.name])
+            })
     }
 
     /// What the optimizer's state has in a checkpoint.
     var optimizerShapes: [(name: String, shape: [Int])] {
-        guard task.sharing != nil else { return optimizer.state.map { ($0.name, $0.tensor.shape) } }
-        return task.restored.flatMap {
-            [("exp_avg.\($0.name)", $0.tensor.shape), ("exp_avg_sq.\($0.name)", $0.tensor.shape)]
-        }
+        sharedState?.map { ($0.name, $0.shape) } ?? optimizer.state.map { ($0.name, $0.tensor.shape) }
     }
 
     /// What a running mean has in a checkpoint.
@@ -36,10 +29,15 @@ extension TrainingState {
         return task.restored.map { ($0.name, $0.tensor.shape) }
     }
 
-    /// What this process keeps of a tensor that is as large as a parameter.
-    func own(_ value: Tensor?, _ parameter: String) throws -> Tensor? {
-        guard let sharing = task.sharing, let value else { return value }
-        return try sharing.part(of: parameter, in: value)
+    /// What this process keeps of the optimizer's state, by the names of its tensors: the whole or its part of each.
+    var ownState: (_ name: String, _ value: Tensor) throws -> Tensor {
+        let numbers = Dictionary((sharedState ?? []).map { ($0.name, $0.part) }) { first, _ in first }
+        return { try Self.part($1, numbers[$0] ?? nil) }
+    }
+
+    /// Some of a tensor's numbers, one after the other; nil takes it as it is.
+    static func part(_ value: Tensor, _ numbers: Range<Int>?) throws -> Tensor {
+        try numbers.map { try value.reshaped([-1]).sliced(0, $0) } ?? value
     }
 
     /// Does what a save asks of a process that does not write.

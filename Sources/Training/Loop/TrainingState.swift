@@ -21,7 +21,7 @@ struct TrainingState {
     /// - Parameter shared: the processes that share the updates.
     init(_ task: TrainingTask, _ run: RunConfiguration, _ shared: SharedUpdates? = nil) throws {
         self.task = task
-        optimizer = try run.optimizer.make(task.groups)
+        optimizer = try run.optimizer.make(task.groups, among: task.parts)
         fused =
             try run.isFused
             ? FusedSteps(

@@ -29,6 +29,8 @@ struct TrainingTask {
     var endUpdate: () -> Bool = { false }
     /// What processes share and train together; ``groups`` are then this process's parts of it. Nil where each trains all.
     var sharing: SharedBlocks?
+    /// What ``groups`` are parts of then.
+    var parts: SharedTensors?
     /// How often one backward pass adds to the gradient of a tensor, by its name.
     var arrivals: (_ name: String) -> Int = { _ in 1 }
     /// What a resumed run takes up of the file that was written.

@@ -60,12 +60,11 @@ struct Update {
         let made: (loss: Double, norm: Double)
         var waited = 0.0
         func learn(_ losses: [TrainingLoss], of batch: ImageBatch) throws -> Double {
-            let samples = batch.samples.count
             let timing = ProcessTimes.Timing(
-                samples: shared?.share(of: samples).count ?? samples,
-                seconds: shared == nil ? 0 : clock.seconds() - began,
+                samples: batch.own.count,
+                seconds: shared == nil ? 0 : clock.seconds() - began - batch.secondsForOthers,
                 waited: batch.secondsWaited, bytes: try Engine.shared().tensorBytes.most)
-            let (loss, timings) = try self.learn(task, losses, of: samples, timing)
+            let (loss, timings) = try self.learn(task, losses, of: batch, timing)
             waited = timings.map(\.waited).max() ?? 0
             return loss
         }
@@ -79,10 +78,8 @@ struct Update {
                     throw failure
                 }
             } else {
-                let samples = batch.samples.count
-                let own = shared?.share(of: samples).count ?? samples
                 let whole = state.parts
-                let gradients = try fitting(&state, own) { parts in
+                let gradients = try fitting(&state, batch.own.count) { parts in
                     try self.gradients(of: batch, number, task, parts: parts, of: whole)
                 } before: {
                     forgetLosses()
@@ -163,11 +160,11 @@ struct Update {
         }
         let count = batch.samples.count
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
-        let share = shared?.share(of: count) ?? 0..<count
+        let own = batch.own
         // Others have more samples, and need this one's part of the network for them.
         try task.sharing?.clearGradients()
         for _ in 0..<(shared?.idlePasses(of: count, parts: all) ?? 0) {
-            let one = share.lowerBound..<share.lowerBound + 1
+            let one = own.prefix(1)
             func pass() throws {
                 let loss = try task.loss(batch.part(one), draws[one])
                 if loss.weighted.requiresGrad { try loss.weighted.backward() }
@@ -176,13 +173,12 @@ struct Update {
             for (_, tensor) in parameters { try tensor.setGradient(nil) }
         }
         for part in 0..<parts {
-            let first = share.lowerBound + share.count * part / parts
-            let range = first..<share.lowerBound + share.count * (part + 1) / parts
-            guard !range.isEmpty else { continue }
-            let loss = try task.loss(batch.part(range), draws[range])
+            let places = own[own.count * part / parts..<own.count * (part + 1) / parts]
+            guard !places.isEmpty else { continue }
+            let loss = try task.loss(batch.part(places), draws[places])
             // A part without any of what is trained, such as captions without a token to learn, adds nothing.
             if loss.weighted.requiresGrad {
-                try (loss.weighted * (Double(range.count) / Double(count))).backward()
+                try (loss.weighted * (Double(places.count) / Double(count))).backward()
             }
             for (index, (_, tensor)) in parameters.enumerated() where gradients.sums != nil {
                 guard let gradient = try tensor.gradient() else { continue }
@@ -196,7 +192,10 @@ struct Update {
             gradients.losses.append(try loss.withoutGraph())
         }
         if let sharing = task.sharing {
-            for (name, tensor) in parameters { try tensor.setGradient(sharing.gradient(of: name)) }
+            for (index, (name, tensor)) in parameters.enumerated() {
+                let sum = try sharing.gradient(of: name)
+                if gradients.sums == nil { try tensor.setGradient(sum) } else { gradients.sums?[index] = sum }
+            }
         }
         return gradients
     }
@@ -231,7 +230,7 @@ struct Update {
         if task.sharing != nil, let shared { norm = try shared.norm(norm) }
         guard loss.isFinite, norm.isFinite else { return (loss, norm) }
         if parameters.contains(where: { $0.tensor.dtype != .float32 }) {
-            try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), parameters.count)) { index in
+            try optimizer.stepEach(step(number, scale: clipping.scale(of: norm), task)) { index in
                 try gradients.sums == nil
                     ? parameters[index].tensor.gradient() : gradients.sums?.removeValue(forKey: index)
             }
@@ -250,39 +249,41 @@ struct Update {
     ) throws -> (loss: Double, norm: Double) {
         let count = batch.samples.count
         let draws = Draws(seed: seed, stream: RandomStream.update, update: number, places: 0..<count)
-        let share = shared?.share(of: count) ?? 0..<count
-        let made = try state.task.loss(batch.part(share), draws[share])
+        let own = batch.own
+        let made = try state.task.loss(batch.part(own), draws[own])
         let loss = try learn([made])
         guard loss.isFinite else { return (loss, .nan) }
         let clipping = GradientClipping(limit: run.gradientClip)
         let scale = state.progress.gradientNorm.map(clipping.scale) ?? 1
-        let norm = try fused(step(number, scale: scale, state.task.groups.parameters.count)) {
+        let norm = try fused(step(number, scale: scale, state.task)) {
             guard made.weighted.requiresGrad else { return }
-            try (share.count == count ? made.weighted : made.weighted * (Double(share.count) / Double(count)))
+            try (own.count == count ? made.weighted : made.weighted * (Double(own.count) / Double(count)))
                 .backward()
         }
         return (loss, norm)
     }
 
-    private func step(_ number: Int, scale: Double, _ tensors: Int) -> TensorStep {
-        TensorStep(
+    private func step(_ number: Int, scale: Double, _ task: TrainingTask) -> TensorStep {
+        let tensors = task.parts?.wholes.count ?? task.groups.parameters.count
+        return TensorStep(
             learningRate: run.schedule(number), gradientScale: scale,
-            rounding: Draws(seed: seed, stream: RandomStream.rounding, update: number, places: 0..<tensors))
+            rounding: Draws(seed: seed, stream: RandomStream.rounding, update: number, places: 0..<tensors),
+            among: task.parts)
     }
 
     /// Tells the losses to what learns of them.
     /// - Parameters:
-    ///   - count: samples of the update, in all processes.
+    ///   - batch: all samples of the update.
     ///   - timing: of this process's share.
     /// - Returns: their mean over all samples, and how long each process took.
     private func learn(
-        _ task: TrainingTask, _ losses: [TrainingLoss], of count: Int, _ timing: ProcessTimes.Timing
+        _ task: TrainingTask, _ losses: [TrainingLoss], of batch: ImageBatch, _ timing: ProcessTimes.Timing
     ) throws -> (loss: Double, timings: [ProcessTimes.Timing]) {
         var timings = [timing]
         var perSample = try Tensor.concatenated(losses.map(\.perSample), dimension: 0)
         var logSNR = try Tensor.concatenated(losses.map(\.logSNR), dimension: 0)
         if let shared {
-            let all = try shared.all([perSample, logSNR], of: count, timing)
+            let all = try shared.all([perSample, logSNR], of: batch, timing)
             (perSample, logSNR, timings) = (all.numbers[0], all.numbers[1], all.timings)
         }
         for learner in task.learners { try learner.update(logSNR: logSNR, losses: perSample) }

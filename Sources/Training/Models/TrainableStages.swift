@@ -8,9 +8,10 @@ extension ModelLoading {
     func trainable(_ generator: Generator) throws -> StageC {
         let architecture = try files.stageCArchitecture()
         let blocks = try group.map { group in
-            let outline = ParameterStore(from: Placeholders())
+            let outline = ParameterStore(from: Placeholders(), dtype: files.weightsDType)
             let network = try StageC(architecture, outline)
-            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group, trains: true)
+            return try SharedBlocks(
+                BlockLayout(of: outline, network.blocks, trains: true), among: group, training: files.weightsDType)
         }
         let source = try start(.stageC, files.stageC?.weights, generator)
         let stageC = try StageC(
@@ -26,9 +27,10 @@ extension ModelLoading {
     func trainableStageB(_ generator: Generator) throws -> (stageB: StageB, store: ParameterStore) {
         let architecture = try files.stageBArchitecture()
         let blocks = try group.map { group in
-            let outline = ParameterStore(from: Placeholders())
+            let outline = ParameterStore(from: Placeholders(), dtype: files.weightsDType)
             let network = try StageB(architecture, outline.root)
-            return try SharedBlocks(BlockLayout(of: outline, network.blocks), among: group, trains: true)
+            return try SharedBlocks(
+                BlockLayout(of: outline, network.blocks, trains: true), among: group, training: files.weightsDType)
         }
         let source = try start(.stageB, files.stageB?.weights, generator)
         let store = ParameterStore(from: source, dtype: files.weightsDType, blocks: blocks, device: files.device)

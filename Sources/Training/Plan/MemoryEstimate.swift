@@ -81,17 +81,21 @@ struct MemoryEstimate {
     mutating func addTrained(_ shapes: [[Int]], _ run: RunConfiguration) {
         let counts = shapes.map { $0.reduce(1, *) }
         // Of a stage that processes share each has its part.
-        let sharers = run.sharesStage && run.trainsWhole ? run.processes : 1
+        let isShared = run.sharesStage && run.trainsWhole
+        let sharers = isShared ? run.processes : 1
         let (parameters, size) = ((counts.reduce(0, +) + sharers - 1) / sharers, run.weightsDType.size)
         add("trained weights", size * parameters, from: .loaded)
-        add("optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1) } / sharers, from: .optimizer)
+        add(
+            "optimizer", shapes.reduce(0) { $0 + run.optimizer.stateBytes($1, sharedBy: sharers) }, from: .optimizer)
         if run.average != nil { add("averaged weights", 4 * parameters, from: .optimizer) }
 
         let largest = counts.sorted(by: >).prefix(4)
-        add("gradients", size * (run.isFused ? largest.reduce(0, +) : parameters), from: .update)
-        if size < 4, run.accumulation > 1 { add("summed gradients", 4 * parameters, from: .update) }
+        // Processes that share them add them up in float32.
+        let summed = isShared ? 4 : size
+        add("gradients", summed * (run.isFused ? largest.reduce(0, +) : parameters), from: .update)
+        if summed < 4, run.accumulation > 1 { add("summed gradients", 4 * parameters, from: .update) }
         let widened = size < 4 ? 8 : 0
         let stepping = run.optimizer.name == Adafactor.name ? 8 : 0
-        add("step", (widened + stepping) * (largest.first ?? 0), from: .update)
+        add("step", (widened + stepping) * (largest.first ?? 0) / sharers, from: .update)
     }
 }

@@ -1,3 +1,5 @@
+import Torch
+
 /// What each process of a run sends in an update, and gets of the others.
 ///
 /// A sum over N processes goes round in a ring: each sends 2 (N - 1) / N of it. Of a block that is shared out each sends its
@@ -23,11 +25,16 @@ struct NetworkCost {
         let stage = plan.models.shared
         if run.sharesStage, run.trainsWhole {
             self.parts.append(Part(name: "gradients", bytes: Int(others * Double(parts * stage.bytes))))
+            let sums = plan.groups.flatMap(\.shapes).reduce(0) { $0 + 4 * run.optimizer.summedNumbers($1) }
+            if sums > 0 {
+                self.parts.append(Part(name: "sums of the optimizer", bytes: Int(2 * others * Double(sums))))
+            }
         } else {
             self.parts.append(Part(name: "gradients", bytes: Int(2 * others * Double(4 * plan.trainable))))
         }
         if run.sharesStage {
-            let gathered = Double(parts * stage.gathered(isFrozen: !run.trainsWhole))
+            let size = run.trainsWhole ? run.weightsDType.size : DType.float32.size
+            let gathered = Double(parts * stage.gathered(isFrozen: !run.trainsWhole) * size / DType.float32.size)
             self.parts.append(Part(name: "blocks", bytes: Int(others * gathered)))
         }
     }

@@ -39,7 +39,8 @@ struct PlannedModels {
         case stageB(StageBConfiguration, shapes: [[Int]])
     }
 
-    /// The bytes of a stage that processes share, block by block.
+    /// The bytes of a stage that processes share, block by block: of a frozen base as it is kept, of a stage that is trained
+    /// whole in float32.
     struct SharedStage {
         private let blocks: [Int]
 
@@ -135,13 +136,15 @@ struct PlannedModels {
             let architecture = try files.stageBArchitecture()
             let stageB = try StageB(architecture, base.root)
             try base.finish()
-            shared = SharedStage(BlockLayout(of: base, stageB.blocks).sizes)
+            shared = SharedStage(BlockLayout(of: base, stageB.blocks, trains: true).sizes)
             network = .stageB(architecture, shapes: base.parameters.map(\.tensor.shape))
         } else {
             network = .stageC(try StageC(files.stageCArchitecture(), base))
         }
         if !trainsWhole { add(Self.base, base, baseFile, baseMatrices) }
-        if case .stageC(let stageC) = network { shared = SharedStage(BlockLayout(of: base, stageC.blocks).sizes) }
+        if case .stageC(let stageC) = network {
+            shared = SharedStage(BlockLayout(of: base, stageC.blocks, trains: trainsWhole).sizes)
+        }
 
         let effnetFile = try file(.effnet, run.effnetPath, "effnet_checkpoint_path", run.places.effnet)
         let effnet = ParameterStore(from: ShapesOnly(effnetFile, ignoring: BatchStatistics.isCounter))

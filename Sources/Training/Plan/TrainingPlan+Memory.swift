@@ -57,9 +57,11 @@ extension TrainingPlan {
         }
         memory.addTrained(groups.flatMap(\.shapes), run)
         if run.sharesStage, !run.sharesBase {
-            memory.add("two blocks of the stage", models.shared.twoBlocks, from: .loaded)
-            // As the passes leave them, and in a row to be added up.
-            memory.add("gradients of a block", models.shared.twoBlocks, from: .update)
+            let block = models.shared.twoBlocks / 2
+            let kept = block * run.weightsDType.size / DType.float32.size
+            memory.add("two blocks of the stage", 2 * kept, from: .loaded)
+            // As the passes leave them, and in a row of float32 to be added up.
+            memory.add("gradients of a block", kept + block, from: .update)
         }
         addPass(run, to: &memory)
         addData(run, to: &memory)
@@ -130,10 +132,13 @@ extension TrainingPlan {
         let sample = data.read.bytes / max(1, data.read.kept)
         let image = run.data.imageSize * run.data.imageSize * 3
         let waiting = min(sample * min(run.shuffleBuffer, data.kept), options.stream.bufferBytes)
-        let onTheirWay = min(options.samplesAhead * (sample + image), options.bytesAhead)
+        // Each of several processes decodes its share.
+        func own(_ samples: Int) -> Int { (samples + run.processes - 1) / run.processes }
+        let onTheirWay = min(options.samplesAhead * sample + own(options.samplesAhead) * image, options.bytesAhead)
         let inBuckets = run.data.buckets.buckets.count * run.batchSize * sample
         let kept = run.isCachingInMemory ? min(data.kept * image, RunConfiguration.cacheBytes) : 0
-        memory.add(MemoryEstimate.data, waiting + onTheirWay + inBuckets + run.batchSize * image + kept, from: moment)
+        memory.add(
+            MemoryEstimate.data, waiting + onTheirWay + inBuckets + own(run.batchSize) * image + kept, from: moment)
         memory.add(MemoryEstimate.decoding, options.decodingBytes(largest: data.read.largestDecoding), from: moment)
     }
 }

@@ -1,5 +1,6 @@
 import Failures
 import Files
+import Loading
 import Torch
 
 /// Why a process ends whose first one says the reason: an input is at fault.
@@ -7,10 +8,11 @@ public struct ReportedByFirstProcess: Error {}
 
 /// What the processes that train one run together have to agree on.
 ///
-/// Every process reads the same data, and takes its share of each update's samples. Sums of gradients and losses then make
+/// Every process reads the same data, and decodes and takes its share of each update's samples. Sums of gradients and losses then make
 /// all of them take the same step, so that what is trained stays the same everywhere; the first process alone writes.
 struct SharedUpdates {
     private let group: ProcessGroup
+    private let share: BatchShare
     /// How fast each of them is.
     let times: ProcessTimes
     /// Whether they share the network, so that none can pass through it by itself.
@@ -18,24 +20,27 @@ struct SharedUpdates {
 
     init(_ group: ProcessGroup, passTogether: Bool = false) {
         (self.group, self.passTogether) = (group, passTogether)
+        share = BatchShare(rank: group.rank, of: group.size)
         times = ProcessTimes(group.size)
     }
 
     /// Whether this process writes for all.
     var isWriter: Bool { group.rank == 0 }
 
-    /// The places of an update's samples that this process takes.
-    func share(of count: Int) -> Range<Int> { share(of: count, group.rank) }
-
-    private func share(of count: Int, _ rank: Int) -> Range<Int> {
-        count * rank / group.size..<count * (rank + 1) / group.size
+    /// What its loader has to know of the others.
+    var peers: LoadingPeers {
+        LoadingPeers(share) { [group] numbers in
+            let sums = try Tensor(numbers)
+            try group.sum([sums])
+            return try sums.values(as: Double.self)
+        }
     }
 
     /// How many passes through a network that they share this process makes only for the others' sake, where its own
     /// samples are gone through in so many parts.
     func idlePasses(of count: Int, parts: Int) -> Int {
         guard passTogether else { return 0 }
-        func passes(_ rank: Int) -> Int { min(parts, share(of: count, rank).count) }
+        func passes(_ rank: Int) -> Int { min(parts, share.range(of: count, rank: rank).count) }
         return (0..<group.size).reduce(0) { max($0, passes($1)) } - passes(group.rank)
     }
 
@@ -49,16 +54,19 @@ struct SharedUpdates {
 
     /// The numbers of all samples of an update, from those of each process's share.
     /// - Parameters:
-    ///   - own: of this process's share, [samples] each.
-    ///   - count: how many samples the update has.
+    ///   - own: of this process's samples, [samples] each.
+    ///   - batch: all samples of the update.
     ///   - timing: this process's, until its share was done.
     /// - Returns: the numbers, and how long each process took.
     func all(
-        _ own: [Tensor], of count: Int, _ timing: ProcessTimes.Timing
+        _ own: [Tensor], of batch: ImageBatch, _ timing: ProcessTimes.Timing
     ) throws -> (numbers: [Tensor], timings: [ProcessTimes.Timing]) {
+        let count = batch.samples.count
         let whole = try own.map { own in
             let whole = try Tensor.zeros([count], dtype: own.dtype, device: own.device)
-            try whole.sliced(0, share(of: count)).assign(own)
+            for (index, place) in batch.own.enumerated() {
+                try whole.sliced(0, place..<place + 1).assign(own.sliced(0, index..<index + 1))
+            }
             return whole
         }
         let own = [timing.seconds, timing.waited, Double(timing.bytes)].map { Float($0) }
@@ -70,7 +78,7 @@ struct SharedUpdates {
         let said = try told.values(as: Double.self)
         let timings = (0..<group.size).map {
             ProcessTimes.Timing(
-                samples: share(of: count, $0).count, seconds: said[3 * $0], waited: said[3 * $0 + 1],
+                samples: share.range(of: count, rank: $0).count, seconds: said[3 * $0], waited: said[3 * $0 + 1],
                 bytes: Int(said[3 * $0 + 2]))
         }
         times.add(timings)

@@ -112,7 +112,15 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
         }
         let isCheckpointing = run.isCheckpointing
         var groups = ParameterGroup.decaying(store.parameters, by: run.weightDecay)
+        var parts: SharedTensors?
         if let shared {
+            parts = SharedTensors(
+                groups.parameters.map {
+                    .init(
+                        name: $0.name, shape: $0.tensor.shape, part: shared.numbers(of: $0.name),
+                        startsAtZero: shared.wasZero($0.name))
+                },
+                sum: shared.sum)
             for index in groups.indices {
                 groups[index].parameters = try groups[index].parameters.compactMap { name, _ in
                     try shared.part(of: name).map { (name, $0) }
@@ -138,6 +146,7 @@ public struct FinetuneRecipe: Recipe, SettledRecipe {
                 return try write(store.tensors.map { ($0.name, means[$0.name] ?? $0.tensor) }, path, updates)
             },
             sharing: shared,
+            parts: parts,
             // A block that is computed again has its gradients each time it was run.
             arrivals: { isCheckpointing ? stage.runs(of: $0) : 1 },
             restored: store.tensors,

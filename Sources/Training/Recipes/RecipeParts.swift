@@ -163,7 +163,8 @@ struct RecipeParts {
             // Several processes wait for the same batch: none gives it up by itself.
             if options.group == nil { loading.isCancelled = options.shardAccess.client.isCancelled }
             patience.begin()
-            return try BatchLoader(shards: shards, preparation: preparation, options: loading, from: state)
+            return try BatchLoader(
+                shards: shards, preparation: preparation, options: loading, from: state, among: loop.shared?.peers)
         }
         if let folder = run.data.cacheFolder, let images = objective.encodings.cache, let texts = objective.text.cache {
             outcome.encoded = (images.made, texts.made)

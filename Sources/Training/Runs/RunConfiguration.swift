@@ -194,10 +194,7 @@ public struct RunConfiguration: Sendable {
     var sharesBase: Bool { sharesStage && !trainsWhole }
     /// Why a stage that is trained whole cannot be shared; nil where it can.
     var whyReplicated: String? {
-        guard trainsWhole else { return nil }
-        if optimizer.name != AdamW.name { return "optimizer: \(optimizer.name)" }
-        if weightsDType != .float32 { return "weights_dtype: \(weightsDType)" }
-        return isFused ? "fused_backward: true" : nil
+        trainsWhole && isFused ? "fused_backward: true" : nil
     }
 
     /// Says how many processes share the run, and where each computes.
