@@ -10,12 +10,13 @@ import Weights
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    /// Runs one of the package's programs, which `.ci/test` builds beside ours.
+    /// Runs one of the package's programs, where `.ci/test` builds them, with the engine that lies beside ours.
     private func run(_ arguments: [String], program name: String = "cascade-sketch") throws -> Command.Outcome {
-        let program = URL(fileURLWithPath: Command.program).deletingLastPathComponent().appendingPathComponent(name)
-            .path
+        let program = Self.root.appendingPathComponent(".build/sketch/debug/\(name)").path
         try #require(FileManager.default.isExecutableFile(atPath: program), "`make test` builds examples/sketch")
-        return try Command.run(arguments, program: program)
+        let engine = URL(fileURLWithPath: Command.program).deletingLastPathComponent()
+            .appendingPathComponent("libCTorchEngine.so").path
+        return try Command.run(arguments, environment: ["CASCADE_ENGINE": engine], program: program)
     }
 
     @Test func `its program lists its filter beside ours`() throws {
