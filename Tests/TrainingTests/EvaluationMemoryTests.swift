@@ -54,9 +54,9 @@ extension TrainingRuns {
             let more = ["preview_compare": "true", "ema_start_iters": "0", "ema_iters": "1"]
             let compared = try memory(.lora, keys.merging(more) { $1 })
             #expect(bytes(compared, .preview, "preview images") == 7 * 4 * image)
-            let controlled = try memory(.controlnet, keys)
+            let controlled = try memory(.controlnet, keys.merging(["controlnet_bottleneck_mode": "effnet"]) { $1 })
             #expect(bytes(controlled, .preview, "preview images") == 6 * 4 * image)
-            // Canny's one channel of 32 pixels, and what three blocks of 16 channels get at each of them.
+            // Canny's one channel of 32 pixels, and what three blocks of 16 channels get of them.
             #expect((bytes(controlled, .preview, "conditions") ?? 0) > 4 * 4 * 32 * 32)
         }
 

@@ -91,7 +91,7 @@ extension TrainingPlan {
             ),
             (
                 "trunk",
-                pass.control?.trunkSide.map { SideNetworks.efficientNet(batch: trunk, side: $0, numberSize: size) } ?? 0
+                (pass.control?.side).map { SideNetworks.efficientNet(batch: trunk, side: $0, numberSize: size) } ?? 0
             ),
         ]
     }

@@ -9,7 +9,7 @@ extension TrainingPlan {
         var firstBlock = 0
         /// Whether a gradient goes to the text encoder.
         var trainsText = false
-        /// What a ControlNet makes of an image; nil without one.
+        /// What a ControlNet with an EfficientNet makes of an image; nil without one.
         var control: Control?
     }
 
@@ -19,13 +19,9 @@ extension TrainingPlan {
         let channels: Int
         /// Its sides, in pixels.
         let side: Int
-        /// Whether it goes through an EfficientNet.
-        let isSeenByEfficientNet: Bool
         /// Numbers that the blocks get.
         let injected: Int
 
-        /// The side of a condition that goes through an EfficientNet; nil where it goes through another trunk.
-        var trunkSide: Int? { isSeenByEfficientNet ? side : nil }
         /// Of the condition.
         var numbers: Int { channels * side * side }
     }
@@ -76,7 +72,7 @@ extension TrainingPlan {
         let gradients = trainsWhole && run.accumulation == 1 && !run.isFused ? memory.bytes(named: "gradients") : 0
         memory.add("activations", max(0, activations.kept - gradients) + activations.passing, from: .update)
         let trunk =
-            pass.control?.trunkSide.map { side in
+            (pass.control?.side).map { side in
                 SideNetworks.trainedEfficientNet(
                     batch: run.microBatchSize, side: side, numberSize: computeDType(run).size,
                     isCheckpointing: run.isCheckpointing)

@@ -66,13 +66,14 @@ public struct ControlNetRecipe: Recipe, SettledRecipe {
             return .init(index: index, name: "residual block \(index)", isSelected: own.blocks.contains(index))
         }
         plan.pass.firstBlock = own.blocks.min() ?? 0
+        guard own.bottleneckMode == .effnet else { return plan }
         // What size of condition a filter makes is told by making one.
         let blank = try Tensor.zeros([1, 3, run.data.imageSize, run.data.imageSize])
         let condition = try filter(blank, generator: Generator(seed: run.seed)).condition
-        let (side, isEffNet) = (condition.size(-1), own.bottleneckMode == .effnet)
-        let places = isEffNet ? max(1, side / configuration.efficientNet.stride) : side
+        let side = condition.size(-1)
+        let places = max(1, side / configuration.efficientNet.stride)
         plan.pass.control = .init(
-            channels: condition.size(1), side: side, isSeenByEfficientNet: isEffNet,
+            channels: condition.size(1), side: side,
             injected: own.blocks.count * configuration.projected * places * places)
         return plan
     }
