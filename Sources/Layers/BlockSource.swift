@@ -18,5 +18,5 @@ protocol BlockArrival {
     func finish() throws
 }
 
-extension ProcessGroup.Gathering: BlockArrival {}
+extension ProcessGroup.Message: BlockArrival {}
 extension DeviceCopy: BlockArrival {}

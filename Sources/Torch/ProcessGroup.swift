@@ -95,35 +95,47 @@ public final class ProcessGroup {
             : "no sign of process\(silent.count > 1 ? "es" : "") \(silent.joined(separator: ", "))"
     }
 
-    /// A row of bytes that is on its way from all processes.
-    public final class Gathering {
+    /// What is on its way between the processes. Nobody may touch its tensors until it is finished.
+    public final class Message {
         private let group: ProcessGroup
-        private let row: Tensor
+        private let tensors: [Tensor]
         private var handle: OpaquePointer?
 
-        fileprivate init(_ group: ProcessGroup, _ row: Tensor) throws {
-            (self.group, self.row) = (group, row)
-            try group.tellingLoss {
-                try group.engine.check(group.engine.table.pointee.begin_gather(group.handle, row.handle, &handle))
-            }
+        fileprivate init(
+            _ group: ProcessGroup, _ tensors: [Tensor], begin: (Engine, inout OpaquePointer?) throws -> Void
+        ) throws {
+            (self.group, self.tensors) = (group, tensors)
+            try group.tellingLoss { try begin(group.engine, &handle) }
         }
 
         /// Waits until it is there.
         public func finish() throws {
             guard let started = handle else { return }
             handle = nil
-            try group.tellingLoss { try group.engine.check(group.engine.table.pointee.finish_gather(started, true)) }
+            try group.tellingLoss { try group.engine.check(group.engine.table.pointee.finish_message(started, true)) }
         }
 
         deinit {
-            if let handle { _ = group.engine.table.pointee.finish_gather(handle, false) }
+            if let handle { _ = group.engine.table.pointee.finish_message(handle, false) }
         }
     }
 
-    /// Begins to gather a row of bytes, of which each process has a part of the same length at its place. Nobody may touch
-    /// it until that is finished.
+    /// Begins to gather a row of bytes, of which each process has a part of the same length at its place.
     /// - Parameter row: [processes * bytes], uint8, on the CPU.
-    public func gather(_ row: Tensor) throws -> Gathering { try Gathering(self, row) }
+    public func gather(_ row: Tensor) throws -> Message {
+        try Message(self, [row]) { try $0.check($0.table.pointee.begin_gather(handle, row.handle, &$1)) }
+    }
+
+    /// Begins to put in the place of each tensor the sum of what the processes have there.
+    /// - Parameter tensors: of one dtype, none of them empty; bfloat16 is added up in float32.
+    public func beginSum(_ tensors: [Tensor]) throws -> Message {
+        let handles = tensors.map { Optional($0.handle) }
+        return try Message(self, tensors) { engine, out in
+            try handles.withUnsafeBufferPointer {
+                try engine.check(engine.table.pointee.begin_sum(handle, $0.baseAddress, Int32($0.count), &out))
+            }
+        }
+    }
 
     /// Puts the sum over all processes in the place of this process's part of a row; the rest becomes anything.
     /// - Parameter row: [processes * numbers], float32, on the CPU.

@@ -113,6 +113,55 @@ import Weights
         }
     }
 
+    /// A stage of several messages, which are sent while the backward pass goes on.
+    @Test func `losses of a wide stage do not depend on how many processes there are`() throws {
+        let scratch = try Scratch()
+        let keys = try WideWorld(in: scratch, width: 256).keys.merging([
+            "lr": "1e-4", "gradient_checkpointing": "true", "grad_accum_steps": "2",
+        ]) { $1 }
+        for (count, name) in [(1, "one"), (2, "two"), (2, "again"), (3, "three")] {
+            try train(configuration(scratch, name, of: keys, ["updates": "4"]), by: "finetune", processes: count)
+        }
+        let one = try losses(scratch, "one")
+        #expect(one.count == 4)
+        for name in ["two", "three"] {
+            for (ours, theirs) in zip(try losses(scratch, name), one) {
+                #expect(abs(ours - theirs) < 1e-5 * theirs, "\(name)")
+            }
+            #expect(try losses(scratch, name).count == 4)
+        }
+        #expect(try weights(scratch, "two", "generator") == weights(scratch, "again", "generator"))
+    }
+
+    @Test func `gradients that are summed within the backward pass are those that are summed otherwise`() throws {
+        let scratch = try Scratch()
+        // Not clipped, so that two processes add up the very same two numbers either way.
+        let keys = try WideWorld(in: scratch, width: 256).keys.merging([
+            "updates": "4", "weights_dtype": "bfloat16", "gradient_checkpointing": "true", "gradient_clip": "1e9",
+        ]) { $1 }
+        try train(configuration(scratch, "within", of: keys, ["updates": "4"]), by: "finetune", processes: 2)
+        let shared = ["updates": "4", "use_fsdp": "true"]
+        try train(configuration(scratch, "shared", of: keys, shared), by: "finetune", processes: 2)
+        #expect(try losses(scratch, "within") == losses(scratch, "shared"))
+        try expectSameTensors(scratch, "within", "shared")
+    }
+
+    /// Files of two runs of `finetune` that hold the same numbers.
+    private func expectSameTensors(_ scratch: Scratch, _ one: String, _ other: String) throws {
+        for file in ["generator", "generator_ema", "generator_optim"] {
+            func open(_ run: String) throws -> SafetensorsFile {
+                try SafetensorsFile(scratch["checkpoints/\(run)/\(file).safetensors"])
+            }
+            let (ours, theirs) = (try open(one), try open(other))
+            for entry in theirs.entries {
+                let (our, their) = (try ours.required(entry.name), try theirs.required(entry.name))
+                #expect(
+                    try our.to(dtype: .float64).values(as: Double.self) == their.to(dtype: .float64).values(),
+                    "\(file) \(entry.name)")
+            }
+        }
+    }
+
     @Test func `processes of one machine share the memory that is free, and settle alike`() throws {
         let scratch = try Scratch()
         func free(_ count: Int) throws -> Double {
@@ -239,14 +288,8 @@ import Weights
                 file.entries.map { "\($0.name) \($0.dtype) \($0.shape)" }.sorted()
             }
             #expect(described(ours) == described(theirs), "\(file)")
-            for entry in theirs.entries {
-                guard isExact else { continue }
-                let (our, their) = (try ours.required(entry.name), try theirs.required(entry.name))
-                #expect(
-                    try our.to(dtype: .float64).values(as: Double.self) == their.to(dtype: .float64).values(),
-                    "\(entry.name)")
-            }
         }
+        if isExact { try expectSameTensors(scratch, "shared", "whole") }
     }
 
     /// How far two files are from each other, and the second from a third one; from nothing where there is none.
@@ -402,21 +445,5 @@ import Weights
         #expect(second?.status == 2 && second?.errors == "", "\(String(describing: second))")
         let few = try Command.run(["lora", paths[0], "--processes", "2", "--set", "batch_size=1"])
         #expect(few.status == 2 && few.errors.contains("fewer samples than there are processes"), "\(few)")
-    }
-
-    private func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) | getsockname(descriptor, $0, &length)
-            }
-        }
-        try #require(status == 0)
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

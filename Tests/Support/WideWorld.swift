@@ -16,25 +16,22 @@ public struct WideWorld {
     /// The text encoder's folder.
     public var text: String { scratch["wide/text"] }
 
-    /// The tiny world's with widths of 64.
-    public static let configuration: StageCConfiguration = {
-        var c = TinyWorld.architecture
-        (c.conditionWidth, c.hidden, c.clipTextWidth, c.clipTextPooledWidth) = (64, [64, 64], 64, 64)
-        return c
-    }()
-
-    /// - Parameter scratch: the folder in which it is made.
-    public init(in scratch: Scratch) throws {
+    /// - Parameters:
+    ///   - scratch: the folder in which it is made.
+    ///   - width: of Stage C's blocks, two or more times 32. The text encoder's is 64.
+    public init(in scratch: Scratch, width: Int = 64) throws {
         self.scratch = scratch
         try FileManager.default.createDirectory(atPath: scratch["wide/text"], withIntermediateDirectories: true)
         try scratch.write(
             """
-            {c_r: 16, c_cond: 64, c_hidden: [64, 64], nhead: [2, 2], blocks: [[1, 2], [2, 1]], c_clip_text: 64,
+            {c_r: 16, c_cond: \(width), c_hidden: [\(width), \(width)], nhead: [2, 2], blocks: [[1, 2], [2, 1]], c_clip_text: 64,
              c_clip_text_pooled: 64, c_clip_img: 8, c_clip_seq: 2}
             """, to: "wide/wide.yaml")
         let generator = try Generator(seed: 17)
         let store = ParameterStore(from: DrawnParameters(generator))
-        _ = try StageC(Self.configuration, store)
+        var c = TinyWorld.architecture
+        (c.conditionWidth, c.hidden, c.clipTextWidth, c.clipTextPooledWidth) = (width, [width, width], 64, 64)
+        _ = try StageC(c, store)
         if let last = store["clf.1.weight"] { try last.assign(generator.normal(last.shape) * 0.2) }
         try SafetensorsWriter.write(store.tensors, to: base)
         try writeText()

@@ -76,8 +76,9 @@ int start_group(
     int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
     CTorchGroup **out);
 int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
-int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out);
-int finish_gather(CTorchGathering *gathering, bool waits);
+int begin_sum(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count, CTorchMessage **out);
+int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchMessage **out);
+int finish_message(CTorchMessage *message, bool waits);
 int sum_parts(CTorchGroup *group, CTorchTensor *row);
 int feel_pulses(CTorchGroup *group, bool *beating);
 void end_group(CTorchGroup *group);

@@ -43,9 +43,12 @@ struct Group {
     bool has_store;
 };
 
-/// A row of which each process sends its part to all.
-struct Gathering {
-    std::vector<c10::intrusive_ptr<c10d::Work>> parts;
+/// What is on its way between the processes.
+struct Message {
+    std::vector<c10::intrusive_ptr<c10d::Work>> works;
+    /// Of a sum the row that is sent, and the tensors that it is copied to in the end; none where the row is the tensor's own.
+    at::Tensor row;
+    std::vector<at::Tensor> sums;
 };
 
 namespace {
@@ -94,30 +97,43 @@ std::shared_ptr<gloo::transport::Device> device_towards(const std::string &host)
     return c10d::ProcessGroupGloo::createDefaultDevice();
 }
 
-void sum(Group &group, at::Tensor &flat) {
-    std::vector<at::Tensor> message{flat};
-    group.processes->allreduce(message)->wait();
+/// Begins to add up tensors of the same dtype over all processes, in a row of float32 where they have fewer bits.
+Message begin(Group &group, const std::vector<at::Tensor> &tensors) {
+    Message message;
+    bool is_narrow = tensors[0].is_floating_point() && tensors[0].element_size() < 4;
+    if (tensors.size() == 1 && !is_narrow && tensors[0].is_cpu() && tensors[0].is_contiguous()) {
+        message.row = tensors[0].view({-1});
+    } else {
+        std::vector<at::Tensor> rows;
+        for (const at::Tensor &tensor : tensors) {
+            at::Tensor row = tensor.reshape({-1}).cpu();
+            rows.push_back(is_narrow ? row.to(at::kFloat) : row);
+        }
+        message.row = at::cat(rows);
+        message.sums = tensors;
+    }
+    std::vector<at::Tensor> sent{message.row};
+    message.works.push_back(group.processes->allreduce(sent));
+    return message;
 }
 
-/// Adds up tensors of the same dtype over all processes, in messages of float32 where they have fewer bits.
+void finish(Message &message) {
+    for (auto &work : message.works) work->wait();
+    int64_t from = 0;
+    for (at::Tensor &tensor : message.sums) {
+        tensor.copy_(message.row.slice(0, from, from + tensor.numel()).view(tensor.sizes()));
+        from += tensor.numel();
+    }
+}
+
+/// Adds up tensors of the same dtype over all processes, message by message.
 void sum_alike(Group &group, const std::vector<at::Tensor> &tensors) {
     std::vector<at::Tensor> bucket;
     int64_t elements = 0;
     auto send = [&] {
         if (bucket.empty()) return;
-        bool isNarrow = bucket[0].is_floating_point() && bucket[0].element_size() < 4;
-        std::vector<at::Tensor> rows;
-        for (const at::Tensor &tensor : bucket) {
-            at::Tensor row = tensor.reshape({-1}).cpu();
-            rows.push_back(isNarrow ? row.to(at::kFloat) : row);
-        }
-        at::Tensor flat = at::cat(rows);
-        sum(group, flat);
-        int64_t from = 0;
-        for (at::Tensor &tensor : bucket) {
-            tensor.copy_(flat.slice(0, from, from + tensor.numel()).view(tensor.sizes()));
-            from += tensor.numel();
-        }
+        Message message = begin(group, bucket);
+        finish(message);
         bucket.clear();
         elements = 0;
     };
@@ -180,7 +196,22 @@ int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count) {
     });
 }
 
-int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out) {
+int begin_sum(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count, CTorchMessage **out) {
+    return guarded([&] {
+        at::NoGradGuard no_gradients;
+        std::vector<at::Tensor> alike;
+        for (int32_t i = 0; i < count; ++i) {
+            alike.push_back(borrow(tensors[i]));
+            TORCH_CHECK(
+                alike[i].numel() > 0 && alike[i].scalar_type() == alike[0].scalar_type(),
+                "tensors of one sum are of one type, and none is empty");
+        }
+        TORCH_CHECK(!alike.empty(), "a sum of no tensors");
+        *out = reinterpret_cast<CTorchMessage *>(new Message(begin(group_of(group), alike)));
+    });
+}
+
+int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchMessage **out) {
     return guarded([&] {
         at::NoGradGuard no_gradients;
         at::Tensor whole = borrow(row);
@@ -190,22 +221,22 @@ int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out) {
             whole.is_cpu() && whole.dim() == 1 && whole.is_contiguous() && part * size == whole.numel(),
             "a row to gather is one of ", size, " equal parts on the CPU");
         // Each process sends its part to all, straight into their rows: an all-gather of Gloo's has the whole row once more.
-        auto started = std::make_unique<Gathering>();
+        auto started = std::make_unique<Message>();
         for (int64_t root = 0; root < size; ++root) {
             std::vector<at::Tensor> message{whole.narrow(0, root * part, part)};
             c10d::BroadcastOptions options;
             options.rootRank = root;
-            started->parts.push_back(processes.broadcast(message, options));
+            started->works.push_back(processes.broadcast(message, options));
         }
-        *out = reinterpret_cast<CTorchGathering *>(started.release());
+        *out = reinterpret_cast<CTorchMessage *>(started.release());
     });
 }
 
-int finish_gather(CTorchGathering *gathering, bool waits) {
-    std::unique_ptr<Gathering> started(reinterpret_cast<Gathering *>(gathering));
+int finish_message(CTorchMessage *message, bool waits) {
+    std::unique_ptr<Message> started(reinterpret_cast<Message *>(message));
     return guarded([&] {
-        if (!waits) return;
-        for (auto &part : started->parts) part->wait();
+        at::NoGradGuard no_gradients;
+        if (waits) finish(*started);
     });
 }
 
@@ -284,8 +315,9 @@ int without_gloo() {
 
 int start_group(int32_t, int32_t, const char *, int32_t, const char *, bool, double, CTorchGroup **) { return without_gloo(); }
 int sum_over(CTorchGroup *, CTorchTensor *const *, int32_t) { return without_gloo(); }
-int begin_gather(CTorchGroup *, CTorchTensor *, CTorchGathering **) { return without_gloo(); }
-int finish_gather(CTorchGathering *, bool) { return without_gloo(); }
+int begin_sum(CTorchGroup *, CTorchTensor *const *, int32_t, CTorchMessage **) { return without_gloo(); }
+int begin_gather(CTorchGroup *, CTorchTensor *, CTorchMessage **) { return without_gloo(); }
+int finish_message(CTorchMessage *, bool) { return without_gloo(); }
 int sum_parts(CTorchGroup *, CTorchTensor *) { return without_gloo(); }
 int feel_pulses(CTorchGroup *, bool *) { return without_gloo(); }
 void end_group(CTorchGroup *) {}

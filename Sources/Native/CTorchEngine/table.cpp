@@ -62,8 +62,9 @@ const CTorchTable *ctorch_engine_table(void) {
         t.finish_copy = engine::finish_copy;
         t.start_group = engine::start_group;
         t.sum_over = engine::sum_over;
+        t.begin_sum = engine::begin_sum;
         t.begin_gather = engine::begin_gather;
-        t.finish_gather = engine::finish_gather;
+        t.finish_message = engine::finish_message;
         t.sum_parts = engine::sum_parts;
         t.feel_pulses = engine::feel_pulses;
         t.end_group = engine::end_group;

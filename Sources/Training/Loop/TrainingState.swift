@@ -7,6 +7,8 @@ struct TrainingState {
     let optimizer: any Optimizer
     /// Takes each step within the backward pass; nil where steps follow it.
     let fused: FusedSteps?
+    /// Adds up gradients with the other processes within the backward pass; nil where that follows it.
+    let sums: GradientSums?
     /// nil where the run keeps none.
     let average: AveragedWeights?
     var progress = TrainingProgress()
@@ -26,6 +28,9 @@ struct TrainingState {
             try run.isFused
             ? FusedSteps(
                 optimizer, arrivals: task.arrivals, sum: shared.map { shared in { try shared.sum([$0]) } }) : nil
+        sums =
+            try run.isFused
+            ? nil : shared?.sumsInPass(of: task.groups.parameters.map { ($0.name, $0.tensor) }, arrivals: task.arrivals)
         accumulation = run.accumulation
         if run.partsAreFound { progress.parts = run.accumulation }
         average = try run.average.map { try AveragedWeights(of: task.groups.parameters, $0) }

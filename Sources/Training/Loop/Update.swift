@@ -78,13 +78,15 @@ struct Update {
                     throw failure
                 }
             } else {
-                let whole = state.parts
+                let (whole, sums) = (state.parts, state.sums)
+                sums?.begin()
                 let gradients = try fitting(&state, batch.own.count) { parts in
-                    try self.gradients(of: batch, number, task, parts: parts, of: whole)
+                    try self.gradients(of: batch, number, task, parts: parts, of: whole, summedBy: sums)
                 } before: {
                     forgetLosses()
                     try optimizer.clearGradients()
                 }
+                if let sums { try gradients.hold(sums.finish(), for: task.groups.parameters.map(\.tensor)) }
                 made = try stepped(by: gradients, number, task, optimizer) { try learn($0, of: batch) }
             }
         } catch {
@@ -144,18 +146,45 @@ struct Update {
         var losses: [TrainingLoss] = []
         /// By place, in float32, where they are not those that the tensors hold. Each is dropped once it is used.
         var sums: [Int: Tensor]?
+
+        /// Whether they are those of all processes already.
+        private(set) var isSummed = false
+
+        /// Holds the sums over all processes in place of its own.
+        func hold(_ sums: [Int: Tensor], for tensors: [Tensor]) throws {
+            isSummed = true
+            self.sums = sums
+            guard tensors.allSatisfy({ $0.dtype == .float32 }) else { return }
+            for (index, sum) in sums { try tensors[index].setGradient(sum) }
+            self.sums = nil
+        }
+
+        /// Takes up what a backward pass has left on a tensor.
+        func take(_ index: Int, from tensor: Tensor) throws {
+            guard let gradient = try tensor.gradient() else { return }
+            if let sum = sums?[index] {
+                try sum.accumulate(gradient)
+            } else {
+                sums?[index] = try gradient.to(dtype: .float32)
+            }
+            try tensor.setGradient(nil)
+        }
     }
 
     /// Adds up the gradients of this process' samples, part by part. Where processes share no network it waits for none of
     /// them, and may be made again.
-    /// - Parameter all: the parts that a batch is taken in, of which this process may have fewer.
+    /// - Parameters:
+    ///   - all: the parts that a batch is taken in, of which this process may have fewer.
+    ///   - summing: adds them up with the other processes' while the last pass goes on.
     private func gradients(
-        of batch: ImageBatch, _ number: Int, _ task: TrainingTask, parts: Int, of all: Int
+        of batch: ImageBatch, _ number: Int, _ task: TrainingTask, parts: Int, of all: Int,
+        summedBy summing: GradientSums?
     ) throws -> Gradients {
         let parameters = task.groups.parameters
         let gradients = Gradients()
         // Parts of a gradient are added up in float32: bfloat16 would lose what is far smaller than their sum.
-        if parts > 1 || shared != nil, parameters.contains(where: { $0.tensor.dtype != .float32 }) {
+        if summing != nil || (parts > 1 || shared != nil) && parameters.contains(where: { $0.tensor.dtype != .float32 })
+        {
             gradients.sums = [:]
         }
         let count = batch.samples.count
@@ -176,18 +205,22 @@ struct Update {
             let places = own[own.count * part / parts..<own.count * (part + 1) / parts]
             guard !places.isEmpty else { continue }
             let loss = try task.loss(batch.part(places), draws[places])
-            // A part without any of what is trained, such as captions without a token to learn, adds nothing.
-            if loss.weighted.requiresGrad {
+            func backward() throws {
+                // A part without any of what is trained, such as captions without a token to learn, adds nothing.
+                guard loss.weighted.requiresGrad else { return }
                 try (loss.weighted * (Double(places.count) / Double(count))).backward()
             }
-            for (index, (_, tensor)) in parameters.enumerated() where gradients.sums != nil {
-                guard let gradient = try tensor.gradient() else { continue }
-                if let sum = gradients.sums?[index] {
-                    try sum.accumulate(gradient)
-                } else {
-                    gradients.sums?[index] = try gradient.to(dtype: .float32)
-                }
-                try tensor.setGradient(nil)
+            if let summing, part == parts - 1 {
+                try summing.pass(
+                    { index in
+                        try gradients.take(index, from: parameters[index].tensor)
+                        return gradients.sums?.removeValue(forKey: index)
+                    }, backward: backward)
+            } else {
+                try backward()
+            }
+            if gradients.sums != nil {
+                for (index, (_, tensor)) in parameters.enumerated() { try gradients.take(index, from: tensor) }
             }
             gradients.losses.append(try loss.withoutGraph())
         }
@@ -223,7 +256,7 @@ struct Update {
             if let sums = gradients.sums { return parameters.indices.compactMap { sums[$0] } }
             return try parameters.compactMap { try $0.tensor.gradient() }
         }
-        if task.sharing == nil { try shared?.sum(all()) }
+        if task.sharing == nil, !gradients.isSummed { try shared?.sum(all()) }
         // From here on loss and gradients are those of all samples of the update.
         let clipping = GradientClipping(limit: run.gradientClip)
         var norm = try gradients.sums == nil ? task.groups.gradientNorm() : Tensor.norm(of: all())

@@ -47,6 +47,15 @@ struct SharedUpdates {
     /// Adds up gradients, in their place.
     func sum(_ gradients: [Tensor]) throws { try group.sum(gradients) }
 
+    /// What adds them up while the backward pass goes on; nil where that is one message anyhow, or where the processes' passes
+    /// through a network that they share send messages of their own.
+    func sumsInPass(
+        of parameters: [(name: String, tensor: Tensor)], arrivals: (_ name: String) -> Int
+    ) throws -> GradientSums? {
+        guard !passTogether, GradientSums.buckets(of: parameters.map(\.tensor.count)).count > 1 else { return nil }
+        return try GradientSums(group, parameters, arrivals: arrivals)
+    }
+
     /// The norm of all numbers, from that of each process's.
     func norm(_ own: Double) throws -> Double {
         try group.gathered([own * own]).reduce(0) { $0 + $1[0] }.squareRoot()

@@ -4,8 +4,8 @@
         [--write docs/benchmarks.md]
 
 A row is ours and the peer's in alternated pairs of processes with the same number of threads; its figures are medians. Memory is the
-peak of RssAnon + RssShmem. Before the pairs the peer makes an update in each of its settings, dtypes as far as the row leaves them
-open, with and without torch.compile, and takes part in the fastest. The last column is the share of libtorch's rate of bfloat16
+peak of RssAnon + RssShmem. Before the pairs the peer makes an update in each dtype that the row leaves open, then one with
+torch.compile in the faster of them, and takes part in the fastest of these. The last column is the share of libtorch's rate of bfloat16
 products at these shapes, measured before, that a LoRA update reaches: 4 operations for each parameter and token, and
 attention. `--write` puts the table into the page, into the section of this processor."""
 
@@ -83,14 +83,21 @@ def update_operations() -> float:
     return 4 * 93.4e6 * tokens + 3.5 * 4 * tokens * keys * width * blocks
 
 
-def fastest(command: list, choices: list[list[str]]) -> list[str]:
-    """The choice whose updates are the shortest."""
+def fastest(command: list, dtypes: list[str], compiles: bool) -> list[str]:
+    """The dtype whose updates are the shortest, then with torch.compile where that makes them shorter."""
     seconds = {}
-    for choice in choices:
-        answer = watched([*command, *choice, "--updates", 1], PATIENCE)
-        seconds[" ".join(choice)] = answer[0]["seconds"] if answer else float("inf")
+
+    def shortest(choices: list[list[str]]) -> list[str]:
+        for choice in choices:
+            answer = watched([*command, *choice, "--updates", 1], PATIENCE)
+            seconds[" ".join(choice)] = answer[0]["seconds"] if answer else float("inf")
+        return min(seconds, key=seconds.get).split()
+
+    choice = shortest([["--dtype", dtype] for dtype in dtypes])
+    if compiles:
+        choice = shortest([[*choice, "--compile"]])
     print(f"    the peer's seconds by setting: {seconds}", file=sys.stderr, flush=True)
-    return min(seconds, key=seconds.get).split()
+    return choice
 
 
 def update_commands(options, row: str) -> tuple[list, list, str]:
@@ -102,8 +109,7 @@ def update_commands(options, row: str) -> tuple[list, list, str]:
         common.append("--large")
     dtypes = ["float32"] if row == "lora-float32" else ["bfloat16", "float32"]
     theirs = [sys.executable, HERE / "bench_update.py", *common]
-    compiled = [[], ["--compile"]] if options.compile else [[]]
-    choice = fastest(theirs, [["--dtype", dtype, *more] for dtype in dtypes for more in compiled])
+    choice = fastest(theirs, dtypes, options.compile)
     ours = [options.build / "cascade-bench", *common, "--updates", options.updates]
     if row == "lora-float32":
         ours += ["--dtype", "float32"]

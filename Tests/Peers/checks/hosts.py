@@ -1,21 +1,29 @@
-"""Trains one run on two hosts made of network namespaces, with 100 Mbit/s between them: `make hosts`, as root.
+"""Trains one run on two hosts made of network namespaces, with 100 Mbit/s and 20 ms each way between them: `make hosts`, as root.
 
     python Tests/Peers/checks/hosts.py [--command .build/release/cascade-adapt]
 
 The same LoRA run of the miniature three times: over the slow link, with packets lost for 20 seconds, and with all packets
 lost from an update on. The first two have to come to the very losses of two processes on one machine. The last has to end
-on both hosts soon after the time that processes wait for one another, each naming the process that it has lost. Then what
-two and four processes send is held against what `plan --processes` says, with the base in each of them and shared out
-(`use_fsdp`). Needs the images that `make demo` draws, and Debian's iproute2."""
+on both hosts soon after the time that processes wait for one another, each naming the process that it has lost. Then a few
+updates of a whole stage, whose gradients are sent while the backward pass goes on, and what two and four processes send is held
+against what `plan --processes` says, with the base in each of them and shared out (`use_fsdp`). Needs the images that `make demo`
+draws, and Debian's iproute2."""
 
 import argparse
+import collections
+import ctypes
+import fcntl
 import json
 import os
 import pathlib
 import re
+import select
+import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -23,6 +31,53 @@ UPDATES = 30
 # For how long the link loses everything, and how long processes wait for one another where it does so for good, in seconds.
 CUT, PATIENCE = 20, 15
 LINK = ["tbf", "rate", "100mbit", "burst", "64kb", "latency", "50ms"]
+DELAY = 0.02
+# Six megabytes of weights: its gradients are several messages.
+WHOLE = {
+    "updates": 6, "batch_size": 8, "webdataset_path": "file:.demo/data/train-00.tar", "cache_dir": "null",
+    "effnet_checkpoint_path": "examples/miniature/effnet.safetensors",
+    "previewer_checkpoint_path": "examples/miniature/previewer.safetensors",
+    "clip_text_model_name": "examples/miniature/clip-text", "clip_image_model_name": "examples/miniature/clip-image",
+}  # fmt: skip
+
+
+def open_tunnel(namespace: str, link: str) -> int:
+    """A network interface in a namespace whose packets are read and written as a file."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    own, other = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if libc.setns(other, 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        tunnel = os.open("/dev/net/tun", os.O_RDWR)
+        without_header, layer_three, set_interface = 0x1000, 1, 0x400454CA
+        fcntl.ioctl(tunnel, set_interface, struct.pack("16sH22x", link.encode(), layer_three | without_header))
+        return tunnel
+    finally:
+        libc.setns(own, 0)
+        os.close(own)
+        os.close(other)
+
+
+class Relay(threading.Thread):
+    """Carries packets from each of two tunnels to the other, later by DELAY."""
+
+    def __init__(self, tunnels: list[int]) -> None:
+        super().__init__(daemon=True)
+        self.towards = dict(zip(tunnels, reversed(tunnels), strict=True))
+        self.is_done = threading.Event()
+
+    def run(self) -> None:
+        under_way = collections.deque()
+        while not self.is_done.is_set():
+            rest = under_way[0][0] - time.monotonic() if under_way else 0.1
+            ready, _, _ = select.select(list(self.towards), [], [], max(0, min(rest, 0.1)))
+            for tunnel in ready:
+                under_way.append((time.monotonic() + DELAY, self.towards[tunnel], os.read(tunnel, 1 << 16)))
+            while under_way and under_way[0][0] <= time.monotonic():
+                _, tunnel, packet = under_way.popleft()
+                os.write(tunnel, packet)
+        for tunnel in self.towards:
+            os.close(tunnel)
 
 
 class Hosts:
@@ -35,15 +90,17 @@ class Hosts:
     def __enter__(self) -> "Hosts":
         for name in self.names:
             subprocess.run(["ip", "netns", "add", name], check=True)
-        peer = ["type", "veth", "peer", "name", self.links[1], "netns", self.names[1]]
-        subprocess.run(["ip", "-n", self.names[0], "link", "add", self.links[0], *peer], check=True)
+        self.relay = Relay([open_tunnel(name, link) for name, link in zip(self.names, self.links, strict=True)])
         for index, (name, link) in enumerate(zip(self.names, self.links, strict=True)):
             for words in (f"addr add 10.77.0.{index + 1}/24 dev {link}", "link set lo up", f"link set {link} up"):
                 subprocess.run(["ip", "-n", name, *words.split()], check=True)
         self.carry(LINK)
+        self.relay.start()
         return self
 
     def __exit__(self, *_) -> None:
+        self.relay.is_done.set()
+        self.relay.join()
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], check=False)
 
@@ -73,17 +130,19 @@ class Hosts:
 
 
 class Run:
-    """A LoRA run in a folder of its own."""
+    """A run of the miniature in a folder of its own."""
 
-    def __init__(self, command: pathlib.Path, folder: pathlib.Path, more: dict | None = None):
+    def __init__(
+        self, command: pathlib.Path, folder: pathlib.Path, more: dict | None = None, recipe: str = "lora", file: str = "fernando.yaml"
+    ):
         self.folder = folder
         settings = {
             "experiment_id": "run", "checkpoint_path": folder, "output_path": folder / "output", "updates": UPDATES,
             "save_every": 5, "preview_steps": 0, "dropout": 0.1, "loss_weight": "adaptive",
         } | (more or {})  # fmt: skip
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        configuration = [str(ROOT / "examples/miniature/fernando.yaml"), "--threads", "1", *sets]
-        self.words, self.planning = [str(command), "lora", *configuration], [str(command), "plan", *configuration]
+        configuration = [str(ROOT / "examples/miniature" / file), "--threads", "1", *sets]
+        self.words, self.planning = [str(command), recipe, *configuration], [str(command), "plan", *configuration]
 
     def updates(self) -> list[dict]:
         metrics = self.folder / "output/run/metrics.jsonl"
@@ -97,6 +156,19 @@ class Run:
     def wait(self, updates: int, processes: list[subprocess.Popen]) -> None:
         while len(self.updates()) < updates and all(process.poll() is None for process in processes):
             time.sleep(0.02)
+
+
+def compare(command: pathlib.Path, folder: pathlib.Path, hosts: Hosts, what: str, *more) -> Run:
+    """One run by two processes on this machine, and on the two hosts, which have to come to the same losses."""
+    local, slow = (Run(command, folder / f"{what} {where}", *more) for where in ("local", "slow"))
+    words = [*local.words, "--processes", "2"]
+    ended([subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)], 0)
+    ended(hosts.start(slow), 0)
+    seconds = [statistics.median(update["seconds"] for update in run.updates()) for run in (local, slow)]
+    print(f"{what}: {seconds[0]:.3f} s an update on one machine, {seconds[1]:.3f} s on two hosts", flush=True)
+    if slow.losses() != local.losses():
+        sys.exit(f"{what}: other losses than on one machine")
+    return local
 
 
 def measure(command: pathlib.Path, folder: pathlib.Path, hosts: Hosts) -> None:
@@ -135,13 +207,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name, Hosts() as hosts:
         folder = pathlib.Path(name)
-        local = Run(command, folder / "local")
-        ended([subprocess.Popen([*local.words, "--processes", "2"], cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)], 0)
-
-        slow = Run(command, folder / "slow")
-        ended(hosts.start(slow), 0)
-        seconds = [sum(update["seconds"] for update in run.updates()) / UPDATES for run in (local, slow)]
-        print(f"{seconds[0]:.3f} s an update on one machine, {seconds[1]:.3f} s on two hosts")
+        local = compare(command, folder, hosts, "LoRA")
+        compare(command, folder, hosts, "whole stage", WHOLE, "finetune", "stage_c_train.yaml")
 
         cut = Run(command, folder / "cut")
         processes = hosts.start(cut)
@@ -154,9 +221,8 @@ def main() -> None:
         cut.wait(before + 1, processes)
         print(f"cut for {CUT} s after update {before}: goes on {time.monotonic() - began:.0f} s later")
         ended(processes, 0)
-        for run in (slow, cut):
-            if run.losses() != local.losses():
-                sys.exit(f"{run.folder.name}: other losses than on one machine")
+        if cut.losses() != local.losses():
+            sys.exit("cut: other losses than on one machine")
 
         lost = Run(command, folder / "lost")
         processes = hosts.start(lost, "--process-timeout", str(PATIENCE))

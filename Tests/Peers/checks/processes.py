@@ -36,7 +36,12 @@ RUNS = {
     "ControlNet": ("controlnet", "canny.yaml", "controlnet", {"batch_size": 8, "validation_path": "null"}, "dtype"),
     "Stage C whole": (
         "finetune", "stage_c_train.yaml", "generator",
-        {"batch_size": 8, "dropout": 0.1, "webdataset_path": "file:.demo/data/train-{00..01}.tar", "cache_dir": "null"},
+        {
+            "batch_size": 8, "dropout": 0.1, "webdataset_path": "file:.demo/data/train-{00..01}.tar", "cache_dir": "null",
+            "effnet_checkpoint_path": MINIATURE / "effnet.safetensors",
+            "previewer_checkpoint_path": MINIATURE / "previewer.safetensors",
+            "clip_text_model_name": MINIATURE / "clip-text", "clip_image_model_name": MINIATURE / "clip-image",
+        },
         "compute_dtype",
     ),
 }  # fmt: skip

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 10
+#define CTORCH_ABI 11
 #define CTORCH_MAX_RESULTS 64
 /// The status of a function, or of a caller's own, that failed because there was no memory to be had.
 #define CTORCH_NO_MEMORY 2
@@ -25,7 +25,7 @@ typedef struct CTorchTensor CTorchTensor;
 typedef struct CTorchGenerator CTorchGenerator;
 typedef struct CTorchOperator CTorchOperator;
 typedef struct CTorchGroup CTorchGroup;
-typedef struct CTorchGathering CTorchGathering;
+typedef struct CTorchMessage CTorchMessage;
 typedef struct CTorchCopying CTorchCopying;
 
 /// What a `CTorchValue` holds.
@@ -187,10 +187,12 @@ typedef struct CTorchTable {
         CTorchGroup **out);
     /// Puts the sums over all processes in the place of tensors, which are of the same shapes everywhere.
     int (*sum_over)(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
-    /// Begins to gather a row of bytes, of which each process has a part of the same length at its place, on the CPU. The
-    /// row must not be touched before `finish_gather`, which releases `out`; without `waits` it only does that.
-    int (*begin_gather)(CTorchGroup *group, CTorchTensor *row, CTorchGathering **out);
-    int (*finish_gather)(CTorchGathering *gathering, bool waits);
+    /// Begins that, for tensors of one type that are not empty. The tensors, and the row below, must not be touched before
+    /// `finish_message`, which releases `out`; without `waits` it only does that, and they stay anything.
+    int (*begin_sum)(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count, CTorchMessage **out);
+    /// Begins to gather a row of bytes, of which each process has a part of the same length at its place, on the CPU.
+    int (*begin_gather)(CTorchGroup *group, CTorchTensor *row, CTorchMessage **out);
+    int (*finish_message)(CTorchMessage *message, bool waits);
     /// The reverse: puts the sum over all processes in the place of this process's part of a row of float32; the rest of the
     /// row becomes anything.
     int (*sum_parts)(CTorchGroup *group, CTorchTensor *row);
