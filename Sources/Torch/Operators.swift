@@ -47,7 +47,7 @@ public enum Operators {
 
     static let dot = Operator("aten::dot")
     static let matmul = Operator("aten::matmul")
-    static let linear = Operator("aten::linear")
+    static let linear = Operator("cascade::linear")
     static let multiplyAdd = Operator("aten::addcmul")
     static let convolution = Operator("aten::convolution")
     static let maskedAttention = Operator("aten::scaled_dot_product_attention")

@@ -126,7 +126,11 @@ import Torch
                 let k = try own == 0 ? theirs[0] : .concatenated([mine[1], theirs[0]], dimension: 1)
                 let v = try own == 0 ? theirs[1] : .concatenated([mine[2], theirs[1]], dimension: 1)
                 let scores = try split(mine[0]).matmul(split(k).transposed(2, 3)) * (1 / Double(h.width).squareRoot())
-                let attended = try (scores.softmax(-1) * kept.to(dtype: scores.dtype)).matmul(split(v))
+                // What is left to libtorch rounds as its attention does, and not as its single operators do.
+                let attended =
+                    try h.width % 2 == 1 && rate == 0
+                    ? .attention(split(mine[0]), split(k), split(v))
+                    : (scores.softmax(-1) * kept.to(dtype: scores.dtype)).matmul(split(v))
                 return try attended.transposed(1, 2).reshaped([h.batch, h.queries, width])
             },
             [drawn(h.queries, own == 0 ? 1 : 3), drawn(h.keys - own, 2)], incoming: drawn(h.queries, 1), in: dtype,
@@ -208,6 +212,40 @@ import Torch
             }
             #expect(failure.what.contains("linear_low_rank"), "\(failure)")
         }
+    }
+
+    struct Layer: CustomTestStringConvertible {
+        var (rows, inputs, outputs) = ([1], 1, 1)
+        var testDescription: String { "\(rows) rows, \(inputs) to \(outputs)" }
+    }
+
+    static let layers = [
+        Layer(rows: [1], inputs: 1, outputs: 1), Layer(rows: [7], inputs: 5, outputs: 3),
+        Layer(rows: [2, 97], inputs: 300, outputs: 33), Layer(rows: [3, 5, 64], inputs: 64, outputs: 257),
+        Layer(rows: [193], inputs: 1100, outputs: 600), Layer(rows: [2100], inputs: 48, outputs: 40),
+        Layer(rows: [0], inputs: 4, outputs: 6),
+    ]
+
+    @Test(arguments: layers) func `linear layers by blocks are as exact as libtorch's`(layer: Layer) throws {
+        guard Processor.kernels != "baseline" else { return }
+        try checkLinear(layer)
+    }
+
+    func checkLinear(_ l: Layer) throws {
+        let generator = try Generator(seed: 12)
+        let (ours, theirs) = (Operator("cascade::linear_by_blocks"), Operator("aten::linear"))
+        // With a bias, without one, and with rows that do not lie together.
+        let x = try generator.normal(l.rows + [l.inputs]), weight = try generator.normal([l.outputs, l.inputs])
+        let incoming = try generator.normal(l.rows + [l.outputs])
+        let turned = try generator.normal(l.rows.dropLast() + [l.outputs, l.rows[l.rows.count - 1]])
+        try expectAsExact(
+            { try ours(.tensor($0[0]), .tensor($0[1]), .tensor($0[2])) },
+            as: { try theirs(.tensor($0[0]), .tensor($0[1]), .tensor($0[2])) },
+            [x, weight, generator.normal([l.outputs])], incoming: incoming, in: .float32, "\(l.testDescription), bias")
+        try expectAsExact(
+            { try ours(.tensor($0[0]), .tensor($0[1]), .none) },
+            as: { try theirs(.tensor($0[0]), .tensor($0[1]), .none) },
+            [x, weight], incoming: turned.transposed(-2, -1), in: .float32, "\(l.testDescription), no bias")
     }
 
     struct Image: CustomTestStringConvertible {

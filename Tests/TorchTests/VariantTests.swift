@@ -14,6 +14,7 @@ import Torch
             #expect(Processor.kernels == variant)
             #expect(Processor.isFastAtBFloat16 == ["avx512_bf16", "amx"].contains(variant))
             let checks = KernelTests()
+            for layer in KernelTests.layers where variant != "baseline" { try checks.checkLinear(layer) }
             for dtype in [DType.float32, .bfloat16] {
                 // oneDNN's small products begin with AVX2; without them attention is libtorch's own, as its caller has it.
                 for heads in KernelTests.heads where variant != "baseline" {

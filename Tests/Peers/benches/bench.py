@@ -7,7 +7,8 @@ A row is ours and the peer's in alternated pairs of processes with the same numb
 peak of RssAnon + RssShmem. Before the pairs the peer makes an update in each dtype that the row leaves open, then one with
 torch.compile in the faster of them, and takes part in the fastest of these. The last column is the share of libtorch's rate of bfloat16
 products at these shapes, measured before, that a LoRA update reaches: 4 operations for each parameter and token, and
-attention. `--write` puts the table into the page, into the section of this processor."""
+attention. `--kernels avx2` times an older processor on this one: both sides then keep to its instructions, in our kernels and in
+those of oneDNN, ATen and MKL. `--write` puts the table into the page, into the section of this processor."""
 
 import argparse
 import datetime
@@ -26,6 +27,11 @@ ROWS = {
     "lora": "LoRA, bfloat16", "lora-checkpointing": "LoRA, bfloat16, checkpointing", "lora-float32": "LoRA, float32",
     "controlnet": "ControlNet, bfloat16", "stage-c": "all of Stage C, computed in bfloat16",
     "stage-b": "all of Stage B, computed in bfloat16", "generate": "an image of 512 x 512 pixels, bfloat16",
+}  # fmt: skip
+# What makes libtorch keep to the instructions of our kernels: variables of oneDNN, ATen and MKL.
+LOWERED = {
+    "avx2": ("AVX2", "avx2", "AVX2"), "avx512": ("AVX512_CORE", "avx512", "AVX512"),
+    "avx512_bf16": ("AVX512_CORE_BF16", "avx512", "AVX512_E3"),
 }  # fmt: skip
 # torch.compile of a whole network takes minutes; a peer that has not made its updates by then goes without.
 PATIENCE = 1200
@@ -179,9 +185,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--large", action="store_true", help="Stage C of a billion parameters")
+    parser.add_argument("--kernels", choices=LOWERED, help="those of an older processor, on both sides")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="do not try torch.compile")
     parser.add_argument("--write", type=pathlib.Path)
     options = parser.parse_args()
+    if options.kernels:
+        names = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
+        os.environ |= {"CASCADE_ADAPT_KERNELS": options.kernels, **dict(zip(names, LOWERED[options.kernels], strict=True))}
+    title = processor() + (f", kept to {options.kernels}" if options.kernels else "")
     doctor = subprocess.run([options.build / "cascade-adapt", "doctor", "--json"], capture_output=True, text=True)
     kernels = json.loads(doctor.stdout)["kernels"]
     rate = product_rate(options)
@@ -197,8 +208,8 @@ def main() -> None:
             print(lines[-1], flush=True)
             # Row by row: what is measured stays if a later row fails.
             if options.write:
-                write(options.write, processor(), "\n" + "\n".join(lines) + "\n")
-    print("\n".join(["", processor(), "", *lines]))
+                write(options.write, title, "\n" + "\n".join(lines) + "\n")
+    print("\n".join(["", title, "", *lines]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "Sources" / "Native"
-KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "low_rank", "philox", "quantised", "rounding", "variants"]
+KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "linear", "low_rank", "philox", "quantised", "rounding", "variants"]
 FLAGS = [
     "-std=c++20", "-O1", "-g", "-fno-math-errno", "-fPIC", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr", "-w",
@@ -80,7 +80,7 @@ class Fuzz:
         self.torch, self.random = torch, random.Random(seed)
         torch.manual_seed(seed)
         self.calls = [
-            self.attention, self.response_norm, self.depthwise, self.low_rank, self.quantised, self.draws, self.optimizers,
+            self.attention, self.response_norm, self.depthwise, self.linear, self.low_rank, self.quantised, self.draws, self.optimizers,
         ]  # fmt: skip
 
     def dtype(self):
@@ -160,6 +160,19 @@ class Fuzz:
             f"attention of {[*own.shape]} and {[*context.shape]}, {heads} heads, {rate} dropped, {dtype}",
             lambda own, context: kernels.fused_attention(own, context, heads, rate, seeds, 3, 4, places), theirs,
             [own, context], dtype)  # fmt: skip
+
+    def linear(self) -> None:
+        torch = self.torch
+        if os.environ.get("CASCADE_ADAPT_KERNELS") == "baseline":
+            return
+        batch, rows, inputs, outputs = self.random.choice([0, 1, 2]), self.count(700), self.count(1200), self.count(700)
+        x, weight = torch.randn(batch, rows, inputs), torch.randn(outputs, inputs) / inputs**0.5
+        if self.random.random() < 0.3:
+            weight = weight.t().contiguous().t()
+        bias = [torch.randn(outputs)] if self.random.random() < 0.5 else []
+        self.compared(
+            f"linear layer of {[*x.shape]} to {outputs}", lambda x, w, *b: torch.ops.cascade.linear_by_blocks(x, w, b[0] if b else None),
+            torch.nn.functional.linear, [x, weight, *bias], torch.float32)  # fmt: skip
 
     def low_rank(self) -> None:
         torch, kernels, dtype = self.torch, self.torch.ops.cascade, self.dtype()
