@@ -8,7 +8,7 @@ peak of RssAnon + RssShmem. Before the pairs the peer makes an update in each dt
 torch.compile in the faster of them, and takes part in the fastest of these. The last column is the share of libtorch's rate of bfloat16
 products at these shapes, measured before, that a LoRA update reaches: 4 operations for each parameter and token, and
 attention. `--kernels avx2` times an older processor on this one: both sides then keep to its instructions, in our kernels and in
-those of oneDNN, ATen and MKL. `--write` puts the table into the page, into the section of this processor."""
+those of oneDNN, ATen and MKL. `--write` puts the rows into the page, into the section of this processor."""
 
 import argparse
 import datetime
@@ -154,6 +154,11 @@ def line(options, row: str, folder: str, rate: float) -> str:
     )
 
 
+COLUMNS = [
+    "| what | ours | peer | time | memory | peer's | memory | share of products | date |", "|---|---|---|---|---|---|---|---|---|"
+]  # fmt: skip
+
+
 def processor() -> str:
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -169,11 +174,15 @@ image takes 20 steps of Stage C and 10 of Stage B; its time and memory are those
 """
 
 
-def write(path: pathlib.Path, title: str, text: str) -> None:
-    """Puts the section in the place of the one with its title, or behind the others."""
+def write(path: pathlib.Path, title: str, heading: str, rows: list[str]) -> None:
+    """Puts the rows into the section with the title, behind the others where there is none. Rows of other things stay there."""
     sections = path.read_text().split("\n## ")[1:] if path.exists() else []
-    kept = [section.strip() for section in sections if section.splitlines()[0] != title]
-    path.write_text("\n## ".join([HEAD, *(f"{section}\n" for section in kept), f"{title}\n{text}"]))
+    texts = {section.splitlines()[0]: section.strip() for section in sections}
+    before = [line for line in texts.get(title, "").splitlines() if line.startswith("| ")][1:]
+    table = {row.split("|")[1].strip(): row for row in before + rows}
+    ordered = [table[name] for name in ROWS.values() if name in table]
+    texts[title] = "\n".join([title, "", heading, "", *COLUMNS, *ordered])
+    path.write_text("\n## ".join([HEAD, *(f"{text}\n" for text in texts.values())]))
 
 
 def main() -> None:
@@ -196,20 +205,18 @@ def main() -> None:
     doctor = subprocess.run([options.build / "cascade-adapt", "doctor", "--json"], capture_output=True, text=True)
     kernels = json.loads(doctor.stdout)["kernels"]
     rate = product_rate(options)
-    lines = [
-        f"{datetime.date.today().isoformat()}, {options.threads} threads, kernels `{kernels}`, bfloat16 products "
-        f"{rate / 1e9:.0f} GF/s, medians of {options.pairs} pairs{'' if options.compile else '; torch.compile was not tried'}.", "",
-        "| what | ours | peer | time | memory | peer's | memory | share of products |",
-        "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    heading = (
+        f"{options.threads} thread{'s' if options.threads > 1 else ''}, kernels `{kernels}`, bfloat16 products {rate / 1e9:.0f} GF/s, medians of {options.pairs} pairs"
+        f"{'' if options.compile else '; torch.compile was not tried'}."
+    )
+    print("\n".join([title, "", heading, "", *COLUMNS]), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for row in options.only:
-            lines.append(line(options, row, folder, rate))
-            print(lines[-1], flush=True)
+            measured = f"{line(options, row, folder, rate)} {datetime.date.today().isoformat()} |"
+            print(measured, flush=True)
             # Row by row: what is measured stays if a later row fails.
             if options.write:
-                write(options.write, title, "\n" + "\n".join(lines) + "\n")
-    print("\n".join(["", title, "", *lines]))
+                write(options.write, title, heading, [measured])
 
 
 if __name__ == "__main__":
