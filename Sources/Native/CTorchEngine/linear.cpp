@@ -137,16 +137,7 @@ at::Tensor product(const at::Tensor &left, const at::Tensor &right, const at::Te
     return c;
 }
 
-/// Sides below which a block costs more than it saves.
-constexpr int64_t least_side = 32, least_rows = 64;
-
 bool is_float_matrix(const at::Tensor &x) { return x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 2; }
-
-/// Whether [n, in] and a weight [out, in] are multiplied here.
-bool is_taken(int64_t rows, const at::Tensor &x, const at::Tensor &weight) {
-    return is_mkl_slow() && rows >= least_rows && x.is_cpu() && x.scalar_type() == at::kFloat && is_float_matrix(weight)
-        && weight.size(0) >= least_side && weight.size(1) >= least_side;
-}
 
 struct Linear : torch::autograd::Function<Linear> {
     static at::Tensor forward(
@@ -186,7 +177,7 @@ at::Tensor linear_by_blocks(const at::Tensor &x, const at::Tensor &weight, const
 
 #else
 
-bool is_taken(int64_t, const at::Tensor &, const at::Tensor &) { return false; }
+bool is_mkl_slow() { return false; }
 at::Tensor product(const at::Tensor &a, const at::Tensor &b, const at::Tensor &) { return at::mm(a, b); }
 at::Tensor linear_by_blocks(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
     return at::linear(x, weight, bias);
@@ -195,21 +186,33 @@ at::Tensor linear_by_blocks(const at::Tensor &x, const at::Tensor &weight, const
 #endif
 
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
-    bool fits = x.dim() > 0 && weight.dim() == 2 && x.size(-1) == weight.size(1) && x.size(-1) > 0
-        && (!bias.has_value() || (bias->scalar_type() == x.scalar_type() && bias->numel() == weight.size(0)));
-    if (fits && is_taken(x.numel() / x.size(-1), x, weight)) return linear_by_blocks(x, weight, bias);
-    return at::linear(x, weight, bias);
+    bool fits = !bias.has_value() || (bias->scalar_type() == x.scalar_type() && bias->numel() == weight.size(0));
+    if (fits && takes_blocks(x, weight)) return linear_by_blocks(x, weight, bias);
+    if (x.dim() < 3 || weight.dim() != 2 || x.size(-1) == 0) return at::linear(x, weight, bias);
+    // As rows: libtorch adds the bias before or after the sum, which MKL rounds in two ways, by how x lies in memory.
+    std::vector<int64_t> shape = x.sizes().vec();
+    shape.back() = weight.size(0);
+    return at::linear(x.reshape({-1, x.size(-1)}), weight, bias).view(shape);
 }
 
 }  // namespace
 
-at::Tensor linear_rows(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
-    if (!is_taken(x.size(0), x, weight)) return at::linear(x, weight, bias);
-    return product(x, weight.t(), bias.value_or(at::Tensor()));
+bool takes_blocks(const at::Tensor &x, const at::Tensor &weight) {
+    // Sides below which a block costs more than it saves.
+    constexpr int64_t least_side = 32, least_rows = 64;
+    if (!is_mkl_slow() || !x.is_cpu() || x.scalar_type() != at::kFloat || !weight.is_cpu() || weight.scalar_type() != at::kFloat)
+        return false;
+    if (x.dim() < 3 || weight.dim() != 2 || x.numel() == 0 || x.size(-1) != weight.size(1)) return false;
+    return x.numel() / x.size(0) / x.size(-1) >= least_rows && weight.size(0) >= least_side && weight.size(1) >= least_side;
 }
 
-at::Tensor linear_rows_back(const at::Tensor &y, const at::Tensor &weight) {
-    return is_taken(y.size(0), y, weight) ? product(y, weight, {}) : at::mm(y, weight);
+at::Tensor linear_rows(
+    const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias, bool by_blocks) {
+    return by_blocks ? product(x, weight.t(), bias.value_or(at::Tensor())) : at::linear(x, weight, bias);
+}
+
+at::Tensor linear_rows_back(const at::Tensor &y, const at::Tensor &weight, bool by_blocks) {
+    return by_blocks ? product(y, weight, {}) : at::mm(y, weight);
 }
 
 }  // namespace engine

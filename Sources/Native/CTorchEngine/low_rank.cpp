@@ -61,7 +61,9 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
         at::ArrayRef<double> scales) {
         at::Tensor rows = rows_of(x), down = at::cat(downs).to(x.scalar_type());  // [all ranks, in]
         at::Tensor narrow = at::mm(rows, down.t());                               // [rows, all ranks]
-        at::Tensor y = linear_rows(rows, weight, bias);
+        bool by_blocks = takes_blocks(x, weight);
+        at::Tensor y = linear_rows(rows, weight, bias, by_blocks);
+        context->saved_data["by_blocks"] = by_blocks;
         std::vector<int64_t> sizes;
         for (const at::Tensor &up : ups) sizes.insert(sizes.end(), {up.size(1), up.size(0)});
         std::vector<Place> pairs = places_of(sizes, columns);
@@ -108,7 +110,8 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
         at::Tensor d_down = at::mm(d_narrow.t(), x).to(dtype);
         at::Tensor dx;
         if (context->needs_input_grad(0))
-            dx = linear_rows_back(dy, weight).addmm_(d_narrow, down).view(context->saved_data["shape"].toIntVector());
+            dx = linear_rows_back(dy, weight, context->saved_data["by_blocks"].toBool())
+                     .addmm_(d_narrow, down).view(context->saved_data["shape"].toIntVector());
 
         torch::autograd::variable_list result = {dx, {}, {}};
         for (const Place &pair : pairs) result.push_back(d_down.narrow(0, pair.rank, pair.ranks));
