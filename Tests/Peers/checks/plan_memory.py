@@ -65,7 +65,7 @@ CASES = {
         + "image_size: 512\nbatch_size: 4\noptimizer: adafactor\nweights_dtype: bfloat16\nfused_backward: true\n",
     ),
     "preview-lora": ("lora", SHOWN + ADAPTED),
-    "preview-size": ("lora", SHOWN + ADAPTED + "preview_prompts: [{{prompt: a dog, size: [1024, 1024]}]\n"),
+    "preview-size": ("lora", SHOWN + ADAPTED + "preview_prompts: [{prompt: a dog, size: [1024, 1024]}]\n"),
     "preview-controlnet": ("controlnet", SHOWN + EDGES),
     "preview-finetune": ("finetune", SHOWN),
     "preview-stage-b": (
