@@ -140,16 +140,20 @@ private let runNodeBackward: CTorchBackward = {
 /// Runs `body` keeping only its inputs; the backward pass runs it again to get what is between.
 ///
 /// Trainable leaves that `body` uses but that are not among `inputs` get their gradients too. Costs one more forward
-/// pass; saves all activations inside `body`. `body` must be deterministic.
+/// pass, where anything in it wants a gradient; saves all activations inside `body`. `body` must be deterministic.
 /// - Parameter after: runs once its leaves have their gradients.
 public func checkpointed(
     _ inputs: [Tensor], after: (() throws -> Void)? = nil, _ body: @escaping ([Tensor]) throws -> Tensor
 ) throws -> Tensor {
     guard try gradientsEnabled() else { return try body(inputs) }
+    // Where no input wants a gradient, a graph tells whether a leaf inside `body` does.
+    let inputsWantGradients = inputs.contains(where: \.requiresGrad)
+    let computed = try withGradients(enabled: !inputsWantGradients) { try body(inputs) }
+    guard inputsWantGradients || computed.requiresGrad else { return computed }
+    let output = try computed.detached()
     // An anchor that wants a gradient keeps the node in the graph where only leaves inside `body` want one.
     let anchor = try Tensor([Float(0)])
     try anchor.setRequiresGrad(true)
-    let output = try withoutGradients { try body(inputs) }
     try recordNode(inputs: inputs + [anchor], outputs: [output]) { gradients in
         guard let gradient = gradients[0] else { return [] }
         let again = try inputs.map { input in

@@ -140,6 +140,28 @@ import Torch
         #expect(plain.gradients.allSatisfy { $0.contains { $0 != 0 } })
     }
 
+    @Test func `a checkpoint of which nothing wants a gradient is computed once, one with a trained leaf alone twice`()
+        throws
+    {
+        let (input, frozen, trained) = (
+            try Tensor([2, 3] as [Float]), try Tensor([5, 7] as [Float]), try leaf([11, 13])
+        )
+        var runs: [String] = []
+        func times(_ name: String, _ x: Tensor, _ factor: Tensor) throws -> Tensor {
+            try checkpointed([x]) { inputs in
+                runs.append(name)
+                return try inputs[0] * factor
+            }
+        }
+        let first = try times("frozen", input, frozen)
+        #expect(!first.requiresGrad)
+        let output = try times("frozen behind", times("trained", first, trained), frozen)
+        #expect(runs == ["frozen", "trained", "frozen behind"])
+        try output.sum().backward()
+        #expect(runs == ["frozen", "trained", "frozen behind", "frozen behind", "trained"])
+        #expect(try gradient(trained) == [2 * 5 * 5, 3 * 7 * 7])
+    }
+
     @Test func `checkpoints nest, and a failure inside one arrives`() throws {
         let x = try leaf([0.5, 1.5])
         let output = try checkpointed([x]) { outer in
