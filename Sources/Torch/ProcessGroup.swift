@@ -1,7 +1,7 @@
 import CTorch
 import Failures
 
-/// Processes that work on the same updates, on one machine or several: c10d over Gloo.
+/// Processes that work on the same updates, on one machine or several: c10d over Gloo, and NCCL between GPUs.
 ///
 /// Each process has to ask for the same sums in the same order. A process that ends takes the others' next sum with it:
 /// they throw, at the latest when the group's patience is over.
@@ -61,6 +61,16 @@ public final class ProcessGroup {
     }
 
     deinit { engine.table.pointee.end_group(handle) }
+
+    /// Lets what lies on GPUs be added up from GPU to GPU, by NCCL, where libtorch has it and each process a GPU of its own;
+    /// else it goes through host memory. All processes have to call it at the same place.
+    /// - Parameter device: this process's.
+    /// - Returns: whether it can be done so.
+    public func use(_ device: Device) throws -> Bool {
+        var isDirect = false
+        try tellingLoss { try engine.check(engine.table.pointee.use_device(handle, device.raw, &isDirect)) }
+        return isDirect
+    }
 
     /// Puts in the place of each tensor the sum of what the processes have there; bfloat16 is added up in float32.
     public func sum(_ tensors: [Tensor]) throws {

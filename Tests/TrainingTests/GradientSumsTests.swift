@@ -1,5 +1,4 @@
 import Failures
-import Foundation
 import TestSupport
 import Testing
 import Torch
@@ -31,21 +30,10 @@ import Torch
     private func summed(_ ranks: Int, inParts parts: Int = 1, failing: (rank: Int, arrival: Int)? = nil) throws
         -> [[Tensor]]
     {
-        let port = try freePort()
-        let results = Results(ranks)
-        let threads = (0..<ranks).map { rank in
-            Thread {
-                results[rank] = Result {
-                    let place = ProcessGroup.Place(
-                        rank: rank, size: ranks, localRank: rank, host: "127.0.0.1", port: port)
-                    let group = try ProcessGroup(place, patience: 60)
-                    let fails = failing.flatMap { $0.rank == rank ? $0.arrival : nil }
-                    return try Self.sums(group, inParts: parts, failsAt: fails)
-                }
-            }
+        try inGroup(of: ranks) { group in
+            let fails = failing.flatMap { $0.rank == group.rank ? $0.arrival : nil }
+            return try Self.sums(group, inParts: parts, failsAt: fails)
         }
-        for thread in threads { thread.start() }
-        return try results.all()
     }
 
     private static func sums(_ group: ProcessGroup, inParts parts: Int, failsAt: Int?) throws -> [Tensor] {
@@ -109,30 +97,6 @@ import Torch
         let expected = try expected(2)
         for own in try summed(2, failing: (1, arrival)) {
             for (ours, theirs) in zip(own, expected) { #expect(try largestDifference(ours, theirs) < 1e-6) }
-        }
-    }
-
-    private final class Results: @unchecked Sendable {
-        private let condition = NSCondition()
-        private var results: [Result<[Tensor], any Error>?]
-
-        init(_ count: Int) { results = Array(repeating: nil, count: count) }
-
-        subscript(index: Int) -> Result<[Tensor], any Error>? {
-            get { condition.withLock { results[index] } }
-            set {
-                condition.withLock {
-                    results[index] = newValue
-                    condition.signal()
-                }
-            }
-        }
-
-        func all() throws -> [[Tensor]] {
-            condition.lock()
-            defer { condition.unlock() }
-            while results.contains(where: { $0 == nil }) { condition.wait() }
-            return try results.compactMap { try $0?.get() }
         }
     }
 }

@@ -4,6 +4,8 @@
 
 #include "CTorch.h"
 
+#include <string>
+
 namespace engine {
 
 // operators.cpp
@@ -48,6 +50,8 @@ int set_threads(int32_t count);
 int set_own_threads(int32_t count);
 int32_t cuda_devices();
 int32_t cuda_capability(int32_t index);
+/// Sixteen bytes that no other GPU has, whatever its machine; empty where they can't be told.
+std::string cuda_identity(int32_t index);
 int synchronize(CTorchDevice device);
 int peak_memory(CTorchDevice device, int64_t *out);
 int reset_peak_memory(CTorchDevice device);
@@ -75,6 +79,7 @@ const char *kernels_problem();
 int start_group(
     int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
     CTorchGroup **out);
+int use_device(CTorchGroup *group, CTorchDevice device, bool *is_direct);
 int sum_over(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
 int begin_sum(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count, CTorchMessage **out);
 int begin_gather(CTorchGroup *group, CTorchTensor *row, CTorchMessage **out);

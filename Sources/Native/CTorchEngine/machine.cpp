@@ -26,6 +26,16 @@ c10::DeviceAllocator *cuda_allocator() {
     return allocator;
 }
 
+/// A function of CUDA's driver, which is there wherever a device is: libtorch tells what it tells to those alone who link its CUDA
+/// half. Null where it or the device is not there.
+template <typename Function>
+Function driver_function(const char *name, int32_t index) {
+    void *driver = cuda_devices() > index && index >= 0 ? dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) : nullptr;
+    if (driver == nullptr) return nullptr;
+    auto init = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+    return init != nullptr && init(0) == 0 ? reinterpret_cast<Function>(dlsym(driver, name)) : nullptr;
+}
+
 }  // namespace
 
 const char *version() {
@@ -97,18 +107,20 @@ int32_t cuda_devices() {
 }
 
 int32_t cuda_capability(int32_t index) {
-    // Asked of the driver, which is there wherever a device is: libtorch tells it to those alone who link its CUDA half.
-    void *driver = cuda_devices() > index && index >= 0 ? dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) : nullptr;
-    if (driver == nullptr) return 0;
-    auto init = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
-    auto attribute = reinterpret_cast<int (*)(int *, int, int)>(dlsym(driver, "cuDeviceGetAttribute"));
+    auto attribute = driver_function<int (*)(int *, int, int)>("cuDeviceGetAttribute", index);
     // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
     constexpr int major_attribute = 75, minor_attribute = 76;
     int major = 0, minor = 0;
-    if (init == nullptr || attribute == nullptr || init(0) != 0 || attribute(&major, major_attribute, index) != 0
+    if (attribute == nullptr || attribute(&major, major_attribute, index) != 0
         || attribute(&minor, minor_attribute, index) != 0)
         return 0;
     return 10 * major + minor;
+}
+
+std::string cuda_identity(int32_t index) {
+    auto identity = driver_function<int (*)(char *, int)>("cuDeviceGetUuid", index);
+    std::string bytes(16, 0);
+    return identity != nullptr && identity(bytes.data(), index) == 0 ? bytes : "";
 }
 
 int synchronize(CTorchDevice device) {

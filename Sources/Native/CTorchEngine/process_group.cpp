@@ -1,8 +1,9 @@
-// Several processes that train together: c10d's store and its group over Gloo.
+// Several processes that train together: c10d's store and its group over Gloo, and NCCL for what lies on GPUs.
 //
 // Gloo's headers are Debian's libgloo-dev; its code is libtorch's own. An engine that was built without them says so.
 #include "functions.h"
 #include "handles.h"
+#include "nccl.h"
 
 #if __has_include(<gloo/context.h>)
 #define USE_C10D_GLOO
@@ -14,12 +15,15 @@
 #include <ATen/Functions.h>
 #include <c10/util/Logging.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -41,11 +45,18 @@ struct Group {
     std::shared_ptr<Pulse> pulse;
     /// Whether the store is in this process, and ends with it.
     bool has_store;
+    /// For how long a sum is waited for.
+    std::chrono::milliseconds timeout;
+    /// What adds up what lies on this process's GPU; none where that goes through host memory.
+    std::unique_ptr<GPURing> gpus;
 };
 
 /// What is on its way between the processes.
 struct Message {
+    const Group *group = nullptr;
     std::vector<c10::intrusive_ptr<c10d::Work>> works;
+    /// When it is there, where it goes from GPU to GPU.
+    std::optional<c10::Event> arrival;
     /// Of a sum the row that is sent, and the tensors that it is copied to in the end; none where the row is the tensor's own.
     at::Tensor row;
     std::vector<at::Tensor> sums;
@@ -60,6 +71,8 @@ Group &group_of(CTorchGroup *handle) { return *reinterpret_cast<Group *>(handle)
 
 /// Between two beats of a pulse; for how long one is felt; for how long the store is waited for meanwhile.
 constexpr auto beat = std::chrono::seconds(1), feeling = std::chrono::seconds(3), patience = std::chrono::seconds(8);
+/// After which a process without a beat is lost, where a sum does not come.
+constexpr auto silence = std::chrono::seconds(8);
 
 std::string pulse_of(int32_t rank) { return "pulse " + std::to_string(rank); }
 
@@ -100,25 +113,56 @@ std::shared_ptr<gloo::transport::Device> device_towards(const std::string &host)
 /// Begins to add up tensors of the same dtype over all processes, in a row of float32 where they have fewer bits.
 Message begin(Group &group, const std::vector<at::Tensor> &tensors) {
     Message message;
+    message.group = &group;
     bool is_narrow = tensors[0].is_floating_point() && tensors[0].element_size() < 4;
-    if (tensors.size() == 1 && !is_narrow && tensors[0].is_cpu() && tensors[0].is_contiguous()) {
+    at::ScalarType type = is_narrow ? at::kFloat : tensors[0].scalar_type();
+    bool is_direct = std::all_of(tensors.begin(), tensors.end(), [&](const at::Tensor &tensor) {
+        return group.gpus != nullptr && group.gpus->takes(tensor.device(), type);
+    });
+    if (tensors.size() == 1 && !is_narrow && (is_direct || tensors[0].is_cpu()) && tensors[0].is_contiguous()) {
         message.row = tensors[0].view({-1});
     } else {
         std::vector<at::Tensor> rows;
         for (const at::Tensor &tensor : tensors) {
-            at::Tensor row = tensor.reshape({-1}).cpu();
-            rows.push_back(is_narrow ? row.to(at::kFloat) : row);
+            at::Tensor row = is_direct ? tensor.reshape({-1}) : tensor.reshape({-1}).cpu();
+            rows.push_back(row.to(type));
         }
         message.row = at::cat(rows);
         message.sums = tensors;
     }
-    std::vector<at::Tensor> sent{message.row};
-    message.works.push_back(group.processes->allreduce(sent));
+    if (is_direct) {
+        message.arrival = group.gpus->begin_sum(message.row);
+    } else {
+        std::vector<at::Tensor> sent{message.row};
+        message.works.push_back(group.processes->allreduce(sent));
+    }
     return message;
+}
+
+/// Waits for a sum between GPUs. Those of a process that has ended never come, and NCCL does not always see it.
+void wait(const Group &group, const c10::Event &arrival) {
+    auto begun = std::chrono::steady_clock::now(), looked = begun;
+    std::vector<std::string> pulses;
+    std::vector<std::vector<uint8_t>> before;
+    while (!arrival.query()) {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        auto now = std::chrono::steady_clock::now();
+        if (now - looked < silence) continue;
+        looked = now;
+        group.gpus->check();
+        TORCH_CHECK(now - begun < group.timeout, "a sum between GPUs did not come within ", group.timeout.count() / 1000, " s");
+        for (int32_t rank = static_cast<int32_t>(pulses.size()); rank < group.processes->getSize(); ++rank)
+            pulses.push_back(pulse_of(rank));
+        std::vector<std::vector<uint8_t>> counts = group.store->multiGet(pulses);
+        for (size_t rank = 0; rank < before.size(); ++rank)
+            TORCH_CHECK(counts[rank] != before[rank], "process ", rank, " gives no sign of life");
+        before = counts;
+    }
 }
 
 void finish(Message &message) {
     for (auto &work : message.works) work->wait();
+    if (message.arrival) wait(*message.group, *message.arrival);
     int64_t from = 0;
     for (at::Tensor &tensor : message.sums) {
         tensor.copy_(message.row.slice(0, from, from + tensor.numel()).view(tensor.sizes()));
@@ -175,7 +219,38 @@ int start_group(
         options->devices.push_back(device_towards(host));
         options->threads = 2;
         auto processes = c10::make_intrusive<c10d::ProcessGroupGloo>(own, rank, size, options);
-        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes, begin_pulse(own, rank), is_server});
+        *out = reinterpret_cast<CTorchGroup *>(new Group{own, processes, begin_pulse(own, rank), is_server, timeout, nullptr});
+    });
+}
+
+int use_device(CTorchGroup *group, CTorchDevice device, bool *is_direct) {
+    return guarded([&] {
+        Group &known = group_of(group);
+        int32_t size = known.processes->getSize(), own = known.processes->getRank();
+        auto gpu_of = [](int32_t rank) { return "gpu " + std::to_string(rank); };
+        const std::string none = "none";
+        std::string gpu = device.type == 1 && GPURing::is_there() ? cuda_identity(device.index) : "";
+        if (gpu.empty()) gpu = none;
+        known.store->set(gpu_of(own), std::vector<uint8_t>(gpu.begin(), gpu.end()));
+        // NCCL wants a GPU for each process, and no other process on it.
+        std::set<std::vector<uint8_t>> gpus;
+        for (int32_t rank = 0; rank < size; ++rank) {
+            std::vector<uint8_t> one = known.store->get(gpu_of(rank));
+            if (std::string(one.begin(), one.end()) != none) gpus.insert(one);
+        }
+        *is_direct = static_cast<int32_t>(gpus.size()) == size;
+        if (!*is_direct) return;
+        GPURing::Key key;
+        if (own == 0) {
+            key = GPURing::make_key();
+            known.store->set("ring", std::vector<uint8_t>(key.begin(), key.end()));
+        } else {
+            std::vector<uint8_t> bytes = known.store->get("ring");
+            TORCH_CHECK(bytes.size() == key.size(), "another ring than this program's");
+            std::copy(bytes.begin(), bytes.end(), key.begin());
+        }
+        known.gpus = std::make_unique<GPURing>(
+            key, size, own, c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device.index)));
     });
 }
 
@@ -314,6 +389,7 @@ int without_gloo() {
 }  // namespace
 
 int start_group(int32_t, int32_t, const char *, int32_t, const char *, bool, double, CTorchGroup **) { return without_gloo(); }
+int use_device(CTorchGroup *, CTorchDevice, bool *) { return without_gloo(); }
 int sum_over(CTorchGroup *, CTorchTensor *const *, int32_t) { return without_gloo(); }
 int begin_sum(CTorchGroup *, CTorchTensor *const *, int32_t, CTorchMessage **) { return without_gloo(); }
 int begin_gather(CTorchGroup *, CTorchTensor *, CTorchMessage **) { return without_gloo(); }

@@ -61,6 +61,7 @@ const CTorchTable *ctorch_engine_table(void) {
         t.begin_copy = engine::begin_copy;
         t.finish_copy = engine::finish_copy;
         t.start_group = engine::start_group;
+        t.use_device = engine::use_device;
         t.sum_over = engine::sum_over;
         t.begin_sum = engine::begin_sum;
         t.begin_gather = engine::begin_gather;

@@ -23,6 +23,8 @@ struct RecipeParts {
     private let reading = Reading()
     /// Tells of masks that tell nothing.
     private let masks: MaskReading
+    /// Whether what several processes add up stays on their GPUs.
+    private let sumsOnDevice: Bool
     /// Of the shards' client, once there are updates to lose.
     private let patience: NetworkPatience
 
@@ -38,6 +40,7 @@ struct RecipeParts {
         self.console = console
         try options.device.checkPresent()
         try SharedUpdates.check(run, options)
+        sumsOnDevice = try options.group?.use(options.device) ?? false
         if let threads = options.threads { try Engine.shared().setThreads(threads) }
         masks = MaskReading { [console] in console.warn($0) }
         patience = NetworkPatience(run.data.networkPatience, note: console.log)
@@ -197,6 +200,13 @@ struct RecipeParts {
         )
         if run.stage == .c, run.clipImageModel == nil {
             console.log(Self.noTower)
+        }
+        if options.group != nil, options.device != .cpu {
+            console.log(
+                "gradients are added up "
+                    + (sumsOnDevice
+                        ? "from GPU to GPU, by NCCL"
+                        : "in host memory, by Gloo: NCCL is not in this libtorch, or processes share a GPU"))
         }
         if run.isSharded {
             console.log("use_fsdp: \(sharing)")

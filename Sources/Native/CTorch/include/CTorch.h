@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI 11
+#define CTORCH_ABI 12
 #define CTORCH_MAX_RESULTS 64
 /// The status of a function, or of a caller's own, that failed because there was no memory to be had.
 #define CTORCH_NO_MEMORY 2
@@ -185,6 +185,9 @@ typedef struct CTorchTable {
     int (*start_group)(
         int32_t rank, int32_t size, const char *host, int32_t port, const char *name, bool is_server, double seconds,
         CTorchGroup **out);
+    /// Lets tensors on this process's device be added up without a way through host memory where that can be done, which
+    /// `is_direct` says: by NCCL, where each process has a GPU of its own. All processes have to ask at the same place.
+    int (*use_device)(CTorchGroup *group, CTorchDevice device, bool *is_direct);
     /// Puts the sums over all processes in the place of tensors, which are of the same shapes everywhere.
     int (*sum_over)(CTorchGroup *group, CTorchTensor *const *tensors, int32_t count);
     /// Begins that, for tensors of one type that are not empty. The tensors, and the row below, must not be touched before
