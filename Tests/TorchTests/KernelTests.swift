@@ -146,6 +146,18 @@ import Torch
         #expect(try largestDifference(attended, Tensor([Float(1), 2, 3, 4], shape: [1, 1, 2, 2])) < 1e-6)
     }
 
+    /// Their gradients cancel, but for what is rounded on the way.
+    @Test(arguments: [DType.float32, .bfloat16])
+    func `a query's gradient is zero where there is one key`(dtype: DType) throws {
+        let generator = try Generator(seed: 5)
+        let (own, condition, incoming) = try (
+            generator.normal([2, 3, 64]), generator.normal([2, 1, 128]), generator.normal([2, 3, 64])
+        )
+        let gradients = try results(
+            { try .attention(own: $0[0], condition: $0[1], heads: 2) }, [own, condition], incoming: incoming, in: dtype)
+        #expect(try gradients[1].shape == own.shape && largestDifference(gradients[1], .zeros(own.shape)) < 1e-6)
+    }
+
     @Test func `attention over tensors that do not fit is refused`() throws {
         let x = try Tensor.zeros([1, 2, 3, 4])
         for (k, v) in [([1, 2, 5, 4], [1, 2, 6, 4]), ([1, 3, 5, 4], [1, 3, 5, 4]), ([2, 2, 5, 4], [2, 2, 5, 4])] {

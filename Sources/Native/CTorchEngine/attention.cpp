@@ -167,7 +167,7 @@ void attend(
 template <typename Number, typename Factor>
 void attend_back(
     const Shape &shape, const Dropping &dropping, const at::Tensor &q, const Parts &k, const Parts &v,
-    const at::Tensor &y, const at::Tensor &dy, const Sums &kept, const at::Tensor &dq, const Parts &dk, const Parts &dv) {
+    const at::Tensor &dy, const Sums &kept, const at::Tensor &dq, const Parts &dk, const Parts &dv) {
     int64_t d = shape.width, keys = shape.keys, padded_keys = padded<Factor>(keys);
     int64_t block = std::min(query_block, shape.queries), padded_block = padded<Factor>(block);
     at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
@@ -199,7 +199,6 @@ void attend_back(
             copy_parts<Number>(v, sample, head, d, value_rows);
             transpose(Rows<Factor>{key_rows, d}, keys, d, key_columns);
             auto x = head_of<Number>(q, sample, head);
-            [[maybe_unused]] auto out = head_of<Number>(y, sample, head);
             auto d_out = head_of<Number>(dy, sample, head), d_x = head_of<Number>(dq, sample, head);
             for (int64_t first = 0; first < shape.queries; first += block) {
                 int64_t rows = std::min(block, shape.queries - first), columns = padded<Factor>(rows);
@@ -207,8 +206,6 @@ void attend_back(
                 pack_transposed(d_out.from(first), rows, d, incoming_across);
                 pack_rows(x.from(first), rows, d, queries);
                 pack_rows(d_out.from(first), rows, d, incoming);
-                if constexpr (sizeof(Factor) == 2)
-                    dot_rows(d_out.from(first), out.from(first), rows, d, deltas);
 
                 multiply(false, padded_keys, columns, d, key_rows, d, queries_across, scores);
                 multiply(false, padded_keys, columns, d, value_rows, d, incoming_across, products);
@@ -266,7 +263,7 @@ struct Attention : torch::autograd::Function<Attention> {
         const at::Tensor &value) {
         at::Tensor q = rows_of(query), k = rows_of(key), v = rows_of(value), kept;
         at::Tensor y = attended(q, {k, {}}, {v, {}}, no_dropping, kept);
-        context->save_for_backward({q, k, v, y, kept});
+        context->save_for_backward({q, k, v, kept});
         return y;
     }
 
@@ -281,7 +278,7 @@ struct Attention : torch::autograd::Function<Attention> {
         Parts dk{empty_heads(k.first, shape.keys), {}}, dv{empty_heads(v.first, shape.keys), {}};
         with_types(q, [&](auto number, auto factor) {
             attend_back<decltype(number), decltype(factor)>(
-                shape, no_dropping, q, k, v, saved[3], dy, Sums(saved[4]), dq, dk, dv);
+                shape, no_dropping, q, k, v, dy, Sums(saved[3]), dq, dk, dv);
         });
         return {dq, dk.first, dv.first};
     }
@@ -316,7 +313,7 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
         at::Tensor own = given.contiguous(), other = condition.contiguous(), kept;
         Fused x(own, other, heads);
         at::Tensor y = attended(x.q, x.k, x.v, dropping, kept).transpose(1, 2).flatten(2);  // [B, N, c]
-        context->save_for_backward({own, other, y, kept});
+        context->save_for_backward({own, other, kept});
         context->saved_data["heads"] = heads;
         context->saved_data["rate"] = dropping.rate;
         dropping.samples.keep(context->saved_data);
@@ -333,10 +330,10 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
         Fused x(own, other, heads), d_x(d_own, d_other, heads);
         Shape shape(x.q, x.k);
         auto by_head = [&](const at::Tensor &y) { return y.unflatten(2, {heads, shape.width}).transpose(1, 2); };
-        at::Tensor y = by_head(saved[2]), dy = by_head(gradients[0].to(own.scalar_type()).contiguous());
+        at::Tensor dy = by_head(gradients[0].to(own.scalar_type()).contiguous());
         with_types(own, [&](auto number, auto factor) {
             attend_back<decltype(number), decltype(factor)>(
-                shape, dropping, x.q, x.k, x.v, y, dy, Sums(saved[3]), d_x.q, d_x.k, d_x.v);
+                shape, dropping, x.q, x.k, x.v, dy, Sums(saved[2]), d_x.q, d_x.k, d_x.v);
         });
         return {d_own, d_other, {}, {}};
     }

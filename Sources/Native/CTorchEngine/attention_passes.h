@@ -173,46 +173,60 @@ void weigh(
 
 /// From transposed scores and gradients of the weights [rows][padded count] the weights, times what dropout multiplies each with,
 /// where `factors` [rows][count] are given, and the gradients of the scores, these also as the right factor [padded rows, padded
-/// count]. Columns have their largest score, their share and `deltas`, the sums of dy * y; `spare` is room for one row.
+/// count]. Columns have their largest score and their share; `deltas`, the sums of weights times gradients, are made here, for
+/// those of dy * y would carry the rounding of y. `spare` is room for one row.
 INLINE void weigh_back(
-    float *scores, const float *incoming, int64_t rows, int64_t count, float scale, const float *maxima,
+    float *scores, float *incoming, int64_t rows, int64_t count, float scale, const float *maxima,
     const float *shares, float *deltas, const float *factors, float *spare, uint16_t *weights, uint16_t *gradients,
     uint16_t *packed) {
     float exponent = scale * log2_of_e;
     for (int64_t j = 0; j < count; ++j) {
         spare[j] = maxima[j] * exponent - std::log2(shares[j]);
-        deltas[j] *= scale;
+        deltas[j] = 0;
     }
     vectorised([=](auto variant) INLINED {
         int64_t columns = padded<uint16_t>(count);
         for (int64_t i = 0; i < rows; ++i) {
-            const float *score = scores + i * columns, *in = incoming + i * columns;
+            float *score = scores + i * columns, *in = incoming + i * columns;
             const float *kept = factors == nullptr ? nullptr : factors + i * count;
-            uint16_t *weight_row = weights + i * columns, *gradient_row = gradients + i * columns;
+            uint16_t *weight_row = weights + i * columns;
             int64_t j = 0;
             for (; j + lanes <= count; j += lanes) {
                 Lanes weight = power_of_two<Lanes, LaneBits>(load_lanes(score + j) * exponent - load_lanes(spare + j));
-                Lanes gradient = load_lanes(in + j) * scale;
-                if (kept != nullptr) gradient *= load_lanes(kept + j);
-                gradient = weight * (gradient - load_lanes(deltas + j));
-                if (kept != nullptr) weight *= load_lanes(kept + j);
-                store(weight_row + j, weight, variant);
-                store(gradient_row + j, gradient, variant);
+                Lanes gradient = load_lanes(in + j) * scale, dropped = weight;
+                if (kept != nullptr) {
+                    gradient *= load_lanes(kept + j);
+                    dropped *= load_lanes(kept + j);
+                }
+                store_lanes(deltas + j, load_lanes(deltas + j) + weight * gradient);
+                store_lanes(score + j, weight);
+                store_lanes(in + j, gradient);
+                store(weight_row + j, dropped, variant);
             }
             for (; j < count; ++j) {
-                float weight = power_of_two<float, uint32_t>(score[j] * exponent - spare[j]);
                 float factor = kept == nullptr ? 1.0f : kept[j];
-                store(weight_row + j, weight * factor, variant);
-                store(gradient_row + j, weight * (in[j] * scale * factor - deltas[j]), variant);
+                score[j] = power_of_two<float, uint32_t>(score[j] * exponent - spare[j]);
+                in[j] *= scale * factor;
+                deltas[j] += score[j] * in[j];
+                store(weight_row + j, score[j] * factor, variant);
             }
-            for (; j < columns; ++j) weight_row[j] = gradient_row[j] = 0;
+            for (; j < columns; ++j) weight_row[j] = 0;
+        }
+        for (int64_t i = 0; i < rows; ++i) {
+            const float *weight = scores + i * columns, *in = incoming + i * columns;
+            uint16_t *gradient_row = gradients + i * columns;
+            int64_t j = 0;
+            for (; j + lanes <= count; j += lanes)
+                store(
+                    gradient_row + j, load_lanes(weight + j) * (load_lanes(in + j) - load_lanes(deltas + j)), variant);
+            for (; j < count; ++j) store(gradient_row + j, weight[j] * (in[j] - deltas[j]), variant);
+            for (; j < columns; ++j) gradient_row[j] = 0;
         }
         interleave(gradients, rows, columns, packed);
     });
 }
 
-/// Replaces scores by weights, and makes the deltas of them: of y they would carry its rounding. Summed in parts, whose own
-/// rounding stays small.
+/// Replaces scores by weights, and makes the deltas of them, summed in parts, whose own rounding stays small.
 INLINE void weigh_columns(
     float *scores, const float *incoming, int64_t rows, int64_t count, float scale, const float *maxima, const float *shares,
     const float *factors, float *part, float *deltas) {
@@ -275,21 +289,6 @@ void write_transposed(const float *from, int64_t columns, int64_t rows, int64_t 
     vectorised([=]() INLINED {
         for (int64_t i = 0; i < rows; ++i)
             for (int64_t j = 0; j < d; ++j) store(to.row(i) + j, from[j * columns + i]);
-    });
-}
-
-/// The sum of a row's products.
-template <typename Number>
-void dot_rows(Rows<Number> a, Rows<Number> b, int64_t rows, int64_t d, float *to) {
-    vectorised([=]() INLINED {
-        for (int64_t i = 0; i < rows; ++i) {
-            float sums[lanes] = {};
-            int64_t whole = d / lanes * lanes;
-            for (int64_t j = 0; j < whole; j += lanes)
-                for (int64_t e = 0; e < lanes; ++e) sums[e] += widen(a.row(i)[j + e]) * widen(b.row(i)[j + e]);
-            for (int64_t j = whole; j < d; ++j) sums[0] += widen(a.row(i)[j]) * widen(b.row(i)[j]);
-            to[i] = total(load_lanes(sums));
-        }
     });
 }
 

@@ -23,6 +23,8 @@ INLINE Lanes load_lanes(const float *from) {
     return x;
 }
 
+INLINE void store_lanes(float *to, Lanes x) { std::memcpy(to, &x, sizeof(x)); }
+
 INLINE Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
 
 /// The sum of all, half by half.

@@ -233,11 +233,12 @@ int use_device(CTorchGroup *group, CTorchDevice device, bool *is_direct) {
         if (gpu.empty()) gpu = none;
         known.store->set(gpu_of(own), std::vector<uint8_t>(gpu.begin(), gpu.end()));
         // NCCL wants a GPU for each process, and no other process on it.
-        std::set<std::vector<uint8_t>> gpus;
+        std::set<std::string> gpus;
         for (int32_t rank = 0; rank < size; ++rank) {
-            std::vector<uint8_t> one = known.store->get(gpu_of(rank));
-            if (std::string(one.begin(), one.end()) != none) gpus.insert(one);
+            std::vector<uint8_t> told = known.store->get(gpu_of(rank));
+            gpus.emplace(told.begin(), told.end());
         }
+        gpus.erase(none);
         *is_direct = static_cast<int32_t>(gpus.size()) == size;
         if (!*is_direct) return;
         GPURing::Key key;
