@@ -90,9 +90,13 @@ struct MemoryEstimate {
         if run.average != nil { add("averaged weights", 4 * parameters, from: .optimizer) }
 
         let largest = counts.sorted(by: >).prefix(4)
-        // Processes that share them add them up in float32.
-        let summed = isShared ? 4 : size
+        // Processes add them up in float32: what they share in parts, the rest in messages, each a copy.
+        let isSent = run.processes > 1 && !isShared && !run.isFused
+        let summed = isShared || isSent && run.accumulation == 1 ? 4 : size
         add("gradients", summed * (run.isFused ? largest.reduce(0, +) : parameters), from: .update)
+        if isSent {
+            add("messages", 4 * min(parameters, GradientSums.mostUnderWay * GradientSums.bucketSize), from: .update)
+        }
         if summed < 4, run.accumulation > 1 { add("summed gradients", 4 * parameters, from: .update) }
         let widened = size < 4 ? 8 : 0
         let stepping = run.optimizer.name == Adafactor.name ? 8 : 0

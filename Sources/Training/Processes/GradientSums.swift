@@ -10,7 +10,7 @@ final class GradientSums {
     /// Numbers that a bucket has at least, but for the last one.
     static let bucketSize = 1 << 20
     /// Buckets that are on their way at once; the pass waits where there are more.
-    private static let mostUnderWay = 16
+    static let mostUnderWay = 16
 
     private let group: ProcessGroup
     private let parameters: [(name: String, tensor: Tensor)]
