@@ -55,9 +55,9 @@ extension Tensor {
         try Operators.pad(.tensor(self), .ints(sizes), .double(value))
     }
 
-    /// Repeats the outermost elements of [B, C, H, W] `count` times on each side.
-    public func paddedByEdge(_ count: Int) throws -> Tensor {
-        try Operators.replicationPad(.tensor(self), .ints([count, count, count, count]))
+    /// Repeats the outermost elements of [B, C, H, W], left and right `count` times.
+    public func paddedByEdge(_ count: Int, top: Int, bottom: Int) throws -> Tensor {
+        try Operators.replicationPad(.tensor(self), .ints([count, count, top, bottom]))
     }
 
     /// Mirrors `count` elements of [B, C, H, W] at each border, which is not repeated itself.
@@ -175,9 +175,11 @@ extension Tensor {
         try Operators.zeros(.ints(shape), .dtype(dtype), .none, .device(device))
     }
 
-    /// Memory on the CPU with whatever it holds, to be written whole.
-    public static func uninitialized(_ shape: [Int], dtype: DType = .float32) throws -> Tensor {
-        try Operators.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
+    /// Memory with whatever it holds, to be written whole.
+    public static func uninitialized(
+        _ shape: [Int], dtype: DType = .float32, device: Device = .cpu
+    ) throws -> Tensor {
+        try Operators.empty(.ints(shape), .dtype(dtype), .none, .device(device))
     }
 
     /// A new tensor in which every element is `value`.

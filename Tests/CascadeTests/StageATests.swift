@@ -1,9 +1,11 @@
-import Cascade
 import Failures
 import Layers
 import Settings
+import TestSupport
 import Testing
 import Torch
+
+@testable import Cascade
 
 @Suite struct StageATests {
     private func stageA(_ golden: TowerGolden, dtype: DType = .float32) throws -> StageA {
@@ -48,15 +50,18 @@ import Torch
         #expect(error > 1e-5 && error < whole, "\(error), \(whole)")
     }
 
-    @Test func `images of more positions than are expanded at once are decoded as each by itself`() throws {
-        let golden = try TowerGolden("stage_a_decode")
-        let stageA = try stageA(golden)
-        let latents = try Generator(seed: 2).normal([3, stageA.configuration.latentChannels, 40, 40])
-        let together = try stageA.decode(latents)
-        for index in 0..<3 {
-            let rows = index..<index + 1
-            #expect(try difference(stageA.decode(latents.sliced(0, rows)), together.sliced(0, rows)) < 1e-5)
-        }
+    /// A row, some rows with a rest, all but one, and all.
+    @Test(arguments: [1, 20, 55, 2048], [DType.float32, .bfloat16])
+    func `some rows of an image at a time come to what all of them come to`(positions: Int, products: DType) throws {
+        let generator = try Generator(seed: 2)
+        let store = ParameterStore(from: DrawnParameters(generator))
+        let block = try MixingBlock(24, store.root)
+        try store["gammas"]?.assign(generator.normal([6]))
+        let x = try generator.normal([2, 12, 5, 24])
+        let whole = try block(x, products: products)
+        block.positionsAtOnce = positions
+        #expect(try largestDifference(block(x, products: products), whole) < 1e-6)
+        #expect(try largestDifference(whole, x) > 0.1)
     }
 
     @Test func `the quantizer finds the entries that the peer's finds`() throws {

@@ -12,6 +12,8 @@ final class MixingBlock {
     private let widen: Linear
     private let narrow: Linear
     private let width: Int
+    /// Enough for products at their full rate; in float32 what is widened takes 12 MB of the widest published level.
+    var positionsAtOnce = 2048
 
     init(_ width: Int, _ scope: Scope) throws {
         self.width = width
@@ -24,30 +26,50 @@ final class MixingBlock {
         narrow = try Linear(.init(4 * width, width), scope("channelwise")(2))
     }
 
+    /// Some rows of an image at a time, so that little but `x` and the result is as large as the image.
     /// - Parameters:
     ///   - x: [B, H, W, c].
     ///   - dtype: of the linear layers' products.
     /// - Returns: [B, H, W, c], in the dtype of `x`.
     func callAsFunction(_ x: Tensor, products dtype: DType) throws -> Tensor {
         let gamma = try (0..<6).map { try gammas.sliced(0, $0..<$0 + 1).to(dtype: .float32) }
-        let half = gamma[3...].map(\.self)
-        return try mixed(sideways(x, Array(gamma[..<3])), half, dtype)
+        let (sideways, mixed) = try (
+            sideways(Array(gamma[..<3]), x.dtype), mixed(Array(gamma[3...]), products: dtype)
+        )
+        let result = try Tensor.uninitialized(x.shape, dtype: x.dtype, device: x.device)
+        let height = x.size(1)
+        let rowsAtOnce = max(1, positionsAtOnce / x.size(2))
+        for sample in 0..<x.size(0) {
+            let (image, made) = try (x.sliced(0, sample..<sample + 1), result.sliced(0, sample..<sample + 1))
+            for first in stride(from: 0, to: height, by: rowsAtOnce) {
+                let rows = first..<min(first + rowsAtOnce, height)
+                try made.sliced(1, rows).assign(mixed(sideways(image, rows)))
+            }
+        }
+        return result
     }
 
-    /// The first half. A shift that is the same at all places passes through the kernels, as the edge is repeated.
-    private func sideways(_ x: Tensor, _ gamma: [Tensor]) throws -> Tensor {
+    /// The first half, of some rows of an image [1, H, W, c]. A shift that is the same at all places passes through the kernels,
+    /// as the edge is repeated.
+    private func sideways(_ gamma: [Tensor], _ dtype: DType) throws -> (Tensor, Range<Int>) throws -> Tensor {
         let kernels = try depthwise.weight.to(dtype: .float32)
-        let scaled = try kernels * ((gamma[0] + 1) * gamma[2])
+        let scaled = try (kernels * ((gamma[0] + 1) * gamma[2])).to(dtype: dtype)
         var shift = try kernels.sum([1, 2, 3]) * gamma[1]
         if let bias = depthwise.bias { shift = try shift + bias.to(dtype: .float32) }
-        let framed = try normalised(x).channelsFirst().paddedByEdge(1)
-        let made = try framed.depthwise(scaled.to(dtype: x.dtype), bias: (shift * gamma[2]).to(dtype: x.dtype))
-        let (height, width) = (x.size(1), x.size(2))
-        return try x + made.sliced(2, 1..<height + 1).sliced(3, 1..<width + 1).channelsLast()
+        let bias = try (shift * gamma[2]).to(dtype: dtype)
+        return { x, rows in
+            let (height, width) = (x.size(1), x.size(2))
+            // With a row on each side, which at the image's edge is the edge again.
+            let around = max(rows.lowerBound - 1, 0)..<min(rows.upperBound + 1, height)
+            let framed = try self.normalised(x.sliced(1, around)).channelsFirst().paddedByEdge(
+                1, top: rows.lowerBound == 0 ? 1 : 0, bottom: rows.upperBound == height ? 1 : 0)
+            let made = try framed.depthwise(scaled, bias: bias)
+            return try x.sliced(1, rows) + made.sliced(2, 1..<rows.count + 1).sliced(3, 1..<width + 1).channelsLast()
+        }
     }
 
-    /// The second half, some positions at a time: what is four times as wide is never there for all of them.
-    private func mixed(_ y: Tensor, _ gamma: [Tensor], _ dtype: DType) throws -> Tensor {
+    /// The second half, whose linear layers are four times as wide.
+    private func mixed(_ gamma: [Tensor], products dtype: DType) throws -> (Tensor) throws -> Tensor {
         let (wide, narrowing) = try (
             widen.weight.expanded(to: .float32), narrow.weight.expanded(to: .float32)
         )
@@ -58,17 +80,11 @@ final class MixingBlock {
             weight: (narrowing * gamma[2]).to(dtype: dtype),
             bias: narrow.bias.map { try ($0.to(dtype: .float32) * gamma[2]).to(dtype: dtype) }
         )
-        let rows = try y.reshaped([-1, width])
-        let parts = try stride(from: 0, to: rows.size(0), by: Self.rowsAtOnce).map { start in
-            let some = try rows.sliced(0, start..<min(start + Self.rowsAtOnce, rows.size(0)))
-            let widened = try normalised(some).to(dtype: dtype).linear(first.weight, bias: first.bias).gelu()
-            return try some + widened.linear(last.weight, bias: last.bias).to(dtype: some.dtype)
+        return { y in
+            let widened = try self.normalised(y).to(dtype: dtype).linear(first.weight, bias: first.bias).gelu()
+            return try y + widened.linear(last.weight, bias: last.bias).to(dtype: y.dtype)
         }
-        return try (parts.count == 1 ? parts[0] : .concatenated(parts, dimension: 0)).reshaped(y.shape)
     }
-
-    /// Enough for products at their full rate; in float32 they make 12 MB of the widest published level.
-    private static let rowsAtOnce = 2048
 
     private func normalised(_ x: Tensor) throws -> Tensor { try x.layerNorm(size: width, epsilon: 1e-6) }
 }

@@ -25,10 +25,10 @@ enum SideNetworks {
         (isCheckpointing ? 109 : 415) * numberSize * batch * side * side
     }
 
-    /// Stage A's encoder or decoder expands some positions at a time, and holds four and a half maps of its outermost level, at
-    /// half the sides.
+    /// Stage A's encoder or decoder takes some rows at a time, and holds two and a half maps of its outermost level, at half the
+    /// sides.
     static func stageA(_ c: StageAConfiguration, sides: (height: Int, width: Int)) -> Int {
-        9 * 4 * (sides.height / 2) * (sides.width / 2) * c.outermostWidth / 2
+        5 * 4 * (sides.height / 2) * (sides.width / 2) * c.outermostWidth / 2
     }
 
     /// The previewer's pass holds at its last doubling the input, which is half of what comes out, and that three times:
