@@ -226,6 +226,8 @@ int start_group(
 int use_device(CTorchGroup *group, CTorchDevice device, bool *is_direct) {
     return guarded([&] {
         Group &known = group_of(group);
+        *is_direct = known.gpus != nullptr;
+        if (*is_direct) return;
         int32_t size = known.processes->getSize(), own = known.processes->getRank();
         auto gpu_of = [](int32_t rank) { return "gpu " + std::to_string(rank); };
         const std::string none = "none";
