@@ -62,7 +62,7 @@ extension TrainingRuns {
 
         @Test func `sampling keeps keys and values of every attention block`() {
             // The published 3.6B: 64 blocks of width 2048, of 77 tokens of text and four of each pooled embedding.
-            #expect(StageForward.keysAndValues(StageCConfiguration.large, tokens: 85) == 64 * 85 * 2 * 2048)
+            #expect(StageCConfiguration.large.keysAndValues(tokens: 85) == 64 * 85 * 2 * 2048)
         }
 
         @Test func `validation keeps its triples, and a dataset that is not here is told`() throws {

@@ -69,6 +69,18 @@ extension StageConfiguration {
         return blockRepeat[row][step]
     }
 
+    /// Numbers that attention has of a condition's tokens, for one image: keys and values of every block, which sampling keeps
+    /// from step to step.
+    public func keysAndValues(tokens: Int) -> Int {
+        (0...1).reduce(0) { sum, row in
+            (0..<levels).reduce(sum) { sum, step in
+                let level = row == 0 ? step : levels - 1 - step
+                let attentions = blocks[row][step] * levelConfiguration[level].count { $0 == "A" }
+                return sum + attentions * tokens * 2 * hidden[level]
+            }
+        }
+    }
+
     /// How often the sides halve from the outermost level to the innermost.
     private var halvings: Int { switchLevel.map { $0.prefix(levels - 1).filter(\.self).count } ?? levels - 1 }
 

@@ -18,6 +18,7 @@ extension GenerationPipeline {
         func maps(_ positions: Int, _ width: Int) -> Int { 11 * 4 * positions * width * configuration.batch }
         let halves = configuration.batch == 1 ? 2 : 1
         let stageC = try files.stageCArchitecture()
+        let keysAndValues = 4 * stageC.keysAndValues(tokens: CLIPTokenizer.length + 2 * stageC.clipSequence)
         let latents = requests.map { $0.size.latents(of: stageC) }.map { $0.height * $0.width }.max()
         var peaks: [(bytes: Int, stage: String)] = []
         let text = try files.text?.folder()
@@ -29,7 +30,7 @@ extension GenerationPipeline {
         peaks.append(
             (
                 try loading.bytes(.stageC, files.stageC?.weights) + adapters
-                    + halves * maps(latents ?? 0, stageC.hidden[0]) + 2 * configuration.batch * keptKeys(of: stageC),
+                    + halves * maps(latents ?? 0, stageC.hidden[0]) + 2 * configuration.batch * keysAndValues,
                 "Stage C"
             ))
         if configuration.decoder == .stages {
@@ -52,15 +53,6 @@ extension GenerationPipeline {
         }
         let largest = peaks.max { $0.bytes < $1.bytes }
         return (program + (largest?.bytes ?? 0), largest?.stage ?? "")
-    }
-
-    /// Keys and values of a prompt's tokens in all attention blocks, which stay from step to step.
-    private func keptKeys(of stageC: StageCConfiguration) -> Int {
-        let tokens = CLIPTokenizer.length + 2 * stageC.clipSequence
-        let widths = [stageC.hidden, stageC.hidden.reversed()]
-        return zip(stageC.blocks, widths).reduce(0) { sum, way in
-            zip(way.0, way.1).reduce(sum) { $0 + 4 * tokens * 2 * $1.0 * $1.1 }
-        }
     }
 
     /// What the program and libtorch take by themselves, pages of libraries among them; oneDNN takes 50 MiB more for

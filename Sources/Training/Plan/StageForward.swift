@@ -22,16 +22,4 @@ struct StageForward {
         }
         bytes = most
     }
-
-    /// Numbers that attention has of a condition's tokens, for one image: keys and values of every block, which sampling keeps
-    /// from step to step.
-    static func keysAndValues(_ c: any StageConfiguration, tokens: Int) -> Int {
-        (0...1).reduce(0) { sum, row in
-            (0..<c.levels).reduce(sum) { sum, step in
-                let level = row == 0 ? step : c.levels - 1 - step
-                let blocks = c.blocks[row][step] * c.levelConfiguration[level].count { $0 == "A" }
-                return sum + blocks * tokens * 2 * c.hidden[level]
-            }
-        }
-    }
 }

@@ -102,7 +102,7 @@ extension TrainingPlan {
         let (c, size) = (models.configuration, computeDType(run).size)
         let tokens = run.stage == .c ? CLIPTokenizer.length + 2 * c.clipSequence : c.clipSequence
         let maps = run.stage == .b ? stageMaps(run, images: images, sides: sides).bytes(0) : 0
-        let kept = 2 * (images * size * StageForward.keysAndValues(c, tokens: tokens) + maps)
+        let kept = 2 * (images * size * c.keysAndValues(tokens: tokens) + maps)
         return forward(run, images: run.stage == .c && images == 1 ? 2 : images, sides: sides) + kept
             + convertedMatrix(run)
     }
