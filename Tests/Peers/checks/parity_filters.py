@@ -106,11 +106,14 @@ if __name__ == "__main__":
         for name, case in QR.items():
             parameters = {"dilation": 5, "blur": 15, "sigma": 1.0} | case
             spelled = {NAMES.get(key, key): value for key, value in parameters.items()}
-            differences = [
-                (apply(asked.command, "QRFilter", spelled, path, folder)["condition"] - filters.qr(image, **parameters)).abs()
-                for path, image in photographs
-            ]  # fmt: skip
-            good &= report(name, differences, 1e-4)
+            differences, unsure = [], 0
+            for path, image in photographs:
+                made = apply(asked.command, "QRFilter", spelled, path, folder)["condition"]
+                # Rounding decides where brightness is nearer to a limit than this.
+                near, far = (filters.qr(image, **parameters, apart=apart) for apart in (-1e-6, 1e-6))
+                differences.append((made - filters.qr(image, **parameters)).abs()[near == far])
+                unsure += (near != far).sum().item()
+            good &= report(f"{name}, {unsure} pixels at a limit left out", differences, 1e-4)
 
         for factor in (0.25, 0.3, 0.1, 0.5):
             differences = []

@@ -46,9 +46,9 @@ def inpaint_mask(
 
 def qr(
     images: torch.Tensor, resize: int | None = 224, dilation: int = 5, blur: int = 15, sigma: float = 1.0,
-    blobify: bool = True,
+    blobify: bool = True, apart: float = 0.0,
 ) -> torch.Tensor:
-    """[B, 3, H, W] in 0...1 -> [B, 1, H, W] of 0, 0.5 and 1, each image by limits of its own.
+    """[B, 3, H, W] in 0...1 -> [B, 1, H, W] of 0, 0.5 and 1, each image by limits of its own, which may be moved apart.
 
     An element of no points (below 3) closes nothing; kornia's sum with -1e4 there would leave rounding alone."""  # fmt: skip
     size = images.shape[2:]
@@ -63,7 +63,7 @@ def qr(
         value = kornia.morphology.erosion(kornia.morphology.dilation(value, element), element)
     least, most = value.amin((1, 2, 3), keepdim=True), value.amax((1, 2, 3), keepdim=True)
     third = (most - least) * 0.33
-    mask = (1 - (value < least + third).float() + (value > most - third).float()) * 0.5
+    mask = (1 - (value < least + third - apart).float() + (value > most - third + apart).float()) * 0.5
     return mask if resize is None else interpolate(mask, size, mode="bilinear")
 
 
