@@ -3,12 +3,15 @@
     .venv/bin/python Tests/Goldens/rewrite.py [NAME...]
 
 Processors round differently, so a file counts as it was where its numbers moved by no more than 1e-4 of the largest beside them;
-the old bytes are put back then. Left out is write_reference_configs.py, which reads the reference's own repository. Exits 1 where a
-script fails, or a file says something else."""
+the old bytes are put back then. What the peer's autocast is off by is another number on each kind of processor, and may move; in
+torch's old format the names of storages, which are addresses. Left out is write_reference_configs.py, which reads the reference's
+own repository. Exits 1 where a script fails, or a file says something else."""
 
+import collections
 import io
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +23,8 @@ from safetensors.torch import load
 HERE = pathlib.Path(__file__).resolve().parent
 FOREIGN = {"write_reference_configs.py"}
 ROUNDING = 1e-4
+# How far the peer is from itself in float32.
+DISTANCE = "out.autocast."
 
 
 def git(*arguments: str) -> bytes:
@@ -49,11 +54,15 @@ def is_as_it_was(name: str, old: bytes, new: bytes) -> bool:
         return is_near(metadata(old), metadata(new)) and a.keys() == b.keys() and all(
             a[key].shape == b[key].shape and a[key].dtype == b[key].dtype
             and (a[key].double() - b[key].double()).abs().max() <= ROUNDING * a[key].double().abs().max()
-            for key in a if a[key].numel() > 0 or b[key].numel() > 0
+            for key in a if (a[key].numel() > 0 or b[key].numel() > 0) and not key.startswith(DISTANCE)
         )  # fmt: skip
     if name.endswith((".png", ".jpg", ".webp")):
         a, b = (numpy.asarray(Image.open(io.BytesIO(content))).astype(int) for content in (old, new))
         return a.shape == b.shape and bool((abs(a - b) <= 1).all())
+    if "/legacy_" in name:
+        # Storages lie in the order of their names.
+        a, b = (collections.Counter(re.sub(rb"[0-9]{9,}", b"", content)) for content in (old, new))
+        return a == b
     return name.endswith(".json") and is_near(json.loads(old), json.loads(new))
 
 
