@@ -90,42 +90,31 @@ class Fuzz:
         """Small numbers as often as large ones."""
         return self.random.choice([self.random.randint(least, min(9, most)), self.random.randint(least, most)])
 
-    def near(self, what: str, ours, exact, dtype, peer=lambda: None) -> None:
-        """Within a bar, or where libtorch's operator of the same dtype, whose result `peer` makes, is beyond it, no further than that."""
+    def near(self, what: str, ours, theirs, dtype) -> None:
         if ours.numel() == 0:
             return
         # Where the exact result is nothing but cancelled terms, errors are held against terms of about 1.
-        scale = exact.norm().clamp_min(0.1 * exact.numel() ** 0.5)
-
-        def error(result) -> float:
-            return ((result.double() - exact).norm() / scale).item()
-
+        scale = theirs.norm().clamp_min(0.1 * theirs.numel() ** 0.5)
+        error = ((ours.double() - theirs).norm() / scale).item()
         bar = 2e-5 if dtype == self.torch.float32 else 2e-2
-        if not error(ours) <= bar:
-            theirs = peer()
-            if theirs is None or not error(ours) <= error(theirs):
-                own = "" if theirs is None else f", libtorch's {error(theirs):.2e}"
-                raise AssertionError(f"{what}: the error is {error(ours):.2e}, the bar {bar:.0e}{own}")
-            print(f"{what}: the error is {error(ours):.2e}, libtorch's {error(theirs):.2e}", flush=True)
+        if not error <= bar:
+            raise AssertionError(f"{what}: the error is {error:.2e}, the bar {bar:.0e}")
 
     def compared(self, what: str, ours, theirs, inputs, dtype) -> None:
-        """Both forward and backward, the peer in float64, and in the inputs' dtype where ours is off."""
+        """Both forward and backward, the peer in float64."""
         torch = self.torch
-        a, c = ([x.detach().requires_grad_() for x in inputs] for _ in range(2))
+        a = [x.detach().requires_grad_() for x in inputs]
         b = [x.detach().double().requires_grad_() for x in inputs]
         y, z = ours(*a), theirs(*b)
         incoming = torch.randn(z.shape).to(dtype)
         if self.random.random() < 0.3 and incoming.dim() > 2:
             incoming = incoming.transpose(-1, -2).contiguous().transpose(-1, -2)
-        self.near(f"{what}, result", y, z, dtype, lambda: theirs(*c))
+        self.near(f"{what}, result", y, z, dtype)
         if z.numel() == 0:
             return
         gradients = torch.autograd.grad(y, a, incoming), torch.autograd.grad(z, b, incoming.double())
         for number, (mine, exact) in enumerate(zip(*gradients)):
-            self.near(
-                f"{what}, gradient {number}", mine, exact, dtype,
-                lambda: torch.autograd.grad(theirs(*c), c, incoming)[number],
-            )  # fmt: skip
+            self.near(f"{what}, gradient {number}", mine, exact, dtype)
 
     def heads(self, batch: int, heads: int, tokens: int, width: int, dtype):
         """[batch, heads, tokens, width] in one of the orders in memory that layers make."""
@@ -159,13 +148,13 @@ class Fuzz:
         context = torch.randn(batch, keys, 2 * heads * width).to(dtype)
         seeds, places, rate = list(range(batch)), list(range(5, 5 + batch)), self.random.choice([0.0, 0.1, 0.5, 0.99])
         ones = torch.ones(batch, heads, queries, keys + (queries if parts == 3 else 0))
-        kept = kernels.philox_dropout(ones, rate, seeds, 3, 4, places)
+        kept = kernels.philox_dropout(ones, rate, seeds, 3, 4, places).double()
 
         def theirs(own, context):
             q, *more = own.chunk(parts, -1)
             k, v = (torch.cat([*mine, part], 1) for mine, part in zip([more[:1], more[1:]], context.chunk(2, -1)))
             q, k, v = (x.unflatten(-1, (heads, width)).transpose(1, 2) for x in (q, k, v))
-            return ((torch.softmax(q @ k.mT / width**0.5, -1) * kept.to(q.dtype)) @ v).transpose(1, 2).flatten(2)
+            return ((torch.softmax(q @ k.mT / width**0.5, -1) * kept) @ v).transpose(1, 2).flatten(2)
 
         self.compared(
             f"attention of {[*own.shape]} and {[*context.shape]}, {heads} heads, {rate} dropped, {dtype}",

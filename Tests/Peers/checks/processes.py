@@ -3,13 +3,13 @@
     python Tests/Peers/checks/processes.py [--command .build/release/cascade-adapt] [--kills 10] [--pairs 5] [--large]
 
 Losses and weights of 20 updates, with dropout, adaptive loss weights and a running mean, beside one process that takes all
-samples at once, and beside one that goes through the same parts of a batch one after another (`grad_accum_steps`). Two
-processes have to come to the very losses of the latter, for both add up the same two numbers; of four the order of the sum is
-another. The former rounds otherwise. The learning rate is that of the official files: at the miniature's own, ten to two hundred
-times as high, any rounding grows tenfold every few updates. Then one of four processes is
-killed at random moments of a LoRA run, which goes on with three. Last the price of working together: a LoRA run of two
-processes beside two runs side by side, each with the half of its samples. `--large` measures that alone, of a LoRA on Stage C of 94
-million parameters with latents of 24 x 24. Needs the images that `make demo` draws."""
+samples at once, and beside one that goes through the same parts of a batch one after another (`grad_accum_steps`). Two processes
+have to come to the very losses of the latter, for both add up the same two numbers; of four the order of the sum is another. The
+former rounds otherwise. The learning rate is that of the official files; the miniature's own are ten to two hundred times as
+high, and then any rounding makes more of a difference. Then one of four processes is killed at random moments of a LoRA run,
+which goes on with three. Last the price of working together: a LoRA run of two processes beside two runs side by side, each with
+the half of its samples. `--large` measures that alone, of a LoRA on Stage C of 94 million parameters with latents of 24 x 24.
+Needs the images that `make demo` draws."""
 
 import argparse
 import json
