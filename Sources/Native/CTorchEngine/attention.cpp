@@ -8,7 +8,6 @@
 // so that each product finds its factors as they lie. Source: FlashAttention-2 (Dao 2023). Dropout of the weights is drawn for a block
 // at a time, in both passes, as `philox_dropout` would draw it for all of [B, heads, T, S].
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -20,6 +19,7 @@
 #include "attention_passes.h"
 #include "block_products.h"
 #include "number_types.h"
+#include "parallel.h"
 #include "philox_dropout.h"
 
 namespace engine {
@@ -128,7 +128,7 @@ void attend(
     const at::Tensor &y, const Sums &kept) {
     int64_t d = shape.width, keys = shape.keys, columns = padded<Factor>(keys);
     int64_t block = std::min(query_block, shape.queries);
-    at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
+    parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
         Scratch scratch(
             Scratch::bytes<Factor>(keys * d) + 2 * Scratch::bytes<Factor>(d * columns) + Scratch::bytes<Factor>(block * d)
             + Scratch::bytes<Factor>(block * columns) + Scratch::bytes<float>(block * columns)
@@ -170,7 +170,7 @@ void attend_back(
     const at::Tensor &dy, const Sums &kept, const at::Tensor &dq, const Parts &dk, const Parts &dv) {
     int64_t d = shape.width, keys = shape.keys, padded_keys = padded<Factor>(keys);
     int64_t block = std::min(query_block, shape.queries), padded_block = padded<Factor>(block);
-    at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
+    parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
         int64_t dropped = dropping.drops() ? block * keys : 0, sides = padded_keys * padded_block;
         Scratch scratch(
             3 * Scratch::bytes<Factor>(padded_keys * d) + 4 * Scratch::bytes<Factor>(padded_block * d)

@@ -1,7 +1,6 @@
 // A convolution of each channel with a kernel of its own over channels-last activations: libtorch's forward pass, and a
 // backward pass of ours. libtorch's own takes twenty times as long as its forward pass in bfloat16.
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "number_types.h"
+#include "parallel.h"
 
 namespace engine {
 namespace {
@@ -83,7 +83,7 @@ at::Tensor gradient_of_kernels(const at::Tensor &x, const at::Tensor &dy, const 
     int64_t tasks = (sides.channels + channel_lanes - 1) / channel_lanes;
     with_number_type(x, [&](auto *type) {
         auto *seen = static_cast<decltype(type)>(x.data_ptr()), *incoming = static_cast<decltype(type)>(dy.data_ptr());
-        at::parallel_for(0, tasks, 1, [&](int64_t from, int64_t end) {
+        parallel_for(0, tasks, 1, [&](int64_t from, int64_t end) {
             for (int64_t task = from; task < end; ++task) {
                 int64_t first = task * channel_lanes, lanes = std::min(channel_lanes, sides.channels - first);
                 std::vector<float> sums(places * channel_lanes);

@@ -4,7 +4,6 @@
 // channels + 1e-6), y = g * (gamma * N + 1) + beta. Source: ConvNeXt V2 (Woo et al. 2023) and the reference's
 // GlobalResponseNorm.
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -14,6 +13,7 @@
 
 #include "elementary.h"
 #include "number_types.h"
+#include "parallel.h"
 
 namespace engine {
 namespace {
@@ -114,7 +114,7 @@ at::Tensor summed(int64_t batch, int64_t positions, int64_t channels, const Part
     int64_t tasks = (positions + rows_per_task - 1) / rows_per_task;
     at::Tensor partial = at::zeros({batch, tasks, channels}, at::kFloat);
     float *sums = partial.data_ptr<float>();
-    at::parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
+    parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
         for (int64_t task = from; task < to; ++task) {
             int64_t first = (task % tasks) * rows_per_task;
             int64_t count = std::min(rows_per_task, positions - first);
@@ -128,7 +128,7 @@ at::Tensor summed(int64_t batch, int64_t positions, int64_t channels, const Part
 template <typename Part>
 void over_positions(int64_t batch, int64_t positions, const Part &part) {
     int64_t tasks = (positions + rows_per_task - 1) / rows_per_task;
-    at::parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
+    parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
         for (int64_t task = from; task < to; ++task) {
             int64_t first = (task % tasks) * rows_per_task;
             part(task / tasks, (task / tasks) * positions + first, std::min(rows_per_task, positions - first));

@@ -5,7 +5,6 @@
 #include "linear.h"
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -18,6 +17,7 @@
 
 #include "block_products.h"
 #include "number_types.h"
+#include "parallel.h"
 #include "variants.h"
 
 namespace engine {
@@ -96,7 +96,7 @@ at::Tensor product(const at::Tensor &left, const at::Tensor &right, const at::Te
     int64_t rows = blocks_of(blocks_of(m, row_parts), block_rows) * block_rows;
     int64_t columns = blocks_of(blocks_of(n, column_parts), block_columns) * block_columns;
     int64_t part = k <= 256 ? 64 : 256;
-    at::parallel_for(0, row_parts * column_parts, 1, [&](int64_t from, int64_t to) {
+    parallel_for(0, row_parts * column_parts, 1, [&](int64_t from, int64_t to) {
         std::vector<float> packed_left(a.is_transposed ? block_rows * depth : 0);
         std::vector<float> packed_right(b.is_transposed ? block_columns * depth : 0);
         for (int64_t task = from; task < to; ++task) {

@@ -2,7 +2,6 @@
 #include "philox.h"
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "number_types.h"
+#include "parallel.h"
 #include "philox_dropout.h"
 
 namespace engine {
@@ -138,7 +138,7 @@ template <typename Body>
 void over_chunks(const PhiloxSamples &source, int64_t count, int64_t chunk, const Body &body) {
     int64_t chunks = (count + chunk - 1) / chunk;
     TORCH_CHECK(chunks * philox_lanes <= int64_t{1} << 32, "philox: ", count, " numbers for a sample are too many");
-    at::parallel_for(0, static_cast<int64_t>(source.places.size()) * chunks, grain, [&](int64_t from, int64_t to) {
+    parallel_for(0, static_cast<int64_t>(source.places.size()) * chunks, grain, [&](int64_t from, int64_t to) {
         while (from < to) {
             int64_t row = from / chunks, begin = from % chunks;
             int64_t end = std::min(chunks, begin + to - from);

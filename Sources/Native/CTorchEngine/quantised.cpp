@@ -5,7 +5,6 @@
 // bits: less their mean, in groups of 256 with a scale. Sources: Dettmers et al. 2022, "LLM.int8()", and 2023, "QLoRA";
 // codes and scales are those of bitsandbytes 0.50 (`int8_vectorwise_quant`, `quantize_4bit` with compressed statistics).
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <torch/library.h>
 
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "number_types.h"
+#include "parallel.h"
 
 // A product and a sum rounded together would make the numbers depend on the processor.
 #pragma STDC FP_CONTRACT OFF
@@ -128,7 +128,7 @@ std::tuple<at::Tensor, at::Tensor> quantise_rows(const at::Tensor &input) {
     at::Tensor codes = at::empty({rows, columns}, at::kChar), scales = at::empty({rows}, at::kFloat);
     with_number_type(x, [&](auto *type) {
         auto *from = static_cast<decltype(type)>(x.data_ptr());
-        at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
+        parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
             for (int64_t row = begin; row < end; ++row)
                 vectorised_alike([=, x = from + row * columns, to = codes.data_ptr<int8_t>() + row * columns,
                                   scale = scales.data_ptr<float>() + row]() INLINED {
@@ -150,7 +150,7 @@ std::tuple<at::Tensor, at::Tensor> quantise_nf4(const at::Tensor &input) {
     at::Tensor codes = at::empty({x.size(0), x.size(1) / 2}, at::kByte), magnitudes = at::empty({count}, at::kFloat);
     with_number_type(x, [&](auto *type) {
         auto *from = static_cast<decltype(type)>(x.data_ptr());
-        at::parallel_for(0, count, blocks_per_task, [&](int64_t begin, int64_t end) {
+        parallel_for(0, count, blocks_per_task, [&](int64_t begin, int64_t end) {
             vectorised_alike([=, x = from + begin * block, bounds = bounds.values,
                               to = codes.data_ptr<uint8_t>() + begin * block / 2,
                               sizes = magnitudes.data_ptr<float>() + begin]() INLINED {
@@ -175,7 +175,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> quantise_magnitudes(const at::Ten
     for (int64_t i = 0; i < 255; ++i) bounds[i] = (map[i] + map[i + 1]) / 2;
     at::Tensor codes = at::empty({count}, at::kByte), scales = at::empty({groups}, at::kFloat);
     uint8_t *to = codes.data_ptr<uint8_t>();
-    at::parallel_for(0, groups, 16, [&](int64_t begin, int64_t end) {
+    parallel_for(0, groups, 16, [&](int64_t begin, int64_t end) {
         for (int64_t g = begin; g < end; ++g) {
             int64_t first = g * group, size = std::min(group, count - first);
             float centred[group];
@@ -242,7 +242,7 @@ void expand_part(const Matrix &matrix, int64_t first, int64_t left, const at::Te
     int64_t count = y.size(1), grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, count));
     with_number_type(y, [&](auto *type) {
         auto *to = static_cast<decltype(type)>(y.data_ptr());
-        at::parallel_for(0, y.size(0), grain, [&](int64_t begin, int64_t end) {
+        parallel_for(0, y.size(0), grain, [&](int64_t begin, int64_t end) {
             for (int64_t row = begin; row < end; ++row) matrix.expand(first + row, left, count, to + row * count);
         });
     });

@@ -4,7 +4,6 @@
 // from the lower. With the nearest one, steps below half the distance of neighbours would all be lost. The chance is 16
 // bits by Philox (philox.h), so it depends on where a number stands and on nothing that was drawn before.
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
@@ -12,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "parallel.h"
 #include "philox.h"
 
 namespace engine {
@@ -88,7 +88,7 @@ void round_by_chance_(
         static_cast<uint32_t>(stream)};
     auto *numbers = source.const_data_ptr<float>();
     auto *out = static_cast<uint16_t *>(to.data_ptr());
-    at::parallel_for(0, chunks, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(0, chunks, grain, [&](int64_t begin, int64_t end) {
         vectorised_alike([=]() INLINED { round_chunks(philox, before, begin, end, count, numbers, out); });
     });
 }

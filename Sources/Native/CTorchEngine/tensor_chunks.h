@@ -1,11 +1,12 @@
 // Lists of tensors cut into chunks of equal size, so that many small ones and one large one keep all threads busy.
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <vector>
+
+#include "parallel.h"
 
 namespace engine {
 
@@ -28,7 +29,7 @@ inline std::vector<Chunk> chunks_of(at::TensorList tensors) {
 /// Runs `body(index, chunk)` over all chunks. How they are cut does not depend on the number of threads.
 template <typename Body>
 void over_chunks(const std::vector<Chunk> &chunks, const Body &body) {
-    at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t from, int64_t to) {
+    parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t from, int64_t to) {
         for (int64_t i = from; i < to; ++i) body(i, chunks[i]);
     });
 }

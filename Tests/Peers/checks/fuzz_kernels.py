@@ -305,13 +305,13 @@ def run(library: str, seconds: float, seed: int, only: int | None) -> None:
     import torch
 
     torch.ops.load_library(library)
-    torch.set_num_threads(2)
     begun, number = time.monotonic(), only if only is not None else 0
     while time.monotonic() - begun < seconds:
         # A seed of its own, so that one call can be made again alone.
         fuzz = Fuzz(seed * 1_000_003 + number)
         # Said before, for a sanitizer ends the process.
         print(f"call {number}", file=sys.stderr)
+        torch.set_num_threads(fuzz.random.choice([1, 2, 3]))
         fuzz.random.choice(fuzz.calls)()
         number += 1
         if only is not None:
