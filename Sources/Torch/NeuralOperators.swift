@@ -105,6 +105,19 @@ extension Tensor {
     public func sigmoid() throws -> Tensor { try Operators.sigmoid(.tensor(self)) }
     /// x · sigmoid(x), also called swish.
     public func silu() throws -> Tensor { try Operators.silu(.tensor(self)) }
+    /// SiLU of [B, C, H, W], each channel of it then scaled by what two layers make of all channels' means: squeeze and
+    /// excitation (Hu et al. 2018).
+    ///
+    /// Keeps its input alone for the backward pass.
+    /// - Parameters:
+    ///   - squeeze: weight [n, C, 1, 1] and bias [n] of the first layer, which SiLU follows.
+    ///   - excite: weight [C, n, 1, 1] and bias [C] of the second, which sigmoid follows.
+    public func siluSqueezeExcitation(
+        squeeze: (weight: Tensor, bias: Tensor), excite: (weight: Tensor, bias: Tensor)
+    ) throws -> Tensor {
+        try Operators.siluSqueezeExcitation(
+            .tensor(self), .tensor(squeeze.weight), .tensor(squeeze.bias), .tensor(excite.weight), .tensor(excite.bias))
+    }
     /// Negative elements times `slope`, the others as they are.
     public func leakyReLU(_ slope: Double) throws -> Tensor {
         try Operators.leakyReLU(.tensor(self), .double(slope))
@@ -112,11 +125,6 @@ extension Tensor {
 
     /// Rows of a table [n, width] by int64 ids of any shape.
     public func embedded(_ ids: Tensor) throws -> Tensor { try Operators.embedding(.tensor(self), .tensor(ids)) }
-
-    /// Mean over height and width, [B, C, 1, 1].
-    public func globalAveragePool() throws -> Tensor {
-        try Operators.adaptiveAveragePool(.tensor(self), .ints([1, 1]))
-    }
 
     /// The largest of each square of `side` pixels of [B, C, H, W], squares side by side; what is left over goes.
     public func maxPooled(_ side: Int) throws -> Tensor {

@@ -84,7 +84,11 @@ extension Tensor {
     public func contiguous() throws -> Tensor { try isContiguous ? self : Operators.contiguous(.tensor(self)) }
     /// [B, C, H, W] with a pixel's channels side by side in memory, which convolutions and pooling are quicker on.
     public func laidOutByPixels() throws -> Tensor {
-        try permuted([0, 2, 3, 1]).contiguous().permuted([0, 3, 1, 2])
+        // libtorch tells the order by the strides, and a single channel's says nothing unless it is 1.
+        let byPixels =
+            try size(1) == 1
+            ? contiguous().reshaped([size(0), size(2), size(3), 1]) : permuted([0, 2, 3, 1]).contiguous()
+        return try byPixels.permuted([0, 3, 1, 2])
     }
 
     /// A copy in memory of its own; gradients pass through it.

@@ -137,6 +137,24 @@ import Torch
             "\(h.testDescription), \(own) of the keys its own, \(rate) dropped, \(dtype)")
     }
 
+    @Test(arguments: [1, 3], [DType.float32, .bfloat16])
+    func `attention to a frozen condition has the same gradients but the condition's`(parts: Int, dtype: DType) throws {
+        let generator = try Generator(seed: 7)
+        let (own, condition, incoming) = try (
+            generator.normal([2, 37, parts * 64]).to(dtype: dtype), generator.normal([2, 21, 128]).to(dtype: dtype),
+            generator.normal([2, 37, 64]).to(dtype: dtype)
+        )
+        let gradients = try [true, false].map { isTrained in
+            let (x, y) = try (own.cloned(), condition.cloned())
+            try x.setRequiresGrad(true)
+            try y.setRequiresGrad(isTrained)
+            try Tensor.attention(own: x, condition: y, heads: 2).backward(incoming)
+            #expect(try (y.gradient() != nil) == isTrained)
+            return try #require(try x.gradient()).to(dtype: .float64)
+        }
+        #expect(try relativeError(gradients[1], gradients[0]) < (dtype == .float32 ? 1e-6 : 1e-3))
+    }
+
     @Test func `attention weighs scores that only float32 holds apart`() throws {
         // Scores of a thousand and more: exponentials overflow unless the largest is taken off first.
         let q = try Tensor([Float(60), 0, 0, 60], shape: [1, 1, 2, 2])
@@ -329,6 +347,72 @@ import Torch
             },
             [drawn(), generator.normal([p.channels]), generator.normal([p.channels])], incoming: drawn(), in: dtype,
             "\(p.testDescription), \(dtype)")
+    }
+
+    struct Activations: CustomTestStringConvertible {
+        var (batch, channels, height, width, squeezed) = (1, 1, 1, 1, 1)
+        var testDescription: String {
+            "\(batch) x \(channels) channels of \(height) x \(width), squeezed to \(squeezed)"
+        }
+    }
+
+    static let activations = [
+        Activations(batch: 2, channels: 48, height: 6, width: 6, squeezed: 12),
+        Activations(batch: 1, channels: 16, height: 1, width: 1, squeezed: 1),
+        Activations(batch: 3, channels: 7, height: 13, width: 5, squeezed: 2),
+        Activations(batch: 2, channels: 130, height: 9, width: 40, squeezed: 33),
+    ]
+
+    @Test(arguments: activations, [DType.float32, .bfloat16])
+    func `SiLU with squeeze and excitation is as exact as libtorch's operators`(activations: Activations, dtype: DType)
+        throws
+    {
+        try checkSqueezeExcitation(activations, dtype)
+    }
+
+    func checkSqueezeExcitation(_ i: Activations, _ dtype: DType) throws {
+        let generator = try Generator(seed: 9)
+        func drawn() throws -> Tensor {
+            try generator.normal([i.batch, i.height, i.width, i.channels]).permuted([0, 3, 1, 2])
+        }
+        func layer(_ inputs: Int, _ outputs: Int) throws -> [Tensor] {
+            [try generator.normal([outputs, inputs, 1, 1]), try generator.normal([outputs])]
+        }
+        func sigmoid(_ x: Tensor) throws -> Tensor { try x.sigmoid() }
+        try expectAsExact(
+            { try $0[0].siluSqueezeExcitation(squeeze: ($0[1], $0[2]), excite: ($0[3], $0[4])) },
+            as: {
+                let active = try $0[0] * sigmoid($0[0])
+                let small = try active.mean([2, 3], keepingDimensions: true).convolved($0[1], bias: $0[2])
+                return try active * sigmoid((small * sigmoid(small)).convolved($0[3], bias: $0[4]))
+            },
+            [drawn()] + layer(i.channels, i.squeezed) + layer(i.squeezed, i.channels), incoming: drawn(), in: dtype,
+            "\(i.testDescription), \(dtype)")
+    }
+
+    static let shapes = [[], [0], [1], [3, 5], [2, 7, 129, 41]]
+
+    @Test(arguments: shapes, [DType.float32, .bfloat16])
+    func `SiLU is as exact as libtorch's operators`(shape: [Int], dtype: DType) throws { try checkSiLU(shape, dtype) }
+
+    func checkSiLU(_ shape: [Int], _ dtype: DType) throws {
+        let generator = try Generator(seed: 10)
+        func drawn() throws -> Tensor { try generator.normal(shape) * 6 }
+        for transposed in shape.count > 1 ? [false, true] : [false] {
+            try expectAsExact(
+                { try (transposed ? $0[0].transposed(0, 1) : $0[0]).silu() },
+                as: { try transposed ? ($0[0] * $0[0].sigmoid()).transposed(0, 1) : $0[0] * $0[0].sigmoid() },
+                [drawn()], incoming: transposed ? drawn().transposed(0, 1) : drawn(), in: dtype,
+                "\(shape), \(dtype), transposed \(transposed)")
+        }
+    }
+
+    @Test(arguments: [DType.float32, .bfloat16])
+    func `SiLU of what is no number is none`(dtype: DType) throws {
+        let numbers: [Float] = [.nan, .infinity, 200, -200, 0, -1e-30]
+        let x = try Tensor(numbers).to(dtype: dtype)
+        let y = try x.silu().to(dtype: .float32).values(as: Float.self)
+        #expect(y[0].isNaN && y[1] == .infinity && y[2] == 200 && abs(y[3]) < 1e-30 && y[4] == 0 && abs(y[5]) < 1e-30)
     }
 
     @Test func `a frozen kernel gets no gradient`() throws {

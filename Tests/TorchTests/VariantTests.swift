@@ -23,6 +23,8 @@ import Torch
                 }
                 for image in KernelTests.images { try checks.checkDepthwise(image, dtype) }
                 for positions in KernelTests.positions { try checks.checkResponseNorm(positions, dtype) }
+                for shape in KernelTests.shapes { try checks.checkSiLU(shape, dtype) }
+                for activations in KernelTests.activations { try checks.checkSqueezeExcitation(activations, dtype) }
             }
         }
     }

@@ -93,9 +93,8 @@ public final class EfficientNet {
 
     /// [B, in, H, W] to features [B, head, h, w], h = H / stride rounded up where the stem is padded.
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
-        // Convolutions are fastest over channels that lie side by side. What follows keeps this order; the stem does not
-        // where the images have one channel.
-        let x = try stem(images.to(dtype: computeDType).laidOutByPixels()).laidOutByPixels()
+        // Convolutions are fastest over channels that lie side by side, and keep this order.
+        let x = try stem(images.to(dtype: computeDType).laidOutByPixels())
         return try head(blocks.reduce(x) { x, block in try checkpointed(if: isCheckpointing, x) { try block($0) } })
     }
 }

@@ -51,7 +51,7 @@ final class FusedBlock: InvertedResidual {
     }
 }
 
-/// Widening, a depthwise 3x3 convolution, squeeze and excitation, narrowing.
+/// Widening, a depthwise 3x3 convolution, SiLU with squeeze and excitation, narrowing.
 final class MobileBlock: InvertedResidual {
     /// Key `block.0`.
     private let widen: ConvolutionNorm
@@ -70,7 +70,7 @@ final class MobileBlock: InvertedResidual {
         depthwise.stride = shape.stride
         depthwise.padding = 1
         depthwise.groups = shape.inside
-        filter = try ConvolutionNorm(depthwise, activates: true, block(1))
+        filter = try ConvolutionNorm(depthwise, activates: false, block(1))
         excitation = try SqueezeExcitation(shape.inside, squeezed: shape.inputs / 4, block(2))
         narrow = try ConvolutionNorm(.init(shape.inside, shape.outputs, kernel: 1), activates: false, block(3))
         hasIdentity = shape.hasIdentity
@@ -84,26 +84,26 @@ final class MobileBlock: InvertedResidual {
     }
 }
 
-/// Scales every channel by what a small network makes of all channels' means (Hu et al. 2018).
+/// SiLU, and every channel then scaled by what a small network makes of all channels' means (Hu et al. 2018).
 final class SqueezeExcitation {
-    /// Weight [squeezed, c, 1, 1] under `fc1`.
-    private let squeeze: Convolution
-    /// Weight [c, squeezed, 1, 1] under `fc2`.
-    private let excite: Convolution
+    /// Weight [squeezed, c, 1, 1] and bias [squeezed] under `fc1`.
+    private let squeeze: (weight: Tensor, bias: Tensor)
+    /// Weight [c, squeezed, 1, 1] and bias [c] under `fc2`.
+    private let excite: (weight: Tensor, bias: Tensor)
 
     init(_ channels: Int, squeezed: Int, _ scope: Scope) throws {
-        func layer(_ inputs: Int, _ outputs: Int, _ name: String) throws -> Convolution {
-            var configuration = Convolution.Configuration(inputs, outputs, kernel: 1)
-            configuration.initial = .kaimingNormalFanOut
-            return try Convolution(configuration, scope(name))
+        func layer(_ inputs: Int, _ outputs: Int, _ scope: Scope) throws -> (weight: Tensor, bias: Tensor) {
+            (
+                try scope.parameter("weight", [outputs, inputs, 1, 1], .kaimingNormalFanOut),
+                try scope.parameter("bias", [outputs], .zeros)
+            )
         }
-        squeeze = try layer(channels, squeezed, "fc1")
-        excite = try layer(squeezed, channels, "fc2")
+        squeeze = try layer(channels, squeezed, scope("fc1"))
+        excite = try layer(squeezed, channels, scope("fc2"))
     }
 
     /// [B, c, H, W] to the same.
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let means = try x.globalAveragePool()  // [B, c, 1, 1]
-        return try x * excite(squeeze(means).silu()).sigmoid()
+        try x.siluSqueezeExcitation(squeeze: squeeze, excite: excite)
     }
 }

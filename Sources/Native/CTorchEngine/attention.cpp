@@ -54,11 +54,15 @@ private:
     char *next;
 };
 
-/// Keys or values, [B, heads, S, d], that lie in one place or two, the first of which comes first.
+/// Keys or values, [B, heads, S, d], that lie in one place or two, the first of which comes first; gradients that nobody wants lie
+/// in none.
 struct Parts {
     at::Tensor first, second;
 
-    int64_t count() const { return first.size(2) + (second.defined() ? second.size(2) : 0); }
+    int64_t count() const { return count(first) + count(second); }
+
+private:
+    static int64_t count(const at::Tensor &x) { return x.defined() ? x.size(2) : 0; }
 };
 
 struct Shape {
@@ -102,10 +106,11 @@ void copy_parts(const Parts &x, int64_t sample, int64_t head, int64_t d, Factor 
 
 template <typename Number>
 void write_parts(const float *from, const Parts &x, int64_t sample, int64_t head, int64_t d) {
-    int64_t count = x.first.size(2);
-    write_rows(from, count, d, head_of<Number>(x.first, sample, head));
-    if (x.second.defined())
-        write_rows(from + count * d, x.second.size(2), d, head_of<Number>(x.second, sample, head));
+    for (const at::Tensor *part : {&x.first, &x.second}) {
+        if (!part->defined()) continue;
+        write_rows(from, part->size(2), d, head_of<Number>(*part, sample, head));
+        from += part->size(2) * d;
+    }
 }
 
 /// [B, heads, count, d] whose memory is [B, count, heads, d], as the layers behind want it.
@@ -170,6 +175,8 @@ void attend_back(
     const at::Tensor &dy, const Sums &kept, const at::Tensor &dq, const Parts &dk, const Parts &dv) {
     int64_t d = shape.width, keys = shape.keys, padded_keys = padded<Factor>(keys);
     int64_t block = std::min(query_block, shape.queries), padded_block = padded<Factor>(block);
+    // The keys whose gradients are wanted come first.
+    int64_t wanted = padded<Factor>(dk.count());
     parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
         int64_t dropped = dropping.drops() ? block * keys : 0, sides = padded_keys * padded_block;
         Scratch scratch(
@@ -219,8 +226,10 @@ void attend_back(
                     deltas, dropping.drops() ? factors_across : nullptr, spare, weights, gradients,
                     packed);
                 bool adds = first > 0;
-                multiply(adds, padded_keys, d, columns, weights, columns, incoming, value_sums);
-                multiply(adds, padded_keys, d, columns, gradients, columns, queries, key_sums);
+                if (wanted > 0) {
+                    multiply(adds, wanted, d, columns, weights, columns, incoming, value_sums);
+                    multiply(adds, wanted, d, columns, gradients, columns, queries, key_sums);
+                }
                 multiply(
                     false, d, columns, padded_keys, key_columns, padded_keys, packed, query_sums);
                 write_transposed(query_sums, columns, rows, d, d_x.from(first));
@@ -290,9 +299,12 @@ struct Fused {
     at::Tensor q;
     Parts k, v;
 
-    Fused(const at::Tensor &own, const at::Tensor &context, int64_t heads) {
-        int64_t width = context.size(2) / 2;
+    /// - Parameters:
+    ///   - context: undefined for gradients that nobody wants.
+    ///   - width: c.
+    Fused(const at::Tensor &own, const at::Tensor &context, int64_t heads, int64_t width) {
         auto part = [&](const at::Tensor &x, int64_t index) {
+            if (!x.defined()) return at::Tensor();
             return x.narrow(2, index * width, width).unflatten(2, {heads, width / heads}).transpose(1, 2);
         };
         q = part(own, 0);
@@ -311,7 +323,7 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
         torch::autograd::AutogradContext *context, const at::Tensor &given, const at::Tensor &condition, int64_t heads,
         const Dropping &dropping) {
         at::Tensor own = given.contiguous(), other = condition.contiguous(), kept;
-        Fused x(own, other, heads);
+        Fused x(own, other, heads, other.size(2) / 2);
         at::Tensor y = attended(x.q, x.k, x.v, dropping, kept).transpose(1, 2).flatten(2);  // [B, N, c]
         context->save_for_backward({own, other, kept});
         context->saved_data["heads"] = heads;
@@ -326,8 +338,10 @@ struct FusedAttention : torch::autograd::Function<FusedAttention> {
         const at::Tensor &own = saved[0], &other = saved[1];
         int64_t heads = context->saved_data["heads"].toInt();
         Dropping dropping{context->saved_data["rate"].toDouble(), PhiloxSamples::kept(context->saved_data)};
-        at::Tensor d_own = at::empty_like(own), d_other = at::empty_like(other);
-        Fused x(own, other, heads), d_x(d_own, d_other, heads);
+        at::Tensor d_own = at::empty_like(own), d_other;
+        if (context->needs_input_grad(1)) d_other = at::empty_like(other);
+        int64_t width = other.size(2) / 2;
+        Fused x(own, other, heads, width), d_x(d_own, d_other, heads, width);
         Shape shape(x.q, x.k);
         auto by_head = [&](const at::Tensor &y) { return y.unflatten(2, {heads, shape.width}).transpose(1, 2); };
         at::Tensor dy = by_head(gradients[0].to(own.scalar_type()).contiguous());

@@ -13,7 +13,7 @@
 
 #include "elementary.h"
 #include "number_types.h"
-#include "parallel.h"
+#include "positions.h"
 
 namespace engine {
 namespace {
@@ -105,54 +105,21 @@ INLINE void apply_backward(
         }
 }
 
-/// Positions that one task takes; small, so that a task's part stays in the cache from pass to pass.
-constexpr int64_t rows_per_task = 32;
-
-/// Sums over the positions of each sample, [B, C]: `part` adds some positions to a row.
-template <typename Part>
-at::Tensor summed(int64_t batch, int64_t positions, int64_t channels, const Part &part) {
-    int64_t tasks = (positions + rows_per_task - 1) / rows_per_task;
-    at::Tensor partial = at::zeros({batch, tasks, channels}, at::kFloat);
-    float *sums = partial.data_ptr<float>();
-    parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
-        for (int64_t task = from; task < to; ++task) {
-            int64_t first = (task % tasks) * rows_per_task;
-            int64_t count = std::min(rows_per_task, positions - first);
-            part((task / tasks) * positions + first, count, sums + task * channels);
-        }
-    });
-    return partial.sum(1);
+PositionShape shape_of(const at::Tensor &x) {
+    return {x.size(0), x.numel() / std::max<int64_t>(1, x.size(0) * x.size(-1)), x.size(-1)};
 }
 
-/// Runs `part(sample, first position, count)` over all positions.
-template <typename Part>
-void over_positions(int64_t batch, int64_t positions, const Part &part) {
-    int64_t tasks = (positions + rows_per_task - 1) / rows_per_task;
-    parallel_for(0, batch * tasks, 1, [&](int64_t from, int64_t to) {
-        for (int64_t task = from; task < to; ++task) {
-            int64_t first = (task % tasks) * rows_per_task;
-            part(task / tasks, (task / tasks) * positions + first, std::min(rows_per_task, positions - first));
-        }
-    });
-}
-
-struct Shape {
-    int64_t batch, positions, channels;
-    explicit Shape(const at::Tensor &x)
-        : batch(x.size(0)), positions(x.numel() / std::max<int64_t>(1, x.size(0) * x.size(-1))), channels(x.size(-1)) {}
-};
-
-at::Tensor flat(const at::Tensor &x, const Shape &shape) {
+at::Tensor flat(const at::Tensor &x, const PositionShape &shape) {
     return x.reshape({shape.batch, shape.positions, shape.channels}).to(at::kFloat);
 }
 
 /// The norm of gelu(x) over the positions, [B, C].
-at::Tensor gain_of(const at::Tensor &x, const Shape &shape) {
+at::Tensor gain_of(const at::Tensor &x, const PositionShape &shape) {
     if (!has_native_numbers(x)) return at::gelu(flat(x, shape)).square().sum(1).sqrt();
     at::Tensor sums;
     with_number_type(x, [&](auto *type) {
         auto *data = static_cast<decltype(type)>(x.data_ptr());
-        sums = summed(shape.batch, shape.positions, shape.channels, [&](int64_t row, int64_t count, float *to) {
+        sums = summed_over_positions(shape, [&](int64_t row, int64_t count, float *to) {
             vectorised([=, from = data + row * shape.channels, channels = shape.channels]() INLINED {
                 add_squares(from, count, channels, to);
             });
@@ -166,7 +133,7 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
         torch::autograd::AutogradContext *context, const at::Tensor &input, const at::Tensor &gamma,
         const at::Tensor &beta) {
         at::Tensor x = input.contiguous();
-        Shape shape(x);
+        PositionShape shape = shape_of(x);
         at::Tensor gain = gain_of(x, shape);
         at::Tensor relative = gain / (gain.mean(1, true) + epsilon);
         at::Tensor scale = (gamma.reshape({1, -1}).to(at::kFloat) * relative + 1).contiguous();
@@ -177,7 +144,7 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
             with_number_type(x, [&](auto *type) {
                 auto *from = static_cast<decltype(type)>(x.data_ptr());
                 auto *to = static_cast<decltype(type)>(y.data_ptr());
-                over_positions(shape.batch, shape.positions, [&](int64_t sample, int64_t row, int64_t count) {
+                over_positions(shape, [&](int64_t sample, int64_t row, int64_t count, int64_t) {
                     int64_t channels = shape.channels;
                     vectorised([=, x = from + row * channels, factors = scale.data_ptr<float>() + sample * channels,
                                 shifts = shift.data_ptr<float>(), y = to + row * channels]() INLINED {
@@ -198,7 +165,7 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
         torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
         auto saved = context->get_saved_variables();
         const at::Tensor &x = saved[0], &gamma = saved[1], &gain = saved[2];
-        Shape shape(x);
+        PositionShape shape = shape_of(x);
         at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous();
         at::Tensor weight = gamma.reshape({1, -1}).to(at::kFloat);
         at::Tensor divisor = gain.mean(1, true) + epsilon;
@@ -209,7 +176,7 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
             with_number_type(x, [&](auto *type) {
                 auto *values = static_cast<decltype(type)>(x.data_ptr());
                 auto *incoming = static_cast<decltype(type)>(dy.data_ptr());
-                products = summed(shape.batch, shape.positions, shape.channels, [&](int64_t row, int64_t n, float *to) {
+                products = summed_over_positions(shape, [&](int64_t row, int64_t n, float *to) {
                     int64_t channels = shape.channels;
                     vectorised([=, x = values + row * channels, d = incoming + row * channels]() INLINED {
                         add_products(x, d, n, channels, to);
@@ -232,7 +199,7 @@ struct GELUResponseNorm : torch::autograd::Function<GELUResponseNorm> {
                 auto *values = static_cast<decltype(type)>(x.data_ptr());
                 auto *incoming = static_cast<decltype(type)>(dy.data_ptr());
                 auto *to = static_cast<decltype(type)>(dx.data_ptr());
-                over_positions(shape.batch, shape.positions, [&](int64_t sample, int64_t row, int64_t count) {
+                over_positions(shape, [&](int64_t sample, int64_t row, int64_t count, int64_t) {
                     int64_t channels = shape.channels;
                     vectorised([=, x = values + row * channels, d = incoming + row * channels,
                                 factors = scale.data_ptr<float>() + sample * channels,

@@ -18,11 +18,11 @@ enum SideNetworks {
         28 * numberSize * batch * side * side
     }
 
-    /// EfficientNetV2-S that is trained keeps 375 numbers a pixel, two tensors for each convolution with SiLU, one without,
-    /// and its backward pass holds about 40 beside them. With checkpointing the inputs of its blocks are 52, the first
+    /// EfficientNetV2-S that is trained keeps 309 numbers a pixel, two tensors for each convolution with SiLU, one without,
+    /// and its backward pass holds about 29 beside them. With checkpointing the inputs of its blocks are 52, the first
     /// convolution 12, the widest block with its backward pass 45.
     static func trainedEfficientNet(batch: Int, side: Int, numberSize: Int, isCheckpointing: Bool) -> Int {
-        (isCheckpointing ? 109 : 415) * numberSize * batch * side * side
+        (isCheckpointing ? 109 : 338) * numberSize * batch * side * side
     }
 
     /// Stage A's encoder or decoder takes some rows at a time, and holds two and a half maps of its outermost level, at half the

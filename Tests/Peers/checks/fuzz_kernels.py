@@ -19,7 +19,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "Sources" / "Native"
-KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "linear", "low_rank", "philox", "quantised", "rounding", "variants"]
+KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "linear", "low_rank", "philox", "quantised", "rounding",
+           "silu", "squeeze_excitation", "variants"]  # fmt: skip
 FLAGS = [
     "-std=c++20", "-O1", "-g", "-fno-math-errno", "-fPIC", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr", "-w",
@@ -80,7 +81,7 @@ class Fuzz:
         self.torch, self.random = torch, random.Random(seed)
         torch.manual_seed(seed)
         self.calls = [
-            self.attention, self.response_norm, self.depthwise, self.linear, self.low_rank, self.quantised, self.draws, self.optimizers,
+            self.attention, self.response_norm, self.silu, self.squeeze_excitation, self.depthwise, self.linear, self.low_rank, self.quantised, self.draws, self.optimizers,
         ]  # fmt: skip
 
     def dtype(self):
@@ -103,8 +104,9 @@ class Fuzz:
     def compared(self, what: str, ours, theirs, inputs, dtype) -> None:
         """Both forward and backward, the peer in float64."""
         torch = self.torch
-        a = [x.detach().requires_grad_() for x in inputs]
-        b = [x.detach().double().requires_grad_() for x in inputs]
+        frozen = self.random.randrange(1, len(inputs)) if len(inputs) > 1 and self.random.random() < 0.3 else None
+        a = [x.detach().requires_grad_(i != frozen) for i, x in enumerate(inputs)]
+        b = [x.detach().double().requires_grad_(i != frozen) for i, x in enumerate(inputs)]
         y, z = ours(*a), theirs(*b)
         incoming = torch.randn(z.shape).to(dtype)
         if self.random.random() < 0.3 and incoming.dim() > 2:
@@ -112,6 +114,7 @@ class Fuzz:
         self.near(f"{what}, result", y, z, dtype)
         if z.numel() == 0:
             return
+        a, b = ([x for x in leaves if x.requires_grad] for leaves in (a, b))
         gradients = torch.autograd.grad(y, a, incoming), torch.autograd.grad(z, b, incoming.double())
         for number, (mine, exact) in enumerate(zip(*gradients)):
             self.near(f"{what}, gradient {number}", mine, exact, dtype)
@@ -176,8 +179,8 @@ class Fuzz:
 
     def low_rank(self) -> None:
         torch, kernels, dtype = self.torch, self.torch.ops.cascade, self.dtype()
-        # Fewer than some columns have gradients whose numbers may all but cancel.
-        rows, inputs, outputs, least = self.count(700), self.count(300), 12 + self.count(288), 12
+        # Of fewer than some columns gradients are few numbers, which may all but cancel.
+        rows, inputs, outputs, least = self.count(700), 12 + self.count(288), 12 + self.count(288), 12
         pairs = self.random.choice([1, 2, 3, 5])
         x, weight, bias = torch.randn(rows, inputs).to(dtype), torch.randn(outputs, inputs).to(dtype), torch.randn(outputs).to(dtype)
         ranks = [self.random.choice([1, 4, 16, 33]) for _ in range(pairs)]
@@ -210,6 +213,38 @@ class Fuzz:
         self.compared(
             f"GELU with response norm of {[*x.shape]}, {dtype}", torch.ops.cascade.gelu_response_norm, theirs,
             [x, torch.randn(channels).to(dtype), torch.randn(channels).to(dtype)], dtype)  # fmt: skip
+
+    def images(self, dtype):
+        """[batch, channels, height, width] in one of the orders in memory that layers make."""
+        torch, batch, channels = self.torch, self.random.choice([0, 1, 2, 3]), self.count(300)
+        height, width = self.count(30), self.count(30)
+        if self.random.random() < 0.2:
+            return torch.randn(batch, channels, height, width).to(dtype)
+        return torch.randn(batch, height, width, channels).to(dtype).permute(0, 3, 1, 2)
+
+    def silu(self) -> None:
+        torch, dtype = self.torch, self.dtype()
+        x = self.images(dtype) * 5
+        if self.random.random() < 0.2:
+            x = x[..., ::2]
+        self.compared(
+            f"SiLU of {[*x.shape]}, {dtype}", torch.ops.cascade.silu, torch.nn.functional.silu, [x], dtype)
+
+    def squeeze_excitation(self) -> None:
+        torch, dtype = self.torch, self.dtype()
+        x, squeezed = self.images(dtype), self.count(40)
+        channels = x.shape[1]
+        shapes = [(squeezed, channels, 1, 1), (squeezed,), (channels, squeezed, 1, 1), (channels,)]
+        layers = [(torch.randn(shape) / (shape[1] if shape[1:] else 1) ** 0.5).to(self.random.choice([torch.float32, dtype])) for shape in shapes]
+
+        def theirs(x, squeeze, squeeze_bias, excite, excite_bias):
+            active, convolved = torch.nn.functional.silu(x), torch.nn.functional.conv2d
+            small = torch.nn.functional.silu(convolved(active.mean((2, 3), True), squeeze, squeeze_bias))
+            return active * torch.sigmoid(convolved(small, excite, excite_bias))
+
+        self.compared(
+            f"SiLU with squeeze and excitation of {[*x.shape]} to {squeezed}, {dtype}",
+            torch.ops.cascade.silu_squeeze_excitation, theirs, [x, *layers], dtype)  # fmt: skip
 
     def depthwise(self) -> None:
         torch, dtype = self.torch, self.dtype()
