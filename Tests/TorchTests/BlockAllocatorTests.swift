@@ -1,5 +1,6 @@
 import Failures
 import Files
+import Glibc
 import Testing
 import Torch
 
@@ -64,6 +65,32 @@ import Torch
             #expect(try one.sum().item() == Double(1 << 20))
         }
         #expect(try resident() - after < 256 << 20)
+    }
+
+    /// Pages that had to be made for so many megabytes of numbers.
+    private static func pagesMade(for megabytes: Int) throws -> Int {
+        func faults() -> Int {
+            var usage = rusage()
+            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+            return usage.ru_minflt
+        }
+        let before = faults()
+        _ = try Tensor.full([megabytes << 18], 1)
+        return faults() - before
+    }
+
+    @Test func `a block of another size takes over pages that would go`() async {
+        await #expect(processExitsWith: .success) {
+            _ = try Engine.shared()
+            let first = try Self.pagesMade(for: 100)
+            // The 100 may not wait beside 90 that are taken.
+            #expect(try Self.pagesMade(for: 90) < first / 4)
+            // More than all that wait: the pages are there but for those that are more.
+            let larger = try Self.pagesMade(for: 180)
+            #expect(larger < first * 5 / 4, "\(larger) of \(first)")
+            let tensor = try Tensor.full([120 << 18], 2)
+            #expect(try tensor.sum().item() == Double(2 * 120 << 18))
+        }
     }
 
     /// Bytes of this process' own memory.

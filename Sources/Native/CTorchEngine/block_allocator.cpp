@@ -39,6 +39,7 @@ public:
         size_t size = class_of(bytes);
         std::lock_guard<std::mutex> lock(mutex);
         void *start = waiting_one(size);
+        if (start == nullptr) start = resized_one(size);
         if (start == nullptr) start = map(size);
         if (start == nullptr) {
             drop(0);
@@ -101,6 +102,21 @@ private:
             return start;
         }
         return nullptr;
+    }
+
+    /// The waiting block that is nearest in size made so large, where others would have to go for a new one: the pages that it has
+    /// need not be made again. Null where none has to go.
+    void *resized_one(size_t size) {
+        size_t taken_then = taken_bytes + size;
+        if (waiting_bytes <= std::max(most_taken, taken_then) - taken_then + beside_most) return nullptr;
+        auto gap = [size](const Block &block) { return std::max(block.size, size) - std::min(block.size, size); };
+        auto nearest = std::min_element(
+            waiting.begin(), waiting.end(), [&](const Block &a, const Block &b) { return gap(a) < gap(b); });
+        void *start = mremap(nearest->start, nearest->size, size, MREMAP_MAYMOVE);
+        if (start == MAP_FAILED) return nullptr;
+        waiting_bytes -= nearest->size;
+        waiting.erase(nearest);
+        return start;
     }
 
     static void *map(size_t size) {
