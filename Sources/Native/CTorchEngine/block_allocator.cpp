@@ -2,8 +2,8 @@
 //
 // A pass through a network takes and frees blocks of megabytes in ever other orders, and malloc's heap, from which it would
 // take them, is soon full of holes that no block fits: twice what is alive was seen resident. So a large block is a mapping
-// of its own, whose pages go back when it is freed; some freed ones wait to be used again, for a new mapping's pages have to
-// be made.
+// of its own, whose pages go back when it is freed; some freed ones wait to be used again, resized where they have another
+// size, for a new mapping's pages have to be made.
 #include <c10/core/Allocator.h>
 #include <malloc.h>
 #include <sys/mman.h>
