@@ -71,8 +71,6 @@ public final class Convolution {
     }
 
     private func convolved(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
-        let (weight, bias) = (try weight.to(dtype: x.dtype), try bias?.to(dtype: x.dtype))
-        if configuration.isDepthwise { return try x.depthwise(weight, bias: bias, stride: configuration.stride) }
         // oneDNN's gradient of such kernels has its threads wait for each other in a loop: products have not.
         if configuration.isPointwise, x.device == .cpu {
             let rows = try x.permuted([0, 2, 3, 1])
@@ -80,6 +78,8 @@ public final class Convolution {
                 return try rows.linear(weight.reshaped([configuration.outputs, -1]), bias: bias).permuted([0, 3, 1, 2])
             }
         }
+        let (weight, bias) = (try weight.to(dtype: x.dtype), try bias?.to(dtype: x.dtype))
+        if configuration.isDepthwise { return try x.depthwise(weight, bias: bias, stride: configuration.stride) }
         return try x.convolved(
             weight, bias: bias, stride: configuration.stride,
             padding: configuration.padding, dilation: configuration.dilation, groups: configuration.groups,

@@ -54,48 +54,29 @@ public enum Matrix {
         }
     }
 
-    /// Whether a product would take the stored numbers themselves, or pass gradients on to them.
-    fileprivate func isTaken(as dtype: DType) -> Bool {
-        plain.map { $0.dtype == dtype || $0.requiresGrad } ?? false
-    }
-
     /// The stored numbers, [out, in], where a product in this dtype takes them as they are and passes them no gradient.
     func frozen(in dtype: DType) throws -> Tensor? {
         guard let plain, plain.dtype == dtype, !plain.requiresGrad else { return nil }
         return try expanded(to: dtype)
     }
-
-    /// `x · Wᵀ + bias`.
-    fileprivate func multiplied(_ x: Tensor, bias: Tensor?) throws -> Tensor {
-        let bias = try bias?.to(dtype: x.dtype)
-        switch self {
-        case .plain: return try x.linear(expanded(to: x.dtype), bias: bias)
-        case .quantised(let matrix): return try withoutGradients { try matrix.multiplied(x, bias: bias) }
-        }
-    }
-
-    /// `x · W`, outside the graph.
-    fileprivate func multipliedTransposed(_ x: Tensor) throws -> Tensor {
-        try withoutGradients {
-            switch self {
-            case .plain: try x.matmul(expanded(to: x.dtype))
-            case .quantised(let matrix): try matrix.multiplied(x, isTransposed: true)
-            }
-        }
-    }
 }
 
 extension Tensor {
-    /// `linear` with a weight and bias that may be kept otherwise than the activations are.
+    /// `linear` with a weight that may be kept otherwise than the activations are.
     ///
     /// A frozen weight that must be converted or expanded is so again for the backward pass instead of being kept.
     public func mixedLinear(_ weight: Matrix, bias: Tensor?) throws -> Tensor {
-        let isRecorded = try requiresGrad && gradientsEnabled()
-        if weight.isTaken(as: dtype) || !isRecorded { return try weight.multiplied(self, bias: bias) }
-        let output = try withoutGradients { try weight.multiplied(self, bias: bias) }
-        try recordNode(inputs: [self], outputs: [output]) { gradients in
-            [try gradients[0].map(weight.multipliedTransposed)]
+        switch weight {
+        case .plain(let stored):
+            return try linear(
+                stored.rank == 2 ? stored : stored.reshaped([stored.size(0), stored.size(1)]), bias: bias)
+        case .quantised(let matrix):
+            let output = try withoutGradients { try matrix.multiplied(self, bias: bias?.to(dtype: dtype)) }
+            guard try requiresGrad && gradientsEnabled() else { return output }
+            try recordNode(inputs: [self], outputs: [output]) { gradients in
+                [try gradients[0].map { y in try withoutGradients { try matrix.multiplied(y, isTransposed: true) } }]
+            }
+            return output
         }
-        return output
     }
 }

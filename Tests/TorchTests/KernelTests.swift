@@ -253,15 +253,17 @@ import Torch
         Layer(rows: [1], inputs: 1, outputs: 1), Layer(rows: [7], inputs: 5, outputs: 3),
         Layer(rows: [2, 97], inputs: 300, outputs: 33), Layer(rows: [3, 5, 64], inputs: 64, outputs: 257),
         Layer(rows: [193], inputs: 1100, outputs: 600), Layer(rows: [2100], inputs: 48, outputs: 40),
-        Layer(rows: [0], inputs: 4, outputs: 6),
+        Layer(rows: [0], inputs: 4, outputs: 6), Layer(rows: [71], inputs: 2500, outputs: 83),
     ]
 
-    @Test(arguments: layers) func `linear layers by blocks are as exact as libtorch's`(layer: Layer) throws {
-        guard Processor.kernels != "baseline" else { return }
-        try checkLinear(layer)
+    @Test(arguments: layers, [DType.float32, .bfloat16])
+    func `linear layers by blocks are as exact as libtorch's`(layer: Layer, dtype: DType) throws {
+        try checkLinear(layer, dtype)
     }
 
-    func checkLinear(_ l: Layer) throws {
+    /// Where the processor has such products.
+    func checkLinear(_ l: Layer, _ dtype: DType) throws {
+        guard dtype == .float32 ? Processor.kernels != "baseline" : Processor.isFastAtBFloat16 else { return }
         let generator = try Generator(seed: 12)
         let (ours, theirs) = (Operator("cascade::linear_by_blocks"), Operator("aten::linear"))
         // With a bias, without one, and with rows that do not lie together.
@@ -271,11 +273,18 @@ import Torch
         try expectAsExact(
             { try ours(.tensor($0[0]), .tensor($0[1]), .tensor($0[2])) },
             as: { try theirs(.tensor($0[0]), .tensor($0[1]), .tensor($0[2])) },
-            [x, weight, generator.normal([l.outputs])], incoming: incoming, in: .float32, "\(l.testDescription), bias")
+            [x, weight, generator.normal([l.outputs])], incoming: incoming, in: dtype,
+            "\(l.testDescription), \(dtype), bias")
         try expectAsExact(
             { try ours(.tensor($0[0]), .tensor($0[1]), .none) },
             as: { try theirs(.tensor($0[0]), .tensor($0[1]), .none) },
-            [x, weight], incoming: turned.transposed(-2, -1), in: .float32, "\(l.testDescription), no bias")
+            [x, weight], incoming: turned.transposed(-2, -1), in: dtype, "\(l.testDescription), \(dtype), no bias")
+        // A weight that is kept in float32.
+        try expectAsExact(
+            { try ours(.tensor($0[0]), .tensor($0[1].to(dtype: .float32)), .tensor($0[2].to(dtype: .float32))) },
+            as: { try theirs(.tensor($0[0]), .tensor($0[1]), .tensor($0[2])) },
+            [x, weight, generator.normal([l.outputs])], incoming: incoming, in: dtype,
+            "\(l.testDescription), \(dtype), weight in float32")
     }
 
     struct Image: CustomTestStringConvertible {

@@ -46,15 +46,29 @@ import Torch
         }
     }
 
+    /// A linear layer's result and gradients by the products that the processor has, whose sums go on from part to part.
+    private static func linear(_ dtype: DType) throws -> [[Float]] {
+        guard dtype == .float32 ? Processor.kernels != "baseline" : Processor.isFastAtBFloat16 else { return [] }
+        let generator = try Generator(seed: 4)
+        let inputs = try [[2, 700, 190], [330, 190], [330]].map { try generator.normal($0).to(dtype: dtype) }
+        for input in inputs { try input.setRequiresGrad(true) }
+        let result = try Operator("cascade::linear_by_blocks")(
+            .tensor(inputs[0]), .tensor(inputs[1]), .tensor(inputs[2]))
+        try result.backward(generator.normal([2, 700, 330]).to(dtype: dtype))
+        return try ([result.detached()] + inputs.map { try #require(try $0.gradient()) }).map {
+            try $0.to(dtype: .float32).values(as: Float.self)
+        }
+    }
+
     @Test func `the engine's own kernels run on as many threads, to the same numbers`() async {
         await #expect(processExitsWith: .success) {
             let engine = try Engine.shared()
             let started = { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count }
             try engine.setThreads(1)
-            let alone = try Self.attention()
+            let alone = try Self.attention() + Self.linear(.float32) + Self.linear(.bfloat16)
             let before = try started()
             try engine.setThreads(4)
-            #expect(try Self.attention() == alone)
+            #expect(try Self.attention() + Self.linear(.float32) + Self.linear(.bfloat16) == alone)
             #expect(try started() == before + 3)
         }
     }

@@ -14,8 +14,8 @@ import Torch
             #expect(Processor.kernels == variant)
             #expect(Processor.isFastAtBFloat16 == ["avx512_bf16", "amx"].contains(variant))
             let checks = KernelTests()
-            for layer in KernelTests.layers where variant != "baseline" { try checks.checkLinear(layer) }
             for dtype in [DType.float32, .bfloat16] {
+                for layer in KernelTests.layers { try checks.checkLinear(layer, dtype) }
                 // oneDNN's small products begin with AVX2; without them attention is libtorch's own, as its caller has it.
                 for heads in KernelTests.heads where variant != "baseline" {
                     try checks.checkAttention(heads, dtype)

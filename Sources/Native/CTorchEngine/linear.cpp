@@ -1,218 +1,112 @@
-// Linear layers in float32 on processors where MKL, to which libtorch takes such products, is slow.
+// Linear layers, with products of ours where those are faster than libtorch's.
 //
-// MKL knows Intel's processors. On one core of Zen 5 it has 95 GF/s where oneDNN has 250, on Zen 4 95 of 105. oneDNN's own linear
-// layer adds up each number in one long sum, with twice MKL's error; here its block products make sums of short sums.
-#include "linear.h"
-
+// A weight may have another dtype than the rows. It is then converted for each product, in both passes, so that no copy of it is
+// kept; products of ours do so while they lay it out, and make its gradient in its own dtype.
 #include <ATen/Functions.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <algorithm>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
-#include "block_products.h"
-#include "number_types.h"
-#include "parallel.h"
+#include "products.h"
 #include "variants.h"
 
 namespace engine {
 namespace {
 
-#ifdef HAS_BLOCK_PRODUCTS
-
-/// A block of the output, and how many of the numbers that are added up are laid out at once.
-constexpr int64_t block_rows = 192, block_columns = 256, depth = 1024;
-
-bool is_intel() {
-#if defined(__x86_64__)
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    __get_cpuid(0, &a, &b, &c, &d);
-    return b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
-#else
-    return true;
-#endif
+at::Tensor product(
+    const at::Tensor &a, const at::Tensor &b, const at::Tensor &bias, at::ScalarType dtype, at::Tensor *sums = nullptr) {
+    if (a.scalar_type() != at::kFloat) return bfloat16_product(a, b, bias, dtype, sums);
+    return float32_product(a, b.to(at::kFloat), bias.defined() ? bias.to(at::kFloat) : bias).to(dtype);
 }
-
-bool is_mkl_slow() {
-    static const bool is_slow = !is_intel() && variant() >= Variant::avx2 && has_block_products<float>();
-    return is_slow;
-}
-
-/// A factor of a product, or its transpose, as rows that lie together.
-struct Factor {
-    const float *data;
-    int64_t stride;
-    bool is_transposed;
-
-    /// - Parameter kept: the matrix, or a copy where neither its rows nor its columns lie together.
-    Factor(const at::Tensor &matrix, at::Tensor &kept) {
-        bool has_rows = matrix.stride(1) == 1 && matrix.stride(0) >= matrix.size(1);
-        is_transposed = !has_rows && matrix.stride(0) == 1 && matrix.stride(1) >= matrix.size(0);
-        kept = has_rows || is_transposed ? matrix : matrix.contiguous();
-        stride = has_rows || is_transposed ? kept.stride(is_transposed ? 1 : 0) : kept.size(1);
-        data = kept.const_data_ptr<float>();
-    }
-
-    const float *at(int64_t row, int64_t column) const {
-        return is_transposed ? data + column * stride + row : data + row * stride + column;
-    }
-};
-
-/// Rows that lie transposed, [count][across], made [across][count]; some at a time, which stay in the cache.
-void turn(const float *from, int64_t stride, int64_t count, int64_t across, float *to) {
-    vectorised([=]() INLINED {
-        constexpr int64_t side = 16;
-        for (int64_t first = 0; first < count; first += side) {
-            int64_t end = std::min(count, first + side);
-            for (int64_t j = 0; j < across; ++j)
-                for (int64_t i = first; i < end; ++i) to[j * count + i] = from[i * stride + j];
-        }
-    });
-}
-
-int64_t blocks_of(int64_t count, int64_t side) { return (count + side - 1) / side; }
-
-/// a [m, k] b [k, n], and a row that is added to each of it.
-at::Tensor product(const at::Tensor &left, const at::Tensor &right, const at::Tensor &bias) {
-    int64_t m = left.size(0), n = right.size(1), k = left.size(1);
-    if (m * n * k == 0) return bias.defined() ? at::addmm(bias, left, right) : at::mm(left, right);
-    at::Tensor kept_left, kept_right, c = at::empty({m, n}, left.options());
-    Factor a(left, kept_left), b(right, kept_right);
-    at::Tensor added = bias.defined() ? bias.contiguous() : bias;
-    const float *row = bias.defined() ? added.const_data_ptr<float>() : nullptr;
-    auto *out = c.mutable_data_ptr<float>();
-    // A factor that has to be laid out is so for as much of the output as leaves each thread some.
-    int64_t threads = at::get_num_threads(), tasks = threads > 1 ? 2 * threads : 1;
-    int64_t row_parts = blocks_of(m, block_rows), column_parts = blocks_of(n, block_columns);
-    if (a.is_transposed)
-        column_parts = std::min(column_parts, blocks_of(tasks, row_parts));
-    else if (b.is_transposed)
-        row_parts = std::min(row_parts, blocks_of(tasks, column_parts));
-    int64_t rows = blocks_of(blocks_of(m, row_parts), block_rows) * block_rows;
-    int64_t columns = blocks_of(blocks_of(n, column_parts), block_columns) * block_columns;
-    int64_t part = k <= 256 ? 64 : 256;
-    parallel_for(0, row_parts * column_parts, 1, [&](int64_t from, int64_t to) {
-        std::vector<float> packed_left(a.is_transposed ? block_rows * depth : 0);
-        std::vector<float> packed_right(b.is_transposed ? block_columns * depth : 0);
-        for (int64_t task = from; task < to; ++task) {
-            int64_t top = task / column_parts * rows, bottom = std::min(m, top + rows);
-            int64_t first = task % column_parts * columns, last = std::min(n, first + columns);
-            for (int64_t q = 0; q < k; q += depth)
-                for (int64_t j = first; j < last; j += block_columns) {
-                    int64_t deep = std::min(depth, k - q), width = std::min(block_columns, last - j);
-                    const float *right_block = b.at(q, j);
-                    int64_t right_stride = b.stride;
-                    if (b.is_transposed) {
-                        turn(right_block, b.stride, width, deep, packed_right.data());
-                        right_block = packed_right.data();
-                        right_stride = width;
-                    }
-                    for (int64_t i = top; i < bottom; i += block_rows) {
-                        int64_t height = std::min(block_rows, bottom - i);
-                        const float *left_block = a.at(i, q);
-                        int64_t left_stride = a.stride;
-                        if (a.is_transposed) {
-                            // A task then has one block of rows.
-                            if (j == first) turn(a.at(i, q), a.stride, deep, height, packed_left.data());
-                            left_block = packed_left.data();
-                            left_stride = deep;
-                        }
-                        float *block = out + i * n + j;
-                        if (q == 0 && row != nullptr)
-                            for (int64_t r = 0; r < height; ++r) std::copy(row + j, row + j + width, block + r * n);
-                        for (int64_t p = 0; p < deep; p += part)
-                            at::native::cpublas::brgemm(
-                                height, width, std::min(part, deep - p), left_stride, right_stride, n,
-                                q + p > 0 || row != nullptr, left_block + p, right_block + p * right_stride, block, false);
-                    }
-                }
-        }
-        finish_products<float>();
-    });
-    return c;
-}
-
-bool is_float_matrix(const at::Tensor &x) { return x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 2; }
 
 struct Linear : torch::autograd::Function<Linear> {
     static at::Tensor forward(
         torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &weight,
-        const c10::optional<at::Tensor> &bias) {
+        const c10::optional<at::Tensor> &bias, bool by_blocks) {
         at::Tensor rows = x.reshape({-1, x.size(-1)});
         context->save_for_backward({weight.requires_grad() ? rows : at::Tensor(), weight});
         std::vector<int64_t> shape = x.sizes().vec();
         context->saved_data["shape"] = shape;
-        context->saved_data["has_bias"] = bias.has_value();
+        context->saved_data["bias"] = static_cast<int64_t>(bias.has_value() ? bias->scalar_type() : at::ScalarType::Undefined);
+        context->saved_data["by_blocks"] = by_blocks;
         shape.back() = weight.size(0);
-        return product(rows, weight.t(), bias.value_or(at::Tensor())).view(shape);
+        return linear_rows(rows, weight, bias, by_blocks).view(shape);
     }
 
     static torch::autograd::variable_list backward(
         torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
         auto saved = context->get_saved_variables();
         const at::Tensor &x = saved[0], &weight = saved[1];
+        bool by_blocks = context->saved_data["by_blocks"].toBool();
         at::Tensor dy = gradients[0].reshape({-1, weight.size(0)}), dx, d_weight, d_bias;
         if (context->needs_input_grad(0))
-            dx = product(dy, weight, {}).view(context->saved_data["shape"].toIntVector());
-        if (context->needs_input_grad(1)) d_weight = product(dy.t(), x, {});
+            dx = linear_rows_back(dy, weight, by_blocks).view(context->saved_data["shape"].toIntVector());
         // A bias that there is not is no input.
-        if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) d_bias = dy.sum(0);
-        return {dx, d_weight, d_bias};
+        auto bias = static_cast<at::ScalarType>(context->saved_data["bias"].toInt());
+        bool wants_bias = bias != at::ScalarType::Undefined && context->needs_input_grad(2);
+        if (context->needs_input_grad(1)) {
+            bool sums = wants_bias && by_blocks && dy.scalar_type() == at::kBFloat16;
+            d_weight = by_blocks ? product(dy.t(), x, {}, weight.scalar_type(), sums ? &d_bias : nullptr)
+                                 : at::mm(dy.t(), x).to(weight.scalar_type());
+        }
+        if (wants_bias) d_bias = d_bias.defined() ? d_bias.to(bias) : dy.sum(0, false, bias);
+        return {dx, d_weight, d_bias, {}};
     }
 };
 
+bool is_number(at::ScalarType dtype) { return dtype == at::kFloat || dtype == at::kBFloat16; }
+
+/// Whether products of these can be made by blocks at all.
+bool fits_blocks(const at::Tensor &x, const at::Tensor &weight) {
+    return x.is_cpu() && weight.is_cpu() && is_number(x.scalar_type()) && is_number(weight.scalar_type()) && weight.dim() == 2
+        && x.dim() > 0 && x.size(-1) == weight.size(1);
+}
+
 at::Tensor linear_by_blocks(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
-    TORCH_CHECK(has_block_products<float>(), "this processor has no block products of float32");
     TORCH_CHECK(
-        x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() > 0 && is_float_matrix(weight) && x.size(-1) == weight.size(1)
-            && (!bias.has_value() || (bias->scalar_type() == at::kFloat && bias->numel() == weight.size(0))),
+        variant() >= (x.scalar_type() == at::kFloat ? Variant::avx2 : Variant::avx512_bf16),
+        "this processor has no products of ", x.scalar_type());
+    TORCH_CHECK(
+        fits_blocks(x, weight) && (!bias.has_value() || (is_number(bias->scalar_type()) && bias->numel() == weight.size(0))),
         "linear_by_blocks: x has ", x.sizes(), ", the weight ", weight.sizes());
-    return Linear::apply(x, weight, bias);
+    return Linear::apply(x, weight, bias, true);
 }
-
-#else
-
-bool is_mkl_slow() { return false; }
-at::Tensor product(const at::Tensor &a, const at::Tensor &b, const at::Tensor &) { return at::mm(a, b); }
-at::Tensor linear_by_blocks(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
-    return at::linear(x, weight, bias);
-}
-
-#endif
 
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
-    bool fits = !bias.has_value() || (bias->scalar_type() == x.scalar_type() && bias->numel() == weight.size(0));
+    bool fits = !bias.has_value() || (is_number(bias->scalar_type()) && bias->numel() == weight.size(0));
     if (fits && takes_blocks(x, weight)) return linear_by_blocks(x, weight, bias);
-    if (x.dim() < 3 || weight.dim() != 2 || x.size(-1) == 0) return at::linear(x, weight, bias);
+    if (weight.dim() == 2 && weight.scalar_type() != x.scalar_type()) return Linear::apply(x, weight, bias, false);
+    c10::optional<at::Tensor> added;
+    if (bias.has_value()) added = bias->to(x.scalar_type());
+    if (x.dim() < 3 || weight.dim() != 2 || x.size(-1) == 0) return at::linear(x, weight, added);
     // As rows: libtorch adds the bias before or after the sum, which MKL rounds in two ways, by how x lies in memory.
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = weight.size(0);
-    return at::linear(x.reshape({-1, x.size(-1)}), weight, bias).view(shape);
+    return at::linear(x.reshape({-1, x.size(-1)}), weight, added).view(shape);
 }
 
 }  // namespace
 
 bool takes_blocks(const at::Tensor &x, const at::Tensor &weight) {
-    // Sides below which a block costs more than it saves.
+    // Sides below which laying out costs more than it saves.
     constexpr int64_t least_side = 32, least_rows = 64;
-    if (!is_mkl_slow() || !x.is_cpu() || x.scalar_type() != at::kFloat || !weight.is_cpu() || weight.scalar_type() != at::kFloat)
-        return false;
-    if (x.dim() < 3 || weight.dim() != 2 || x.numel() == 0 || x.size(-1) != weight.size(1)) return false;
-    return x.numel() / x.size(0) / x.size(-1) >= least_rows && weight.size(0) >= least_side && weight.size(1) >= least_side;
+    if (x.dim() < 3 || x.numel() == 0 || !fits_blocks(x, weight)) return false;
+    bool has_products = x.scalar_type() == at::kFloat ? has_float32_products() : has_bfloat16_products();
+    return has_products && x.numel() / x.size(0) / x.size(-1) >= least_rows && weight.size(0) >= least_side
+        && weight.size(1) >= least_side;
 }
 
 at::Tensor linear_rows(
     const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias, bool by_blocks) {
-    return by_blocks ? product(x, weight.t(), bias.value_or(at::Tensor())) : at::linear(x, weight, bias);
+    if (by_blocks) return product(x, weight.t(), bias.value_or(at::Tensor()), x.scalar_type());
+    c10::optional<at::Tensor> added;
+    if (bias.has_value()) added = bias->to(x.scalar_type());
+    return at::linear(x, weight.to(x.scalar_type()), added);
 }
 
 at::Tensor linear_rows_back(const at::Tensor &y, const at::Tensor &weight, bool by_blocks) {
-    return by_blocks ? product(y, weight, {}) : at::mm(y, weight);
+    return by_blocks ? product(y, weight, {}, y.scalar_type()) : at::mm(y, weight.to(y.scalar_type()));
 }
 
 }  // namespace engine

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "linear.h"
+#include "products.h"
 
 namespace engine {
 namespace {

@@ -17,6 +17,7 @@
 
 #include "number_types.h"
 #include "parallel.h"
+#include "products.h"
 
 // A product and a sum rounded together would make the numbers depend on the processor.
 #pragma STDC FP_CONTRACT OFF
@@ -267,11 +268,12 @@ at::Tensor multiply(const at::Tensor &x, const Matrix &matrix, const std::option
         if (transposed) {
             at::Tensor weight = numbers.view({inputs, count});
             expand_part(matrix, 0, from, weight);
-            return at::mm(flat, weight);
+            return linear_rows_back(flat, weight, takes_blocks(x, weight.t()));
         }
         at::Tensor weight = numbers.view({count, inputs});
         expand_part(matrix, from, 0, weight);
-        return at::linear(flat, weight, bias ? std::optional(bias->narrow(0, from, count)) : std::nullopt);
+        auto added = bias ? std::optional(bias->narrow(0, from, count)) : std::nullopt;
+        return linear_rows(flat, weight, added, takes_blocks(x, weight));
     };
     if (step == outputs) return part(0, outputs).view(sizes);
     at::Tensor y = at::empty({flat.size(0), outputs}, x.options());

@@ -23,8 +23,6 @@ struct StageActivations {
         var trainsWhole = false
         /// Bytes of a number that is computed in.
         var numberSize = 4
-        /// Whether trained weights are converted for each product, which keeps what came of it.
-        var converts = false
         /// The first residual block whose input needs a gradient.
         var firstBlock = 0
         /// Whether a gradient goes to the text, through every attention.
@@ -57,7 +55,7 @@ struct StageActivations {
         for (row, way) in ["down_blocks", "up_blocks"].enumerated() {
             for step in 0..<c.levels {
                 let level = row == 0 ? step : c.levels - 1 - step
-                let (width, letters) = (c.hidden[level], Array(c.levelConfiguration[level]))
+                let letters = Array(c.levelConfiguration[level])
                 let map = Double(maps.bytes(level))
                 let share = text / Double(maps.tokens(level))
                 for _ in 0..<c.blockRepeat[row][step] {
@@ -72,10 +70,7 @@ struct StageActivations {
                         isLive = isLive || !parts.isEmpty || letter == "A" && pass.trainsText
                         guard isLive else { continue }
                         let skip = row == 1 && step > 0 && position == 0 ? 1.0 : 0
-                        var bytes = map * Self.units(letter, parts, text: share, skip: skip, pass.trainsWhole)
-                        if pass.converts {
-                            bytes += Double(Self.weights(letter, width, c.conditionWidth) * pass.numberSize)
-                        }
+                        let bytes = map * Self.units(letter, parts, text: share, skip: skip, pass.trainsWhole)
                         let begins = letter == "C" || position == 0
                         group = begins ? bytes : group + bytes
                         kept += Int(pass.isCheckpointing ? begins ? map : 0 : bytes)
@@ -110,15 +105,6 @@ struct StageActivations {
             return 5 + 2 * text + (isAdapted("to_q", "to_k", "to_v", "in_proj") ? 1 + text : 0)
         case "T": return 0
         default: return 5 + products
-        }
-    }
-
-    /// Numbers of a block's matrices.
-    private static func weights(_ letter: Character, _ width: Int, _ condition: Int) -> Int {
-        switch letter {
-        case "A": width * (4 * width + condition)
-        case "T": 0
-        default: 8 * width * width
         }
     }
 }

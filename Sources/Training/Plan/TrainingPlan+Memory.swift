@@ -91,9 +91,10 @@ extension TrainingPlan {
             from: .update)
     }
 
-    /// A frozen matrix that is kept otherwise than it is computed in, the largest.
+    /// A matrix that is kept otherwise than it is computed in, the largest.
     func convertedMatrix(_ run: RunConfiguration) -> Int {
-        guard !trainsWhole, run.baseDType?.isQuantised != true, run.dtype != computeDType(run) else { return 0 }
+        let kept = trainsWhole ? run.weightsDType : run.dtype
+        guard run.baseDType?.isQuantised != true, kept != computeDType(run) else { return 0 }
         let width = models.configuration.hidden.max() ?? 0
         return 4 * width * width * computeDType(run).size
     }
@@ -108,7 +109,6 @@ extension TrainingPlan {
         (stage.batch, stage.imageSize, stage.reduction) = (run.microBatchSize, run.data.imageSize, models.reduction)
         (stage.isCheckpointing, stage.trainsWhole) = (run.isCheckpointing, trainsWhole)
         stage.numberSize = computeDType(run).size
-        stage.converts = trainsWhole && run.weightsDType != computeDType(run)
         (stage.firstBlock, stage.trainsText, stage.adapted) = (pass.firstBlock, pass.trainsText, pass.adapted)
         return StageActivations(models.configuration, stage)
     }

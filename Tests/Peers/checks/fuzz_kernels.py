@@ -19,8 +19,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "Sources" / "Native"
-KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "linear", "low_rank", "philox", "quantised", "rounding",
-           "silu", "squeeze_excitation", "variants"]  # fmt: skip
+KERNELS = ["adamw", "adamw_8bit", "attention", "bfloat16_products", "depthwise", "float32_products", "gelu_response_norm", "linear",
+           "low_rank", "philox", "quantised", "rounding", "silu", "squeeze_excitation", "variants"]  # fmt: skip
 FLAGS = [
     "-std=c++20", "-O1", "-g", "-fno-math-errno", "-fPIC", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr", "-w",
@@ -91,11 +91,12 @@ class Fuzz:
         """Small numbers as often as large ones."""
         return self.random.choice([self.random.randint(least, min(9, most)), self.random.randint(least, most)])
 
-    def near(self, what: str, ours, theirs, dtype) -> None:
+    def near(self, what: str, ours, theirs, dtype, terms: float = 1) -> None:
+        """`terms`: how many products of about 1 each number is the sum of, at least."""
         if ours.numel() == 0:
             return
         # Where the exact result is nothing but cancelled terms, errors are held against terms of about 1.
-        scale = theirs.norm().clamp_min(0.1 * theirs.numel() ** 0.5)
+        scale = theirs.norm().clamp_min(0.1 * (theirs.numel() * terms) ** 0.5)
         error = ((ours.double() - theirs).norm() / scale).item()
         bar = 2e-5 if dtype == self.torch.float32 else 2e-2
         if not error <= bar:
@@ -117,7 +118,7 @@ class Fuzz:
         a, b = ([x for x in leaves if x.requires_grad] for leaves in (a, b))
         gradients = torch.autograd.grad(y, a, incoming), torch.autograd.grad(z, b, incoming.double())
         for number, (mine, exact) in enumerate(zip(*gradients)):
-            self.near(f"{what}, gradient {number}", mine, exact, dtype)
+            self.near(f"{what}, gradient {number}", mine, exact, dtype, max(1, incoming.numel() / mine.numel()))
 
     def heads(self, batch: int, heads: int, tokens: int, width: int, dtype):
         """[batch, heads, tokens, width] in one of the orders in memory that layers make."""
@@ -166,16 +167,21 @@ class Fuzz:
 
     def linear(self) -> None:
         torch = self.torch
-        if os.environ.get("CASCADE_ADAPT_KERNELS") == "baseline":
+        kernels = os.environ.get("CASCADE_ADAPT_KERNELS")
+        if kernels == "baseline":
             return
-        batch, rows, inputs, outputs = self.random.choice([0, 1, 2]), self.count(700), self.count(1200), self.count(700)
-        x, weight = torch.randn(batch, rows, inputs), torch.randn(outputs, inputs) / inputs**0.5
+        dtype = self.dtype() if kernels in ("avx512_bf16", "amx") else torch.float32
+        batch, rows, inputs, outputs = self.random.choice([0, 1, 2]), self.count(1400), self.count(2500), self.count(700)
+        x, weight = torch.randn(batch, rows, inputs).to(dtype), (torch.randn(outputs, inputs) / inputs**0.5).to(dtype)
         if self.random.random() < 0.3:
             weight = weight.t().contiguous().t()
-        bias = [torch.randn(outputs)] if self.random.random() < 0.5 else []
+        bias = [torch.randn(outputs).to(dtype)] if self.random.random() < 0.5 else []
+        # Weights that are kept in float32.
+        if self.random.random() < 0.5:
+            weight, bias = weight.float(), [x.float() for x in bias]
         self.compared(
-            f"linear layer of {[*x.shape]} to {outputs}", lambda x, w, *b: torch.ops.cascade.linear_by_blocks(x, w, b[0] if b else None),
-            torch.nn.functional.linear, [x, weight, *bias], torch.float32)  # fmt: skip
+            f"linear layer of {[*x.shape]} to {outputs}, {dtype}, weight in {weight.dtype}", lambda x, w, *b: torch.ops.cascade.linear_by_blocks(x, w, b[0] if b else None),
+            torch.nn.functional.linear, [x, weight, *bias], dtype)  # fmt: skip
 
     def low_rank(self) -> None:
         torch, kernels, dtype = self.torch, self.torch.ops.cascade, self.dtype()
