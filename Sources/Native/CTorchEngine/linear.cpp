@@ -17,7 +17,7 @@ namespace {
 at::Tensor product(
     const at::Tensor &a, const at::Tensor &b, const at::Tensor &bias, at::ScalarType dtype, at::Tensor *sums = nullptr) {
     if (a.scalar_type() != at::kFloat) return bfloat16_product(a, b, bias, dtype, sums);
-    return float32_product(a, b.to(at::kFloat), bias.defined() ? bias.to(at::kFloat) : bias).to(dtype);
+    return float32_product(a, b, bias).to(dtype);
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -65,8 +65,8 @@ bool fits_blocks(const at::Tensor &x, const at::Tensor &weight) {
 
 at::Tensor linear_by_blocks(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
     TORCH_CHECK(
-        variant() >= (x.scalar_type() == at::kFloat ? Variant::avx2 : Variant::avx512_bf16),
-        "this processor has no products of ", x.scalar_type());
+        x.scalar_type() == at::kFloat || variant() >= Variant::avx512_bf16, "this processor has no products of ",
+        x.scalar_type());
     TORCH_CHECK(
         fits_blocks(x, weight) && (!bias.has_value() || (is_number(bias->scalar_type()) && bias->numel() == weight.size(0))),
         "linear_by_blocks: x has ", x.sizes(), ", the weight ", weight.sizes());

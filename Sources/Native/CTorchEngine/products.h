@@ -9,11 +9,12 @@ namespace engine {
 bool has_float32_products();
 bool has_bfloat16_products();
 
-/// a [m, k] b [k, n], and a row [n] that is added to each of it where it is defined. Factors may lie in any way.
+/// a [m, k] b [k, n], and a row [n] that is added to each of it where it is defined. Factors may lie in any way; b and the row may be
+/// float32 or bfloat16.
 at::Tensor float32_product(const at::Tensor &a, const at::Tensor &b, const at::Tensor &bias);
 
-/// The same of bfloat16 numbers, or of a right factor in float32, which is rounded; summed in float32 and then made float32 or bfloat16. Of
-/// processors those with instructions for bfloat16 alone can run it.
+/// The same of bfloat16 numbers, summed in float32 and then made float32 or bfloat16. Of processors those with instructions for bfloat16
+/// alone can run it.
 /// - Parameter sums: becomes the sums of a's rows in float32, [m], unless it is null: they cost little where a is read.
 at::Tensor bfloat16_product(
     const at::Tensor &a, const at::Tensor &b, const at::Tensor &bias, at::ScalarType dtype, at::Tensor *sums = nullptr);

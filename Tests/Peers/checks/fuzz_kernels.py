@@ -19,8 +19,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "Sources" / "Native"
-KERNELS = ["adamw", "adamw_8bit", "attention", "bfloat16_products", "depthwise", "float32_products", "gelu_response_norm", "linear",
-           "low_rank", "philox", "quantised", "rounding", "silu", "squeeze_excitation", "variants"]  # fmt: skip
+KERNELS = ["adamw", "adamw_8bit", "attention", "depthwise", "gelu_response_norm", "linear", "low_rank", "philox", "products",
+           "quantised", "rounding", "silu", "squeeze_excitation", "variants"]  # fmt: skip
 FLAGS = [
     "-std=c++20", "-O1", "-g", "-fno-math-errno", "-fPIC", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined", "-fno-sanitize=vptr", "-w",
@@ -167,10 +167,8 @@ class Fuzz:
 
     def linear(self) -> None:
         torch = self.torch
-        kernels = os.environ.get("CASCADE_ADAPT_KERNELS")
-        if kernels == "baseline":
-            return
-        dtype = self.dtype() if kernels in ("avx512_bf16", "amx") else torch.float32
+        has_bfloat16 = os.environ.get("CASCADE_ADAPT_KERNELS") in ("avx512_bf16", "amx")
+        dtype = self.dtype() if has_bfloat16 else torch.float32
         batch, rows, inputs, outputs = self.random.choice([0, 1, 2]), self.count(1400), self.count(2500), self.count(700)
         x, weight = torch.randn(batch, rows, inputs).to(dtype), (torch.randn(outputs, inputs) / inputs**0.5).to(dtype)
         if self.random.random() < 0.3:
