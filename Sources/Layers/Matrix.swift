@@ -64,7 +64,7 @@ public enum Matrix {
 extension Tensor {
     /// `linear` with a weight that may be kept otherwise than the activations are.
     ///
-    /// A frozen weight that must be converted or expanded is so again for the backward pass instead of being kept.
+    /// A weight that must be converted or expanded is so again for the backward pass instead of being kept.
     public func mixedLinear(_ weight: Matrix, bias: Tensor?) throws -> Tensor {
         switch weight {
         case .plain(let stored):

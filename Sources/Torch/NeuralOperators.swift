@@ -3,7 +3,7 @@ extension Tensor {
     /// The matrix product [..., n, k] · [..., k, m] to [..., n, m]; dimensions before the last two broadcast.
     public func matmul(_ other: Tensor) throws -> Tensor { try Operators.matmul(.tensor(self), .tensor(other)) }
 
-    /// `x · weightᵀ + bias` over the last dimension, in x's dtype; weight [out, in], bias [out], which may have another. A frozen
+    /// `x · weightᵀ + bias` over the last dimension, in x's dtype; weight [out, in], bias [out], which may have another. A
     /// weight of another is converted again for the backward pass instead of being kept.
     public func linear(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
         try Operators.linear(.tensor(self), .tensor(weight), .optional(bias))

@@ -1,7 +1,7 @@
 // Products of matrices in tiles that are summed in registers, of float32 numbers or of bfloat16 ones.
 //
-// Float32: MKL, to which libtorch takes such products, knows Intel's processors; of what one core can do it has a third on Zen 5,
-// three quarters on Zen 4. Bfloat16: libtorch writes the bias first and has oneDNN add the product to it.
+// Float32: MKL, to which libtorch takes such products, knows Intel's processors. Bfloat16: libtorch writes
+// the bias first and has oneDNN add the product to it.
 #include <ATen/Functions.h>
 
 #include <algorithm>
@@ -23,7 +23,8 @@ namespace {
 
 /// Rows that are multiplied with one panel of the right factor after the other, and the columns of the panels that are laid out at
 /// once; where the left factor is laid out too, rows of it and columns of the right one at once.
-constexpr int64_t block_rows = 48, block_columns = 256, packed_rows = 4 * block_rows, most_columns = 2048;
+constexpr int64_t widest_panel = 64, block_rows = 48, block_columns = 4 * widest_panel, packed_rows = 4 * block_rows;
+constexpr int64_t most_columns = 2048;
 
 /// A factor whose rows or columns lie together, or a copy of it.
 struct Factor {
@@ -98,7 +99,7 @@ Parts parts_of_rows(int64_t m, int64_t n) {
 /// Where both factors are: by rows or columns, whichever are more, so that the longer factor is laid out once.
 Parts parts_of_columns(int64_t m, int64_t n) {
     int64_t down = m >= n ? wanted_tasks() : 1, across = std::max(m >= n ? 1 : wanted_tasks(), parts_of(n, most_columns));
-    int64_t rows = whole(parts_of(m, down), block_rows), columns = whole(parts_of(n, across), 64);
+    int64_t rows = whole(parts_of(m, down), block_rows), columns = whole(parts_of(n, across), widest_panel);
     return {parts_of(m, rows), parts_of(n, columns), rows, columns};
 }
 
