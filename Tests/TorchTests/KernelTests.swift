@@ -424,6 +424,22 @@ import Torch
         #expect(y[0].isNaN && y[1] == .infinity && y[2] == 200 && abs(y[3]) < 1e-30 && y[4] == 0 && abs(y[5]) < 1e-30)
     }
 
+    @Test func `frozen weights keep nothing of what they are multiplied with`() throws {
+        let kernels = try Tensor.full([32, 1, 3, 3], 1), matrix = try Tensor.full([48, 32], 1)
+        for product in [{ try $0.permuted([0, 3, 1, 2]).depthwise(kernels) }, { try $0.linear(matrix) }]
+            as [(Tensor) throws -> Tensor]
+        {
+            let leaf = try Tensor.full([2, 8, 8, 32], 1)
+            try leaf.setRequiresGrad(true)
+            let x = try leaf * 2
+            let y = try product(x)
+            // Autograd refuses to go back through what was changed since it was kept.
+            try x.assignZero()
+            try y.sum().backward()
+            #expect(try leaf.gradient() != nil)
+        }
+    }
+
     @Test func `a frozen kernel gets no gradient`() throws {
         let x = try Tensor.full([1, 4, 4, 2], 1).permuted([0, 3, 1, 2])
         try x.setRequiresGrad(true)

@@ -24,7 +24,7 @@ namespace {
 /// Smaller blocks are malloc's.
 constexpr size_t least = 256 << 10;
 /// Bytes of freed blocks that may wait beside the most that was taken at once.
-constexpr size_t beside_most = 64 << 20;
+constexpr size_t beside_most = 16 << 20;
 
 /// Of the thread's allocations to come the one that fails, counted from 1; 0 for none.
 thread_local int64_t failing = 0;

@@ -103,9 +103,9 @@ at::Tensor convolved(
 }
 
 /// The gradient of a convolution with a stride as that of the same with stride 1, most of whose places are not used:
-/// dy [B, C, h, w] at every `stride`th place of zeros as large as x.
-at::Tensor spread(const at::Tensor &dy, const at::Tensor &x, int64_t stride) {
-    at::Tensor whole = at::empty(x.sizes(), x.options(), at::MemoryFormat::ChannelsLast).zero_();
+/// dy [B, C, h, w] at every `stride`th place of zeros as large as x, [B, C, H, W].
+at::Tensor spread(const at::Tensor &dy, at::IntArrayRef x, int64_t stride) {
+    at::Tensor whole = at::empty(x, dy.options(), at::MemoryFormat::ChannelsLast).zero_();
     whole.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride).copy_(dy);
     return whole;
 }
@@ -114,7 +114,8 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
     static at::Tensor forward(
         torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &weight,
         const std::optional<at::Tensor> &bias, int64_t stride) {
-        context->save_for_backward({x, weight});
+        context->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
+        context->saved_data["shape"] = x.sizes().vec();
         context->saved_data["has_bias"] = bias.has_value();
         context->saved_data["stride"] = stride;
         return convolved(x, weight, bias, stride);
@@ -124,16 +125,17 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
         torch::autograd::AutogradContext *context, torch::autograd::variable_list gradients) {
         auto saved = context->get_saved_variables();
         const at::Tensor &x = saved[0], &weight = saved[1];
-        at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+        at::ScalarType dtype = weight.scalar_type();
+        at::Tensor dy = gradients[0].to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
         int64_t stride = context->saved_data["stride"].toInt();
-        if (stride > 1) dy = spread(dy, x, stride);
+        if (stride > 1) dy = spread(dy, context->saved_data["shape"].toIntVector(), stride);
         at::Tensor dx, d_weight, d_bias;
         // What a place gave to its neighbours comes back from them: the same kernels, turned by half a circle.
         if (context->needs_input_grad(0)) dx = convolved(dy, weight.flip({2, 3}), {});
         if (context->needs_input_grad(1))
-            d_weight = gradient_of_kernels(x, dy, Sides(x, weight)).to(weight.scalar_type());
+            d_weight = gradient_of_kernels(x, dy, Sides(x, weight)).to(dtype);
         if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
-            d_bias = dy.sum(std::vector<int64_t>{0, 2, 3}, false, at::kFloat).to(x.scalar_type());
+            d_bias = dy.sum(std::vector<int64_t>{0, 2, 3}, false, at::kFloat).to(dtype);
         return {dx, d_weight, d_bias, {}};
     }
 };

@@ -64,8 +64,10 @@ struct MemoryEstimate {
             .reduce(0) { $0 + $1.bytes }
     }
 
-    /// Freed blocks that the engine's allocator keeps to use again, and what malloc keeps of small ones.
-    static let mostWaiting = 64 << 20
+    /// Freed blocks that the engine's allocator keeps to use again.
+    static let mostWaiting = 16 << 20
+    /// What malloc keeps of small ones.
+    static let mostWaitingSmall = 64 << 20
 
     /// What the program and libtorch take by themselves, and what is resident of their libraries; measured.
     mutating func addProgram() {

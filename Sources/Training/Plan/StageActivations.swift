@@ -2,10 +2,10 @@ import Cascade
 
 /// What a pass of a part of a batch through a stage and back holds, by counting what each operator keeps.
 ///
-/// The unit is a feature map of the level's width in the numbers that are computed in. A residual block keeps its input, the
-/// convolution's result before its norm, and the four-fold expansion, 6; attention its input, the fused projection and
+/// The unit is a feature map of the level's width in the numbers that are computed in. A residual block keeps the
+/// convolution's result before its norm and the four-fold expansion, 5; attention its input, the fused projection and
 /// what it attended to, 5 and two of the text's tokens; a feed-forward block 5; a timestep block nothing. Where weights are
-/// trained, products keep their inputs too: 11 and the skip, 6, 10 and 1. Each product with a
+/// trained, convolutions and products keep their inputs too: 11 and the skip, 6, 10 and 1. Each of them with a
 /// LoRA keeps its input. The backward pass holds the gradients of one four-fold expansion and of its input beside that, 9.
 ///
 /// With checkpointing the input of each residual block is kept, and one block with those up to the next is held in full.
@@ -100,7 +100,7 @@ struct StageActivations {
         func isAdapted(_ ends: String...) -> Bool { parts.contains { part in ends.contains { part.hasSuffix($0) } } }
         let products = (isAdapted("channelwise.0") ? 1 + skip : 0) + (isAdapted("channelwise.4") ? 4 : 0)
         switch letter {
-        case "C": return 6 + products
+        case "C": return 5 + products + (isAdapted("depthwise") ? 1 : 0)
         case "A":
             return 5 + 2 * text + (isAdapted("to_q", "to_k", "to_v", "in_proj") ? 1 + text : 0)
         case "T": return 0

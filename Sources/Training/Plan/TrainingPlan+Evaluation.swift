@@ -142,9 +142,10 @@ extension TrainingPlan {
         memory.add(largest.name, largest.bytes, from: moment)
         memory.add("kept from an update", memory.passing - memory.bytes(of: moment), from: moment)
         // Blocks of other sizes than those that are asked for; and of convolutions' and images' memory what malloc keeps.
-        let most = MemoryEstimate.mostWaiting
         let small = encoding(run, images: images) + 4 * images * run.data.imageSize * run.data.imageSize * 3
-        memory.add(MemoryEstimate.waiting, min(most, largest.bytes) + min(most, small), from: moment)
+        memory.add(
+            MemoryEstimate.waiting,
+            min(MemoryEstimate.mostWaiting, largest.bytes) + min(MemoryEstimate.mostWaitingSmall, small), from: moment)
         addLoader(run, at: moment, to: &memory)
     }
 }
