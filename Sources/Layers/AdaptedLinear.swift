@@ -7,9 +7,7 @@ extension Tensor {
     /// - Parameter part: which of the inputs of one pass it is, where a layer takes several.
     func adaptedLinear(_ weight: Matrix, bias: Tensor?, _ projections: [Projection], part: Int = 0) throws -> Tensor {
         if projections.allSatisfy(\.adapters.isEmpty) { return try mixedLinear(weight, bias: bias) }
-        if let additions = projections.additions, bias?.requiresGrad != true,
-            let frozen = try weight.frozen(in: dtype)
-        {
+        if let additions = projections.additions, bias?.requiresGrad != true, let frozen = try weight.frozen() {
             return try linear(frozen, bias: bias?.to(dtype: dtype), adding: additions)
         }
         let output = try mixedLinear(weight, bias: bias)

@@ -47,29 +47,29 @@ public enum Matrix {
     /// The numbers, [out, in]. Those of a stored tensor are views of it where it has the dtype, and in its graph.
     public func expanded(to dtype: DType) throws -> Tensor {
         switch self {
-        case .plain(let stored):
-            let flat = stored.rank == 2 ? stored : try stored.reshaped([stored.size(0), stored.size(1)])
-            return try flat.to(dtype: dtype)
-        case .quantised(let matrix): return try matrix.expanded(to: dtype)
+        case .plain(let stored): try stored.asMatrix().to(dtype: dtype)
+        case .quantised(let matrix): try matrix.expanded(to: dtype)
         }
     }
 
-    /// The stored numbers, [out, in], where a product in this dtype takes them as they are and passes them no gradient.
-    func frozen(in dtype: DType) throws -> Tensor? {
-        guard let plain, plain.dtype == dtype, !plain.requiresGrad else { return nil }
-        return try expanded(to: dtype)
+    /// The stored numbers, [out, in], in their own dtype; nil where they are quantised or trained.
+    func frozen() throws -> Tensor? {
+        guard let plain, !plain.requiresGrad else { return nil }
+        return try plain.asMatrix()
     }
 }
 
 extension Tensor {
+    /// A 1x1 convolution's kernels, or a matrix, as [out, in].
+    fileprivate func asMatrix() throws -> Tensor { try rank == 2 ? self : reshaped([size(0), size(1)]) }
+
     /// `linear` with a weight that may be kept otherwise than the activations are.
     ///
     /// A weight that must be converted or expanded is so again for the backward pass instead of being kept.
     public func mixedLinear(_ weight: Matrix, bias: Tensor?) throws -> Tensor {
         switch weight {
         case .plain(let stored):
-            return try linear(
-                stored.rank == 2 ? stored : stored.reshaped([stored.size(0), stored.size(1)]), bias: bias)
+            return try linear(stored.asMatrix(), bias: bias)
         case .quantised(let matrix):
             let output = try withoutGradients { try matrix.multiplied(self, bias: bias?.to(dtype: dtype)) }
             guard try requiresGrad && gradientsEnabled() else { return output }

@@ -195,11 +195,15 @@ import Torch
         let scale: Double
     }
 
-    // Few ranks are multiplied together, many by themselves.
-    @Test(arguments: [DType.float32, .bfloat16], [4, 44])
-    func `a product with thin ones within it is as exact as they are one by one`(dtype: DType, rank: Int) throws {
+    // Few ranks are multiplied together, many by themselves; a base may be kept in another dtype.
+    @Test(arguments: [DType.float32, .bfloat16], [(4, true), (44, true), (4, false)])
+    func `a product with thin ones within it is as exact as they are one by one`(
+        dtype: DType, form: (rank: Int, isBaseInDType: Bool)
+    ) throws {
+        let rank = form.rank
         let generator = try Generator(seed: 8)
-        let weight = try generator.normal([72, 40]).to(dtype: dtype)
+        let base: DType = form.isBaseInDType == (dtype == .float32) ? .float32 : .bfloat16
+        let weight = try generator.normal([72, 40]).to(dtype: base)
         let bias = try generator.normal([72]).to(dtype: dtype)
         // The last two share columns.
         let thin = [
@@ -229,7 +233,7 @@ import Torch
         try expectAsExact(
             together, as: oneByOne, [generator.normal([3, 35, 40])] + matrices,
             incoming: generator.normal([3, 35, 72]),
-            in: dtype, "\(dtype)")
+            in: dtype, "\(dtype), weight in \(base)")
     }
 
     @Test func `a product with thin ones that do not fit is refused`() throws {

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "attention_passes.h"
@@ -29,6 +30,10 @@ namespace {
 
 /// Queries whose scores are held at a time.
 constexpr int64_t query_block = 96;
+
+/// Whether weights take the place of the scores that they are made of, and gradients that of what comes in.
+template <typename Factor>
+constexpr bool in_place = std::is_same_v<Factor, float>;
 
 /// A thread's memory for one head at a time, kept from call to call: fresh pages would cost more than what is computed in them.
 class Scratch {
@@ -136,12 +141,17 @@ void attend(
     parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t from, int64_t to) {
         Scratch scratch(
             Scratch::bytes<Factor>(keys * d) + 2 * Scratch::bytes<Factor>(d * columns) + Scratch::bytes<Factor>(block * d)
-            + Scratch::bytes<Factor>(block * columns) + Scratch::bytes<float>(block * columns)
+            + (in_place<Factor> ? 0 : Scratch::bytes<Factor>(block * columns)) + Scratch::bytes<float>(block * columns)
             + Scratch::bytes<float>(block * d) + Scratch::bytes<float>(dropping.drops() ? block * keys : 0));
         Rows<Factor> together = {scratch.take<Factor>(keys * d), d};
         auto *packed_keys = scratch.take<Factor>(d * columns), *packed_values = scratch.take<Factor>(columns * d);
-        auto *queries = scratch.take<Factor>(block * d), *weights = scratch.take<Factor>(block * columns);
+        auto *queries = scratch.take<Factor>(block * d);
         auto *scores = scratch.take<float>(block * columns), *attended = scratch.take<float>(block * d);
+        Factor *weights;
+        if constexpr (in_place<Factor>)
+            weights = scores;
+        else
+            weights = scratch.take<Factor>(block * columns);
         auto *factors = scratch.take<float>(dropping.drops() ? block * keys : 0);
         for (int64_t task = from; task < to; ++task) {
             int64_t sample = task / shape.heads, head = task % shape.heads;
@@ -181,16 +191,23 @@ void attend_back(
         int64_t dropped = dropping.drops() ? block * keys : 0, sides = padded_keys * padded_block;
         Scratch scratch(
             3 * Scratch::bytes<Factor>(padded_keys * d) + 4 * Scratch::bytes<Factor>(padded_block * d)
-            + 3 * Scratch::bytes<Factor>(sides) + 2 * Scratch::bytes<float>(sides) + 2 * Scratch::bytes<float>(block)
-            + Scratch::bytes<float>(d * padded_block) + 2 * Scratch::bytes<float>(padded_keys * d)
-            + 2 * Scratch::bytes<float>(dropped));
+            + (in_place<Factor> ? 0 : 3 * Scratch::bytes<Factor>(sides)) + 2 * Scratch::bytes<float>(sides)
+            + 2 * Scratch::bytes<float>(block) + Scratch::bytes<float>(d * padded_block)
+            + 2 * Scratch::bytes<float>(padded_keys * d) + 2 * Scratch::bytes<float>(dropped));
         auto *key_rows = scratch.take<Factor>(padded_keys * d), *value_rows = scratch.take<Factor>(padded_keys * d);
         auto *key_columns = scratch.take<Factor>(d * padded_keys);
         auto *queries = scratch.take<Factor>(padded_block * d), *queries_across = scratch.take<Factor>(padded_block * d);
         auto *incoming = scratch.take<Factor>(padded_block * d), *incoming_across = scratch.take<Factor>(padded_block * d);
-        auto *weights = scratch.take<Factor>(sides), *gradients = scratch.take<Factor>(sides);
-        auto *packed = scratch.take<Factor>(sides);
         auto *scores = scratch.take<float>(sides), *products = scratch.take<float>(sides);
+        Factor *weights, *gradients, *packed;
+        if constexpr (in_place<Factor>) {
+            weights = scores;
+            gradients = packed = products;
+        } else {
+            weights = scratch.take<Factor>(sides);
+            gradients = scratch.take<Factor>(sides);
+            packed = scratch.take<Factor>(sides);
+        }
         auto *deltas = scratch.take<float>(block), *spare = scratch.take<float>(block);
         auto *query_sums = scratch.take<float>(d * padded_block);
         auto *key_sums = scratch.take<float>(padded_keys * d), *value_sums = scratch.take<float>(padded_keys * d);
@@ -221,10 +238,14 @@ void attend_back(
                     turn(factors, rows, keys, factors_across);
                 }
                 int64_t row = task * shape.queries + first;
-                weigh_back(
-                    scores, products, keys, rows, shape.scale(), kept.maxima + row, kept.shares + row,
-                    deltas, dropping.drops() ? factors_across : nullptr, spare, weights, gradients,
-                    packed);
+                const float *across = dropping.drops() ? factors_across : nullptr;
+                const float *maxima = kept.maxima + row, *shares = kept.shares + row;
+                if constexpr (in_place<Factor>)
+                    weigh_back(scores, products, keys, rows, shape.scale(), maxima, shares, deltas, across, spare);
+                else
+                    weigh_back(
+                        scores, products, keys, rows, shape.scale(), maxima, shares, deltas, across, spare, weights,
+                        gradients, packed);
                 bool adds = first > 0;
                 if (wanted > 0) {
                     multiply(adds, wanted, d, columns, weights, columns, incoming, value_sums);

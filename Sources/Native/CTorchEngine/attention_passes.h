@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "block_products.h"
 #include "elementary.h"
@@ -60,38 +61,45 @@ void pack_rows(Rows<From> x, int64_t count, int64_t d, To *to) {
     });
 }
 
-/// Rows as the right factor [d, padded count], their transpose; some at a time, which stay in the cache.
+/// Four rows from `i` on, of each four times 32 bits from `j` on, turned: as four rows from `j` on, `columns` times 32 bits apart.
+template <typename Number>
+INLINE void turn_four(Rows<Number> x, int64_t i, int64_t j, int64_t columns, Number *to) {
+    constexpr int64_t numbers = 4 / sizeof(Number);
+    QuarterBits four[4];
+    for (int64_t e = 0; e < 4; ++e) std::memcpy(&four[e], x.row(i + e) + j, sizeof(four[e]));
+    turn(four);
+    for (int64_t e = 0; e < 4; ++e) std::memcpy(to + (j + e * numbers) * columns + i * numbers, &four[e], sizeof(four[e]));
+}
+
+/// The transpose of rows, of `p` numbers at a time: [d / p][padded count][p]. Some rows at a time, which stay in the cache.
+template <int64_t p, typename From, typename To>
+INLINE void transpose_by(Rows<From> x, int64_t count, int64_t d, To *to) {
+    int64_t columns = padded<To>(count);
+    for (int64_t first = 0; first < columns; first += 16) {
+        int64_t end = std::min(columns, first + 16), last = std::min(count, end), j = 0;
+        if constexpr (std::is_same_v<From, To> && p * sizeof(To) == 4)
+            if (last == first + 16)
+                for (; j + 4 * p <= d; j += 4 * p)
+                    for (int64_t i = first; i < last; i += 4) turn_four(x, i, j, columns, to);
+        for (; j < d; j += p) {
+            To *row = to + j * columns;
+            for (int64_t i = first; i < last; ++i) convert(x.row(i) + j, p, row + i * p);
+            for (int64_t i = std::max(first, count); i < end; ++i)
+                for (int64_t e = 0; e < p; ++e) row[i * p + e] = 0;
+        }
+    }
+}
+
+/// Rows as the right factor [d, padded count].
 template <typename From, typename To>
 void pack_transposed(Rows<From> x, int64_t count, int64_t d, To *to) {
-    vectorised([=]() INLINED {
-        constexpr int64_t p = packed_rows<To>;
-        int64_t columns = padded<To>(count);
-        for (int64_t first = 0; first < columns; first += 16) {
-            int64_t end = std::min(columns, first + 16);
-            for (int64_t j = 0; j < d; j += p) {
-                To *row = to + j * columns;
-                for (int64_t i = first; i < std::min(count, end); ++i) convert(x.row(i) + j, p, row + i * p);
-                for (int64_t i = std::max(first, count); i < end; ++i)
-                    for (int64_t e = 0; e < p; ++e) row[i * p + e] = 0;
-            }
-        }
-    });
+    vectorised([=]() INLINED { transpose_by<packed_rows<To>>(x, count, d, to); });
 }
 
 /// The transpose, [d][padded count].
 template <typename From, typename To>
 void transpose(Rows<From> x, int64_t count, int64_t d, To *to) {
-    vectorised([=]() INLINED {
-        int64_t columns = padded<To>(count);
-        for (int64_t first = 0; first < columns; first += 16) {
-            int64_t end = std::min(columns, first + 16);
-            for (int64_t j = 0; j < d; ++j) {
-                for (int64_t i = first; i < std::min(count, end); ++i)
-                    convert(x.row(i) + j, 1, to + (j * columns + i));
-                for (int64_t i = std::max(first, count); i < end; ++i) to[j * columns + i] = 0;
-            }
-        }
-    });
+    vectorised([=]() INLINED { transpose_by<1>(x, count, d, to); });
 }
 
 /// exp((scores - their maximum) * scale) of a row, with the maximum and what the weights have to be multiplied with to have the
@@ -100,21 +108,20 @@ template <typename Compiled>
 INLINE void weights_of(
     float *scores, int64_t count, int64_t, float scale, float *weights, float &maximum, float &share, Compiled) {
     int64_t whole = count / lanes * lanes;
-    Lanes top = Lanes{} - INFINITY;
-    float sums[lanes] = {};
+    Lanes top = Lanes{} - INFINITY, sums = {};
     for (int64_t j = 0; j < whole; j += lanes) top = larger(load_lanes(scores + j), top);
     maximum = largest(top);
     for (int64_t j = whole; j < count; ++j) maximum = scores[j] > maximum ? scores[j] : maximum;
-    for (int64_t j = 0; j < whole; j += lanes)
-        for (int64_t e = 0; e < lanes; ++e) {
-            weights[j + e] = exponential((scores[j + e] - maximum) * scale);
-            sums[e] += weights[j + e];
-        }
+    for (int64_t j = 0; j < whole; j += lanes) {
+        Lanes weight = exponential<Lanes, LaneBits>((load_lanes(scores + j) - maximum) * scale);
+        store_lanes(weights + j, weight);
+        sums += weight;
+    }
     for (int64_t j = whole; j < count; ++j) {
         weights[j] = exponential((scores[j] - maximum) * scale);
         sums[0] += weights[j];
     }
-    share = 1.0f / total(load_lanes(sums));
+    share = 1.0f / total(sums);
 }
 
 constexpr float log2_of_e = 1.44269504f;
@@ -144,10 +151,7 @@ INLINE void weights_of(
     share = 1.0f / total(sums + second_sums);
 }
 
-/// Rows [rows][columns] as the right factor [padded rows, columns]: of float32 as they are, of bfloat16 two and two.
-INLINE void interleave(const float *rows, int64_t count, int64_t columns, float *to) {
-    std::memcpy(to, rows, sizeof(float) * count * columns);
-}
+/// Rows [rows][columns] as the right factor [padded rows, columns].
 INLINE void interleave(const uint16_t *rows, int64_t count, int64_t columns, uint16_t *to) {
     std::memset(to + count / 2 * 2 * columns, 0, sizeof(uint16_t) * (padded<uint16_t>(count) - count / 2 * 2) * columns);
     auto *pairs = reinterpret_cast<uint32_t *>(to);
@@ -159,7 +163,8 @@ INLINE void interleave(const uint16_t *rows, int64_t count, int64_t columns, uin
         for (int64_t j = 0; j < columns; ++j) pairs[count / 2 * columns + j] = rows[(count - 1) * columns + j];
 }
 
-// Of `rows` rows; scores and incoming are [rows][columns], where `columns` is the padded count.
+// Of `rows` rows; scores and incoming are [rows][columns], where `columns` is the padded count. Weights of float32 may take the
+// place of scores.
 template <typename To>
 void weigh(
     float *scores, int64_t rows, int64_t count, float scale, To *weights, float *maxima, float *shares) {
@@ -237,32 +242,51 @@ INLINE void weigh_columns(
         for (int64_t i = first; i < std::min(rows, first + rows_of_part); ++i) {
             float *row = scores + i * count;
             const float *in = incoming + i * count;
-            for (int64_t j = 0; j < count; ++j) {
-                // Transposed, a score may come out a rounding above the largest.
+            const float *kept = factors == nullptr ? nullptr : factors + i * count;
+            int64_t j = 0;
+            // Transposed, a score may come out a rounding above the largest.
+            for (; j + lanes <= count; j += lanes) {
+                Lanes shifted = smaller((load_lanes(row + j) - load_lanes(maxima + j)) * scale, Lanes{});
+                Lanes weight = exponential<Lanes, LaneBits>(shifted) * load_lanes(shares + j);
+                store_lanes(row + j, weight);
+                weight *= load_lanes(in + j);
+                if (kept != nullptr) weight *= load_lanes(kept + j);
+                store_lanes(part + j, load_lanes(part + j) + weight);
+            }
+            for (; j < count; ++j) {
                 float shifted = (row[j] - maxima[j]) * scale;
                 row[j] = exponential(shifted > 0 ? 0.0f : shifted) * shares[j];
-                part[j] += row[j] * in[j] * (factors == nullptr ? 1.0f : factors[i * count + j]);
+                part[j] += row[j] * in[j] * (kept == nullptr ? 1.0f : kept[j]);
             }
         }
         for (int64_t j = 0; j < count; ++j) deltas[j] += part[j];
     }
 }
 
-/// The same in float32, whose columns need no padding; `deltas` are made here.
+/// The same in float32, whose columns need no padding: weights take the place of scores, their gradients that of what comes in.
 INLINE void weigh_back(
-    float *scores, const float *incoming, int64_t rows, int64_t count, float scale, const float *maxima,
-    const float *shares, float *deltas, const float *factors, float *spare, float *weights, float *gradients,
-    float *packed) {
+    float *scores, float *incoming, int64_t rows, int64_t count, float scale, const float *maxima, const float *shares,
+    float *deltas, const float *factors, float *spare) {
     vectorised([=]() INLINED {
         weigh_columns(scores, incoming, rows, count, scale, maxima, shares, factors, spare, deltas);
-        for (int64_t i = 0; i < rows; ++i)
-            for (int64_t j = 0; j < count; ++j) {
-                int64_t at = i * count + j;
-                float factor = factors == nullptr ? 1.0f : factors[at], weight = scores[at];
-                weights[at] = weight * factor;
-                gradients[at] = weight * (incoming[at] * factor - deltas[j]) * scale;
+        for (int64_t i = 0; i < rows; ++i) {
+            float *score = scores + i * count, *in = incoming + i * count;
+            const float *kept = factors == nullptr ? nullptr : factors + i * count;
+            int64_t j = 0;
+            for (; j + lanes <= count; j += lanes) {
+                Lanes weight = load_lanes(score + j), gradient = load_lanes(in + j);
+                if (kept != nullptr) {
+                    gradient *= load_lanes(kept + j);
+                    store_lanes(score + j, weight * load_lanes(kept + j));
+                }
+                store_lanes(in + j, weight * (gradient - load_lanes(deltas + j)) * scale);
             }
-        interleave(gradients, rows, count, packed);
+            for (; j < count; ++j) {
+                float factor = kept == nullptr ? 1.0f : kept[j], weight = score[j];
+                score[j] = weight * factor;
+                in[j] = weight * (in[j] * factor - deltas[j]) * scale;
+            }
+        }
     });
 }
 
@@ -287,8 +311,21 @@ void write_rows(const float *from, int64_t rows, int64_t d, Rows<Number> to) {
 template <typename Number>
 void write_transposed(const float *from, int64_t columns, int64_t rows, int64_t d, Rows<Number> to) {
     vectorised([=]() INLINED {
-        for (int64_t i = 0; i < rows; ++i)
-            for (int64_t j = 0; j < d; ++j) store(to.row(i) + j, from[j * columns + i]);
+        for (int64_t i = 0; i < rows; i += 4) {
+            int64_t some = std::min<int64_t>(4, rows - i), j = 0;
+            for (; some == 4 && j + 4 <= d; j += 4) {
+                QuarterBits four[4];
+                for (int64_t e = 0; e < 4; ++e) std::memcpy(&four[e], from + (j + e) * columns + i, sizeof(four[e]));
+                turn(four);
+                for (int64_t e = 0; e < 4; ++e) {
+                    float row[4];
+                    std::memcpy(row, &four[e], sizeof(row));
+                    for (int64_t k = 0; k < 4; ++k) store(to.row(i + e) + j + k, row[k]);
+                }
+            }
+            for (; j < d; ++j)
+                for (int64_t e = 0; e < some; ++e) store(to.row(i + e) + j, from[j * columns + i + e]);
+        }
     });
 }
 

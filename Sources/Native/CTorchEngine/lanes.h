@@ -6,15 +6,13 @@
 
 #include "variants.h"
 
-// How lanes are handed over depends on the variant; here nothing is handed over, for all is inlined.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace engine {
 
 /// As many as the widest register holds; of a variant with smaller ones they take several.
 constexpr int64_t lanes = 16;
 typedef float Lanes __attribute__((vector_size(4 * lanes)));
 typedef uint32_t LaneBits __attribute__((vector_size(4 * lanes)));
+typedef uint32_t QuarterBits __attribute__((vector_size(16)));
 typedef uint16_t LaneHalves __attribute__((vector_size(2 * lanes)));
 
 INLINE Lanes load_lanes(const float *from) {
@@ -26,6 +24,18 @@ INLINE Lanes load_lanes(const float *from) {
 INLINE void store_lanes(float *to, Lanes x) { std::memcpy(to, &x, sizeof(x)); }
 
 INLINE Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
+
+INLINE Lanes smaller(Lanes a, Lanes b) { return a < b ? a : b; }
+
+/// Four rows of four numbers of 32 bits become the four columns.
+INLINE void turn(QuarterBits (&x)[4]) {
+    QuarterBits a = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5), b = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+    QuarterBits c = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7), d = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+    x[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    x[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    x[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    x[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+}
 
 /// The sum of all, half by half.
 INLINE float total(Lanes x) {

@@ -51,6 +51,11 @@ std::vector<Place> groups_of(const std::vector<Place> &pairs) {
     return {{0, ranks, first, end - first}};
 }
 
+/// a b, one side of which is ranks. Of bfloat16 numbers libtorch's are no slower.
+at::Tensor thin_product(const at::Tensor &a, const at::Tensor &b, bool by_blocks) {
+    return by_blocks && a.scalar_type() == at::kFloat ? float32_product(a, b, {}) : at::mm(a, b);
+}
+
 /// [..., c] as [rows, c].
 at::Tensor rows_of(const at::Tensor &x) { return x.reshape({-1, x.size(-1)}); }
 
@@ -60,8 +65,8 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
         const c10::optional<at::Tensor> &bias, at::TensorList downs, at::TensorList ups, at::IntArrayRef columns,
         at::ArrayRef<double> scales) {
         at::Tensor rows = rows_of(x), down = at::cat(downs).to(x.scalar_type());  // [all ranks, in]
-        at::Tensor narrow = at::mm(rows, down.t());                               // [rows, all ranks]
         bool by_blocks = takes_blocks(x, weight);
+        at::Tensor narrow = thin_product(rows, down.t(), by_blocks);  // [rows, all ranks]
         at::Tensor y = linear_rows(rows, weight, bias, by_blocks);
         context->saved_data["by_blocks"] = by_blocks;
         std::vector<int64_t> sizes;
@@ -96,12 +101,13 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
             context->saved_data["sizes"].toIntVector(), context->saved_data["columns"].toIntVector());
         std::vector<Place> groups = groups_of(pairs);
         auto dtype = static_cast<at::ScalarType>(context->saved_data["dtype"].toInt());
+        bool by_blocks = context->saved_data["by_blocks"].toBool();
         at::Tensor dy = rows_of(gradients[0].to(x.scalar_type()));
         at::Tensor d_narrow = at::empty_like(narrow);
         std::vector<at::Tensor> d_ups(pairs.size());
         for (size_t g = 0; g < groups.size(); ++g) {
             at::Tensor own = groups[g].columns_of(dy);
-            groups[g].ranks_of(d_narrow).copy_(at::mm(own, ups[g]));
+            groups[g].ranks_of(d_narrow).copy_(thin_product(own, ups[g], by_blocks));
             // Transposed, for the product is then as wide as the columns.
             at::Tensor across = at::mm(groups[g].ranks_of(narrow).t(), own).t();
             for (size_t i = 0; i < pairs.size(); ++i)
@@ -110,7 +116,7 @@ struct LinearLowRank : torch::autograd::Function<LinearLowRank> {
         at::Tensor d_down = at::mm(d_narrow.t(), x).to(dtype);
         at::Tensor dx;
         if (context->needs_input_grad(0))
-            dx = linear_rows_back(dy, weight, context->saved_data["by_blocks"].toBool())
+            dx = linear_rows_back(dy, weight, by_blocks)
                      .addmm_(d_narrow, down).view(context->saved_data["shape"].toIntVector());
 
         torch::autograd::variable_list result = {dx, {}, {}};

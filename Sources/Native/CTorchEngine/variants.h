@@ -7,6 +7,9 @@
 #define INLINED __attribute__((always_inline))
 #define INLINE INLINED static inline
 
+// How wide vectors are handed over depends on the variant; here none is, for what takes them is inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace engine {
 
 /// Each has what those before it have.

@@ -186,7 +186,8 @@ class Fuzz:
         # Of fewer than some columns gradients are few numbers, which may all but cancel.
         rows, inputs, outputs, least = self.count(700), 12 + self.count(288), 12 + self.count(288), 12
         pairs = self.random.choice([1, 2, 3, 5])
-        x, weight, bias = torch.randn(rows, inputs).to(dtype), torch.randn(outputs, inputs).to(dtype), torch.randn(outputs).to(dtype)
+        x, bias = torch.randn(rows, inputs).to(dtype), torch.randn(outputs).to(dtype)
+        weight = torch.randn(outputs, inputs).to(self.dtype())
         ranks = [self.random.choice([1, 4, 16, 33]) for _ in range(pairs)]
         columns = [self.random.randint(0, outputs - least) for _ in range(pairs)]
         downs = [torch.randn(rank, inputs).to(dtype) for rank in ranks]
@@ -200,7 +201,7 @@ class Fuzz:
             return y
 
         self.compared(
-            f"product of {[*x.shape]} with {[*weight.shape]} and ranks {ranks}, {dtype}",
+            f"product of {[*x.shape]} with {[*weight.shape]}, {weight.dtype}, and ranks {ranks}, {dtype}",
             lambda x, *m: kernels.linear_low_rank(x, weight, bias, list(m[:pairs]), list(m[pairs:]), columns, scales), theirs,
             [x, *downs, *ups], dtype)  # fmt: skip
 
